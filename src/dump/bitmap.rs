@@ -1,0 +1,122 @@
+//! A page bitmap of a kdump file, with the rank of each bit.
+//!
+//! Page descriptors are stored for the set bits of the second bitmap only, in
+//! order; the descriptor's index is the number of set bits before the page's.
+//! The bitmap stays in the file; what is kept is one running count per 512 bits.
+
+use super::storage::Bytes;
+
+const BLOCK_BYTES: u64 = 64;
+const BLOCK_BITS: u64 = BLOCK_BYTES * 8;
+
+/// Bits of the bitmap at `offset` of the dump, least significant bit first.
+#[derive(Debug)]
+pub(crate) struct Bitmap {
+    offset: u64,
+    bits: u64,
+    ranks: Vec<u64>,
+    ones: u64,
+}
+
+impl Bitmap {
+    /// Counts the bits of a bitmap of `bits` bits. What the file lacks counts as clear.
+    pub(crate) fn new(bytes: &Bytes, offset: u64, bits: u64) -> Self {
+        let available = bytes.len().saturating_sub(offset).saturating_mul(8);
+        let bits = bits.min(available);
+        let mut ranks = Vec::new();
+        let mut ones = 0;
+        let mut at = offset;
+        let end = offset + bits.div_ceil(8);
+        // In pieces: a flattened file has to put each piece together.
+        while at < end {
+            let want = (end - at).min(1 << 20);
+            let Some(piece) = usize::try_from(want).ok().and_then(|n| bytes.get(at, n)) else {
+                break;
+            };
+            for block in piece.chunks(BLOCK_BYTES as usize) {
+                ranks.push(ones);
+                ones += count_ones(block);
+            }
+            at += want;
+        }
+        Self {
+            offset,
+            bits,
+            ranks,
+            ones,
+        }
+    }
+
+    /// How many bits are set.
+    pub(crate) fn ones(&self) -> u64 {
+        self.ones
+    }
+
+    /// Whether the bit is set; bits beyond the end are clear.
+    pub(crate) fn contains(&self, bytes: &Bytes, bit: u64) -> bool {
+        self.locate(bytes, bit).is_some_and(|(_, set)| set)
+    }
+
+    /// The number of set bits before `bit`, if `bit` is set.
+    pub(crate) fn rank_of_set(&self, bytes: &Bytes, bit: u64) -> Option<u64> {
+        self.locate(bytes, bit)
+            .and_then(|(rank, set)| set.then_some(rank))
+    }
+
+    /// The number of set bits before `bit`, set or not.
+    pub(crate) fn rank(&self, bytes: &Bytes, bit: u64) -> u64 {
+        self.locate(bytes, bit).map_or(self.ones, |(rank, _)| rank)
+    }
+
+    /// The rank of `bit` and whether it is set, in one read.
+    fn locate(&self, bytes: &Bytes, bit: u64) -> Option<(u64, bool)> {
+        if bit >= self.bits {
+            return None;
+        }
+        let block = bit / BLOCK_BITS;
+        let len = usize::try_from(bit % BLOCK_BITS / 8 + 1).ok()?;
+        let part = bytes.get(self.offset + block * BLOCK_BYTES, len)?;
+        let (last, before) = part.split_last()?;
+        let below = last & ((1u8 << (bit % 8)) - 1);
+        let base = self.ranks.get(usize::try_from(block).ok()?)?;
+        let rank = base + count_ones(before) + u64::from(below.count_ones());
+        Some((rank, last >> (bit % 8) & 1 == 1))
+    }
+}
+
+fn count_ones(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let whole: u32 = words
+        .iter()
+        .map(|word| u64::from_le_bytes(*word).count_ones())
+        .sum();
+    let tail: u32 = rest.iter().map(|byte| byte.count_ones()).sum();
+    u64::from(whole + tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dump::file::MappedFile;
+
+    #[test]
+    fn ranks_agree_with_counting() {
+        let pattern: Vec<u8> = (0..300u32).map(|i| (i * 37 % 256) as u8).collect();
+        let mut content = vec![0xff; 100];
+        content.extend(&pattern);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &content).unwrap();
+        let bytes = Bytes::File(MappedFile::open(file.path()).unwrap());
+        let bitmap = Bitmap::new(&bytes, 100, 2400);
+        let mut rank = 0;
+        for bit in 0..2400u64 {
+            let set = pattern[bit as usize / 8] >> (bit % 8) & 1 == 1;
+            assert_eq!(bitmap.rank(&bytes, bit), rank);
+            assert_eq!(bitmap.rank_of_set(&bytes, bit), set.then_some(rank));
+            rank += u64::from(set);
+        }
+        assert_eq!(bitmap.ones(), rank);
+        assert_eq!(bitmap.rank(&bytes, 5000), rank);
+        assert!(!bitmap.contains(&bytes, 5000));
+    }
+}

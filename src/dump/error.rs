@@ -1,0 +1,123 @@
+//! What can go wrong when opening a dump, and when reading one page of it.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::addr::Pfn;
+
+/// Why a dump can't be opened. Each names the file and, where there is one, the remedy.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DumpError {
+    /// The operating system refused.
+    #[error("{}: {source}{}", path.display(), io_remedy(source))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A pipe, a device, a socket.
+    #[error("{}: not a regular file; copy the dump to one, it is read in place", path.display())]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Length zero.
+    #[error("{}: the file is empty; the dump was never written (is /var/crash full?)", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// None of the formats known.
+    #[error("{}: not a crash dump: starts with {magic}; expected kdump-compressed (\"KDUMP   \"), flattened (\"makedumpfile\") or an ELF core", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, printable.
+        magic: String,
+    },
+    /// Wrapped in an outer compression, which allows no random access.
+    #[error("{}: compressed as a whole with {with}; unpack it first: {command}", path.display())]
+    Wrapped {
+        /// The file.
+        path: PathBuf,
+        /// The compressor.
+        with: &'static str,
+        /// The command to run.
+        command: String,
+    },
+    /// A header that contradicts itself or the file.
+    #[error("{}: at offset {offset:#x}: {why}", path.display())]
+    BadHeader {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file (for a flattened file, in the dump that it describes).
+        offset: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// Something real that is not supported.
+    #[error("{}: {what}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: String,
+    },
+    /// Several files that are no split set.
+    #[error("{}: {why}", path.display())]
+    SplitSet {
+        /// The offending file.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// A directory with no complete dump in it.
+    #[error("{}: no complete dump in this directory{hint}", path.display())]
+    NoDumpInDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What was there instead.
+        hint: String,
+    },
+}
+
+fn io_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; dumps are readable by root only: try with sudo",
+        io::ErrorKind::NotFound => "; check the path",
+        _ => "",
+    }
+}
+
+/// Why one page can't be had. A page that the dump calls zero is not among these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PageFault {
+    /// RAM of the machine, left out by the dump level.
+    #[error("{0} was left out by the dump level")]
+    Excluded(Pfn),
+    /// No RAM that the dump knows of.
+    #[error("{0} is not in the dump")]
+    NotInDump(Pfn),
+    /// It should be there, but the file ends before it, or it was never written.
+    #[error("{pfn} is lost: the file is cut short before offset {offset:#x}")]
+    Truncated {
+        /// The page.
+        pfn: Pfn,
+        /// Where its data should end.
+        offset: u64,
+    },
+    /// Its data does not decode.
+    #[error("{pfn} at offset {offset:#x} is corrupt: {why}")]
+    Corrupt {
+        /// The page.
+        pfn: Pfn,
+        /// Where its data lies.
+        offset: u64,
+        /// What the decoder said.
+        why: &'static str,
+    },
+}

@@ -1,0 +1,335 @@
+//! Crash dump files as physical pages by page frame number.
+//!
+//! Layer: below it only the vocabulary. Input: the paths of one dump. Output:
+//! [`Dump::page`] for scattered reads, through a bounded cache, and
+//! [`Dump::with_page`] for passes over much memory, without one. Invariants: the
+//! file is mapped and never written; a page that was left out, lies beyond a cut,
+//! or does not decode is a [`PageFault`], never zeros; nothing panics on any bytes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use serde::Serialize;
+
+mod bitmap;
+mod codec;
+mod elf;
+mod error;
+mod file;
+mod flattened;
+mod kdump;
+mod lzo;
+mod notes;
+mod open;
+mod storage;
+mod vmcoreinfo;
+
+pub use codec::Codec;
+pub use error::{DumpError, PageFault};
+pub use file::MappedFile;
+pub use notes::Notes;
+pub use open::{looks_like_dump, newest_in_directory};
+pub use vmcoreinfo::VmcoreInfo;
+
+use crate::addr::Pfn;
+
+/// Memory that decoded pages may take unless the user says otherwise.
+pub const DEFAULT_CACHE_BYTES: u64 = 64 << 20;
+
+/// How a page is stored.
+#[derive(Debug)]
+pub(crate) enum Stored<'a> {
+    /// As it is, in the mapping.
+    Plain(&'a [u8]),
+    /// As it is, put together from parts.
+    Owned(Vec<u8>),
+    /// Compressed.
+    Packed {
+        codec: Codec,
+        data: std::borrow::Cow<'a, [u8]>,
+        offset: u64,
+    },
+}
+
+#[derive(Debug)]
+enum Store {
+    Kdump(Vec<kdump::KdumpFile>),
+    Elf(elf::ElfDump),
+}
+
+/// One page of memory, borrowed from the mapping or shared with the cache.
+#[derive(Clone, Debug)]
+pub enum Page<'a> {
+    /// In the file as it is.
+    Mapped(&'a [u8]),
+    /// Decoded.
+    Decoded(Arc<[u8]>),
+}
+
+impl std::ops::Deref for Page<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Page::Mapped(bytes) => bytes,
+            Page::Decoded(bytes) => bytes,
+        }
+    }
+}
+
+/// What the file says of itself, for `info` and for the head of every document.
+#[derive(Clone, Debug, Serialize)]
+pub struct DumpFacts {
+    /// `kdump-compressed (zstd)`, `flattened kdump-compressed (zlib)`, `ELF`, ….
+    pub format: String,
+    /// makedumpfile's `-d`, where the format records it.
+    pub dump_level: Option<u32>,
+    /// Bytes in a page.
+    pub page_size: u32,
+    /// One more than the highest page frame number.
+    pub max_pfn: u64,
+    /// Pages of RAM that the dump knows of.
+    pub ram_pages: u64,
+    /// Pages that the file holds or should hold.
+    pub dumped_pages: u64,
+    /// Pages that should be in the file, but lie beyond its end.
+    pub missing_pages: u64,
+    /// Whether the writer, or the length of the file, says that it is cut short.
+    pub incomplete: bool,
+    /// How many files the dump consists of.
+    pub files: usize,
+}
+
+/// An open crash dump.
+#[derive(Debug)]
+pub struct Dump {
+    paths: Vec<PathBuf>,
+    store: Store,
+    page_size: usize,
+    page_shift: u32,
+    cache: Cache<u64, Arc<[u8]>>,
+    lacks_parts: bool,
+}
+
+impl Dump {
+    /// Opens the dump that `paths` hold: one file, or all parts of a split set. Decoded pages
+    /// are kept up to `cache_bytes`.
+    ///
+    /// # Errors
+    /// If a file can't be read, is of no known format, or its headers contradict it.
+    pub fn open(paths: &[PathBuf], cache_bytes: u64) -> Result<Self, DumpError> {
+        let store = open::open_store(paths)?;
+        let page_size = match &store {
+            Store::Kdump(parts) => parts.first().map_or(4096, |part| part.facts.page_size),
+            Store::Elf(elf) => elf.page_size,
+        } as usize;
+        let pages = usize::try_from(cache_bytes / page_size as u64).unwrap_or(usize::MAX);
+        let mut dump = Self {
+            paths: paths.to_vec(),
+            lacks_parts: false,
+            store,
+            page_size,
+            page_shift: page_size.trailing_zeros(),
+            cache: Cache::new(pages.clamp(256, 1 << 24)),
+        };
+        dump.lacks_parts = dump.missing_parts();
+        Ok(dump)
+    }
+
+    /// The path of the first file.
+    pub fn path(&self) -> &Path {
+        self.paths.first().map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// Bytes in a page.
+    pub fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    /// log2 of the page size.
+    pub fn page_shift(&self) -> u32 {
+        self.page_shift
+    }
+
+    /// The notes: registers and VMCOREINFO.
+    pub fn notes(&self) -> &Notes {
+        static NONE: Notes = Notes {
+            vmcoreinfo: None,
+            prstatus: Vec::new(),
+            qemu_cpus: 0,
+        };
+        match &self.store {
+            Store::Elf(elf) => &elf.notes,
+            Store::Kdump(parts) => parts
+                .iter()
+                .map(|part| &part.facts.notes)
+                .find(|notes| notes.vmcoreinfo.is_some())
+                .or_else(|| parts.first().map(|part| &part.facts.notes))
+                .unwrap_or(&NONE),
+        }
+    }
+
+    /// What a kdump header says of the machine: release, machine name, CPUs, time of writing.
+    pub fn header_release(&self) -> Option<(&str, &str, u32, i64)> {
+        match &self.store {
+            Store::Elf(_) => None,
+            Store::Kdump(parts) => parts.first().map(|part| {
+                let facts = &part.facts;
+                (
+                    facts.release.as_str(),
+                    facts.machine.as_str(),
+                    facts.nr_cpus,
+                    facts.timestamp,
+                )
+            }),
+        }
+    }
+
+    fn missing_parts(&self) -> bool {
+        let Store::Kdump(parts) = &self.store else {
+            return false;
+        };
+        let mut next = 0;
+        for part in parts {
+            let range = part.range();
+            if range.start > next {
+                return true;
+            }
+            next = range.end;
+        }
+        parts.last().is_some_and(|part| next < part.facts.max_pfn)
+    }
+
+    /// Format, dump level and coverage.
+    pub fn facts(&self) -> DumpFacts {
+        match &self.store {
+            Store::Elf(elf) => {
+                let (dumped, ram) = elf.pages();
+                let missing = elf.missing_pages();
+                DumpFacts {
+                    format: format!("{}ELF", flattened_prefix(elf.bytes())),
+                    dump_level: None,
+                    page_size: self.page_size as u32,
+                    max_pfn: elf.max_pfn(),
+                    ram_pages: ram,
+                    dumped_pages: dumped,
+                    missing_pages: missing,
+                    incomplete: elf.incomplete || missing > 0,
+                    files: 1,
+                }
+            }
+            Store::Kdump(parts) => self.kdump_facts(parts),
+        }
+    }
+
+    fn kdump_facts(&self, parts: &[kdump::KdumpFile]) -> DumpFacts {
+        let missing: u64 = parts.iter().map(kdump::KdumpFile::missing_pages).sum();
+        let first = parts.first();
+        let codec = first.and_then(|part| part.facts.codec);
+        let prefix = first.map_or("", |part| flattened_prefix(part.bytes()));
+        let split = if parts.len() > 1 { "split " } else { "" };
+        DumpFacts {
+            format: format!(
+                "{split}{prefix}kdump-compressed ({})",
+                codec.unwrap_or(Codec::None)
+            ),
+            dump_level: first.and_then(|part| part.facts.dump_level),
+            page_size: self.page_size as u32,
+            max_pfn: first.map_or(0, |part| part.facts.max_pfn),
+            ram_pages: first.map_or(0, kdump::KdumpFile::ram_pages),
+            dumped_pages: parts.iter().map(kdump::KdumpFile::pages).sum(),
+            missing_pages: missing,
+            incomplete: missing > 0
+                || self.lacks_parts
+                || parts.iter().any(|part| part.facts.incomplete),
+            files: parts.len(),
+        }
+    }
+
+    fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
+        match &self.store {
+            Store::Elf(elf) => elf.locate(pfn),
+            Store::Kdump(parts) => match parts.as_slice() {
+                [part] if !part.facts.split => part.locate(pfn),
+                parts => {
+                    let index = parts.partition_point(|part| part.range().end <= pfn.0);
+                    match parts.get(index) {
+                        Some(part) if part.range().contains(&pfn.0) => part.locate(pfn),
+                        // A part of the set was not given.
+                        _ => Err(PageFault::NotInDump(pfn)),
+                    }
+                }
+            },
+        }
+    }
+
+    /// The page, through the cache.
+    ///
+    /// # Errors
+    /// If the dump lacks it or it does not decode.
+    pub fn page(&self, pfn: Pfn) -> Result<Page<'_>, PageFault> {
+        if let Some(page) = self.cache.get(&pfn.0) {
+            return Ok(Page::Decoded(page));
+        }
+        match self.locate(pfn)? {
+            Stored::Plain(bytes) => Ok(Page::Mapped(bytes)),
+            Stored::Owned(bytes) => Ok(Page::Decoded(bytes.into())),
+            Stored::Packed {
+                codec,
+                data,
+                offset,
+            } => {
+                let mut page: Arc<[u8]> = std::iter::repeat_n(0, self.page_size).collect();
+                if let Some(bytes) = Arc::get_mut(&mut page) {
+                    unpack(pfn, codec, &data, offset, bytes)?;
+                }
+                self.cache.insert(pfn.0, Arc::clone(&page));
+                Ok(Page::Decoded(page))
+            }
+        }
+    }
+
+    /// Lends the page to `f` without putting it into the cache; `scratch` is reused between calls.
+    ///
+    /// # Errors
+    /// If the dump lacks it or it does not decode.
+    pub fn with_page<R>(
+        &self,
+        pfn: Pfn,
+        scratch: &mut Vec<u8>,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, PageFault> {
+        match self.locate(pfn)? {
+            Stored::Plain(bytes) => Ok(f(bytes)),
+            Stored::Owned(bytes) => Ok(f(&bytes)),
+            Stored::Packed {
+                codec,
+                data,
+                offset,
+            } => {
+                scratch.resize(self.page_size, 0);
+                unpack(pfn, codec, &data, offset, scratch)?;
+                Ok(f(scratch))
+            }
+        }
+    }
+}
+
+fn unpack(
+    pfn: Pfn,
+    codec: Codec,
+    data: &[u8],
+    offset: u64,
+    page: &mut [u8],
+) -> Result<(), PageFault> {
+    codec::decompress(codec, data, page).map_err(|why| PageFault::Corrupt { pfn, offset, why })
+}
+
+fn flattened_prefix(bytes: &storage::Bytes) -> &'static str {
+    if bytes.is_flattened() {
+        "flattened "
+    } else {
+        ""
+    }
+}

@@ -1,0 +1,99 @@
+//! ELF notes: one record per CPU with its registers, VMCOREINFO, QEMU's own.
+//!
+//! Layout of one: namesz, descsz, type (u32 each), the name and the descriptor,
+//! each padded to 4 bytes (gABI; kernel and QEMU keep 4 in ELF64 as well).
+
+use super::vmcoreinfo::VmcoreInfo;
+use crate::bytes::{c_string, slice, u32_at};
+
+const NT_PRSTATUS: u32 = 1;
+
+/// What the notes of a dump hold.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    /// VMCOREINFO, if there is such a note.
+    pub vmcoreinfo: Option<VmcoreInfo>,
+    /// The descriptors of the PRSTATUS notes, one per CPU that saved its registers.
+    pub prstatus: Vec<Vec<u8>>,
+    /// How many QEMU CPU state notes there are (dumps taken from outside the guest).
+    pub qemu_cpus: usize,
+}
+
+impl Notes {
+    /// Adds all notes of one PT_NOTE segment; stops at the first that does not fit.
+    pub(crate) fn parse(&mut self, segment: &[u8]) {
+        let mut at = 0;
+        while let Some((note, next)) = Note::at(segment, at) {
+            match (note.name.as_str(), note.kind) {
+                ("VMCOREINFO", _) => self.vmcoreinfo = Some(VmcoreInfo::parse(note.desc)),
+                ("CORE", NT_PRSTATUS) => self.prstatus.push(note.desc.to_vec()),
+                ("QEMU", _) => self.qemu_cpus += 1,
+                _ => {}
+            }
+            at = next;
+        }
+    }
+}
+
+struct Note<'a> {
+    name: String,
+    kind: u32,
+    desc: &'a [u8],
+}
+
+impl<'a> Note<'a> {
+    fn at(bytes: &'a [u8], at: usize) -> Option<(Self, usize)> {
+        let name_len = u32_at(bytes, at)? as usize;
+        let desc_len = u32_at(bytes, at + 4)? as usize;
+        let kind = u32_at(bytes, at + 8)?;
+        if name_len == 0 && desc_len == 0 {
+            return None;
+        }
+        let name_at = at + 12;
+        let desc_at = name_at + name_len.next_multiple_of(4);
+        let note = Note {
+            name: c_string(slice(bytes, name_at, name_len)?),
+            kind,
+            desc: slice(bytes, desc_at, desc_len)?,
+        };
+        Some((note, desc_at + desc_len.next_multiple_of(4)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(name: &[u8], kind: u32, desc: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend((name.len() as u32).to_le_bytes());
+        out.extend((desc.len() as u32).to_le_bytes());
+        out.extend(kind.to_le_bytes());
+        for part in [name, desc] {
+            out.extend(part);
+            out.resize(out.len().next_multiple_of(4), 0);
+        }
+        out
+    }
+
+    #[test]
+    fn all_three_kinds_are_found() {
+        let mut segment = note(b"CORE\0", 1, &[7; 336]);
+        segment.extend(note(b"VMCOREINFO\0", 0, b"OSRELEASE=6.1\n"));
+        segment.extend(note(b"QEMU\0", 0, &[0; 440]));
+        let mut notes = Notes::default();
+        notes.parse(&segment);
+        assert_eq!(notes.prstatus.len(), 1);
+        assert_eq!(notes.qemu_cpus, 1);
+        assert_eq!(notes.vmcoreinfo.unwrap().release(), Some("6.1"));
+    }
+
+    #[test]
+    fn a_note_that_lies_about_its_length_ends_the_list() {
+        let mut segment = note(b"CORE\0", 1, &[7; 16]);
+        segment.extend([0xff; 12]);
+        let mut notes = Notes::default();
+        notes.parse(&segment);
+        assert_eq!(notes.prstatus.len(), 1);
+    }
+}

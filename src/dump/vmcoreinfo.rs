@@ -1,0 +1,94 @@
+//! VMCOREINFO: the text in which a kernel tells dump tools about itself.
+//!
+//! Lines of `KEY=value`; keys such as `OSRELEASE`, `SYMBOL(name)` (hex),
+//! `OFFSET(struct.member)`, `NUMBER(name)` (decimal, may be negative).
+//! Source: kernel/crash_core.c, kernel/vmcore_info.c. It may exceed a page.
+
+use rustc_hash::FxHashMap;
+
+use crate::addr::VirtAddr;
+
+/// The parsed key–value lines.
+#[derive(Clone, Debug, Default)]
+pub struct VmcoreInfo {
+    values: FxHashMap<String, String>,
+    text: String,
+}
+
+impl VmcoreInfo {
+    /// Parses the note's text; lines without `=` are passed over.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let text = crate::bytes::c_string(bytes);
+        let values = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+            .collect();
+        Self { values, text }
+    }
+
+    /// The text as it stands in the dump.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value of a key as text.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// `NUMBER(name)`, decimal and possibly negative.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.get(&format!("NUMBER({name})"))?.parse().ok()
+    }
+
+    /// `SYMBOL(name)`: the address at run time, KASLR included.
+    pub fn symbol(&self, name: &str) -> Option<VirtAddr> {
+        self.hex(&format!("SYMBOL({name})")).map(VirtAddr)
+    }
+
+    /// A key whose value is hexadecimal without prefix, such as `KERNELOFFSET`.
+    pub fn hex(&self, key: &str) -> Option<u64> {
+        let value = self.get(key)?;
+        u64::from_str_radix(value.trim_start_matches("0x"), 16).ok()
+    }
+
+    /// `OSRELEASE`, as `uname -r` prints it.
+    pub fn release(&self) -> Option<&str> {
+        self.get("OSRELEASE")
+    }
+
+    /// `BUILD-ID` of vmlinux in lower-case hex (5.9 and later).
+    pub fn build_id(&self) -> Option<&str> {
+        self.get("BUILD-ID")
+    }
+
+    /// `CRASHTIME`: seconds since 1970, set when the kernel crashed.
+    pub fn crash_time(&self) -> Option<i64> {
+        self.get("CRASHTIME")?.parse().ok()
+    }
+
+    /// How far KASLR moved the kernel image; 0 where it did not.
+    pub fn kernel_offset(&self) -> u64 {
+        self.hex("KERNELOFFSET").unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_every_kind() {
+        let info = VmcoreInfo::parse(
+            b"OSRELEASE=6.1.0\nSYMBOL(_stext)=ffffffff81000000\nNUMBER(phys_base)=-4096\n\
+              KERNELOFFSET=1a000000\nCRASHTIME=1700000000\nrubbish\n\0\0",
+        );
+        assert_eq!(info.release(), Some("6.1.0"));
+        assert_eq!(info.symbol("_stext"), Some(VirtAddr(0xffff_ffff_8100_0000)));
+        assert_eq!(info.number("phys_base"), Some(-4096));
+        assert_eq!(info.kernel_offset(), 0x1a00_0000);
+        assert_eq!(info.crash_time(), Some(1_700_000_000));
+        assert_eq!(info.symbol("absent"), None);
+    }
+}
