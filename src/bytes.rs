@@ -12,11 +12,6 @@ fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     slice(bytes, offset, N)?.try_into().ok()
 }
 
-/// A little-endian `u16` at `offset`.
-pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    array(bytes, offset).map(u16::from_le_bytes)
-}
-
 /// A little-endian `u32` at `offset`.
 pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     array(bytes, offset).map(u32::from_le_bytes)
@@ -56,7 +51,6 @@ mod tests {
     #[test]
     fn reads_past_the_end_are_none() {
         assert_eq!(u32_at(&[1, 2, 3], 0), None);
-        assert_eq!(u16_at(&[1, 2, 3], 1), Some(0x0302));
         assert_eq!(slice(&[1], usize::MAX, 2), None);
         assert_eq!(uint_at(&[1, 2, 3], 0, 3), Some(0x030201));
         assert_eq!(uint_at(&[0; 16], 0, 9), None);

@@ -15,5 +15,8 @@ pub mod addr;
 mod bytes;
 pub mod diag;
 pub mod dump;
+pub mod kernel;
 pub mod partial;
 pub mod space;
+pub mod subsys;
+pub mod types;

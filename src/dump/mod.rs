@@ -2,7 +2,7 @@
 //!
 //! Layer: below it only the vocabulary. Input: the paths of one dump. Output:
 //! [`Dump::page`] for scattered reads, through a bounded cache, and
-//! [`Dump::with_page`] for passes over much memory, without one. Invariants: the
+//! [`Dump::read_page`] for passes over much memory, without one. Invariants: the
 //! file is mapped and never written; a page that was left out, lies beyond a cut,
 //! or does not decode is a [`PageFault`], never zeros; nothing panics on any bytes.
 
@@ -201,6 +201,14 @@ impl Dump {
         parts.last().is_some_and(|part| next < part.facts.max_pfn)
     }
 
+    /// One more than the highest page frame number that the headers name.
+    pub fn max_pfn(&self) -> u64 {
+        match &self.store {
+            Store::Elf(elf) => elf.max_pfn(),
+            Store::Kdump(parts) => parts.first().map_or(0, |part| part.facts.max_pfn),
+        }
+    }
+
     /// Format, dump level and coverage.
     pub fn facts(&self) -> DumpFacts {
         match &self.store {
@@ -211,7 +219,7 @@ impl Dump {
                     format: format!("{}ELF", flattened_prefix(elf.bytes())),
                     dump_level: None,
                     page_size: self.page_size as u32,
-                    max_pfn: elf.max_pfn(),
+                    max_pfn: self.max_pfn(),
                     ram_pages: ram,
                     dumped_pages: dumped,
                     missing_pages: missing,
@@ -236,7 +244,7 @@ impl Dump {
             ),
             dump_level: first.and_then(|part| part.facts.dump_level),
             page_size: self.page_size as u32,
-            max_pfn: first.map_or(0, |part| part.facts.max_pfn),
+            max_pfn: self.max_pfn(),
             ram_pages: first.map_or(0, kdump::KdumpFile::ram_pages),
             dumped_pages: parts.iter().map(kdump::KdumpFile::pages).sum(),
             missing_pages: missing,
@@ -290,29 +298,29 @@ impl Dump {
         }
     }
 
-    /// Lends the page to `f` without putting it into the cache; `scratch` is reused between calls.
+    /// Fills `out` with the start of the page, past the cache: for passes over much memory.
+    /// `out` of a whole page is decompressed into directly.
     ///
     /// # Errors
     /// If the dump lacks it or it does not decode.
-    pub fn with_page<R>(
-        &self,
-        pfn: Pfn,
-        scratch: &mut Vec<u8>,
-        f: impl FnOnce(&[u8]) -> R,
-    ) -> Result<R, PageFault> {
+    pub fn read_page(&self, pfn: Pfn, out: &mut [u8]) -> Result<(), PageFault> {
+        let copy = |page: &[u8], out: &mut [u8]| {
+            let len = out.len().min(page.len());
+            if let (Some(to), Some(from)) = (out.get_mut(..len), page.get(..len)) {
+                to.copy_from_slice(from);
+            }
+        };
         match self.locate(pfn)? {
-            Stored::Plain(bytes) => Ok(f(bytes)),
-            Stored::Owned(bytes) => Ok(f(&bytes)),
+            Stored::Plain(page) => copy(page, out),
+            Stored::Owned(page) => copy(&page, out),
             Stored::Packed {
                 codec,
                 data,
                 offset,
-            } => {
-                scratch.resize(self.page_size, 0);
-                unpack(pfn, codec, &data, offset, scratch)?;
-                Ok(f(scratch))
-            }
+            } if out.len() == self.page_size => unpack(pfn, codec, &data, offset, out)?,
+            Stored::Packed { .. } => copy(&self.page(pfn)?, out),
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,89 @@
+//! Which CPUs and NUMA nodes the kernel had, and where per-CPU data lie.
+
+use super::{Kernel, KernelError};
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+
+/// More CPUs than any kernel is built for (NR_CPUS is 8192 at most on x86_64).
+const MAX_CPUS: usize = 8192;
+
+/// The possible CPUs with their per-CPU offsets.
+#[derive(Clone, Debug)]
+pub struct Cpus {
+    offsets: Vec<(u32, u64)>,
+}
+
+impl Cpus {
+    /// Reads the possible mask and `__per_cpu_offset[]` (include/asm-generic/percpu.h).
+    ///
+    /// # Errors
+    /// If either is missing from the kernel or the dump.
+    pub fn read(kernel: &Kernel) -> Result<Self, KernelError> {
+        let possible = mask(kernel, "__cpu_possible_mask")?;
+        let table = kernel.need_symbol("__per_cpu_offset")?;
+        let mut offsets = Vec::with_capacity(possible.len());
+        for cpu in possible {
+            let offset = kernel
+                .space
+                .read_u64(table.plus(u64::from(cpu) * 8))
+                .map_err(|fault| KernelError::Memory {
+                    what: "the per-CPU offsets",
+                    fault,
+                })?;
+            offsets.push((cpu, offset));
+        }
+        Ok(Self { offsets })
+    }
+
+    /// Address of a per-CPU object on every possible CPU.
+    pub fn instances(&self, percpu: VirtAddr) -> impl Iterator<Item = (u32, VirtAddr)> + '_ {
+        self.offsets
+            .iter()
+            .map(move |(cpu, offset)| (*cpu, percpu.plus(*offset)))
+    }
+
+    /// How many CPUs are possible.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether there are none, which no kernel has.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+}
+
+/// The numbers of the CPUs in one of the kernel's masks (kernel/cpu.c).
+///
+/// # Errors
+/// If the mask is missing from the kernel or the dump.
+pub fn mask(kernel: &Kernel, name: &'static str) -> Result<Vec<u32>, KernelError> {
+    let at = kernel.need_symbol(name)?;
+    let size = kernel
+        .types
+        .find_struct("cpumask", "kernel/cpu.c", true)?
+        .map_or(8, |found| found.body.size as usize)
+        .clamp(8, MAX_CPUS / 8);
+    let bits = kernel
+        .space
+        .read_bytes(at, size)
+        .map_err(|fault| KernelError::Memory {
+            what: "a CPU mask",
+            fault,
+        })?;
+    let mut cpus = Vec::new();
+    for word in 0..size / 8 {
+        let value = u64_at(&bits, word * 8).unwrap_or(0);
+        for bit in (0..64).filter(|bit| value >> bit & 1 == 1) {
+            cpus.push((word * 64 + bit) as u32);
+        }
+    }
+    Ok(cpus)
+}
+
+/// Number of possible NUMA nodes; arrays per node have that many entries (mm/page_alloc.c).
+pub fn node_count(kernel: &Kernel) -> usize {
+    // The variable exists only in kernels built for more than one node.
+    let count = kernel.read_u32_symbol("nr_node_ids").unwrap_or(1);
+    (count as usize).clamp(1, 1024)
+}

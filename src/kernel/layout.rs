@@ -1,0 +1,204 @@
+//! Offsets of structure members, resolved once per run from the kernel's types.
+//!
+//! A layout names the members that the code reads; each is needed or optional, and may
+//! have had several names (newest first). Hot loops then read bytes at offsets and look
+//! nothing up by name.
+
+use thiserror::Error;
+
+use crate::bytes;
+use crate::types::{Bits, FoundStruct, Member, TypeDb, TypeError};
+
+/// Where a member lies in its structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Bytes from the start of the structure.
+    pub offset: u32,
+    /// Size in bytes; of an array, the whole of it.
+    pub size: u32,
+    /// For a bit-field, which bits.
+    pub bits: Option<Bits>,
+}
+
+impl Field {
+    fn from_member(member: &Member) -> Self {
+        Self {
+            offset: member.offset,
+            size: member.ty.size,
+            bits: member.bits,
+        }
+    }
+
+    /// One past the last byte that reading the member touches.
+    pub fn end(&self) -> usize {
+        let size = match self.bits {
+            Some(bits) => u32::from(bits.shift + bits.width).div_ceil(8),
+            None => self.size.min(8),
+        };
+        (self.offset + size) as usize
+    }
+
+    /// The member's value out of the bytes of its structure, zero-extended. Zero if `record` is
+    /// too short, which [`Layout::len`] rules out.
+    pub fn get(&self, record: &[u8]) -> u64 {
+        let offset = self.offset as usize;
+        match self.bits {
+            Some(bits) => {
+                let word = bytes::uint_at(record, offset, self.end() - offset).unwrap_or(0);
+                word >> bits.shift & ((1 << bits.width) - 1)
+            }
+            None => bytes::uint_at(record, offset, self.size.min(8) as usize).unwrap_or(0),
+        }
+    }
+}
+
+/// Why a layout does not resolve: this kernel is shaped in a way that vmleak does not know.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The type information is damaged.
+    #[error(transparent)]
+    Types(#[from] TypeError),
+    /// No such structure.
+    #[error("the kernel's types have no struct {0}; is the debug file complete?")]
+    NoStruct(&'static str),
+    /// No such member under any of its names.
+    #[error(
+        "struct {structure} has no member {member}: a kernel shape not known yet, please report it with its release"
+    )]
+    NoMember {
+        /// The structure.
+        structure: &'static str,
+        /// The names tried.
+        member: &'static str,
+    },
+}
+
+/// A resolved layout, for `info --layouts`.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct LayoutInfo {
+    /// The structure's name in C.
+    pub structure: String,
+    /// Its size in bytes.
+    pub size: u32,
+    /// Each member read: name, offset, size; absent ones have none.
+    pub members: Vec<MemberInfo>,
+}
+
+/// One member of a [`LayoutInfo`].
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct MemberInfo {
+    /// What the code calls it.
+    pub name: &'static str,
+    /// Bytes from the start; `None` if this kernel has no such member.
+    pub offset: Option<u32>,
+    /// Size in bytes.
+    pub size: Option<u32>,
+}
+
+/// Resolves one member by the first of its names that exists.
+pub(crate) fn resolve(found: &FoundStruct<'_>, names: &[&str]) -> Result<Option<Field>, TypeError> {
+    for name in names {
+        if let Some(member) = found.member(name)? {
+            return Ok(Some(Field::from_member(&member)));
+        }
+    }
+    Ok(None)
+}
+
+/// What every layout can say of itself.
+pub trait Layout: Sized {
+    /// Resolves the layout against the kernel's types.
+    ///
+    /// # Errors
+    /// If the structure or a needed member does not exist.
+    fn resolve(types: &TypeDb) -> Result<Self, LayoutError>;
+
+    /// Offsets found, for people.
+    fn info(&self) -> LayoutInfo;
+}
+
+/// Declares a layout: `need` members must exist, `maybe` members are `Option<Field>`.
+macro_rules! layout {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $layout:ident = $structure:literal in $home:literal {
+            $( $(#[$doc:meta])* $kind:ident $field:ident = $($path:literal)|+ ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        #[allow(missing_docs, dead_code)] // not every layout is read as a whole record
+        $vis struct $layout {
+            /// Size of the whole structure in bytes.
+            pub struct_size: usize,
+            /// Bytes from its start that hold all members read.
+            pub len: usize,
+            $( $(#[$doc])* pub $field: $crate::kernel::layout::layout!(@type $kind), )*
+        }
+
+        impl $crate::kernel::layout::Layout for $layout {
+            fn resolve(types: &$crate::types::TypeDb) -> Result<Self, $crate::kernel::layout::LayoutError> {
+                use $crate::kernel::layout::LayoutError;
+                let found = types
+                    .find_struct($structure, $home, true)?
+                    .ok_or(LayoutError::NoStruct($structure))?;
+                let mut len = 0;
+                $(
+                    let $field = $crate::kernel::layout::resolve(&found, &[$($path),+])?;
+                    len = len.max($field.as_ref().map_or(0, $crate::kernel::layout::Field::end));
+                    $crate::kernel::layout::layout!(@check $kind $field $structure ($($path)+));
+                )*
+                Ok(Self { struct_size: found.body.size as usize, len, $($field),* })
+            }
+
+            fn info(&self) -> $crate::kernel::layout::LayoutInfo {
+                use $crate::kernel::layout::{Field, LayoutInfo, MemberInfo};
+                let member = |name, field: Option<&Field>| MemberInfo {
+                    name,
+                    offset: field.map(|f| f.offset),
+                    size: field.map(|f| f.size),
+                };
+                LayoutInfo {
+                    structure: $structure.to_owned(),
+                    size: u32::try_from(self.struct_size).unwrap_or(u32::MAX),
+                    members: vec![$(
+                        member(stringify!($field), $crate::kernel::layout::layout!(@as_ref $kind self.$field)),
+                    )*],
+                }
+            }
+        }
+    };
+    (@type need) => { $crate::kernel::layout::Field };
+    (@type maybe) => { Option<$crate::kernel::layout::Field> };
+    (@check need $field:ident $structure:literal ($first:literal $($rest:literal)*)) => {
+        let $field = $field.ok_or(LayoutError::NoMember {
+            structure: $structure,
+            member: concat!($first $(, " or ", $rest)*),
+        })?;
+    };
+    (@check maybe $field:ident $structure:literal ($($path:literal)+)) => {};
+    (@as_ref need $self:ident.$field:ident) => { Some(&$self.$field) };
+    (@as_ref maybe $self:ident.$field:ident) => { $self.$field.as_ref() };
+}
+pub(crate) use layout;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bit_fields_are_cut_out() {
+        // struct slab's counters word: inuse:16, objects:15, frozen:1
+        let field = |offset, shift, width| Field {
+            offset,
+            size: 4,
+            bits: Some(Bits { shift, width }),
+        };
+        let record = (0x8015_0007u32).to_le_bytes();
+        assert_eq!(field(0, 0, 16).get(&record), 7);
+        assert_eq!(field(2, 0, 15).get(&record), 0x15);
+        assert_eq!(field(3, 7, 1).get(&record), 1);
+        assert_eq!(field(3, 7, 1).end(), 4);
+    }
+}

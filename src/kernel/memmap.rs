@@ -1,0 +1,275 @@
+//! The memmap: the kernel's array of one `struct page` per page of RAM.
+//!
+//! Found through the sparse memory sections (mm/sparse.c), which hold in every
+//! configuration of x86_64 whether or not the map is virtually contiguous. Each
+//! `section_mem_map` is biased so that adding the pfn gives the page's structure.
+
+use rayon::prelude::*;
+
+use super::layout::layout;
+use super::{Kernel, KernelError};
+use crate::addr::{Pfn, VirtAddr};
+use crate::bytes::u64_at;
+use crate::space::MemFault;
+
+layout! {
+    /// include/linux/mmzone.h
+    struct SectionLayout = "mem_section" in "mm/sparse.c" {
+        need map = "section_mem_map",
+    }
+}
+
+const SECTION_HAS_MEM_MAP: u64 = 1 << 1;
+/// The low bits are flags; the value is a multiple of the size of `struct page` without them.
+const SECTION_FLAGS: u64 = 0x3f;
+/// With 5-level page tables (arch/x86/include/asm/sparsemem.h).
+const MAX_PHYSMEM_BITS: u32 = 52;
+/// Page structures handed out at a time: 32 KiB of them. A compound page's first tail is always
+/// in the same chunk as its head.
+const CHUNK_PAGES: u64 = 512;
+
+/// One present section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Section {
+    start: Pfn,
+    /// Address that the structure of pfn 0 would have.
+    bias: VirtAddr,
+}
+
+/// Where the page structures are.
+#[derive(Clone, Debug)]
+pub struct Memmap {
+    sections: Vec<Section>,
+    section_pages: u64,
+    struct_page: u64,
+}
+
+/// Some consecutive page structures.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    /// The pfn of the first one.
+    pub start: Pfn,
+    bytes: &'a [u8],
+    missing: &'a [bool],
+    struct_page: usize,
+    page_size: usize,
+}
+
+impl Chunk<'_> {
+    /// How many structures the chunk holds.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.struct_page
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of the structure at `index`, or `None` if the dump lacks them.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let start = index * self.struct_page;
+        let end = start + self.struct_page;
+        let first = start / self.page_size;
+        let last = (end - 1) / self.page_size;
+        let whole = self.missing.get(first..=last)?.iter().all(|lost| !lost);
+        whole.then(|| self.bytes.get(start..end)).flatten()
+    }
+}
+
+impl Memmap {
+    /// Finds all sections that have a memmap.
+    ///
+    /// # Errors
+    /// If the section table is missing from the kernel or the dump.
+    pub fn find(kernel: &Kernel) -> Result<Self, KernelError> {
+        let layout: SectionLayout = kernel.layout()?;
+        let info = kernel.vmcoreinfo();
+        let page_size = kernel.dump().page_size() as u64;
+        let shift = kernel.dump().page_shift();
+        // Where the note lacks it (before 5.13): x86_64 has always had 27.
+        let section_bits = info.number("SECTION_SIZE_BITS").unwrap_or(27);
+        let section_shift = u32::try_from(section_bits).unwrap_or(27).clamp(shift, 40) - shift;
+        let section_pages = 1u64 << section_shift;
+        let struct_page = match info.get("SIZE(page)").and_then(|size| size.parse().ok()) {
+            Some(size @ 32..=256) => size,
+            _ => 64,
+        };
+        let memory = |fault| KernelError::Memory {
+            what: "the table of memory sections",
+            fault,
+        };
+        let at = kernel.need_symbol("mem_section")?;
+        let roots = kernel.space.read_ptr(at).map_err(memory)?;
+        let per_root = (page_size / layout.struct_size as u64).max(1);
+        // A header that lies about its size costs no more than the architecture's whole reach.
+        let max_pfn = kernel.dump().max_pfn().min(1 << (MAX_PHYSMEM_BITS - shift));
+        let sections = max_pfn.div_ceil(section_pages);
+        let mut found = Vec::new();
+        for root in 0..sections.div_ceil(per_root) {
+            let table = kernel
+                .space
+                .read_ptr(roots.plus(root * 8))
+                .map_err(memory)?;
+            if table.is_null() {
+                continue;
+            }
+            let entries = match kernel.space.read_bytes(table, page_size as usize) {
+                Ok(entries) => entries,
+                Err(fault) => {
+                    let mib = (per_root * section_pages * page_size) >> 20;
+                    kernel.diag.warn("memmap-section-lost", format!("a table of memory sections is lost ({fault}): slabs in its {mib} MiB are not seen"));
+                    continue;
+                }
+            };
+            for index in 0..per_root {
+                let offset = index as usize * layout.struct_size + layout.map.offset as usize;
+                let map = u64_at(&entries, offset).unwrap_or(0);
+                if map & SECTION_HAS_MEM_MAP != 0 {
+                    found.push(Section {
+                        start: Pfn((root * per_root + index) * section_pages),
+                        bias: VirtAddr(map & !SECTION_FLAGS),
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            sections: found,
+            section_pages,
+            struct_page,
+        })
+    }
+
+    /// Size of `struct page` in bytes.
+    pub fn struct_page_size(&self) -> usize {
+        self.struct_page as usize
+    }
+
+    /// Pages that sections with a memmap span.
+    pub fn pages(&self) -> u64 {
+        self.sections.len() as u64 * self.section_pages
+    }
+
+    fn section_of(&self, pfn: Pfn) -> Option<&Section> {
+        let index = self
+            .sections
+            .partition_point(|s| s.start <= pfn)
+            .checked_sub(1)?;
+        self.sections
+            .get(index)
+            .filter(|section| pfn.0 < section.start.0 + self.section_pages)
+    }
+
+    /// Address of the structure of a page.
+    pub fn page_address(&self, pfn: Pfn) -> Option<VirtAddr> {
+        let section = self.section_of(pfn)?;
+        Some(section.bias.plus(pfn.0 * self.struct_page))
+    }
+
+    /// The page whose structure is at `address`; `None` if that is no structure of this memmap.
+    pub fn pfn_of(&self, address: VirtAddr) -> Option<Pfn> {
+        // With a virtually contiguous memmap all sections have the same bias.
+        let mut last_bias = None;
+        for section in &self.sections {
+            if last_bias == Some(section.bias) {
+                continue;
+            }
+            last_bias = Some(section.bias);
+            let bytes = address.offset_from(section.bias)?;
+            let pfn = Pfn(bytes / self.struct_page);
+            if bytes % self.struct_page == 0 && self.page_address(pfn) == Some(address) {
+                return Some(pfn);
+            }
+        }
+        None
+    }
+
+    /// Runs `visit` over all chunks of page structures, on all cores, and returns what it made
+    /// of each in the order of pfns. Bypasses the page cache: everything is read once.
+    /// `step` is told how many pages each chunk covers.
+    pub fn scan<T: Send>(
+        &self,
+        kernel: &Kernel,
+        step: impl Fn(u64) + Sync,
+        visit: impl Fn(&Chunk<'_>) -> T + Sync,
+    ) -> Vec<T> {
+        let chunk_pages = CHUNK_PAGES.min(self.section_pages);
+        let per_section = self.section_pages / chunk_pages;
+        let total = self.sections.len() * per_section as usize;
+        (0..total)
+            .into_par_iter()
+            .with_min_len(8)
+            .map_init(
+                || (Vec::new(), Vec::new()),
+                |(bytes, missing), index| {
+                    let index = index as u64;
+                    let within = index % per_section * chunk_pages;
+                    let section = self.sections.get((index / per_section) as usize)?;
+                    let start = Pfn(section.start.0 + within);
+                    let at = section.bias.plus(start.0 * self.struct_page);
+                    self.fill(kernel, at, chunk_pages, bytes, missing);
+                    step(chunk_pages);
+                    Some(visit(&Chunk {
+                        start,
+                        bytes,
+                        missing,
+                        struct_page: self.struct_page as usize,
+                        page_size: kernel.dump().page_size(),
+                    }))
+                },
+            )
+            .flatten_iter()
+            .collect()
+    }
+
+    /// Reads the structures of `count` pages from `at` on; pages of them that the dump lacks are
+    /// marked. Where nothing is mapped there is no RAM: that is no loss.
+    fn fill(
+        &self,
+        kernel: &Kernel,
+        at: VirtAddr,
+        count: u64,
+        bytes: &mut Vec<u8>,
+        missing: &mut Vec<bool>,
+    ) {
+        let page_size = kernel.dump().page_size();
+        let len = (count * self.struct_page) as usize;
+        bytes.resize(len, 0);
+        missing.clear();
+        for (index, out) in bytes.chunks_mut(page_size).enumerate() {
+            let va = at.plus((index * page_size) as u64);
+            let read = kernel.space.translate(va).and_then(|mapping| {
+                if mapping.phys.0 % page_size as u64 != 0 {
+                    return kernel.space.read(va, out);
+                }
+                let pfn = Pfn::containing(mapping.phys, kernel.dump().page_shift());
+                kernel
+                    .dump()
+                    .read_page(pfn, out)
+                    .map_err(|fault| MemFault::Page { va, fault })
+            });
+            missing.push(read.is_err());
+            if let Some(fault) = read.err().and_then(|fault| fault.page_fault()) {
+                kernel.diag.warn("memmap-page-lost", memmap_loss(fault));
+            }
+        }
+    }
+}
+
+fn memmap_loss(fault: crate::dump::PageFault) -> &'static str {
+    use crate::dump::PageFault;
+    match fault {
+        PageFault::Excluded(_) => {
+            "pages of the memmap were left out of the dump: slabs described there are not seen (was it filtered with --exclude-unused-vm?)"
+        }
+        PageFault::NotInDump(_) => {
+            "pages of the memmap are not in the dump: slabs described there are not seen (are all parts of the split set given?)"
+        }
+        PageFault::Truncated { .. } => {
+            "pages of the memmap lie beyond the end of the file: slabs described there are not seen (copy the dump again, or see why it is incomplete)"
+        }
+        PageFault::Corrupt { .. } => {
+            "pages of the memmap do not decompress: slabs described there are not seen (compare the file's checksum with the original's)"
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Memory and types together: the crashed kernel as an object to ask.
+//!
+//! Layer: above `space` and `types`. Input: an open dump, its types and symbols.
+//! Output: [`Kernel`], with symbols at run-time addresses, layouts, per-CPU data, the
+//! memmap and bounded walkers. Invariant: no walker returns without saying how it ended.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thiserror::Error;
+
+pub mod cpus;
+pub mod layout;
+pub mod memmap;
+pub mod walk;
+
+use crate::addr::VirtAddr;
+use crate::diag::Diagnostics;
+use crate::dump::{Dump, VmcoreInfo};
+use crate::space::x86_64::START_KERNEL_MAP;
+use crate::space::{AddressSpace, MemFault, SpaceError};
+use crate::types::{SymbolTable, TypeDb, TypeError};
+use layout::{Layout, LayoutError, LayoutInfo};
+
+/// Why the kernel in a dump can't be asked at all.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// No address space.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// The type information is damaged.
+    #[error(transparent)]
+    Types(#[from] TypeError),
+    /// A structure of an unknown shape.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A symbol that must exist does not.
+    #[error("the kernel has no symbol {0}; is the vmlinux the one that crashed, and not stripped?")]
+    NoSymbol(&'static str),
+    /// Memory that everything hangs on is not in the dump.
+    #[error("{what} can't be read: {fault}")]
+    Memory {
+        /// What was to be read.
+        what: &'static str,
+        /// Why not.
+        fault: MemFault,
+    },
+    /// The symbols belong to another kernel.
+    #[error(
+        "_stext is at {dump} in the dump, but at {symbols} by vmlinux: it is not the kernel that crashed"
+    )]
+    WrongKernel {
+        /// By VMCOREINFO.
+        dump: VirtAddr,
+        /// By the symbol table.
+        symbols: VirtAddr,
+    },
+    /// A kernel shape that is known, but not supported yet.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// The kernel that crashed.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Its address space.
+    pub space: AddressSpace,
+    /// Its types.
+    pub types: TypeDb,
+    /// What there is to say besides the result.
+    pub diag: Diagnostics,
+    symbols: SymbolTable,
+    offset: u64,
+    layouts: Mutex<Vec<LayoutInfo>>,
+}
+
+impl Kernel {
+    /// Puts a dump, its types and its symbols together.
+    ///
+    /// # Errors
+    /// If VMCOREINFO is missing, or contradicts the symbols.
+    pub fn new(dump: Arc<Dump>, types: TypeDb, symbols: SymbolTable) -> Result<Self, KernelError> {
+        let mut space = AddressSpace::new(Arc::clone(&dump))?;
+        let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
+        let offset = info.kernel_offset();
+        if let (Some(seen), Some(linked)) = (info.symbol("_stext"), symbols.address("_stext")) {
+            let linked = VirtAddr(linked.wrapping_add(offset));
+            if seen != linked {
+                return Err(KernelError::WrongKernel {
+                    dump: seen,
+                    symbols: linked,
+                });
+            }
+        }
+        let variable = |name: &str| {
+            let address = symbols.address(name)?.wrapping_add(offset);
+            space.read_u64(VirtAddr(address)).ok().filter(|v| *v != 0)
+        };
+        let (page_offset, vmalloc) = (variable("page_offset_base"), variable("vmalloc_base"));
+        space.place_direct_map(page_offset, vmalloc);
+        Ok(Self {
+            space,
+            types,
+            diag: Diagnostics::default(),
+            symbols,
+            offset,
+            layouts: Mutex::default(),
+        })
+    }
+
+    /// The dump below.
+    pub fn dump(&self) -> &Dump {
+        self.space.dump()
+    }
+
+    /// VMCOREINFO; `new` has checked that it is there.
+    pub fn vmcoreinfo(&self) -> &VmcoreInfo {
+        static EMPTY: std::sync::LazyLock<VmcoreInfo> =
+            std::sync::LazyLock::new(VmcoreInfo::default);
+        self.dump().notes().vmcoreinfo.as_ref().unwrap_or(&EMPTY)
+    }
+
+    /// Run-time address of a symbol. Per-CPU symbols of x86 up to 6.14 are offsets from zero,
+    /// which KASLR does not move.
+    pub fn symbol(&self, name: &str) -> Option<VirtAddr> {
+        self.symbols.address(name).map(|address| {
+            if address >= START_KERNEL_MAP {
+                VirtAddr(address.wrapping_add(self.offset))
+            } else {
+                VirtAddr(address)
+            }
+        })
+    }
+
+    /// As [`symbol`](Self::symbol), for one that every kernel has.
+    ///
+    /// # Errors
+    /// If it has not.
+    pub fn need_symbol(&self, name: &'static str) -> Result<VirtAddr, KernelError> {
+        self.symbol(name).ok_or(KernelError::NoSymbol(name))
+    }
+
+    /// The 64-bit variable `name`; `None` if there is no such symbol or it can't be read.
+    pub fn read_u64_symbol(&self, name: &str) -> Option<u64> {
+        self.space.read_u64(self.symbol(name)?).ok()
+    }
+
+    /// The 32-bit variable `name`; `None` if there is no such symbol or it can't be read.
+    pub fn read_u32_symbol(&self, name: &str) -> Option<u32> {
+        self.space.read_u32(self.symbol(name)?).ok()
+    }
+
+    /// Resolves a layout and keeps it for `info --layouts`.
+    ///
+    /// # Errors
+    /// If the kernel's types do not have what the layout needs.
+    pub fn layout<L: Layout>(&self) -> Result<L, LayoutError> {
+        let layout = L::resolve(&self.types)?;
+        let info = layout.info();
+        let mut known = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|other| other.structure == info.structure) {
+            known.push(info);
+        }
+        Ok(layout)
+    }
+
+    /// All layouts resolved so far.
+    pub fn layouts(&self) -> Vec<LayoutInfo> {
+        self.layouts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,93 @@
+//! Bounded walks over the kernel's linked structures.
+//!
+//! Every walk has an independent bound and a structural check (the back-link of a
+//! `list_head`, a visited set for trees), no recursion, and says how it ended.
+
+use rustc_hash::FxHashSet;
+
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+use crate::partial::{End, Partial};
+use crate::space::AddressSpace;
+
+/// The addresses of the `list_head`s on the circular list at `head`, without `head` itself.
+///
+/// A list is followed forward; each element must point back to the one before it
+/// (include/linux/list.h). `bound` is the most elements that there can be.
+pub fn list(space: &AddressSpace, head: VirtAddr, bound: u64) -> Partial<Vec<VirtAddr>> {
+    let mut found = Vec::new();
+    let end = list_into(space, head, bound, &mut found);
+    let seen = found.len() as u64;
+    Partial::new(found, end, seen)
+}
+
+fn list_into(space: &AddressSpace, head: VirtAddr, bound: u64, found: &mut Vec<VirtAddr>) -> End {
+    let mut previous = head;
+    let mut links = [0; 16];
+    if space.read(head, &mut links).is_err() {
+        return End::Fault;
+    }
+    loop {
+        let next = VirtAddr(u64_at(&links, 0).unwrap_or(0));
+        if next == head {
+            return End::Complete;
+        }
+        if found.len() as u64 >= bound {
+            return End::Limit;
+        }
+        if next.is_null() || !next.0.is_multiple_of(8) {
+            return End::BrokenLink;
+        }
+        if space.read(next, &mut links).is_err() {
+            return End::Fault;
+        }
+        // A list that runs into its own middle breaks this too: there the back-link of the
+        // element entered twice can't match both ways in. So this also ends every cycle.
+        if u64_at(&links, 8) != Some(previous.0) {
+            return if found.contains(&next) {
+                End::Cycle
+            } else {
+                End::BrokenLink
+            };
+        }
+        found.push(next);
+        previous = next;
+    }
+}
+
+/// The nodes of the red-black tree whose root pointer is at `root`, in no particular order
+/// (`struct rb_node`: parent and colour, right, left).
+pub fn rbtree(space: &AddressSpace, root: VirtAddr, bound: usize) -> Partial<Vec<VirtAddr>> {
+    let mut found = Vec::new();
+    let mut seen = FxHashSet::default();
+    let mut end = End::Complete;
+    let mut stack = match space.read_ptr(root) {
+        Ok(node) => vec![node],
+        Err(_) => return Partial::new(found, End::Fault, 0),
+    };
+    while let Some(node) = stack.pop() {
+        if node.is_null() {
+            continue;
+        }
+        if found.len() >= bound {
+            end = End::Limit;
+            break;
+        }
+        if !seen.insert(node) {
+            end = End::Cycle;
+            continue;
+        }
+        let mut links = [0; 24];
+        if space.read(node, &mut links).is_err() {
+            // The rest of the tree may still be reached.
+            end = End::Fault;
+            continue;
+        }
+        found.push(node);
+        for at in [8, 16] {
+            stack.push(VirtAddr(u64_at(&links, at).unwrap_or(0)));
+        }
+    }
+    let count = found.len() as u64;
+    Partial::new(found, end, count)
+}

@@ -1,0 +1,8 @@
+//! One module per kernel subsystem, each `collect → facts`.
+//!
+//! Layer: above `kernel`. Facts are plain data that a document can hold; nothing here
+//! judges or prints.
+
+pub mod log;
+pub mod slab;
+pub mod system;

@@ -1,0 +1,154 @@
+//! The list of all slab caches (`slab_caches`, mm/slab_common.c).
+
+use super::flags::CacheFlags;
+use super::layouts::CacheLayout;
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+use crate::kernel::{Kernel, KernelError, cpus, walk};
+
+/// More caches than any machine has; a broken list ends here at the latest.
+const MAX_CACHES: u64 = 1 << 20;
+/// Longer than any cache's name.
+const MAX_NAME: usize = 256;
+
+/// One `struct kmem_cache`.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// Where it lies.
+    pub address: VirtAddr,
+    /// Its name as /proc/slabinfo has it.
+    pub name: String,
+    /// What the user of the cache asked for, in bytes.
+    pub object_size: u32,
+    /// The distance from object to object, in bytes.
+    pub size: u32,
+    /// Alignment of objects, in bytes.
+    pub align: u32,
+    /// `kmem_cache.flags`.
+    pub flags: u64,
+    /// How many cache names share it.
+    pub refcount: u32,
+    /// Objects in a slab of the preferred order.
+    pub objects_per_slab: u32,
+    /// Pages in a slab of the preferred order.
+    pub pages_per_slab: u32,
+    /// Where in a free object the pointer to the next one lies.
+    pub(crate) free_pointer: u32,
+    /// Bytes before the first object, for its left red zone.
+    pub(crate) red_left_pad: u32,
+    /// The cache's freelist secret, with CONFIG_SLAB_FREELIST_HARDENED.
+    pub(crate) random: Option<u64>,
+    /// The per-CPU pointer `cpu_slab`.
+    pub(crate) cpu_slab: VirtAddr,
+    /// `kmem_cache_node` of each node that has one.
+    pub(crate) nodes: Vec<VirtAddr>,
+    /// Address of `kmem_cache.kobj`, with CONFIG_SYSFS.
+    pub(crate) kobj: Option<VirtAddr>,
+}
+
+impl Cache {
+    /// Whether a flag of this mask is set; a mask of 0 is a flag that the kernel lacks.
+    pub(crate) fn has(&self, mask: u64) -> bool {
+        self.flags & mask != 0
+    }
+}
+
+/// All caches in the order of the list, which is that of /proc/slabinfo's rows.
+///
+/// # Errors
+/// If the list's head is not in the dump. A broken list gives those up to the break, and a warning.
+pub fn read_all(kernel: &Kernel) -> Result<Vec<Cache>, KernelError> {
+    let layout: CacheLayout = kernel.layout()?;
+    let head = kernel.need_symbol("slab_caches")?;
+    let list = walk::list(&kernel.space, head, MAX_CACHES);
+    if !list.end.is_complete() {
+        kernel.diag.warn(
+            "slab-caches-list",
+            format!(
+                "the list of slab caches {} after {} caches: those behind it are not seen (look at it with crash: list -H {head})",
+                list.end.describe(),
+                list.seen
+            ),
+        );
+        if list.value.is_empty() {
+            kernel
+                .space
+                .read_u64(head)
+                .map_err(|fault| KernelError::Memory {
+                    what: "the list of slab caches",
+                    fault,
+                })?;
+        }
+    }
+    let nodes = cpus::node_count(kernel);
+    let mut caches = Vec::with_capacity(list.value.len());
+    for link in list.value {
+        let address = link.minus(u64::from(layout.list.offset));
+        match read_one(kernel, &layout, address, nodes) {
+            Ok(cache) => caches.push(cache),
+            Err(fault) => kernel.diag.warn(
+                "cache-lost",
+                format!("the slab cache at {address} can't be read: {fault}"),
+            ),
+        }
+    }
+    Ok(caches)
+}
+
+fn read_one(
+    kernel: &Kernel,
+    layout: &CacheLayout,
+    address: VirtAddr,
+    nodes: usize,
+) -> Result<Cache, crate::space::MemFault> {
+    // node[] is declared for the most nodes a kernel can have, but allocated for those possible.
+    let node_at = layout.node.offset as usize;
+    let before_nodes = layout.len.min(node_at);
+    let record = kernel.space.read_bytes(address, before_nodes + nodes * 8)?;
+    let word = |field: &crate::kernel::layout::Field| field.get(&record);
+    let narrow = |field: &crate::kernel::layout::Field| field.get(&record) as u32;
+    let oo = narrow(&layout.oo);
+    let name_at = VirtAddr(word(&layout.name));
+    Ok(Cache {
+        address,
+        name: kernel
+            .space
+            .read_c_string(name_at, MAX_NAME)
+            .unwrap_or_else(|_| format!("<name at {name_at} is lost>")),
+        object_size: narrow(&layout.object_size),
+        size: narrow(&layout.size),
+        align: narrow(&layout.align),
+        flags: word(&layout.flags),
+        refcount: narrow(&layout.refcount),
+        objects_per_slab: oo & 0xffff,
+        pages_per_slab: 1 << (oo >> 16).min(16),
+        free_pointer: narrow(&layout.offset),
+        red_left_pad: narrow(&layout.red_left_pad),
+        random: layout.random.as_ref().map(word),
+        cpu_slab: VirtAddr(word(&layout.cpu_slab)),
+        nodes: (0..nodes)
+            .filter_map(|node| u64_at(&record, node_at + node * 8))
+            .filter(|pointer| *pointer != 0)
+            .map(VirtAddr)
+            .collect(),
+        kobj: layout
+            .kobj
+            .map(|field| address.plus(u64::from(field.offset))),
+    })
+}
+
+/// The masks of the flags that change how a cache is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlagMasks {
+    pub(crate) reclaimable: u64,
+    pub(crate) typesafe_by_rcu: u64,
+}
+
+impl FlagMasks {
+    pub(crate) fn of(flags: &CacheFlags) -> Self {
+        Self {
+            reclaimable: flags.mask("RECLAIM_ACCOUNT"),
+            typesafe_by_rcu: flags.mask("TYPESAFE_BY_RCU"),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which slab allocator, and which shape of it: an enum chosen once.
+//!
+//! Decided by the members that `struct kmem_cache` has, newest kernel first.
+
+use crate::kernel::{Kernel, KernelError};
+
+/// The structural eras of the slab allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlabEra {
+    /// SLUB 7.1 and later: `per_node[]` in place of `node[]` (commit 5ba6bc27b1f9).
+    SlubPerNode,
+    /// SLUB 7.0: sheaves only, `kmem_cache_cpu` gone (commit 32c894c7274b).
+    SlubSheaves,
+    /// SLUB 6.18 and 6.19: sheaves beside per-CPU slabs.
+    SlubSheavesAndCpuSlabs,
+    /// SLUB up to 6.17: per-CPU slabs.
+    SlubCpuSlabs,
+    /// CONFIG_SLUB_TINY (6.2 and later): neither per-CPU slabs nor sheaves.
+    SlubTiny,
+    /// SLUB with a child cache per memory cgroup (before 5.9; RHEL 8).
+    SlubMemcgChildren,
+    /// The classic SLAB (up to 6.7).
+    Slab,
+    /// SLOB (up to 6.3), which keeps nothing per cache.
+    Slob,
+}
+
+impl SlabEra {
+    /// Finds the era by what the kernel's types and symbols have.
+    ///
+    /// # Errors
+    /// If the type information is damaged.
+    pub fn detect(kernel: &Kernel) -> Result<Self, KernelError> {
+        let cache = kernel
+            .types
+            .find_struct("kmem_cache", "mm/slub.c", false)?
+            .or(kernel
+                .types
+                .find_struct("kmem_cache", "mm/slab_common.c", true)?);
+        let has = |member: &str| {
+            cache
+                .as_ref()
+                .is_some_and(|found| found.body.member(member).is_some())
+        };
+        Ok(match (has("cpu_slab"), has("cpu_sheaves")) {
+            _ if has("cpu_cache") || has("gfporder") => SlabEra::Slab,
+            _ if !has("offset") => SlabEra::Slob,
+            _ if kernel.symbol("slab_root_caches").is_some() => SlabEra::SlubMemcgChildren,
+            (false, true) if has("per_node") => SlabEra::SlubPerNode,
+            (false, true) => SlabEra::SlubSheaves,
+            (true, true) => SlabEra::SlubSheavesAndCpuSlabs,
+            (true, false) => SlabEra::SlubCpuSlabs,
+            (false, false) => SlabEra::SlubTiny,
+        })
+    }
+
+    /// What it is called in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            SlabEra::SlubPerNode => "SLUB with sheaves and per_node[] (7.1 and later)",
+            SlabEra::SlubSheaves => "SLUB with sheaves (7.0)",
+            SlabEra::SlubSheavesAndCpuSlabs => "SLUB with sheaves and per-CPU slabs (6.18, 6.19)",
+            SlabEra::SlubCpuSlabs => "SLUB with per-CPU slabs (up to 6.17)",
+            SlabEra::SlubTiny => "SLUB_TINY",
+            SlabEra::SlubMemcgChildren => "SLUB with memcg child caches (before 5.9)",
+            SlabEra::Slab => "classic SLAB",
+            SlabEra::Slob => "SLOB",
+        }
+    }
+
+    /// Refuses, by name, an era that is not supported.
+    ///
+    /// # Errors
+    /// If this is not [`SlabEra::SlubCpuSlabs`].
+    pub(crate) fn require_supported(self) -> Result<(), KernelError> {
+        match self {
+            SlabEra::SlubCpuSlabs => Ok(()),
+            era => Err(KernelError::Unsupported(format!(
+                "this kernel's slab allocator is {}, which vmleak does not read yet; supported: {}",
+                era.name(),
+                SlabEra::SlubCpuSlabs.name()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The structures of SLUB and the members of them that are read.
+
+use crate::kernel::Kernel;
+use crate::kernel::layout::{Field, LayoutError, layout};
+
+layout! {
+    /// mm/slab.h (6.8 and later), include/linux/slub_def.h (before).
+    pub(crate) struct CacheLayout = "kmem_cache" in "mm/slub.c" {
+        need cpu_slab = "cpu_slab",
+        need flags = "flags",
+        need size = "size",
+        need object_size = "object_size",
+        need offset = "offset",
+        need oo = "oo.x",
+        need refcount = "refcount",
+        need align = "align",
+        need red_left_pad = "red_left_pad",
+        need name = "name",
+        need list = "list",
+        /// Only with CONFIG_SYSFS.
+        maybe kobj = "kobj",
+        /// Only with CONFIG_SLAB_FREELIST_HARDENED.
+        maybe random = "random",
+        need node = "node",
+    }
+}
+
+layout! {
+    /// mm/slub.c; the slab's member was `page` before 5.17.
+    pub(crate) struct CpuSlabLayout = "kmem_cache_cpu" in "mm/slub.c" {
+        need freelist = "freelist",
+        need slab = "slab" | "page",
+        /// Only with CONFIG_SLUB_CPU_PARTIAL.
+        maybe partial = "partial",
+    }
+}
+
+layout! {
+    /// mm/slub.c (6.8 and later), mm/slab.h (before).
+    pub(crate) struct NodeLayout = "kmem_cache_node" in "mm/slub.c" {
+        need nr_partial = "nr_partial",
+        need partial = "partial",
+        /// The counters exist only with CONFIG_SLUB_DEBUG.
+        maybe nr_slabs = "nr_slabs.counter",
+        maybe total_objects = "total_objects.counter",
+    }
+}
+
+layout! {
+    /// include/linux/mm_types.h
+    pub(crate) struct PageLayout = "page" in "mm/slub.c" {
+        need flags = "flags.f" | "flags",
+        need compound_head = "compound_info" | "compound_head",
+        need mapcount = "_mapcount.counter" | "_mapcount",
+        /// In the first tail page, up to 6.2.
+        maybe compound_order = "compound_order",
+    }
+}
+
+layout! {
+    /// include/linux/mm_types.h, 5.16 and later.
+    struct FolioLayout = "folio" in "mm/slub.c" {
+        /// 6.1 to 6.5. It comes first: 6.1 has both, and keeps the order here.
+        maybe folio_order = "_folio_order",
+        /// 6.6 and later, in the low byte.
+        maybe flags_1 = "_flags_1",
+    }
+}
+
+layout! {
+    /// mm/slab.h, 5.17 and later.
+    struct SlabLayout = "slab" in "mm/slub.c" {
+        need slab_cache = "slab_cache",
+        need slab_list = "slab_list",
+        need freelist = "freelist",
+        need inuse = "inuse",
+        need objects = "objects",
+        need frozen = "frozen",
+        maybe next = "next",
+    }
+}
+
+layout! {
+    /// include/linux/mm_types.h, before 5.17: the slab's members are the page's.
+    struct SlabInPageLayout = "page" in "mm/slub.c" {
+        need slab_cache = "slab_cache",
+        need slab_list = "slab_list" | "lru",
+        need freelist = "freelist",
+        need inuse = "inuse",
+        need objects = "objects",
+        need frozen = "frozen",
+        maybe next = "next",
+    }
+}
+
+/// The descriptor of a slab, which lies over its first page's `struct page`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlabWords {
+    pub(crate) slab_cache: Field,
+    pub(crate) slab_list: Field,
+    pub(crate) freelist: Field,
+    pub(crate) inuse: Field,
+    pub(crate) objects: Field,
+    pub(crate) frozen: Field,
+    /// Link of the per-CPU partial list, where there is one.
+    pub(crate) next: Option<Field>,
+}
+
+impl SlabWords {
+    pub(crate) fn resolve(kernel: &Kernel) -> Result<Self, LayoutError> {
+        macro_rules! words {
+            ($layout:ty) => {{
+                let l: $layout = kernel.layout()?;
+                Ok(Self {
+                    slab_cache: l.slab_cache,
+                    slab_list: l.slab_list,
+                    freelist: l.freelist,
+                    inuse: l.inuse,
+                    objects: l.objects,
+                    frozen: l.frozen,
+                    next: l.next,
+                })
+            }};
+        }
+        // Commit d122019bf061 ("mm: Split slab into its own type", v5.17).
+        let split = kernel.types.find_struct("slab", "mm/slub.c", false)?;
+        if split.is_some_and(|found| found.body.member("slab_cache").is_some()) {
+            words!(SlabLayout)
+        } else {
+            words!(SlabInPageLayout)
+        }
+    }
+}
+
+/// Where a compound page keeps its order: one byte, in the structure of its first tail page.
+/// Bytes from the start of the head's structure.
+pub(crate) fn order_offset(
+    kernel: &Kernel,
+    page: &PageLayout,
+    struct_page: usize,
+) -> Result<usize, LayoutError> {
+    if kernel
+        .types
+        .find_struct("folio", "mm/slub.c", false)?
+        .is_some()
+    {
+        let folio: FolioLayout = kernel.layout()?;
+        if let Some(field) = folio.folio_order.or(folio.flags_1) {
+            return Ok(field.offset as usize);
+        }
+    }
+    match page.compound_order {
+        Some(field) => Ok(struct_page + field.offset as usize),
+        None => Err(LayoutError::NoMember {
+            structure: "folio",
+            member: "_folio_order or _flags_1, and struct page no compound_order",
+        }),
+    }
+}

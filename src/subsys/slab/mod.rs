@@ -1,0 +1,246 @@
+//! The slab allocator at the crash: every cache with the kernel's own numbers and the
+//! exact ones.
+//!
+//! Layer: subsystem. Input: a [`Kernel`]. Output: [`SlabFacts`] for all caches, or
+//! [`objects`](objects::list) of one. The path: the list of caches; one pass over the
+//! memmap for all slabs; nodes and CPUs for what the kernel counts; the free chains of
+//! the slabs that have one. Invariant: the kernel's view and the truth are two numbers,
+//! found on independent routes and compared.
+
+mod alias;
+pub mod cache;
+mod count;
+pub mod era;
+pub mod flags;
+pub mod freelist;
+mod kfence;
+mod layouts;
+pub mod nodes;
+pub mod objects;
+pub mod pages;
+mod percpu;
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use crate::addr::{Pfn, VirtAddr};
+use crate::kernel::memmap::Memmap;
+use crate::kernel::{Kernel, KernelError};
+use cache::{Cache, FlagMasks};
+use era::SlabEra;
+use flags::CacheFlags;
+use nodes::{NodeFacts, NodeReader};
+use pages::SlabScan;
+use percpu::{CpuFacts, CpuReader};
+
+/// What /proc/slabinfo would have printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SlabinfoView {
+    /// Objects less those free on node partial lists; free ones that CPUs hold count as active.
+    pub active_objs: u64,
+    /// All objects.
+    pub num_objs: u64,
+    /// As `num_slabs` with SLUB.
+    pub active_slabs: u64,
+    /// All slabs.
+    pub num_slabs: u64,
+}
+
+/// What is there, by walking every slab.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExactView {
+    /// Slabs.
+    pub slabs: u64,
+    /// Objects that they are divided into.
+    pub objects: u64,
+    /// Objects handed out and not freed.
+    pub allocated: u64,
+    /// Objects on any free chain.
+    pub free: u64,
+    /// Freed by their owner, but waiting for RCU.
+    pub pending_free: u64,
+    /// Bytes of the slabs' pages.
+    pub bytes: u64,
+    /// Allocated objects times `object_size`.
+    pub allocated_bytes: u64,
+    /// Whether nothing was missing or broken, and the counts agree with the kernel's counters.
+    pub complete: bool,
+}
+
+/// Slabs by how they lie: the kernel's own view of fragmentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Occupancy {
+    /// Slabs with no free object.
+    pub full: u64,
+    /// Slabs with both.
+    pub partial: u64,
+    /// Slabs with no allocated object.
+    pub empty: u64,
+    /// Current slabs of CPUs.
+    pub cpu: u64,
+    /// Slabs on CPUs' partial lists.
+    pub cpu_partial: u64,
+    /// Slabs on nodes' partial lists.
+    pub node_partial: u64,
+    /// Slabs of less than the preferred order, taken when memory was short.
+    pub fallback_order: u64,
+}
+
+/// What went wrong with a cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// Free chains that are circular, broken or enter missing memory; their slabs are counted
+    /// by their own counters instead.
+    pub broken_freelists: u64,
+    /// Slabs whose chain is not as long as their counters say.
+    pub counter_mismatches: u64,
+    /// Per-CPU structures or slabs of theirs that can't be found.
+    pub lost_cpu_slabs: u64,
+    /// Whether a node's partial list is broken.
+    pub broken_partial_list: bool,
+    /// Scanned slabs and objects against the node counters, where they differ: scanned, counted.
+    pub slabs_against_counter: Option<(u64, u64)>,
+    /// As above, for objects.
+    pub objects_against_counter: Option<(u64, u64)>,
+}
+
+/// One cache as it was.
+#[derive(Clone, Debug, Serialize)]
+pub struct CacheFacts {
+    /// As in /proc/slabinfo.
+    pub name: String,
+    /// Names of caches merged into this one.
+    pub aliases: Vec<String>,
+    /// Of `struct kmem_cache`.
+    pub address: VirtAddr,
+    /// Bytes that the user asked for.
+    pub object_size: u32,
+    /// Bytes from object to object.
+    pub size: u32,
+    /// Alignment in bytes.
+    pub align: u32,
+    /// By the preferred order.
+    pub objects_per_slab: u32,
+    /// By the preferred order.
+    pub pages_per_slab: u32,
+    /// `SLAB_*` without the prefix.
+    pub flags: Vec<String>,
+    /// Whether the kernel may shrink it under pressure.
+    pub reclaimable: bool,
+    /// The kernel's view.
+    pub slabinfo: SlabinfoView,
+    /// The truth.
+    pub exact: ExactView,
+    /// How the slabs lie.
+    pub occupancy: Occupancy,
+    /// Slabs freed but waiting for a grace period (SLAB_TYPESAFE_BY_RCU); not in `exact`.
+    pub rcu_slabs: u64,
+    /// Objects of this cache in KFENCE pages; not in `exact`.
+    pub kfence_pages: u64,
+    /// What is broken.
+    pub damage: Damage,
+}
+
+/// The whole allocator.
+#[derive(Clone, Debug, Serialize)]
+pub struct SlabFacts {
+    /// In the order of /proc/slabinfo.
+    pub caches: Vec<CacheFacts>,
+    /// Page structures that the dump lacks.
+    pub missing_page_structs: u64,
+    /// Pages marked as slab that belong to no cache.
+    pub stray_slabs: u64,
+    /// How slabs were recognised, and freelists decoded.
+    pub slab_mark: String,
+    /// How freelist pointers are stored.
+    pub freelist_encoding: &'static str,
+}
+
+/// Everything that was found out about the allocator before objects are counted.
+#[derive(Debug)]
+pub struct SlabHeap<'k> {
+    kernel: &'k Kernel,
+    caches: Vec<Cache>,
+    flags: CacheFlags,
+    masks: FlagMasks,
+    scan: SlabScan,
+    nodes: Vec<NodeFacts>,
+    cpus: Vec<CpuFacts>,
+    kfence: Range<Pfn>,
+}
+
+/// What progress is told: the name of a phase and its length, then steps of it.
+pub trait Progress: Sync {
+    /// A phase of `total` steps begins.
+    fn start(&self, what: &'static str, total: u64);
+    /// So many steps more are done.
+    fn step(&self, steps: u64);
+}
+
+/// For callers that show no progress.
+#[derive(Clone, Copy, Debug)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn start(&self, _: &'static str, _: u64) {}
+    fn step(&self, _: u64) {}
+}
+
+impl<'k> SlabHeap<'k> {
+    /// Finds all caches, slabs, and what nodes and CPUs hold.
+    ///
+    /// # Errors
+    /// If the era is not supported, or what everything hangs on is not in the dump.
+    pub fn read(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
+        SlabEra::detect(kernel)?.require_supported()?;
+        let caches = cache::read_all(kernel)?;
+        let memmap = Memmap::find(kernel)?;
+        progress.start("reading the memmap", memmap.pages());
+        let scan = pages::scan(kernel, &memmap, &caches, |pages| progress.step(pages))?;
+        let flags = CacheFlags::read(kernel)?;
+        let masks = FlagMasks::of(&flags);
+        let node_reader = NodeReader::new(kernel, &memmap, &scan)?;
+        let nodes: Vec<NodeFacts> = caches.iter().map(|cache| node_reader.read(cache)).collect();
+        let cpu_reader = CpuReader::new(kernel, &memmap, &scan)?;
+        let cpus = caches.iter().map(|cache| cpu_reader.read(cache)).collect();
+        drop((node_reader, cpu_reader));
+        let kfence = kfence::pool(kernel)?;
+        Ok(Self {
+            kernel,
+            caches,
+            flags,
+            masks,
+            scan,
+            nodes,
+            cpus,
+            kfence,
+        })
+    }
+
+    /// The index of the cache called `name`, by its own name or an alias of `facts`.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.caches.iter().position(|cache| cache.name == name)
+    }
+
+    /// All caches.
+    pub fn caches(&self) -> &[Cache] {
+        &self.caches
+    }
+
+    /// The aliases of merged caches, by index.
+    ///
+    /// # Errors
+    /// If the kernel's types lack what sysfs is made of.
+    pub fn aliases(&self) -> Result<Vec<Vec<String>>, KernelError> {
+        alias::read(self.kernel, &self.caches)
+    }
+
+    /// Counts all objects.
+    ///
+    /// # Errors
+    /// If the kernel's types lack what sysfs is made of.
+    pub fn facts(&self, progress: &dyn Progress) -> Result<SlabFacts, KernelError> {
+        count::facts(self, progress)
+    }
+}

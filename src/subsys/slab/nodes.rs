@@ -1,0 +1,123 @@
+//! The kernel's own accounting per NUMA node: counters and the list of partial slabs.
+
+use super::cache::Cache;
+use super::layouts::{NodeLayout, SlabWords};
+use super::pages::{SlabMark, SlabScan};
+use crate::addr::VirtAddr;
+use crate::kernel::memmap::Memmap;
+use crate::kernel::{Kernel, KernelError, walk};
+use crate::partial::End;
+
+/// `MAX_PARTIAL_TO_SCAN` of mm/slub.c: longer lists are estimated for /proc/slabinfo.
+const MAX_PARTIAL_TO_SCAN: usize = 10_000;
+
+/// What the nodes of one cache say.
+#[derive(Clone, Debug, Default)]
+pub struct NodeFacts {
+    /// Sum of `nr_slabs`, where the kernel counts (CONFIG_SLUB_DEBUG).
+    pub nr_slabs: Option<u64>,
+    /// Sum of `total_objects`.
+    pub total_objects: Option<u64>,
+    /// Free objects on partial slabs, as /proc/slabinfo of this kernel sums or estimates them.
+    pub partial_free: u64,
+    /// Indices into the scan of the slabs on the partial lists.
+    pub partial: Vec<usize>,
+    /// How the walks over the partial lists ended; the worst of them.
+    pub end: Option<End>,
+}
+
+/// Reads the nodes of caches.
+#[derive(Debug)]
+pub(crate) struct NodeReader<'k> {
+    kernel: &'k Kernel,
+    memmap: &'k Memmap,
+    scan: &'k SlabScan,
+    layout: NodeLayout,
+    slab_list: u64,
+    estimates: bool,
+}
+
+impl<'k> NodeReader<'k> {
+    pub(crate) fn new(
+        kernel: &'k Kernel,
+        memmap: &'k Memmap,
+        scan: &'k SlabScan,
+    ) -> Result<Self, KernelError> {
+        // Commit 046f4c6d4f5b ("slub: introduce count_partial_free_approx", v6.10) came with the
+        // release that moved the slab mark, and may have been inlined.
+        let estimates = kernel.symbol("count_partial_free_approx").is_some()
+            || !matches!(scan.mark, SlabMark::FlagBit(_));
+        Ok(Self {
+            layout: kernel.layout()?,
+            slab_list: u64::from(SlabWords::resolve(kernel)?.slab_list.offset),
+            kernel,
+            memmap,
+            scan,
+            estimates,
+        })
+    }
+
+    pub(crate) fn read(&self, cache: &Cache) -> NodeFacts {
+        let mut facts = NodeFacts::default();
+        for node in &cache.nodes {
+            if self.add_node(*node, &mut facts).is_none() {
+                facts.end = Some(End::Fault);
+            }
+        }
+        facts
+    }
+
+    fn add_node(&self, node: VirtAddr, facts: &mut NodeFacts) -> Option<()> {
+        let record = self.kernel.space.read_bytes(node, self.layout.len).ok()?;
+        let add = |sum: &mut Option<u64>, value: Option<u64>| {
+            if let Some(value) = value {
+                *sum = Some(sum.unwrap_or(0).saturating_add(value));
+            }
+        };
+        let objects = self.layout.total_objects.map(|f| f.get(&record));
+        add(
+            &mut facts.nr_slabs,
+            self.layout.nr_slabs.map(|f| f.get(&record)),
+        );
+        add(&mut facts.total_objects, objects);
+
+        let head = node.plus(u64::from(self.layout.partial.offset));
+        let bound = self.scan.slabs.len() as u64 + 1;
+        let list = walk::list(&self.kernel.space, head, bound);
+        let nr_partial = self.layout.nr_partial.get(&record);
+        let complete = list.end.is_complete();
+        let on_list: Vec<Option<usize>> = list
+            .value
+            .iter()
+            .map(|link| {
+                let pfn = self.memmap.pfn_of(link.minus(self.slab_list))?;
+                self.scan.find(pfn)
+            })
+            .collect();
+        facts.partial_free += self.free_on(&on_list, nr_partial, objects);
+        facts.partial.extend(on_list.iter().flatten());
+        if !complete {
+            facts.end = Some(list.end);
+        } else if list.seen != nr_partial || on_list.iter().any(Option::is_none) {
+            facts.end = Some(End::BrokenLink);
+        }
+        Some(())
+    }
+
+    /// `count_partial(n, count_free)`, or its estimate on long lists (mm/slub.c).
+    fn free_on(&self, slabs: &[Option<usize>], nr_partial: u64, total: Option<u64>) -> u64 {
+        let free = |slab: &Option<usize>| {
+            slab.and_then(|index| self.scan.slabs.get(index))
+                .map_or(0, |slab| u64::from(slab.objects.saturating_sub(slab.inuse)))
+        };
+        if !self.estimates || slabs.len() <= MAX_PARTIAL_TO_SCAN {
+            return slabs.iter().map(free).sum();
+        }
+        let half = MAX_PARTIAL_TO_SCAN / 2;
+        let scanned: u64 = slabs.iter().take(half).map(free).sum::<u64>()
+            + slabs.iter().rev().take(half).map(free).sum::<u64>();
+        let estimate = u128::from(scanned) * u128::from(nr_partial) / MAX_PARTIAL_TO_SCAN as u128;
+        let estimate = u64::try_from(estimate).unwrap_or(u64::MAX);
+        total.map_or(estimate, |total| estimate.min(total))
+    }
+}

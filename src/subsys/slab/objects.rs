@@ -1,0 +1,88 @@
+//! Every object of one cache, with its state.
+
+use serde::Serialize;
+
+use super::SlabHeap;
+use super::count::{Places, SlabKind};
+use super::freelist::{Freelists, Geometry, ObjectSet};
+use crate::addr::VirtAddr;
+
+/// Whether an object is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectState {
+    /// Handed out and not freed.
+    Allocated,
+    /// On a free chain.
+    Free,
+    /// Freed, waiting for RCU.
+    PendingFree,
+    /// Its slab's free chain is broken: it may be either.
+    Unknown,
+}
+
+impl ObjectState {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            ObjectState::Allocated => "allocated",
+            ObjectState::Free => "free",
+            ObjectState::PendingFree => "pending free",
+            ObjectState::Unknown => "unknown",
+        }
+    }
+}
+
+/// One object.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Object {
+    /// Where it starts.
+    pub address: VirtAddr,
+    /// Whether it is in use.
+    pub state: ObjectState,
+    /// The slab's first byte.
+    pub slab: VirtAddr,
+    /// Its index in the slab.
+    pub index: u32,
+    /// The CPU whose current slab this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+}
+
+/// Calls `visit` with every object of the cache at `cache` (an index into the heap's caches), in
+/// the order of addresses.
+pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) {
+    let places = Places::of(heap);
+    let freelists = Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs);
+    let Some(of) = heap.caches.get(cache) else {
+        return;
+    };
+    let cpus = heap.cpus.get(cache);
+    let mut free = ObjectSet::default();
+    for (index, slab) in heap.scan.slabs.iter().enumerate() {
+        if slab.cache as usize != cache || heap.kind(index, slab, &places) != SlabKind::Live {
+            continue;
+        }
+        let geometry = Geometry::of(heap.kernel, of, slab);
+        let (whole, _, _) = heap.mark_free(&freelists, &geometry, index, slab, &places, &mut free);
+        let cpu = cpus.and_then(|cpus| {
+            let current = cpus.current.iter().find(|(_, at, _)| *at == index);
+            current.map(|(cpu, _, _)| *cpu)
+        });
+        let phys = slab.pfn.start(heap.kernel.dump().page_shift());
+        for object in 0..geometry.objects() {
+            let state = match (free.contains(object), whole) {
+                (true, _) => ObjectState::Free,
+                (false, true) => ObjectState::Allocated,
+                (false, false) => ObjectState::Unknown,
+            };
+            visit(Object {
+                address: geometry.address_of(object),
+                state,
+                slab: heap.kernel.space.direct_map_address(phys),
+                index: object,
+                cpu,
+            });
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Every slab of every cache, by one pass over the memmap.
+//!
+//! Full slabs of ordinary caches are on no list in any kernel, so the page structures
+//! are the only complete record. A page is the head of a slab if it is marked as one
+//! and its `slab_cache` is a cache that exists.
+
+use rustc_hash::FxHashMap;
+
+use super::cache::Cache;
+use super::layouts::{PageLayout, SlabWords, order_offset};
+use crate::addr::{Pfn, VirtAddr};
+use crate::kernel::memmap::{Chunk, Memmap};
+use crate::kernel::{Kernel, KernelError};
+
+/// How this kernel marks a page as part of a slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlabMark {
+    /// 6.12 and later: the top byte of `page_type` is `PGTY_slab`.
+    TypeByte(u8),
+    /// 6.10 and 6.11: `page_type` has this value (commit 46df8e73a4a3).
+    TypeValue(u32),
+    /// Up to 6.9: a bit of `page.flags`.
+    FlagBit(u32),
+}
+
+impl SlabMark {
+    fn detect(kernel: &Kernel) -> Result<Self, KernelError> {
+        let info = kernel.vmcoreinfo();
+        let types = &kernel.types;
+        let by_type = types.enumerator("pagetype", "mm/slub.c", "PGTY_slab")?;
+        if let Some(byte) = by_type.and_then(|value| u8::try_from(value).ok()) {
+            return Ok(SlabMark::TypeByte(byte));
+        }
+        if let Some(value) = info.number("PAGE_SLAB_MAPCOUNT_VALUE") {
+            return Ok(SlabMark::TypeValue(value as u32));
+        }
+        let bit = match info.number("PG_slab") {
+            Some(bit) => Some(bit),
+            None => types.enumerator("pageflags", "mm/slub.c", "PG_slab")?,
+        };
+        bit.and_then(|bit| u32::try_from(bit).ok())
+            .filter(|bit| *bit < 64)
+            .map(SlabMark::FlagBit)
+            .ok_or_else(|| {
+                KernelError::Unsupported(
+                    "neither VMCOREINFO nor the types say how this kernel marks slab pages".into(),
+                )
+            })
+    }
+
+    /// In words, for `info --layouts`.
+    pub fn describe(self) -> String {
+        match self {
+            SlabMark::TypeByte(byte) => format!("page_type >> 24 == {byte:#x}"),
+            SlabMark::TypeValue(value) => format!("page_type == {value:#x}"),
+            SlabMark::FlagBit(bit) => format!("page.flags bit {bit}"),
+        }
+    }
+}
+
+/// One slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slab {
+    /// Its first page.
+    pub pfn: Pfn,
+    /// Head of its chain of free objects; null if there are none.
+    pub freelist: VirtAddr,
+    /// Index of its cache in the list of caches.
+    pub cache: u32,
+    /// How many objects it is divided into.
+    pub objects: u16,
+    /// How many are not on its free chain.
+    pub inuse: u16,
+    /// log2 of its pages.
+    pub order: u8,
+    /// The frozen bit (up to 6.7: a CPU owns the slab).
+    pub frozen: bool,
+}
+
+/// What the pass over the memmap found.
+#[derive(Debug)]
+pub struct SlabScan {
+    /// All slabs, by pfn.
+    pub slabs: Vec<Slab>,
+    /// Pages marked as slab whose cache does not exist.
+    pub strays: u64,
+    /// Page structures that the dump lacks.
+    pub missing: u64,
+    /// How slabs were recognised.
+    pub mark: SlabMark,
+}
+
+impl SlabScan {
+    /// The slab whose first page is `pfn`.
+    pub fn find(&self, pfn: Pfn) -> Option<usize> {
+        self.slabs.binary_search_by_key(&pfn, |slab| slab.pfn).ok()
+    }
+}
+
+struct Scanner {
+    page: PageLayout,
+    words: SlabWords,
+    mark: SlabMark,
+    head_mask: u64,
+    order_at: usize,
+    caches: FxHashMap<u64, u32>,
+}
+
+#[derive(Default)]
+struct ChunkResult {
+    slabs: Vec<Slab>,
+    strays: u64,
+    missing: u64,
+}
+
+/// Scans the memmap for slabs of `caches`; `step` is told of each batch of pages done.
+///
+/// # Errors
+/// If the kernel's types do not say how a slab looks.
+pub fn scan(
+    kernel: &Kernel,
+    memmap: &Memmap,
+    caches: &[Cache],
+    step: impl Fn(u64) + Sync,
+) -> Result<SlabScan, KernelError> {
+    let page: PageLayout = kernel.layout()?;
+    let head_bit = kernel
+        .types
+        .enumerator("pageflags", "mm/slub.c", "PG_head")?;
+    let head_mask = match head_bit {
+        Some(bit @ 0..=63) => 1 << bit,
+        _ => kernel
+            .vmcoreinfo()
+            .number("PG_head_mask")
+            .map_or(0, i64::cast_unsigned),
+    };
+    let scanner = Scanner {
+        order_at: order_offset(kernel, &page, memmap.struct_page_size())?,
+        words: SlabWords::resolve(kernel)?,
+        mark: SlabMark::detect(kernel)?,
+        head_mask,
+        caches: caches
+            .iter()
+            .zip(0..)
+            .map(|(cache, index)| (cache.address.0, index))
+            .collect(),
+        page,
+    };
+    let chunks = memmap.scan(kernel, step, |chunk| scanner.chunk(chunk));
+    let mut scan = SlabScan {
+        slabs: Vec::with_capacity(chunks.iter().map(|chunk| chunk.slabs.len()).sum()),
+        strays: 0,
+        missing: 0,
+        mark: scanner.mark,
+    };
+    for chunk in chunks {
+        scan.slabs.extend(chunk.slabs);
+        scan.strays += chunk.strays;
+        scan.missing += chunk.missing;
+    }
+    Ok(scan)
+}
+
+impl Scanner {
+    fn chunk(&self, chunk: &Chunk<'_>) -> ChunkResult {
+        let mut result = ChunkResult::default();
+        let mut index = 0;
+        while index < chunk.len() {
+            let mut step = 1;
+            match chunk.get(index) {
+                None => result.missing += 1,
+                Some(record) if self.is_slab_head(record) => {
+                    let pfn = Pfn(chunk.start.0 + index as u64);
+                    match self.slab(chunk, index, record, pfn) {
+                        Some(slab) => {
+                            step = 1 << slab.order;
+                            result.slabs.push(slab);
+                        }
+                        None => result.strays += 1,
+                    }
+                }
+                Some(_) => {}
+            }
+            index += step;
+        }
+        result
+    }
+
+    fn is_slab_head(&self, record: &[u8]) -> bool {
+        let marked = match self.mark {
+            SlabMark::TypeByte(byte) => self.page.mapcount.get(record) >> 24 == u64::from(byte),
+            SlabMark::TypeValue(value) => self.page.mapcount.get(record) == u64::from(value),
+            SlabMark::FlagBit(bit) => self.page.flags.get(record) >> bit & 1 == 1,
+        };
+        // Bit 0 of this word marks a tail page.
+        marked && self.page.compound_head.get(record) & 1 == 0
+    }
+
+    fn slab(&self, chunk: &Chunk<'_>, index: usize, record: &[u8], pfn: Pfn) -> Option<Slab> {
+        let cache = *self.caches.get(&self.words.slab_cache.get(record))?;
+        let order = if self.page.flags.get(record) & self.head_mask == 0 {
+            0
+        } else {
+            let after = self.order_at.checked_sub(record.len())?;
+            *chunk.get(index + 1)?.get(after)?
+        };
+        // MAX_ORDER has been 10 or 11 always; anything above is no order.
+        (order <= 11).then(|| Slab {
+            pfn,
+            freelist: VirtAddr(self.words.freelist.get(record)),
+            cache,
+            objects: self.words.objects.get(record) as u16,
+            inuse: self.words.inuse.get(record) as u16,
+            order,
+            frozen: self.words.frozen.get(record) == 1,
+        })
+    }
+}

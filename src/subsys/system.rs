@@ -1,0 +1,72 @@
+//! What machine it was, when it died and of what.
+
+use serde::Serialize;
+
+use super::log;
+use crate::kernel::{Kernel, cpus};
+
+/// Facts about the whole system.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SystemFacts {
+    /// `uname -r`.
+    pub release: Option<String>,
+    /// Of vmlinux, hex; none before 5.9.
+    pub build_id: Option<String>,
+    /// Seconds since 1970.
+    pub crash_time: Option<i64>,
+    /// Seconds since boot.
+    pub uptime_seconds: Option<f64>,
+    /// The panic message, as the log has it.
+    pub panic: Option<String>,
+    /// CPUs present.
+    pub nr_cpus: Option<usize>,
+    /// RAM that the kernel managed: MemTotal of /proc/meminfo, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Reads what there is; what the dump lacks is `None`.
+pub fn collect(kernel: &Kernel) -> SystemFacts {
+    let info = kernel.vmcoreinfo();
+    let page_size = kernel.dump().page_size() as u64;
+    SystemFacts {
+        release: info.release().map(str::to_owned),
+        build_id: info.build_id().map(str::to_owned),
+        crash_time: info.crash_time(),
+        uptime_seconds: uptime(kernel),
+        panic: panic_message(kernel),
+        nr_cpus: cpus::mask(kernel, "__cpu_present_mask")
+            .ok()
+            .map(|cpus| cpus.len()),
+        // `totalram_pages` before 5.0.
+        memory_bytes: kernel
+            .read_u64_symbol("_totalram_pages")
+            .or_else(|| kernel.read_u64_symbol("totalram_pages"))
+            .map(|pages| pages.saturating_mul(page_size)),
+    }
+}
+
+/// Jiffies since boot by the tick's length. `jiffies_64` starts five minutes before zero
+/// (INITIAL_JIFFIES, include/linux/jiffies.h), so that wrap-arounds show early.
+fn uptime(kernel: &Kernel) -> Option<f64> {
+    let tick_nsec = kernel.read_u64_symbol("tick_nsec").filter(|ns| *ns > 0)?;
+    let hz = (1_000_000_000 + tick_nsec / 2) / tick_nsec;
+    let start = u64::from(0u32.wrapping_sub(u32::try_from(300 * hz).ok()?));
+    let jiffies = kernel.read_u64_symbol("jiffies_64")?;
+    let since_boot = jiffies.checked_sub(start)?;
+    Some((since_boot as f64 / hz as f64 * 1000.0).round() / 1000.0)
+}
+
+/// The last line of the log that says why: panic() prints "Kernel panic - not syncing: …", an
+/// oops that does not panic starts with "BUG:" or "Oops".
+fn panic_message(kernel: &Kernel) -> Option<String> {
+    let records = log::records(kernel).ok()?.value;
+    let line_with = |marks: &[&str]| {
+        records
+            .iter()
+            .rev()
+            .flat_map(|record| record.text.lines())
+            .find(|line| marks.iter().any(|mark| line.starts_with(mark)))
+            .map(str::to_owned)
+    };
+    line_with(&["Kernel panic"]).or_else(|| line_with(&["BUG:", "Oops", "general protection"]))
+}

@@ -1,0 +1,217 @@
+//! The list of compilation units with their names, and the names of types in one.
+
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gimli::constants as dw;
+use gimli::{Reader, UnitHeader, UnitOffset};
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+use super::{GimliDwarf, Slice};
+
+/// Which kind of definition a name is looked up as: the name spaces of C are separate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// struct, union, or a typedef of one.
+    Struct,
+    /// enum.
+    Enum,
+}
+
+/// Complete definitions by name: offsets into .debug_info.
+#[derive(Debug, Default)]
+pub(super) struct NameIndex(FxHashMap<(Kind, String), u64>);
+
+impl NameIndex {
+    pub(super) fn get(&self, name: &str, kind: Kind) -> Option<u64> {
+        self.0.get(&(kind, name.to_owned())).copied()
+    }
+
+    fn insert(&mut self, name: &[u8], kind: Kind, offset: u64) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        if let Entry::Vacant(entry) = self.0.entry((kind, name)) {
+            entry.insert(offset);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Unit {
+    offset: usize,
+    end: usize,
+    name: String,
+}
+
+/// All compilation units of a file, in its order.
+#[derive(Debug)]
+pub(super) struct UnitList {
+    units: Vec<Unit>,
+    scanned: Mutex<FxHashMap<usize, Arc<NameIndex>>>,
+}
+
+impl UnitList {
+    /// Hops from header to header, then reads the names of all units on all cores. A unit that
+    /// can't be read has no name, and so is never anyone's home.
+    pub(super) fn read(dwarf: &GimliDwarf<'_>) -> Self {
+        let mut headers = Vec::new();
+        let mut iter = dwarf.units();
+        while let Ok(Some(header)) = iter.next() {
+            headers.push(header);
+        }
+        let units = headers
+            .par_iter()
+            .with_min_len(64)
+            .map(|header| {
+                let offset = section_offset(header);
+                Unit {
+                    offset,
+                    end: offset + header.length_including_self(),
+                    name: unit_name(dwarf, *header).unwrap_or_default(),
+                }
+            })
+            .collect();
+        Self {
+            units,
+            scanned: Mutex::default(),
+        }
+    }
+
+    /// The types of the unit whose source path ends in `home`; `None` if there is no such unit.
+    pub(super) fn find(
+        &self,
+        dwarf: &GimliDwarf<'_>,
+        home: &str,
+    ) -> gimli::Result<Option<Arc<NameIndex>>> {
+        let position = self
+            .units
+            .iter()
+            .position(|unit| is_path_suffix(&unit.name, home));
+        let Some(position) = position else {
+            return Ok(None);
+        };
+        let lock = || self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&position) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let mut index = NameIndex::default();
+        if let Some(unit) = self.units.get(position) {
+            scan_names(dwarf, header_at(dwarf, unit.offset)?, &mut index)?;
+        }
+        let index = Arc::new(index);
+        lock().insert(position, Arc::clone(&index));
+        Ok(Some(index))
+    }
+
+    /// The types of all units, on all cores; the first definition in the file's order stands.
+    pub(super) fn index_all(&self, dwarf: &GimliDwarf<'_>) -> NameIndex {
+        self.units
+            .par_chunks(64)
+            .map(|units| {
+                let mut index = NameIndex::default();
+                for unit in units {
+                    // A damaged unit costs its own types only.
+                    let _ = header_at(dwarf, unit.offset)
+                        .and_then(|header| scan_names(dwarf, header, &mut index));
+                }
+                index
+            })
+            .reduce(NameIndex::default, |mut all, later| {
+                if all.0.is_empty() {
+                    return later;
+                }
+                for (key, offset) in later.0 {
+                    all.0.entry(key).or_insert(offset);
+                }
+                all
+            })
+    }
+
+    /// The unit that holds an offset into .debug_info, and the offset within it.
+    pub(super) fn containing<'a>(
+        &self,
+        dwarf: &GimliDwarf<'a>,
+        offset: u64,
+    ) -> gimli::Result<(UnitHeader<Slice<'a>>, UnitOffset)> {
+        let offset = usize::try_from(offset).map_err(|_| gimli::Error::OffsetOutOfBounds(0))?;
+        let index = self.units.partition_point(|unit| unit.end <= offset);
+        let unit = self
+            .units
+            .get(index)
+            .filter(|unit| unit.offset <= offset)
+            .ok_or(gimli::Error::OffsetOutOfBounds(offset as u64))?;
+        let header = header_at(dwarf, unit.offset)?;
+        Ok((header, UnitOffset(offset - unit.offset)))
+    }
+}
+
+fn section_offset(header: &UnitHeader<Slice<'_>>) -> usize {
+    header.offset().0
+}
+
+fn header_at<'a>(dwarf: &GimliDwarf<'a>, offset: usize) -> gimli::Result<UnitHeader<Slice<'a>>> {
+    dwarf
+        .debug_info
+        .header_from_offset(gimli::DebugInfoOffset(offset))
+}
+
+fn is_path_suffix(path: &str, suffix: &str) -> bool {
+    path.strip_suffix(suffix)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+fn unit_name(dwarf: &GimliDwarf<'_>, header: UnitHeader<Slice<'_>>) -> Option<String> {
+    let abbreviations = dwarf.abbreviations(&header).ok()?;
+    let mut entries = header.entries(&abbreviations);
+    let root = entries.next_dfs().ok()??;
+    match root.attr_value(dw::DW_AT_name)? {
+        // Found without a `Unit`, whose making would read the whole root again.
+        gimli::AttributeValue::String(name) => Some(name.to_string_lossy().into_owned()),
+        gimli::AttributeValue::DebugStrRef(at) => dwarf.string(at).ok().map(lossy),
+        gimli::AttributeValue::DebugLineStrRef(at) => dwarf.line_string(at).ok().map(lossy),
+        other => {
+            let unit = dwarf.unit(header).ok()?;
+            dwarf.attr_string(&unit, other).ok().map(lossy)
+        }
+    }
+}
+
+fn lossy(name: Slice<'_>) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+/// Adds the named, complete types at the top level of a unit.
+fn scan_names(
+    dwarf: &GimliDwarf<'_>,
+    header: UnitHeader<Slice<'_>>,
+    index: &mut NameIndex,
+) -> gimli::Result<()> {
+    let base = section_offset(&header);
+    let unit = dwarf.unit(header)?;
+    let mut tree = unit.entries_tree(None)?;
+    let mut top = tree.root()?.children();
+    while let Some(child) = top.next()? {
+        let entry = child.entry();
+        let kind = match entry.tag() {
+            dw::DW_TAG_structure_type | dw::DW_TAG_union_type | dw::DW_TAG_typedef => Kind::Struct,
+            dw::DW_TAG_enumeration_type => Kind::Enum,
+            _ => continue,
+        };
+        if entry.attr(dw::DW_AT_declaration).is_some() {
+            continue;
+        }
+        let Some(name) = entry.attr_value(dw::DW_AT_name) else {
+            continue;
+        };
+        let name = dwarf.attr_string(&unit, name)?;
+        // A typedef stands only where no structure has its name: `struct x` comes before `x`.
+        let offset = (base + entry.offset().0) as u64;
+        if entry.tag() == dw::DW_TAG_typedef {
+            index.insert(&name.to_slice()?, kind, offset);
+        } else {
+            let name = String::from_utf8_lossy(&name.to_slice()?).into_owned();
+            index.0.insert((kind, name), offset);
+        }
+    }
+    Ok(())
+}
