@@ -12,11 +12,14 @@
 )]
 
 pub mod addr;
+pub mod analysis;
 mod bytes;
 pub mod diag;
 pub mod dump;
 pub mod kernel;
 pub mod partial;
+pub mod render;
+pub mod report;
 pub mod space;
 pub mod subsys;
 pub mod types;

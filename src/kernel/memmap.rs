@@ -91,10 +91,10 @@ impl Memmap {
         let section_bits = info.number("SECTION_SIZE_BITS").unwrap_or(27);
         let section_shift = u32::try_from(section_bits).unwrap_or(27).clamp(shift, 40) - shift;
         let section_pages = 1u64 << section_shift;
-        let struct_page = match info.get("SIZE(page)").and_then(|size| size.parse().ok()) {
-            Some(size @ 32..=256) => size,
-            _ => 64,
-        };
+        let stated = info.get("SIZE(page)").and_then(|size| size.parse().ok());
+        let struct_page = stated
+            .filter(|size| (32..=256).contains(size))
+            .unwrap_or(64);
         let memory = |fault| KernelError::Memory {
             what: "the table of memory sections",
             fault,

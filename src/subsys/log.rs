@@ -149,7 +149,7 @@ impl Reader<'_> {
     fn text(&self, begin: u64, next: u64, len: usize) -> Option<String> {
         let size = 1u64 << self.size_bits;
         // A block that would wrap lies at the start of the ring instead.
-        let wraps = begin >> self.size_bits != next >> self.size_bits && next % size != 0;
+        let wraps = begin >> self.size_bits != next >> self.size_bits && !next.is_multiple_of(size);
         let start = if wraps { 0 } else { begin % size };
         let block = self
             .kernel

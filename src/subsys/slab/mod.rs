@@ -223,6 +223,11 @@ impl<'k> SlabHeap<'k> {
         self.caches.iter().position(|cache| cache.name == name)
     }
 
+    /// Page structures that the dump lacks: slabs that they describe are not seen.
+    pub fn missing_page_structs(&self) -> u64 {
+        self.scan.missing
+    }
+
     /// All caches.
     pub fn caches(&self) -> &[Cache] {
         &self.caches

@@ -27,12 +27,14 @@ impl SlabMark {
     fn detect(kernel: &Kernel) -> Result<Self, KernelError> {
         let info = kernel.vmcoreinfo();
         let types = &kernel.types;
-        let by_type = types.enumerator("pagetype", "mm/slub.c", "PGTY_slab")?;
-        if let Some(byte) = by_type.and_then(|value| u8::try_from(value).ok()) {
-            return Ok(SlabMark::TypeByte(byte));
-        }
+        // Since 6.12 the type is the top byte, and the rest of the word may be used otherwise
+        // (commit 4ffca5a96678); before, the value was an inverted bit with all others set.
         if let Some(value) = info.number("PAGE_SLAB_MAPCOUNT_VALUE") {
-            return Ok(SlabMark::TypeValue(value as u32));
+            let value = value as u32;
+            return Ok(match value & 0x00ff_ffff {
+                0 => SlabMark::TypeByte((value >> 24) as u8),
+                _ => SlabMark::TypeValue(value),
+            });
         }
         let bit = match info.number("PG_slab") {
             Some(bit) => Some(bit),

@@ -12,13 +12,13 @@ use crate::kernel::{Kernel, KernelError};
 
 /// What the CPUs hold of one cache.
 #[derive(Clone, Debug, Default)]
-pub struct CpuFacts {
+pub(crate) struct CpuFacts {
     /// The current slab of each CPU that has one: index into the scan, head of the CPU's chain.
-    pub current: Vec<(u32, usize, VirtAddr)>,
+    pub(crate) current: Vec<(u32, usize, VirtAddr)>,
     /// Slabs on the CPUs' partial lists: indices into the scan.
-    pub partial: Vec<usize>,
+    pub(crate) partial: Vec<usize>,
     /// Structures that could not be read, or slabs that the scan does not know.
-    pub lost: u64,
+    pub(crate) lost: u64,
 }
 
 /// Reads the per-CPU part of caches.

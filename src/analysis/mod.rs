@@ -1,0 +1,3 @@
+//! Facts to findings: pure functions that read no memory and print nothing.
+
+pub mod accounting;

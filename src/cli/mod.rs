@@ -1,0 +1,26 @@
+//! The command line: the only room that prints, and the only one with `anyhow`.
+
+pub(crate) mod args;
+mod locate;
+mod open;
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The dump or its types can't be opened.
+const CANNOT_OPEN: u8 = 3;
+
+/// Parses the command line, runs it, and turns errors into one line and an exit code.
+pub(crate) fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    match run::run(&cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("vmleak: {error:#}");
+            ExitCode::from(CANNOT_OPEN)
+        }
+    }
+}

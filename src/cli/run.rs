@@ -1,0 +1,282 @@
+//! The commands: open, collect, judge, render, and say by the exit code how it went.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use anstream::{AutoStream, ColorChoice};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use vmleak::analysis::accounting::Level;
+use vmleak::kernel::Kernel;
+use vmleak::render;
+use vmleak::report::{Document, InfoReport, ObjectCounts, ObjectsReport, RunFacts, SlabsReport};
+use vmleak::subsys::slab::era::SlabEra;
+use vmleak::subsys::slab::objects::{self, ObjectState};
+use vmleak::subsys::slab::{Progress, SlabHeap};
+use vmleak::subsys::system;
+
+use super::args::{
+    Color, Command, Common, FailOn, InfoArgs, InfoFormat, ObjectsArgs, ObjectsFormat, SlabsArgs,
+    SlabsFormat, Sort, StateFilter,
+};
+use super::open;
+use super::progress::Bar;
+
+/// Something was missing; the result says what.
+const PARTIAL: u8 = 4;
+/// What `--fail-on` names was found.
+const FOUND: u8 = 1;
+
+/// Runs one command.
+pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Slabs(args) => with_threads(&args.common, || slabs(args)),
+        Command::Objects(args) => with_threads(&args.common, || list_objects(args)),
+        Command::Info(args) => with_threads(&args.common, || info(args)),
+    }
+}
+
+fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    match common.threads {
+        None => work(),
+        Some(threads) => rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.clamp(1, 1024))
+            .build()
+            .context("can't start threads")?
+            .install(work),
+    }
+}
+
+/// What every command starts with.
+struct Session {
+    kernel: Kernel,
+    run: RunFacts,
+    progress: Bar,
+}
+
+impl Session {
+    fn open(common: &Common) -> Result<Self> {
+        let progress = Bar::new(common);
+        progress.start("opening the dump and its debug information", 1);
+        let kernel = open::kernel(common)?;
+        let run = RunFacts {
+            system: system::collect(&kernel),
+            dump: kernel.dump().facts(),
+        };
+        if run.dump.missing_pages > 0 {
+            kernel.diag.warn_many(
+                "dump-truncated",
+                "pages that the dump should hold lie beyond its end: copy it again, or see why it was cut short",
+                run.dump.missing_pages,
+            );
+        } else if run.dump.incomplete {
+            kernel.diag.warn(
+                "dump-incomplete",
+                "the dump says that it is incomplete: its writer ran out of space, or a part of a split set is not given",
+            );
+        }
+        Ok(Self {
+            kernel,
+            run,
+            progress,
+        })
+    }
+
+    /// Ends the progress, puts the frame around the body and shows the warnings.
+    fn document<T>(&self, common: &Common, complete: bool, body: T) -> Document<T> {
+        self.progress.finish();
+        let document = Document::new(&self.kernel, &self.run, complete, body);
+        if !common.quiet {
+            for warning in &document.warnings {
+                let times = match warning.count {
+                    1 => String::new(),
+                    n => format!(" ({n} times)"),
+                };
+                let message = render::printable(&warning.message);
+                anstream::eprintln!("vmleak: warning: {message}{times}");
+            }
+        }
+        document
+    }
+}
+
+fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let heap = SlabHeap::read(&session.kernel, &session.progress)?;
+    let facts = heap.facts(&session.progress)?;
+    let lost = facts.missing_page_structs > 0;
+    let mut report = SlabsReport::new(facts, session.run.system.memory_bytes);
+    match (args.format, args.sort) {
+        (SlabsFormat::Slabinfo, _) | (_, Sort::List) => {}
+        (_, Sort::Size) => report.sort_by_size(),
+        (_, Sort::Name) => report.sort_by_name(),
+    }
+    if let Some(name) = &args.cache {
+        let known = |facts: &vmleak::subsys::slab::CacheFacts| {
+            facts.name == *name || facts.aliases.contains(name)
+        };
+        report.caches.retain(|cache| known(&cache.facts));
+        if report.caches.is_empty() {
+            anyhow::bail!("no slab cache is called {name:?}; vmleak slabs --all lists them");
+        }
+    }
+    let complete = !lost && report.caches.iter().all(|cache| cache.facts.exact.complete);
+    let worst = report.caches.iter().map(|cache| cache.verdict.level).max();
+    let document = session.document(&args.common, complete, report);
+    output(&args.common, |out, width| match args.format {
+        SlabsFormat::Table if args.cache.is_some() => {
+            render::slabs::write_detail(out, &document, width)
+        }
+        SlabsFormat::Table => render::slabs::write_text(out, &document, width, args.all),
+        SlabsFormat::Json => render::json(out, &document),
+        SlabsFormat::Jsonl => json_lines(out, &document.body.caches),
+        SlabsFormat::Csv => render::slabs::write_csv(out, &document.body),
+        SlabsFormat::Slabinfo => render::slabs::write_slabinfo(out, &document.body),
+    })?;
+    let failed = match args.fail_on {
+        Some(FailOn::Leak) => worst >= Some(Level::Leak),
+        Some(FailOn::Suspect) => worst >= Some(Level::Suspect),
+        None => false,
+    };
+    Ok(match (failed, document.complete) {
+        (true, _) => ExitCode::from(FOUND),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::from(PARTIAL),
+    })
+}
+
+fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let kernel = &session.kernel;
+    let heap = SlabHeap::read(kernel, &session.progress)?;
+    let index = match heap.find(&args.cache) {
+        Some(index) => Some(index),
+        None => heap
+            .aliases()?
+            .iter()
+            .position(|names| names.contains(&args.cache)),
+    };
+    let Some((index, cache)) = index.and_then(|i| Some((i, heap.caches().get(i)?))) else {
+        anyhow::bail!(
+            "no slab cache is called {:?}; vmleak slabs --all lists them",
+            args.cache
+        );
+    };
+    let mut report = ObjectsReport {
+        cache: cache.name.clone(),
+        object_size: cache.object_size,
+        counts: ObjectCounts::default(),
+        objects: Vec::new(),
+    };
+    let limit = args.limit.unwrap_or(usize::MAX);
+    objects::each(&heap, index, |object| {
+        let (count, wanted) = match object.state {
+            ObjectState::Allocated => (
+                &mut report.counts.allocated,
+                args.state != StateFilter::Free,
+            ),
+            ObjectState::Free => (
+                &mut report.counts.free,
+                args.state != StateFilter::Allocated,
+            ),
+            ObjectState::PendingFree => (
+                &mut report.counts.pending_free,
+                args.state == StateFilter::All,
+            ),
+            ObjectState::Unknown => (&mut report.counts.unknown, args.state == StateFilter::All),
+        };
+        *count += 1;
+        if wanted && report.objects.len() < limit {
+            report.objects.push(object);
+        }
+    });
+    let complete = report.counts.unknown == 0 && heap.missing_page_structs() == 0;
+    let document = session.document(&args.common, complete, report);
+    let read = |address, len| {
+        kernel
+            .space
+            .read_bytes(address, len)
+            .map_err(|fault| fault.to_string())
+    };
+    output(&args.common, |out, _| match args.format {
+        ObjectsFormat::Table => {
+            let hexdump: Option<render::objects::ReadObject<'_>> = args.hexdump.then_some(&read);
+            render::objects::write_text(out, &document, hexdump)
+        }
+        ObjectsFormat::Json => render::json(out, &document),
+        ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
+        ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
+        ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
+        ObjectsFormat::Crash => render::objects::write_crash(out, &document.body),
+    })?;
+    Ok(exit(document.complete))
+}
+
+fn info(args: &InfoArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let kernel = &session.kernel;
+    let era = SlabEra::detect(kernel)?;
+    if args.layouts && era == SlabEra::SlubCpuSlabs {
+        // Reading the heap is what resolves its layouts.
+        SlabHeap::read(kernel, &session.progress)?;
+    }
+    let body = InfoReport {
+        coverage: session.run.dump.clone(),
+        translation: kernel.space.mmu_name(),
+        slab_allocator: era.name(),
+        layouts: args.layouts.then(|| kernel.layouts()),
+    };
+    let document = session.document(&args.common, true, body);
+    output(&args.common, |out, width| match args.format {
+        InfoFormat::Table => render::info::write_text(out, &document, width),
+        InfoFormat::Json => render::json(out, &document),
+    })?;
+    Ok(exit(document.complete))
+}
+
+fn exit(complete: bool) -> ExitCode {
+    if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(PARTIAL)
+    }
+}
+
+fn json_lines<T: Serialize>(out: &mut dyn Write, items: &[T]) -> io::Result<()> {
+    items
+        .iter()
+        .try_for_each(|item| render::json_line(out, item))
+}
+
+/// Opens where the result goes, and tells the renderer how wide a terminal is. A reader that has
+/// gone away (`| head`) is no error.
+fn output(
+    common: &Common,
+    render: impl FnOnce(&mut dyn Write, Option<u16>) -> io::Result<()>,
+) -> Result<()> {
+    let choice = match common.color {
+        Color::Auto => None,
+        Color::Always => Some(ColorChoice::AlwaysAnsi),
+        Color::Never => Some(ColorChoice::Never),
+    };
+    let result = match &common.output {
+        Some(path) => {
+            let file = File::create(path).with_context(|| path.display().to_string())?;
+            let stream = AutoStream::new(file, choice.unwrap_or(ColorChoice::Never));
+            let mut out = BufWriter::new(stream);
+            render(&mut out, None).and_then(|()| out.flush())
+        }
+        None => {
+            let stdout = io::stdout();
+            let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
+            let choice = choice.unwrap_or_else(|| AutoStream::choice(&stdout));
+            let mut out = BufWriter::new(AutoStream::new(stdout.lock(), choice));
+            render(&mut out, width).and_then(|()| out.flush())
+        }
+    };
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("can't write the result"),
+    }
+}

@@ -1,0 +1,104 @@
+//! `info` as text.
+
+use std::io::{self, Write};
+
+use super::slabs::duration;
+use super::{percent, printable, size, table, thousands, write_table};
+use crate::kernel::layout::LayoutInfo;
+use crate::report::{Document, InfoReport};
+
+/// For people.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_text(
+    out: &mut dyn Write,
+    document: &Document<InfoReport>,
+    width: Option<u16>,
+) -> io::Result<()> {
+    let (dump, body) = (&document.dump, &document.body);
+    let held = &body.coverage;
+    let mut rows = table(&["DUMP", &printable(&dump.path)], &[], width);
+    let mut row = |name: &str, value: Option<String>| {
+        rows.add_row([name, value.as_deref().unwrap_or("unknown")]);
+    };
+    row("kernel", dump.release.as_deref().map(printable));
+    row("build-id", dump.build_id.clone());
+    row("crashed", dump.crash_time.clone());
+    row("uptime", dump.uptime_seconds.map(duration));
+    row("panic", dump.panic.as_deref().map(printable));
+    row("CPUs", dump.nr_cpus.map(|cpus| cpus.to_string()));
+    row("memory", dump.memory_bytes.map(size));
+    row("format", Some(held.format.clone()));
+    if let Some(level) = dump.dump_level {
+        row(
+            "dump level",
+            Some(format!("{level}: {}", level_in_words(level))),
+        );
+    }
+    let held_bytes = held.dumped_pages * u64::from(held.page_size);
+    let ram_bytes = held.ram_pages * u64::from(held.page_size);
+    row(
+        "holds",
+        Some(format!(
+            "{} of {} ({})",
+            size(held_bytes),
+            size(ram_bytes),
+            percent(held_bytes, Some(ram_bytes))
+        )),
+    );
+    if held.incomplete {
+        row(
+            "lacks",
+            Some(format!(
+                "{} pages ({}): the file is incomplete",
+                thousands(held.missing_pages),
+                size(held.missing_pages * u64::from(held.page_size))
+            )),
+        );
+    }
+    row("types from", Some(dump.types_from.to_owned()));
+    row("symbols from", Some(dump.symbols_from.to_owned()));
+    row("translation", Some(body.translation.to_owned()));
+    row("slab allocator", Some(body.slab_allocator.to_owned()));
+    write_table(out, &rows)?;
+    for layout in body.layouts.iter().flatten() {
+        writeln!(out)?;
+        write_layout(out, layout)?;
+    }
+    Ok(())
+}
+
+fn write_layout(out: &mut dyn Write, layout: &LayoutInfo) -> io::Result<()> {
+    writeln!(out, "struct {} ({} bytes)", layout.structure, layout.size)?;
+    for member in &layout.members {
+        match (member.offset, member.size) {
+            (Some(offset), Some(bytes)) => {
+                writeln!(out, "  {offset:>6}  {bytes:>5}  {}", member.name)?;
+            }
+            _ => writeln!(out, "       -      -  {} (not in this kernel)", member.name)?,
+        }
+    }
+    Ok(())
+}
+
+/// makedumpfile's -d bits.
+fn level_in_words(level: u32) -> String {
+    const BITS: [(u32, &str); 5] = [
+        (1, "zero"),
+        (2, "non-private cache"),
+        (4, "private cache"),
+        (8, "user"),
+        (16, "free"),
+    ];
+    let left_out: Vec<&str> = BITS
+        .into_iter()
+        .filter(|(bit, _)| level & bit != 0)
+        .map(|(_, name)| name)
+        .collect();
+    if left_out.is_empty() {
+        "nothing left out".to_owned()
+    } else {
+        format!("{} pages left out", left_out.join(", "))
+    }
+}

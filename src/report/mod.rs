@@ -1,0 +1,197 @@
+//! The one serialisable document of a run: identity, coverage, assumptions, facts,
+//! findings, warnings. Field names are a contract (see docs/json.md).
+
+use serde::Serialize;
+
+use crate::analysis::accounting::{SlabTotals, Verdict, judge};
+use crate::diag::{Assumption, Warning};
+use crate::dump::DumpFacts;
+use crate::kernel::Kernel;
+use crate::kernel::layout::LayoutInfo;
+use crate::subsys::slab::objects::Object;
+use crate::subsys::slab::{CacheFacts, SlabFacts};
+use crate::subsys::system::SystemFacts;
+
+/// Version of the document's form; grows only when a named field changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Which program made the document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+/// Which dump it is about.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)] // named by the contract
+pub struct DumpIdentity {
+    pub path: String,
+    pub format: String,
+    pub release: Option<String>,
+    pub build_id: Option<String>,
+    pub arch: &'static str,
+    /// RFC 3339, UTC.
+    pub crash_time: Option<String>,
+    pub uptime_seconds: Option<f64>,
+    pub panic: Option<String>,
+    pub nr_cpus: Option<usize>,
+    pub memory_bytes: Option<u64>,
+    pub dump_level: Option<u32>,
+    pub types_from: &'static str,
+    pub symbols_from: &'static str,
+}
+
+/// The document around a command's own part.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document<T> {
+    /// See [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Which program.
+    pub tool: Tool,
+    /// Which dump.
+    pub dump: DumpIdentity,
+    /// Whether nothing that the command needed was missing, broken or cut short.
+    pub complete: bool,
+    /// What to know besides the result.
+    pub warnings: Vec<Warning>,
+    /// What was chosen, because the dump does not state it.
+    pub assumptions: Vec<Assumption>,
+    /// The command's own part.
+    #[serde(flatten)]
+    pub body: T,
+}
+
+/// Identity facts gathered once per run.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// Of the machine.
+    pub system: SystemFacts,
+    /// Of the file.
+    pub dump: DumpFacts,
+}
+
+impl<T> Document<T> {
+    /// Puts the frame around `body`. `complete` is what the command itself can say.
+    pub fn new(kernel: &Kernel, run: &RunFacts, complete: bool, body: T) -> Self {
+        let system = &run.system;
+        let crash_time = system.crash_time.and_then(|seconds| {
+            let time = jiff::Timestamp::from_second(seconds).ok()?;
+            Some(time.to_string())
+        });
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool {
+                name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            dump: DumpIdentity {
+                path: kernel.dump().path().display().to_string(),
+                format: run.dump.format.clone(),
+                release: system.release.clone(),
+                build_id: system.build_id.clone(),
+                arch: "x86_64",
+                crash_time,
+                uptime_seconds: system.uptime_seconds,
+                panic: system.panic.clone(),
+                nr_cpus: system.nr_cpus,
+                memory_bytes: system.memory_bytes,
+                dump_level: run.dump.dump_level,
+                types_from: kernel.types.origin(),
+                symbols_from: "vmlinux",
+            },
+            complete: complete && !run.dump.incomplete,
+            warnings: kernel.diag.warnings(),
+            assumptions: kernel.diag.assumptions(),
+            body,
+        }
+    }
+}
+
+/// A cache with its verdict.
+#[derive(Clone, Debug, Serialize)]
+pub struct CacheReport {
+    /// What it held.
+    #[serde(flatten)]
+    pub facts: CacheFacts,
+    /// What that means.
+    pub verdict: Verdict,
+}
+
+/// The part of `slabs`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SlabsReport {
+    /// Over all caches.
+    pub totals: SlabTotals,
+    /// Each cache.
+    pub caches: Vec<CacheReport>,
+}
+
+impl SlabsReport {
+    /// Judges all caches, in the order of /proc/slabinfo.
+    pub fn new(facts: SlabFacts, memory_bytes: Option<u64>) -> Self {
+        let totals = SlabTotals::of(&facts.caches, memory_bytes);
+        let caches = facts
+            .caches
+            .into_iter()
+            .map(|facts| CacheReport {
+                verdict: judge(&facts, &totals),
+                facts,
+            })
+            .collect();
+        Self { totals, caches }
+    }
+
+    /// Puts the largest cache first.
+    pub fn sort_by_size(&mut self) {
+        self.caches.sort_by(|a, b| {
+            let key =
+                |c: &CacheReport| (std::cmp::Reverse(c.facts.exact.bytes), c.facts.name.clone());
+            key(a).cmp(&key(b))
+        });
+    }
+
+    /// Sorts by name.
+    pub fn sort_by_name(&mut self) {
+        self.caches.sort_by(|a, b| a.facts.name.cmp(&b.facts.name));
+    }
+}
+
+/// The part of `objects`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ObjectsReport {
+    /// The cache's name.
+    pub cache: String,
+    /// Bytes that its user asked for.
+    pub object_size: u32,
+    /// How many objects there are by state, before any filter.
+    pub counts: ObjectCounts,
+    /// The objects asked for.
+    pub objects: Vec<Object>,
+}
+
+/// Objects of one cache by state.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs)] // named by their states
+pub struct ObjectCounts {
+    pub allocated: u64,
+    pub free: u64,
+    pub pending_free: u64,
+    pub unknown: u64,
+}
+
+/// The part of `info`.
+#[derive(Clone, Debug, Serialize)]
+pub struct InfoReport {
+    /// What the file holds and lacks.
+    pub coverage: DumpFacts,
+    /// How addresses are translated.
+    pub translation: &'static str,
+    /// Name of the slab allocator's era.
+    pub slab_allocator: &'static str,
+    /// Structures and where their members lie, with `--layouts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layouts: Option<Vec<LayoutInfo>>,
+}
