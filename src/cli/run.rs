@@ -8,7 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use vmleak::analysis::accounting::Level;
-use vmleak::kernel::Kernel;
+use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::{Document, InfoReport, ObjectCounts, ObjectsReport, RunFacts, SlabsReport};
 use vmleak::subsys::slab::era::SlabEra;
@@ -76,10 +76,34 @@ impl Session {
                 "the dump says that it is incomplete: its writer ran out of space, or a part of a split set is not given",
             );
         }
+        if run.dump.contradictory {
+            kernel.diag.warn(
+                "dump-contradictory",
+                "the dump's page bitmap does not fit its page descriptors, so pages may be taken for others: compare the file's checksum with the original's",
+            );
+        }
         Ok(Self {
             kernel,
             run,
             progress,
+        })
+    }
+
+    /// Says with an error which file it is about and, if the file is damaged, what to do.
+    fn explain<T>(&self, result: Result<T, KernelError>) -> Result<T> {
+        let path = self.kernel.dump().path().display();
+        let facts = &self.run.dump;
+        result.with_context(|| {
+            if facts.missing_pages > 0 {
+                format!(
+                    "{path}: cut short, {} of {} pages lie beyond its end (copy it again)",
+                    facts.missing_pages, facts.dumped_pages
+                )
+            } else if facts.incomplete || facts.contradictory {
+                format!("{path}: incomplete or damaged (copy it again)")
+            } else {
+                path.to_string()
+            }
         })
     }
 
@@ -103,8 +127,8 @@ impl Session {
 
 fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let heap = SlabHeap::read(&session.kernel, &session.progress)?;
-    let facts = heap.facts(&session.progress)?;
+    let heap = session.explain(SlabHeap::read(&session.kernel, &session.progress))?;
+    let facts = session.explain(heap.facts(&session.progress))?;
     let lost = facts.missing_page_structs > 0;
     let mut report = SlabsReport::new(facts, session.run.system.memory_bytes);
     match (args.format, args.sort) {
@@ -149,7 +173,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
 fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let kernel = &session.kernel;
-    let heap = SlabHeap::read(kernel, &session.progress)?;
+    let heap = session.explain(SlabHeap::read(kernel, &session.progress))?;
     let index = match heap.find(&args.cache) {
         Some(index) => Some(index),
         None => heap
@@ -219,7 +243,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
     let era = SlabEra::detect(kernel)?;
     if args.layouts && era == SlabEra::SlubCpuSlabs {
         // Reading the heap is what resolves its layouts.
-        SlabHeap::read(kernel, &session.progress)?;
+        session.explain(SlabHeap::read(kernel, &session.progress))?;
     }
     let body = InfoReport {
         coverage: session.run.dump.clone(),

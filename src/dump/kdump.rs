@@ -198,6 +198,30 @@ impl KdumpFile {
         }
     }
 
+    /// Whether the bitmap has as many bits as there are descriptors: the data follow the table
+    /// without a gap, so the first of them tell where it ends. One flipped bit in the bitmap
+    /// would otherwise move every later page by one, unseen.
+    pub(crate) fn bitmap_fits_descriptors(&self) -> bool {
+        let data_offset = |index: u64| {
+            let at = self.descriptors + index * DESCRIPTOR_LEN;
+            let descriptor = self.bytes.get(at, DESCRIPTOR_LEN as usize)?;
+            u64_at(&descriptor, 0).filter(|offset| *offset != 0)
+        };
+        let Some(first) = (0..self.pages().min(64)).filter_map(data_offset).min() else {
+            return true;
+        };
+        // makedumpfile leaves room for the whole set's descriptors in each part of a split one,
+        // and puts the page that all zero pages share first, whether one of these is zero or not.
+        let tables = [self.pages(), self.dumped.ones()];
+        let gaps = [0, u64::from(self.facts.page_size)];
+        tables.into_iter().any(|count| {
+            let end = self
+                .descriptors
+                .saturating_add(count.saturating_mul(DESCRIPTOR_LEN));
+            gaps.into_iter().any(|gap| first == end.saturating_add(gap))
+        })
+    }
+
     /// Where and how the page is stored.
     pub(crate) fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
         let Some(rank) = self.dumped.rank_of_set(&self.bytes, pfn.0) else {

@@ -97,6 +97,9 @@ pub struct DumpFacts {
     pub missing_pages: u64,
     /// Whether the writer, or the length of the file, says that it is cut short.
     pub incomplete: bool,
+    /// Whether the kdump bitmap and the table of page descriptors contradict each other: then
+    /// pages may be taken for others.
+    pub contradictory: bool,
     /// How many files the dump consists of.
     pub files: usize,
 }
@@ -224,6 +227,7 @@ impl Dump {
                     dumped_pages: dumped,
                     missing_pages: missing,
                     incomplete: elf.incomplete || missing > 0,
+                    contradictory: false,
                     files: 1,
                 }
             }
@@ -248,6 +252,7 @@ impl Dump {
             ram_pages: first.map_or(0, kdump::KdumpFile::ram_pages),
             dumped_pages: parts.iter().map(kdump::KdumpFile::pages).sum(),
             missing_pages: missing,
+            contradictory: !parts.iter().all(kdump::KdumpFile::bitmap_fits_descriptors),
             incomplete: missing > 0
                 || self.lacks_parts
                 || parts.iter().any(|part| part.facts.incomplete),

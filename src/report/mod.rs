@@ -102,7 +102,7 @@ impl<T> Document<T> {
                 types_from: kernel.types.origin(),
                 symbols_from: "vmlinux",
             },
-            complete: complete && !run.dump.incomplete,
+            complete: complete && !run.dump.incomplete && !run.dump.contradictory,
             warnings: kernel.diag.warnings(),
             assumptions: kernel.diag.assumptions(),
             body,
