@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Writes one kernel's C types in the notation of layouts/*.types.
+
+    extract_layouts.py VMLINUX > layouts/6.1.types
+
+The facts (offsets, sizes, enumerators) come from the debugging information of
+a distribution's kernel, read with drgn. A type used by value is followed; one
+behind a pointer stays a declaration.
+"""
+import os
+import sys
+
+import drgn
+from drgn import TypeKind
+
+STRUCTS = """list_head hlist_head hlist_node callback_head rb_node rb_root kmem_cache
+kmem_cache_cpu kmem_cache_node kmem_cache_order_objects page slab folio mem_section
+mem_section_usage zone pglist_data free_area kset kobject kernfs_node kernfs_elem_dir
+kernfs_elem_symlink kernfs_elem_attr new_utsname uts_namespace cpumask printk_ringbuffer
+prb_desc_ring prb_desc prb_data_ring prb_data_blk_lpos printk_info dev_printk_info
+kfence_metadata kfence_track track slab_sheaf node_barn slub_percpu_sheaves
+kmem_cache_per_node_ptrs""".split()
+# Giants: only these members.
+SOME = {
+    "zone": "_watermark watermark_boost zone_pgdat zone_start_pfn managed_pages spanned_pages "
+            "present_pages name free_area vm_stat vmemmap_tails".split(),
+    "pglist_data": "node_zones nr_zones node_start_pfn node_present_pages node_spanned_pages node_id vm_stat".split(),
+    "ns_common": ["inum"],
+}
+ENUMS = """pageflags pagetype _slab_flag_bits node_stat_item zone_stat_item node_states
+kernfs_node_type desc_state kfence_object_state zone_type log_flags printk_info_flags""".split()
+# An enumerator of each nameless enum.
+NAMELESS = ["SECTION_MARKED_PRESENT_BIT"]
+VARS = """slab_caches slab_kset __per_cpu_offset nr_cpu_ids nr_node_ids __cpu_possible_mask
+__cpu_present_mask __cpu_online_mask mem_section __highest_present_section_nr vmemmap_base
+page_offset_base vmalloc_base linux_banner init_uts_ns jiffies_64 tick_nsec _totalram_pages
+vm_node_stat vm_zone_stat __kfence_pool kfence_metadata prb printk_rb_static saved_command_line
+node_states node_data max_pfn high_memory""".split()
+
+prog = drgn.Program()
+prog.extra_module("vmlinux", create=True).try_file(sys.argv[1], force=True)
+done, queue, out = set(), [], []
+
+
+def spell(t):
+    """The type's text; what it needs by value goes to the queue."""
+    const = "const " if t.qualifiers & drgn.Qualifiers.CONST else ""
+    k = t.kind
+    if k == TypeKind.POINTER:
+        inner = t.type
+        while inner.kind == TypeKind.POINTER:
+            inner = inner.type
+        if inner.kind == TypeKind.FUNCTION:
+            return "fn *"
+        return spell_target(t.type) + " *"
+    if k == TypeKind.ARRAY:
+        dims = []
+        while t.kind == TypeKind.ARRAY:
+            dims.append(t.length or 0)
+            t = t.type
+        return spell(t) + " " + "".join(f"[{d}]" for d in dims)
+    if k == TypeKind.TYPEDEF:
+        queue.append(t)
+        return const + t.name
+    if k in (TypeKind.STRUCT, TypeKind.UNION, TypeKind.ENUM):
+        word = {TypeKind.STRUCT: "struct", TypeKind.UNION: "union", TypeKind.ENUM: "enum"}[k]
+        if t.tag:
+            queue.append(t)
+            return f"{const}{word} {t.tag}"
+        raise ValueError("nameless type by value")
+    if k == TypeKind.VOID:
+        return const + "void"
+    return const + t.name
+
+
+def spell_target(t):
+    """Behind a pointer: named without being followed, unless it is a typedef."""
+    const = "const " if t.qualifiers & drgn.Qualifiers.CONST else ""
+    if t.kind == TypeKind.POINTER:
+        return spell_target(t.type) + " *"
+    if t.kind in (TypeKind.STRUCT, TypeKind.UNION, TypeKind.ENUM):
+        word = {TypeKind.STRUCT: "struct", TypeKind.UNION: "union", TypeKind.ENUM: "enum"}[t.kind]
+        return f"{const}{word} {t.tag}" if t.tag else const + "void"
+    return spell(t)
+
+
+def members(t, base, indent, only=None):
+    pad = "    " * indent
+    for m in t.members:
+        if only and m.name not in only:
+            continue
+        bit = base + m.bit_offset
+        if m.type.kind in (TypeKind.STRUCT, TypeKind.UNION) and m.type.tag is None:
+            word = "struct" if m.type.kind == TypeKind.STRUCT else "union"
+            tail = f" {m.name}" if m.name else ""
+            out.append(f"{pad}{bit // 8} {word} {m.type.size}{tail} {{")
+            members(m.type, bit, indent + 1)
+            out.append(pad + "}")
+        elif m.bit_field_size:
+            out.append(f"{pad}{bit // 8}.{bit % 8}:{m.bit_field_size} {spell(m.type)} {m.name}")
+        elif m.name is None:
+            out.append(f"{pad}{bit // 8} {spell(m.type)} @")
+        else:
+            out.append(f"{pad}{bit // 8} {spell(m.type)} {m.name}")
+
+
+def define(t):
+    if t.kind == TypeKind.TYPEDEF:
+        key = "typedef " + t.name
+        if key in done:
+            return
+        done.add(key)
+        target = t.type
+        if target.kind in (TypeKind.STRUCT, TypeKind.UNION) and target.tag is None:
+            word = "struct" if target.kind == TypeKind.STRUCT else "union"
+            out.append(f"typedef {t.name} {word} {target.size} {{")
+            members(target, 0, 1)
+            out.append("}")
+        elif target.kind == TypeKind.ENUM and target.tag is None:
+            out.append(f"typedef {t.name} unsigned int")
+        else:
+            out.append(f"typedef {t.name} {spell(target)}")
+    elif t.kind == TypeKind.ENUM:
+        key = "enum " + (t.tag or t.enumerators[0].name if t.enumerators else "?")
+        if key in done or t.enumerators is None:
+            return
+        done.add(key)
+        out.append(f"enum {t.tag or '@'} {drgn.sizeof(t)} {{")
+        for e in t.enumerators:
+            out.append(f"    {e.name} {e.value}")
+        out.append("}")
+    else:
+        word = "struct" if t.kind == TypeKind.STRUCT else "union"
+        key = f"{word} {t.tag}"
+        if key in done or t.members is None:
+            return
+        done.add(key)
+        out.append(f"{word} {t.tag} {t.size} {{")
+        members(t, 0, 1, SOME.get(t.tag))
+        out.append("}")
+
+
+def drain():
+    while queue:
+        define(queue.pop(0))
+
+
+for name in STRUCTS:
+    try:
+        queue.append(prog.type("struct " + name))
+    except LookupError:
+        pass
+for name in ENUMS:
+    try:
+        queue.append(prog.type("enum " + name))
+    except LookupError:
+        pass
+for name in NAMELESS:
+    try:
+        queue.append(prog.constant(name).type_)
+    except LookupError:
+        pass
+drain()
+for name in VARS:
+    try:
+        t = prog[name].type_
+    except LookupError:
+        continue
+    if t.kind == TypeKind.STRUCT and t.tag is None:
+        continue
+    out.append(f"var {name} {spell(t)}")
+    drain()
+print(f"# Read by extract_layouts.py from Debian's {os.path.basename(sys.argv[1])}.")
+print("\n".join(out))

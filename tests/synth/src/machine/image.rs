@@ -1,0 +1,161 @@
+//! The kernel image: link-time addresses of variables and other symbols.
+//!
+//! | link time | what |
+//! |---|---|
+//! | `_text` .. + 256 KiB | text |
+//! | + 512 KiB .. | BTF |
+//! | + 2 MiB .. | `init_top_pgt`, then every variable of the type table |
+//! | .. + 4 MiB | `_end` |
+
+use std::collections::BTreeMap;
+
+use super::space::{IMAGE_SIZE, LINK_BASE};
+use crate::ctypes::TypeTable;
+
+/// Bytes of text.
+pub const TEXT_SIZE: u64 = 256 << 10;
+/// Bytes of the per-CPU section.
+pub const PER_CPU_SIZE: u64 = 0x8000;
+/// Link-time address of the kernel's BTF.
+pub const BTF_BASE: u64 = LINK_BASE + (512 << 10);
+/// Link-time address of the data section.
+pub const DATA_BASE: u64 = LINK_BASE + (2 << 20);
+
+/// What a symbol stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SymbolKind {
+    /// A place without a type, such as `_stext`.
+    Label,
+    /// A function in the text.
+    Function,
+    /// A variable in the data.
+    Object,
+    /// A number that is no address in the image.
+    Absolute,
+}
+
+/// One entry of the symbol table.
+#[derive(Debug, Clone)]
+pub struct Symbol {
+    /// Name.
+    pub name: String,
+    /// Link-time address.
+    pub address: u64,
+    /// Bytes; 0 for labels.
+    pub size: u64,
+    /// Kind.
+    pub kind: SymbolKind,
+}
+
+/// Symbols of the image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// All symbols, in order of creation.
+    pub symbols: Vec<Symbol>,
+    by_name: BTreeMap<String, usize>,
+    next: u64,
+}
+
+/// Variables whose C type no table needs.
+const UNTYPED: &[(&str, u64, u64)] = &[
+    ("init_top_pgt", 8192, 4096),
+    ("phys_base", 8, 8),
+    ("clear_seq", 24, 8),
+    ("vmap_area_list", 16, 8),
+    ("sme_me_mask", 8, 8),
+    ("__pgtable_l5_enabled", 4, 4),
+    ("crashing_cpu", 4, 4),
+    ("tick_nsec", 8, 8),
+    ("bootstrap_sheaf", 64, 8),
+];
+
+/// Functions that stack traces and tracks point into.
+const FUNCTIONS: &[&str] = &[
+    "startup_64",
+    "kmem_cache_alloc",
+    "kmem_cache_free",
+    "__alloc_skb",
+    "nf_conntrack_alloc",
+    "dbg_record_create",
+    "sysrq_handle_crash",
+    "panic",
+    // Its presence says that the memory map is virtually contiguous.
+    "vmemmap_populate",
+];
+
+impl Image {
+    /// Gives every variable of the table and every fixed symbol its address.
+    /// `btf_size` is the length of the kernel's BTF.
+    pub fn new(types: &TypeTable, btf_size: u64, relocates_percpu: bool) -> Self {
+        let mut image = Self {
+            symbols: Vec::new(),
+            by_name: BTreeMap::new(),
+            next: DATA_BASE,
+        };
+        for name in ["_text", "_stext"] {
+            image.add(name, LINK_BASE, 0, SymbolKind::Label);
+        }
+        for (index, name) in FUNCTIONS.iter().enumerate() {
+            let address = LINK_BASE + 0x1000 + index as u64 * 0x400;
+            image.add(name, address, 0x400, SymbolKind::Function);
+        }
+        image.add("_etext", LINK_BASE + TEXT_SIZE, 0, SymbolKind::Label);
+        image.add("__start_BTF", BTF_BASE, 0, SymbolKind::Label);
+        image.add("__stop_BTF", BTF_BASE + btf_size, 0, SymbolKind::Label);
+        image.add("_sdata", DATA_BASE, 0, SymbolKind::Label);
+        for (name, size, align) in UNTYPED {
+            if types.variable(name).is_none() {
+                image.place(name, *size, *align);
+            }
+        }
+        image.alias("swapper_pg_dir", "init_top_pgt");
+        for (name, ctype) in &types.variables {
+            // Arrays without a bound are given room for a line of text.
+            let size = types.size_of(ctype).max(8);
+            let size = if name == "linux_banner" { 256 } else { size };
+            image.place(name, size, 32);
+        }
+        if relocates_percpu {
+            image.place("__per_cpu_start", PER_CPU_SIZE, 4096);
+        } else {
+            image.add("__per_cpu_start", 0, 0, SymbolKind::Absolute);
+            image.add("__per_cpu_end", PER_CPU_SIZE, 0, SymbolKind::Absolute);
+        }
+        image.add("_edata", image.next, 0, SymbolKind::Label);
+        assert!(image.next < LINK_BASE + IMAGE_SIZE, "image overflows");
+        image.add("_end", LINK_BASE + IMAGE_SIZE, 0, SymbolKind::Label);
+        image
+    }
+
+    fn add(&mut self, name: &str, address: u64, size: u64, kind: SymbolKind) {
+        self.by_name.insert(name.into(), self.symbols.len());
+        self.symbols.push(Symbol {
+            name: name.into(),
+            address,
+            size,
+            kind,
+        });
+    }
+
+    fn place(&mut self, name: &str, size: u64, align: u64) {
+        let address = self.next.next_multiple_of(align);
+        self.next = address + size;
+        self.add(name, address, size, SymbolKind::Object);
+    }
+
+    fn alias(&mut self, name: &str, of: &str) {
+        let address = self.address(of);
+        self.add(name, address, 0, SymbolKind::Label);
+    }
+
+    /// Link-time address of a symbol.
+    pub fn address(&self, name: &str) -> u64 {
+        let index = self.by_name.get(name);
+        self.symbols[*index.unwrap_or_else(|| panic!("no symbol {name}"))].address
+    }
+
+    /// Whether the image has the symbol.
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+}

@@ -1,0 +1,241 @@
+//! A whole machine at the moment of its crash.
+//!
+//! Input: an era, the paging mode and a [`Scenario`]. Output: physical memory with
+//! page tables and kernel structures, and the [`Truth`] about it. How it is
+//! written to a file is the business of [`crate::write`].
+
+pub mod cpus;
+pub mod identity;
+pub mod image;
+mod kernel;
+pub mod memmap;
+pub mod paging;
+pub mod printk;
+pub mod ram;
+pub mod space;
+mod statistics;
+mod vmcoreinfo;
+
+pub use kernel::Kernel;
+
+use crate::debuginfo::btf;
+use crate::era::{Era, PagingLevels};
+use crate::memory::{Memory, PAGE_SHIFT, PAGE_SIZE};
+use crate::random::Random;
+use crate::slub::lay::LaidSlub;
+use crate::slub::scenario::{Freelist, Scenario};
+use crate::slub::truth::{self, Truth};
+use image::{Image, TEXT_SIZE};
+use paging::{Leaf, PageTables};
+use ram::Frames;
+use space::{IMAGE_SIZE, LINK_BASE, Space};
+
+/// What a machine can be built with, apart from its scenario.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Which kernel.
+    pub era: Era,
+    /// Page-table levels.
+    pub paging: PagingLevels,
+    /// AMD memory encryption: bit 47 is set in every page-table entry.
+    pub encrypted: bool,
+    /// Seed of everything that is random.
+    pub seed: u64,
+}
+
+impl Options {
+    /// Without encryption, with the seed that all tests share.
+    pub fn new(era: Era, paging: PagingLevels) -> Self {
+        Self {
+            era,
+            paging,
+            encrypted: false,
+            seed: 0x5eed,
+        }
+    }
+
+    /// `sme_me_mask`.
+    pub fn sme_mask(&self) -> u64 {
+        if self.encrypted { 1 << 47 } else { 0 }
+    }
+}
+
+/// Frames for slabs, by node.
+#[derive(Debug)]
+pub struct SlabFrames {
+    node0: Frames,
+    node1: [Frames; 2],
+    turn: usize,
+    random: Random,
+}
+
+impl SlabFrames {
+    fn new(random: Random) -> Self {
+        Self {
+            node0: Frames::new(0xb000..0xfff0),
+            node1: [
+                Frames::new(0x10_0400..0x10_8000),
+                Frames::new(0x14_0800..0x14_1800),
+            ],
+            turn: 0,
+            random,
+        }
+    }
+
+    /// `1 << order` frames of a node; node 1 takes turns between its sections.
+    pub fn take(&mut self, node: u32, order: u32) -> u64 {
+        let gap = self.random.below(3);
+        let frames = if node == 0 {
+            &mut self.node0
+        } else {
+            self.turn = (self.turn + 1) % 2;
+            &mut self.node1[self.turn]
+        };
+        frames.skip(gap);
+        frames.take(order)
+    }
+}
+
+/// The machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// How it was built.
+    pub options: Options,
+    /// Types, memory, addresses and symbols.
+    pub kernel: Kernel,
+    /// Where the allocator's structures lie.
+    pub slub: LaidSlub,
+    /// The VMCOREINFO note's text.
+    pub vmcoreinfo: String,
+    truth: Truth,
+}
+
+impl Machine {
+    /// Builds a machine with default options.
+    pub fn build(era: Era, paging: PagingLevels, scenario: &Scenario) -> Self {
+        Self::with(Options::new(era, paging), scenario)
+    }
+
+    /// Builds a machine.
+    pub fn with(options: Options, scenario: &Scenario) -> Self {
+        let mut kernel = boot(options, scenario);
+        lay_image(&mut kernel);
+        lay_direct_map(&mut kernel);
+        memmap::lay(
+            &mut kernel,
+            options.paging,
+            &mut Frames::new(0x2000..0x3000),
+        );
+        let mut percpu = cpus::lay(&mut kernel);
+        identity::lay(&mut kernel);
+        kernel.set_variable("sme_me_mask", options.sme_mask());
+        printk::lay(&mut kernel);
+        let mut frames = SlabFrames::new(Random::new(kernel.random.word()));
+        let slub = crate::slub::lay::lay(&mut kernel, &mut percpu, &mut frames, scenario);
+        let mut truth = truth::of(options.era, &slub);
+        statistics::lay(&mut kernel, scenario, &mut truth);
+        truth.messages = printk::MESSAGES.iter().map(|text| (*text).into()).collect();
+        let vmcoreinfo = vmcoreinfo::text(&kernel, options.paging, options.sme_mask());
+        Self {
+            options,
+            kernel,
+            slub,
+            vmcoreinfo,
+            truth,
+        }
+    }
+
+    /// What a reader of the dump should find.
+    pub fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    /// Physical memory.
+    pub fn memory(&self) -> &Memory {
+        &self.kernel.memory
+    }
+
+    /// Page frames that are RAM, in order.
+    pub fn ram(&self) -> &'static [std::ops::Range<u64>] {
+        &ram::RAM
+    }
+
+    /// One more than the last page frame.
+    pub fn max_pfn(&self) -> u64 {
+        ram::RAM[ram::RAM.len() - 1].end
+    }
+
+    /// The build-id that the dump and vmlinux share.
+    pub fn build_id(&self) -> [u8; 20] {
+        identity::build_id(&self.kernel)
+    }
+
+    /// A cache that was laid.
+    pub fn cache(&self, name: &str) -> &crate::slub::lay::LaidCache {
+        let mut caches = self.slub.caches.iter();
+        caches.find(|laid| laid.cache.name == name).expect("cache")
+    }
+}
+
+/// Types, bases and empty page tables.
+fn boot(options: Options, scenario: &Scenario) -> Kernel {
+    let mut random = Random::new(options.seed ^ (options.era as u64) << 32);
+    let mut types = options.era.types();
+    if scenario.freelist == Freelist::Plain {
+        types.drop_member("kmem_cache", "random");
+    }
+    let btf_size = btf::encode(&types).len() as u64;
+    let image = Image::new(&types, btf_size, options.era.relocates_percpu());
+    let space = Space::new(options.era, options.paging, &mut random);
+    let root = space.phys(space.relocated(image.address("init_top_pgt")));
+    let frames = Frames::new(0x1000..0x1400);
+    Kernel {
+        era: options.era,
+        types,
+        memory: Memory::default(),
+        space,
+        image,
+        tables: PageTables::new(root, options.paging, options.sme_mask(), frames),
+        random,
+        boot: Frames::new(0x3000..0x5000),
+        kfence_pool: 0x1800,
+        bump: (0, 0),
+    }
+}
+
+/// The image: text that is not zero, data that will be written to.
+fn lay_image(kernel: &mut Kernel) {
+    let phys = kernel.space.image_phys;
+    kernel
+        .memory
+        .touch(phys >> PAGE_SHIFT, IMAGE_SIZE >> PAGE_SHIFT);
+    for page in 0..TEXT_SIZE / PAGE_SIZE {
+        let text: Vec<u8> = (0..PAGE_SIZE / 8)
+            .flat_map(|_| kernel.random.word().to_le_bytes())
+            .collect();
+        kernel.memory.write(phys + page * PAGE_SIZE, &text);
+    }
+    let types = btf::encode(&kernel.types);
+    kernel.write(kernel.symbol("__start_BTF"), &types);
+    let virt = kernel.space.relocated(LINK_BASE);
+    kernel
+        .tables
+        .map(&mut kernel.memory, virt, phys, IMAGE_SIZE, Leaf::Pmd);
+}
+
+/// 4 KiB pages for the first 2 MiB and the KFENCE pool, 2 MiB pages below 4 GiB,
+/// 1 GiB pages above.
+fn lay_direct_map(kernel: &mut Kernel) {
+    let pool = kernel.kfence_pool << PAGE_SHIFT;
+    let mut map = |phys: u64, size, leaf| {
+        let virt = kernel.space.direct(phys);
+        kernel
+            .tables
+            .map(&mut kernel.memory, virt, phys, size, leaf);
+    };
+    for phys in (0..256 << 20).step_by(2 << 20) {
+        let small = phys == 0 || phys == pool;
+        map(phys, 2 << 20, if small { Leaf::Page } else { Leaf::Pmd });
+    }
+    map(4 << 30, 2 << 30, Leaf::Pud);
+}

@@ -1,0 +1,264 @@
+//! Caches, per-CPU and per-node structures and slabs.
+
+use super::flags::SlabFlag;
+use super::freelist::FreePointers;
+use super::geometry::Geometry;
+use super::page::{make_compound, slab_tag};
+use super::scenario::{Cache, Freelist, Place, Scenario};
+use super::slab::{LaidSlab, lay_slab};
+use super::{kfence, sheaves, sysfs};
+use crate::machine::cpus::{NODES, PerCpu};
+use crate::machine::{Kernel, SlabFrames};
+
+/// A cache in memory.
+#[derive(Debug, Clone)]
+pub struct LaidCache {
+    /// What was asked for.
+    pub cache: Cache,
+    /// Address of the `kmem_cache`.
+    pub address: u64,
+    /// Addresses of the `kmem_cache_node`s.
+    pub nodes: Vec<u64>,
+    /// Per-CPU pointer to the `kmem_cache_cpu`s or `slub_percpu_sheaves`.
+    pub cpu_slab: u64,
+    /// Sizes and offsets.
+    pub geometry: Geometry,
+    /// How its free pointers are stored.
+    pub pointers: FreePointers,
+    /// Its slabs in order of the scenario.
+    pub slabs: Vec<LaidSlab>,
+}
+
+/// Everything that was laid.
+#[derive(Debug, Clone)]
+pub struct LaidSlub {
+    /// Caches in the order of `slab_caches`.
+    pub caches: Vec<LaidCache>,
+    /// KFENCE's objects.
+    pub kfence: Vec<kfence::LaidObject>,
+}
+
+/// Lays a scenario.
+pub fn lay(
+    kernel: &mut Kernel,
+    percpu: &mut PerCpu,
+    frames: &mut SlabFrames,
+    scenario: &Scenario,
+) -> LaidSlub {
+    let mut caches = Vec::new();
+    for cache in &scenario.caches {
+        caches.push(lay_cache(kernel, percpu, frames, scenario.freelist, cache));
+    }
+    let list = kernel.types.offset("kmem_cache", "list");
+    let entries: Vec<_> = caches.iter().map(|cache| cache.address + list).collect();
+    let head = kernel.symbol("slab_caches");
+    kernel.link_list(head, &entries);
+    sysfs::lay(kernel, &caches);
+    let kfence = kfence::lay(kernel, &caches, &scenario.kfence);
+    for page in &scenario.compound {
+        let pfn = frames.take(page.node, page.order);
+        make_compound(kernel, pfn, page.order);
+        let head = kernel.space.page(pfn);
+        kernel.set(head, "page", "_refcount", 1);
+        kernel.memory.touch(pfn, 1);
+        kernel.write(kernel.space.direct(pfn << 12), b"no slab at all");
+    }
+    LaidSlub { caches, kfence }
+}
+
+fn lay_cache(
+    kernel: &mut Kernel,
+    percpu: &mut PerCpu,
+    frames: &mut SlabFrames,
+    freelist: Freelist,
+    cache: &Cache,
+) -> LaidCache {
+    let geometry = Geometry::of(cache, &kernel.types);
+    // The object ends after nr_node_ids entries of node[], whatever its type says.
+    let (array, entry) = node_array(kernel);
+    let size = array + u64::from(NODES) * entry;
+    let address = kernel.alloc(size, 64);
+    let nodes: Vec<_> = (0..NODES)
+        .map(|_| kernel.alloc_struct("kmem_cache_node"))
+        .collect();
+    let mut laid = LaidCache {
+        cache: cache.clone(),
+        address,
+        cpu_slab: percpu.alloc(32),
+        geometry,
+        pointers: FreePointers {
+            freelist,
+            random: kernel.random.word(),
+            offset: u64::from(geometry.offset),
+        },
+        nodes,
+        slabs: Vec::new(),
+    };
+    for slab in &cache.slabs {
+        let order = slab.order.unwrap_or(cache.order);
+        let pfn = frames.take(slab.node, order);
+        let slab = lay_slab(kernel, &laid, pfn, order, slab.node, slab.place);
+        laid.slabs.push(slab);
+    }
+    lay_kmem_cache(kernel, &laid);
+    if kernel.era.has_sheaves() {
+        sheaves::lay(kernel, percpu, &laid);
+    } else {
+        lay_cpus(kernel, percpu, &laid);
+    }
+    lay_nodes(kernel, &laid);
+    laid
+}
+
+fn lay_kmem_cache(kernel: &mut Kernel, laid: &LaidCache) {
+    let (cache, geometry) = (&laid.cache, laid.geometry);
+    let mut flags = 0;
+    for flag in &cache.flags {
+        flags |= flag.bit(&kernel.types);
+    }
+    if cache.flags.contains(&SlabFlag::Poison) && cache.ctor.is_none() {
+        flags |= SlabFlag::ObjectPoison.bit(&kernel.types);
+    }
+    if !cache.flags.iter().any(|flag| flag.is_debug()) {
+        flags |= SlabFlag::CmpxchgDouble.bit(&kernel.types);
+    }
+    let orders = |order: u32| u64::from(order << 16 | geometry.objects(order));
+    let ctor = kernel.symbol("startup_64") + 0x10;
+    let name = kernel.alloc_string(&cache.name);
+    let fields = [
+        ("flags", flags),
+        ("min_partial", 5),
+        ("size", u64::from(geometry.size)),
+        ("object_size", u64::from(cache.object_size)),
+        ("offset", u64::from(geometry.offset)),
+        ("oo.x", orders(cache.order)),
+        ("min.x", orders(geometry.min_order())),
+        ("refcount", 1 + cache.aliases.len() as u64),
+        (
+            "ctor",
+            cache.ctor.map_or(0, |number| ctor + u64::from(number)),
+        ),
+        ("inuse", u64::from(geometry.inuse)),
+        ("align", u64::from(geometry.align)),
+        ("red_left_pad", u64::from(geometry.red_left_pad)),
+        ("name", name),
+        (
+            "usersize",
+            if cache.usercopy {
+                u64::from(cache.object_size)
+            } else {
+                0
+            },
+        ),
+    ];
+    for (path, value) in fields {
+        kernel.set(laid.address, "kmem_cache", path, value);
+    }
+    for (path, value) in [
+        ("cpu_slab", laid.cpu_slab),
+        ("cpu_sheaves", laid.cpu_slab),
+        ("sheaf_capacity", u64::from(sheaves::capacity(laid))),
+        ("cpu_partial", 30),
+        ("cpu_partial_slabs", 4),
+        ("max.x", orders(cache.order)),
+    ] {
+        if kernel.types.has("kmem_cache", path) {
+            kernel.set(laid.address, "kmem_cache", path, value);
+        }
+    }
+    if kernel.types.has("kmem_cache", "random") {
+        let random = laid.pointers.random;
+        kernel.set(laid.address, "kmem_cache", "random", random);
+    }
+    for (node, address) in laid.nodes.iter().enumerate() {
+        let (array, entry) = node_array(kernel);
+        // In per_node[] the node's pointer is the last of an entry's members.
+        let slot = laid.address + array + node as u64 * entry + entry - 8;
+        kernel.write_u64(slot, *address);
+    }
+}
+
+/// `kmem_cache_cpu` of every CPU that has a current slab or a partial list.
+fn lay_cpus(kernel: &mut Kernel, percpu: &PerCpu, laid: &LaidCache) {
+    let tag = slab_tag(kernel.era);
+    let (current, count) = if tag == "slab" {
+        ("slab", "slabs")
+    } else {
+        ("page", "pages")
+    };
+    for cpu in 0..percpu.offsets.len() as u32 {
+        let at = percpu.pointer(laid.cpu_slab, cpu);
+        kernel.set(at, "kmem_cache_cpu", "tid", u64::from(cpu) + 0x400);
+        for slab in &laid.slabs {
+            if matches!(slab.place, Place::Current { cpu: owner, .. } if owner == cpu) {
+                let head = slab.cpu_free.first().copied().unwrap_or(0);
+                kernel.set(at, "kmem_cache_cpu", current, slab.descriptor);
+                kernel.set(at, "kmem_cache_cpu", "freelist", head);
+            }
+        }
+        let chain: Vec<_> = laid
+            .slabs
+            .iter()
+            .filter(
+                |slab| matches!(slab.place, Place::CpuPartial { cpu: owner, .. } if owner == cpu),
+            )
+            .collect();
+        let mut next = 0;
+        for (behind, slab) in chain.iter().rev().enumerate() {
+            let free: usize = chain[chain.len() - 1 - behind..]
+                .iter()
+                .map(|slab| slab.free.len())
+                .sum();
+            kernel.set(slab.descriptor, tag, "next", next);
+            kernel.set(slab.descriptor, tag, count, behind as u64 + 1);
+            if kernel.types.has(tag, "pobjects") {
+                kernel.set(slab.descriptor, tag, "pobjects", free as u64);
+            }
+            next = slab.descriptor;
+        }
+        kernel.set(at, "kmem_cache_cpu", "partial", next);
+    }
+}
+
+/// Offset of `node[]` or `per_node[]` in a `kmem_cache`, and bytes of an entry.
+pub(super) fn node_array(kernel: &Kernel) -> (u64, u64) {
+    if kernel.types.has("kmem_cache", "per_node") {
+        (kernel.types.offset("kmem_cache", "per_node"), 16)
+    } else {
+        (kernel.types.offset("kmem_cache", "node"), 8)
+    }
+}
+
+/// Node lists and counters.
+fn lay_nodes(kernel: &mut Kernel, laid: &LaidCache) {
+    let link = kernel.types.offset(slab_tag(kernel.era), "slab_list");
+    let store_user = laid.cache.flags.contains(&SlabFlag::StoreUser);
+    for (node, address) in laid.nodes.iter().enumerate() {
+        let here = laid.slabs.iter().filter(|slab| slab.node as usize == node);
+        let counted: Vec<_> = here
+            .filter(|slab| slab.place != Place::PendingRcu)
+            .collect();
+        let partial: Vec<_> = counted.iter().filter(|slab| slab.on_node_partial).collect();
+        let full = counted.iter().filter(|slab| slab.place == Place::Full);
+        let full = full.filter(|_| store_user);
+        let objects: usize = counted.iter().map(|slab| slab.objects.len()).sum();
+        for (member, value) in [
+            ("nr_partial", partial.len() as u64),
+            ("nr_slabs", counted.len() as u64),
+            ("total_objects", objects as u64),
+        ] {
+            kernel.set(*address, "kmem_cache_node", member, value);
+        }
+        let head = address + kernel.types.offset("kmem_cache_node", "partial");
+        let entries: Vec<_> = partial.iter().map(|slab| slab.descriptor + link).collect();
+        kernel.link_list(head, &entries);
+        let head = address + kernel.types.offset("kmem_cache_node", "full");
+        let entries: Vec<_> = full.map(|slab| slab.descriptor + link).collect();
+        kernel.link_list(head, &entries);
+        if kernel.era.marks_node_partial() {
+            for slab in partial {
+                kernel.set_page_flag(slab.pfn, "PG_workingset");
+            }
+        }
+    }
+}

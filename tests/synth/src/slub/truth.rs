@@ -1,0 +1,126 @@
+//! What a reader of the dump should find.
+
+use super::kfence::LaidObject;
+use super::lay::LaidSlub;
+use super::scenario::Place;
+use crate::era::Era;
+
+/// The state of the whole kernel, as far as slabs go.
+#[derive(Debug, Clone)]
+pub struct Truth {
+    /// `uname -r`.
+    pub release: String,
+    /// Caches in the order of `slab_caches`.
+    pub caches: Vec<CacheTruth>,
+    /// KFENCE's objects, which no cache counts.
+    pub kfence: Vec<LaidObject>,
+    /// `NR_SLAB_RECLAIMABLE_B`, in pages.
+    pub reclaimable_pages: u64,
+    /// `NR_SLAB_UNRECLAIMABLE_B`, in pages, large kmalloc included.
+    pub unreclaimable_pages: u64,
+    /// Texts of the printk ring buffer, oldest first.
+    pub messages: Vec<String>,
+}
+
+/// One cache.
+#[derive(Debug, Clone)]
+pub struct CacheTruth {
+    /// Name.
+    pub name: String,
+    /// Names of caches merged into it.
+    pub aliases: Vec<String>,
+    /// Address of the `kmem_cache`.
+    pub address: u64,
+    /// `SLAB_*` names given at creation.
+    pub flags: Vec<&'static str>,
+    /// Bytes a user asked for.
+    pub object_size: u32,
+    /// Distance of two objects.
+    pub size: u32,
+    /// Preferred order.
+    pub order: u32,
+    /// Objects in a slab of the preferred order.
+    pub objects_per_slab: u32,
+    /// Slabs that the counters count.
+    pub slabs: u64,
+    /// Objects in them.
+    pub objects: u64,
+    /// Addresses of the allocated ones, ascending.
+    pub allocated: Vec<u64>,
+    /// Slabs that wait for RCU, not in `slabs`.
+    pub pending_rcu_slabs: u64,
+    /// Pages of all slabs, those that wait for RCU included.
+    pub pages: u64,
+    /// The cache's row of /proc/slabinfo.
+    pub slabinfo: Slabinfo,
+}
+
+impl CacheTruth {
+    /// Objects that are free, wherever they wait.
+    pub fn free(&self) -> u64 {
+        self.objects - self.allocated.len() as u64
+    }
+}
+
+/// A row of /proc/slabinfo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slabinfo {
+    /// Objects minus the free ones on node partial lists.
+    pub active_objs: u64,
+    /// All objects.
+    pub num_objs: u64,
+    /// The same as `num_slabs`.
+    pub active_slabs: u64,
+    /// Slabs.
+    pub num_slabs: u64,
+}
+
+/// Works out the truth from what was laid.
+pub fn of(era: Era, slub: &LaidSlub) -> Truth {
+    Truth {
+        release: era.release().into(),
+        caches: slub.caches.iter().map(cache).collect(),
+        kfence: slub.kfence.clone(),
+        reclaimable_pages: 0,
+        unreclaimable_pages: 0,
+        messages: Vec::new(),
+    }
+}
+
+fn cache(laid: &super::lay::LaidCache) -> CacheTruth {
+    let all = laid.slabs.iter();
+    let counted: Vec<_> = all.filter(|slab| slab.place != Place::PendingRcu).collect();
+    let mut allocated = Vec::new();
+    let (mut objects, mut free_on_lists) = (0, 0);
+    for slab in &counted {
+        objects += slab.objects.len() as u64;
+        if slab.on_node_partial {
+            free_on_lists += slab.free.len() as u64;
+        }
+        let is_free = |object| slab.free.contains(object) || slab.cpu_free.contains(object);
+        allocated.extend(slab.objects.iter().filter(|object| !is_free(object)));
+    }
+    allocated.sort_unstable();
+    let slabs = counted.len() as u64;
+    CacheTruth {
+        name: laid.cache.name.clone(),
+        aliases: laid.cache.aliases.clone(),
+        address: laid.address,
+        flags: laid.cache.flags.iter().map(|flag| flag.name()).collect(),
+        object_size: laid.cache.object_size,
+        size: laid.geometry.size,
+        order: laid.cache.order,
+        objects_per_slab: laid.geometry.objects(laid.cache.order),
+        slabs,
+        objects,
+        allocated,
+        pending_rcu_slabs: laid.slabs.len() as u64 - slabs,
+        pages: laid.slabs.iter().map(|slab| 1 << slab.order).sum(),
+        slabinfo: Slabinfo {
+            active_objs: objects - free_on_lists,
+            num_objs: objects,
+            active_slabs: slabs,
+            num_slabs: slabs,
+        },
+    }
+}

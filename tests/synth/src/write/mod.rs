@@ -1,0 +1,17 @@
+//! A [`crate::Machine`] as crash-dump files.
+//!
+//! | module | format |
+//! |---|---|
+//! | [`elf`] | ELF vmcore of /proc/vmcore, makedumpfile -E and QEMU |
+//! | [`kdump`] | kdump-compressed (diskdump), whole or split |
+//! | [`flattened`] | makedumpfile -F around any of them |
+
+pub mod codec;
+pub mod elf;
+pub mod flattened;
+pub mod kdump;
+mod le;
+mod lzo;
+pub mod notes;
+
+pub(crate) use le::Le;
