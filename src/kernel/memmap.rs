@@ -248,8 +248,14 @@ impl Memmap {
                     .read_page(pfn, out)
                     .map_err(|fault| MemFault::Page { va, fault })
             });
-            missing.push(read.is_err());
-            if let Some(fault) = read.err().and_then(|fault| fault.page_fault()) {
+            let fault = read.err();
+            let lost = fault.and_then(|fault| fault.page_fault());
+            if fault.is_some() {
+                // Nothing mapped: as if all its pages were absent. Lost: not looked at.
+                out.fill(0);
+            }
+            missing.push(lost.is_some());
+            if let Some(fault) = lost {
                 kernel.diag.warn("memmap-page-lost", memmap_loss(fault));
             }
         }

@@ -75,7 +75,8 @@ pub trait TypeSource: fmt::Debug + Send + Sync {
     /// If the debug information is damaged.
     fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError>;
 
-    /// Names and values of the enumeration `name` as the unit `home` sees it.
+    /// Names and values of the enumeration `name` as the unit `home` sees it, else any other:
+    /// compilers leave out of a unit the enumerations of which it uses only the values.
     ///
     /// # Errors
     /// If the debug information is damaged.

@@ -43,12 +43,7 @@ impl CacheFlags {
     /// # Errors
     /// If the type information is damaged.
     pub fn read(kernel: &Kernel) -> Result<Self, KernelError> {
-        let bits = kernel
-            .types
-            .enumeration("_slab_flag_bits", "mm/slub.c")?
-            .or(kernel
-                .types
-                .enumeration("_slab_flag_bits", "mm/slab_common.c")?);
+        let bits = kernel.types.enumeration("_slab_flag_bits", "mm/slub.c")?;
         let names = match bits {
             Some(bits) => bits
                 .into_iter()

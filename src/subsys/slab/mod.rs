@@ -197,7 +197,10 @@ impl<'k> SlabHeap<'k> {
         let caches = cache::read_all(kernel)?;
         let memmap = Memmap::find(kernel)?;
         progress.start("reading the memmap", memmap.pages());
-        let scan = pages::scan(kernel, &memmap, &caches, |pages| progress.step(pages))?;
+        let kfence = kfence::pool(kernel)?;
+        let scan = pages::scan(kernel, &memmap, &caches, &kfence, |pages| {
+            progress.step(pages)
+        })?;
         let flags = CacheFlags::read(kernel)?;
         let masks = FlagMasks::of(&flags);
         let node_reader = NodeReader::new(kernel, &memmap, &scan)?;
@@ -205,7 +208,6 @@ impl<'k> SlabHeap<'k> {
         let cpu_reader = CpuReader::new(kernel, &memmap, &scan)?;
         let cpus = caches.iter().map(|cache| cpu_reader.read(cache)).collect();
         drop((node_reader, cpu_reader));
-        let kfence = kfence::pool(kernel)?;
         Ok(Self {
             kernel,
             caches,

@@ -4,6 +4,8 @@
 //! are the only complete record. A page is the head of a slab if it is marked as one
 //! and its `slab_cache` is a cache that exists.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 
 use super::cache::Cache;
@@ -106,6 +108,7 @@ struct Scanner {
     head_mask: u64,
     order_at: usize,
     caches: FxHashMap<u64, u32>,
+    kfence: Range<Pfn>,
 }
 
 #[derive(Default)]
@@ -115,7 +118,7 @@ struct ChunkResult {
     missing: u64,
 }
 
-/// Scans the memmap for slabs of `caches`; `step` is told of each batch of pages done.
+/// Scans the memmap for slabs of `caches`; pages of `kfence` need not belong to one. `step` is told of each batch of pages done.
 ///
 /// # Errors
 /// If the kernel's types do not say how a slab looks.
@@ -123,6 +126,7 @@ pub fn scan(
     kernel: &Kernel,
     memmap: &Memmap,
     caches: &[Cache],
+    kfence: &Range<Pfn>,
     step: impl Fn(u64) + Sync,
 ) -> Result<SlabScan, KernelError> {
     let page: PageLayout = kernel.layout()?;
@@ -141,6 +145,7 @@ pub fn scan(
         words: SlabWords::resolve(kernel)?,
         mark: SlabMark::detect(kernel)?,
         head_mask,
+        kfence: kfence.clone(),
         caches: caches
             .iter()
             .zip(0..)
@@ -178,6 +183,8 @@ impl Scanner {
                             step = 1 << slab.order;
                             result.slabs.push(slab);
                         }
+                        // KFENCE marks its whole pool, whether or not an object was ever there.
+                        None if self.kfence.contains(&pfn) => {}
                         None => result.strays += 1,
                     }
                 }

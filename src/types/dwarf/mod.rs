@@ -84,14 +84,21 @@ impl Dwarf {
             .units()
             .find(&self.gimli(), home)
             .map_err(|error| self.bad(error))?;
-        match at_home {
-            Some(index) => match index.get(name, tag) {
-                Some(offset) => Ok(Some(offset)),
-                None if everywhere => Ok(self.everything().get(name, tag)),
-                None => Ok(None),
-            },
-            None => Ok(self.everything().get(name, tag)),
+        let found = at_home.as_ref().and_then(|index| index.get(name, tag));
+        let look_further = everywhere || at_home.is_none();
+        match found {
+            None if look_further && self.may_exist(name) => Ok(self.everything().get(name, tag)),
+            found => Ok(found),
         }
+    }
+
+    /// Whether the name is in the table of strings at all. That takes a millisecond, the index of
+    /// all units a hundred. Compilers write names of less than four letters elsewhere; linkers may
+    /// keep one string as the tail of another, so only its end is looked for.
+    fn may_exist(&self, name: &str) -> bool {
+        let strings = self.file.section(".debug_str").unwrap_or_default();
+        let terminated = [name.as_bytes(), b"\0"].concat();
+        name.len() < 4 || memchr::memmem::find(strings, &terminated).is_some()
     }
 }
 
@@ -111,7 +118,7 @@ impl TypeSource for Dwarf {
     }
 
     fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
-        let Some(offset) = self.find(name, units::Kind::Enum, home, false)? else {
+        let Some(offset) = self.find(name, units::Kind::Enum, home, true)? else {
             return Ok(None);
         };
         die::read_enum(&self.gimli(), self.units(), TypeId(offset))
