@@ -129,7 +129,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let heap = session.explain(SlabHeap::read(&session.kernel, &session.progress))?;
     let facts = session.explain(heap.facts(&session.progress))?;
-    let lost = facts.missing_page_structs > 0;
+    let seen_all = facts.complete;
     let mut report = SlabsReport::new(facts, session.run.system.memory_bytes);
     match (args.format, args.sort) {
         (SlabsFormat::Slabinfo, _) | (_, Sort::List) => {}
@@ -145,7 +145,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
             anyhow::bail!("no slab cache is called {name:?}; vmleak slabs --all lists them");
         }
     }
-    let complete = !lost && report.caches.iter().all(|cache| cache.facts.exact.complete);
+    let complete = seen_all && report.caches.iter().all(|cache| cache.facts.exact.complete);
     let worst = report.caches.iter().map(|cache| cache.verdict.level).max();
     let document = session.document(&args.common, complete, report);
     output(&args.common, |out, width| match args.format {
@@ -215,7 +215,7 @@ fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
             report.objects.push(object);
         }
     });
-    let complete = report.counts.unknown == 0 && heap.missing_page_structs() == 0;
+    let complete = report.counts.unknown == 0 && heap.is_complete();
     let document = session.document(&args.common, complete, report);
     let read = |address, len| {
         kernel

@@ -5,6 +5,7 @@ use super::layouts::CacheLayout;
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::{Kernel, KernelError, cpus, walk};
+use crate::partial::{End, Partial};
 
 /// More caches than any machine has; a broken list ends here at the latest.
 const MAX_CACHES: u64 = 1 << 20;
@@ -57,7 +58,7 @@ impl Cache {
 ///
 /// # Errors
 /// If the list's head is not in the dump. A broken list gives those up to the break, and a warning.
-pub fn read_all(kernel: &Kernel) -> Result<Vec<Cache>, KernelError> {
+pub fn read_all(kernel: &Kernel) -> Result<Partial<Vec<Cache>>, KernelError> {
     let layout: CacheLayout = kernel.layout()?;
     let head = kernel.need_symbol("slab_caches")?;
     let list = walk::list(&kernel.space, head, MAX_CACHES);
@@ -82,17 +83,21 @@ pub fn read_all(kernel: &Kernel) -> Result<Vec<Cache>, KernelError> {
     }
     let nodes = cpus::node_count(kernel);
     let mut caches = Vec::with_capacity(list.value.len());
+    let mut end = list.end;
     for link in list.value {
         let address = link.minus(u64::from(layout.list.offset));
         match read_one(kernel, &layout, address, nodes) {
             Ok(cache) => caches.push(cache),
-            Err(fault) => kernel.diag.warn(
-                "cache-lost",
-                format!("the slab cache at {address} can't be read: {fault}"),
-            ),
+            Err(fault) => {
+                end = End::Fault;
+                kernel.diag.warn(
+                    "cache-lost",
+                    format!("the slab cache at {address} can't be read: {fault}"),
+                );
+            }
         }
     }
-    Ok(caches)
+    Ok(Partial::new(caches, end, list.seen))
 }
 
 fn read_one(

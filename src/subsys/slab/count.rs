@@ -209,6 +209,7 @@ pub(super) fn facts(
     warn(heap, &caches);
     Ok(SlabFacts {
         caches,
+        complete: heap.is_complete(),
         missing_page_structs: heap.scan.missing,
         stray_slabs: heap.scan.strays,
         slab_mark: heap.scan.mark.describe(),

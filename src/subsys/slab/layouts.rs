@@ -50,7 +50,6 @@ layout! {
     /// include/linux/mm_types.h
     pub(crate) struct PageLayout = "page" in "mm/slub.c" {
         need flags = "flags.f" | "flags",
-        need compound_head = "compound_info" | "compound_head",
         need mapcount = "_mapcount.counter" | "_mapcount",
         /// In the first tail page, up to 6.2.
         maybe compound_order = "compound_order",

@@ -147,6 +147,8 @@ pub struct CacheFacts {
 pub struct SlabFacts {
     /// In the order of /proc/slabinfo.
     pub caches: Vec<CacheFacts>,
+    /// Whether all caches and the whole memmap were seen.
+    pub complete: bool,
     /// Page structures that the dump lacks.
     pub missing_page_structs: u64,
     /// Pages marked as slab that belong to no cache.
@@ -161,6 +163,7 @@ pub struct SlabFacts {
 #[derive(Debug)]
 pub struct SlabHeap<'k> {
     kernel: &'k Kernel,
+    all_caches: bool,
     caches: Vec<Cache>,
     flags: CacheFlags,
     masks: FlagMasks,
@@ -194,7 +197,8 @@ impl<'k> SlabHeap<'k> {
     /// If the era is not supported, or what everything hangs on is not in the dump.
     pub fn read(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
         SlabEra::detect(kernel)?.require_supported()?;
-        let caches = cache::read_all(kernel)?;
+        let list = cache::read_all(kernel)?;
+        let (all_caches, caches) = (list.is_complete(), list.value);
         let memmap = Memmap::find(kernel)?;
         progress.start("reading the memmap", memmap.pages());
         let kfence = kfence::pool(kernel)?;
@@ -210,6 +214,7 @@ impl<'k> SlabHeap<'k> {
         drop((node_reader, cpu_reader));
         Ok(Self {
             kernel,
+            all_caches,
             caches,
             flags,
             masks,
@@ -225,9 +230,9 @@ impl<'k> SlabHeap<'k> {
         self.caches.iter().position(|cache| cache.name == name)
     }
 
-    /// Page structures that the dump lacks: slabs that they describe are not seen.
-    pub fn missing_page_structs(&self) -> u64 {
-        self.scan.missing
+    /// Whether all caches and the whole memmap were seen, so that no slab is missing.
+    pub fn is_complete(&self) -> bool {
+        self.all_caches && self.scan.missing == 0
     }
 
     /// All caches.

@@ -196,13 +196,14 @@ impl Scanner {
     }
 
     fn is_slab_head(&self, record: &[u8]) -> bool {
-        let marked = match self.mark {
+        // Only heads carry the mark (PF_NO_TAIL), so bit 0 of the word that would name a tail's
+        // head is not asked: up to 6.1 the link of the partial list lies there, and a
+        // broken one must not hide the slab.
+        match self.mark {
             SlabMark::TypeByte(byte) => self.page.mapcount.get(record) >> 24 == u64::from(byte),
             SlabMark::TypeValue(value) => self.page.mapcount.get(record) == u64::from(value),
             SlabMark::FlagBit(bit) => self.page.flags.get(record) >> bit & 1 == 1,
-        };
-        // Bit 0 of this word marks a tail page.
-        marked && self.page.compound_head.get(record) & 1 == 0
+        }
     }
 
     fn slab(&self, chunk: &Chunk<'_>, index: usize, record: &[u8], pfn: Pfn) -> Option<Slab> {

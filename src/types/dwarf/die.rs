@@ -1,9 +1,9 @@
 //! From debugging entries to structures and enumerations.
 
 use gimli::constants as dw;
-use gimli::{AttributeValue, DebuggingInformationEntry, Unit, UnitOffset};
+use gimli::{AttributeValue, DebuggingInformationEntry, UnitOffset};
 
-use super::units::UnitList;
+use super::units::{UnitList, UnitView};
 use super::{GimliDwarf, Slice};
 use crate::types::model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
 
@@ -15,7 +15,7 @@ type Entry<'a> = DebuggingInformationEntry<Slice<'a>>;
 
 struct Context<'d, 'a> {
     dwarf: &'d GimliDwarf<'a>,
-    unit: Unit<Slice<'a>>,
+    unit: UnitView<'a>,
     base: u64,
 }
 
@@ -25,7 +25,7 @@ fn context<'d, 'a>(
     id: TypeId,
 ) -> gimli::Result<(Context<'d, 'a>, UnitOffset)> {
     let (header, offset) = units.containing(dwarf, id.0)?;
-    let unit = dwarf.unit(header)?;
+    let unit = UnitView::new(dwarf, header)?;
     let base = id.0 - offset.0 as u64;
     Ok((Context { dwarf, unit, base }, offset))
 }
@@ -38,7 +38,7 @@ pub(super) fn read_struct(
 ) -> gimli::Result<StructType> {
     let (context, offset) = context(dwarf, units, id)?;
     let offset = context.peel(offset)?;
-    let entry = context.unit.entry(offset)?;
+    let entry = context.entry(offset)?;
     let mut out = StructType {
         size: context.size_of(&entry).unwrap_or(0),
         members: Vec::new(),
@@ -55,7 +55,7 @@ pub(super) fn read_enum(
 ) -> gimli::Result<Vec<(String, i64)>> {
     let (context, offset) = context(dwarf, units, id)?;
     let mut out = Vec::new();
-    let mut tree = context.unit.entries_tree(Some(offset))?;
+    let mut tree = context.unit.tree(Some(offset))?;
     let mut children = tree.root()?.children();
     while let Some(child) = children.next()? {
         let entry = child.entry();
@@ -71,10 +71,13 @@ pub(super) fn read_enum(
 }
 
 impl<'a> Context<'_, 'a> {
+    fn entry(&self, offset: UnitOffset) -> gimli::Result<Entry<'a>> {
+        self.unit.header.entry(&self.unit.abbreviations, offset)
+    }
+
     fn name(&self, entry: &Entry<'a>) -> Option<String> {
-        let value = entry.attr_value(dw::DW_AT_name)?;
-        let name = self.dwarf.attr_string(&self.unit, value).ok()?;
-        Some(name.to_string_lossy().into_owned())
+        self.unit
+            .string(self.dwarf, entry.attr_value(dw::DW_AT_name)?)
     }
 
     fn udata(entry: &Entry<'a>, at: gimli::DwAt) -> Option<u64> {
@@ -99,7 +102,7 @@ impl<'a> Context<'_, 'a> {
     /// Follows typedefs and qualifiers to what they stand for.
     fn peel(&self, mut offset: UnitOffset) -> gimli::Result<UnitOffset> {
         for _ in 0..MAX_DEPTH {
-            let entry = self.unit.entry(offset)?;
+            let entry = self.entry(offset)?;
             let follow = matches!(
                 entry.tag(),
                 dw::DW_TAG_typedef
@@ -122,7 +125,7 @@ impl<'a> Context<'_, 'a> {
 
     fn describe(&self, offset: UnitOffset, depth: u32) -> gimli::Result<TypeDesc> {
         let offset = self.peel(offset)?;
-        let entry = self.unit.entry(offset)?;
+        let entry = self.entry(offset)?;
         let size = self.size_of(&entry);
         let (size, kind) = match entry.tag() {
             dw::DW_TAG_base_type => {
@@ -156,7 +159,7 @@ impl<'a> Context<'_, 'a> {
         };
         let stride = self.describe(element, depth - 1)?.size;
         let mut count = 1u64;
-        let mut tree = self.unit.entries_tree(Some(offset))?;
+        let mut tree = self.unit.tree(Some(offset))?;
         let mut dimensions = tree.root()?.children();
         while let Some(child) = dimensions.next()? {
             let dimension = child.entry();
@@ -186,7 +189,7 @@ impl<'a> Context<'_, 'a> {
         out: &mut StructType,
         depth: u32,
     ) -> gimli::Result<()> {
-        let mut tree = self.unit.entries_tree(Some(offset))?;
+        let mut tree = self.unit.tree(Some(offset))?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
             let entry = child.entry();

@@ -1,10 +1,11 @@
 //! The list of compilation units with their names, and the names of types in one.
 
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gimli::constants as dw;
-use gimli::{Reader, UnitHeader, UnitOffset};
+use gimli::{
+    Abbreviations, AttributeValue, DebugStrOffsetsBase, EntriesTree, UnitHeader, UnitOffset,
+};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
@@ -26,13 +27,6 @@ pub(super) struct NameIndex(FxHashMap<(Kind, String), u64>);
 impl NameIndex {
     pub(super) fn get(&self, name: &str, kind: Kind) -> Option<u64> {
         self.0.get(&(kind, name.to_owned())).copied()
-    }
-
-    fn insert(&mut self, name: &[u8], kind: Kind, offset: u64) {
-        let name = String::from_utf8_lossy(name).into_owned();
-        if let Entry::Vacant(entry) = self.0.entry((kind, name)) {
-            entry.insert(offset);
-        }
     }
 }
 
@@ -161,23 +155,67 @@ fn is_path_suffix(path: &str, suffix: &str) -> bool {
 }
 
 fn unit_name(dwarf: &GimliDwarf<'_>, header: UnitHeader<Slice<'_>>) -> Option<String> {
-    let abbreviations = dwarf.abbreviations(&header).ok()?;
-    let mut entries = header.entries(&abbreviations);
+    let view = UnitView::new(dwarf, header).ok()?;
+    let mut entries = view.header.entries(&view.abbreviations);
     let root = entries.next_dfs().ok()??;
-    match root.attr_value(dw::DW_AT_name)? {
-        // Found without a `Unit`, whose making would read the whole root again.
-        gimli::AttributeValue::String(name) => Some(name.to_string_lossy().into_owned()),
-        gimli::AttributeValue::DebugStrRef(at) => dwarf.string(at).ok().map(lossy),
-        gimli::AttributeValue::DebugLineStrRef(at) => dwarf.line_string(at).ok().map(lossy),
-        other => {
-            let unit = dwarf.unit(header).ok()?;
-            dwarf.attr_string(&unit, other).ok().map(lossy)
-        }
-    }
+    view.string(dwarf, root.attr_value(dw::DW_AT_name)?)
 }
 
-fn lossy(name: Slice<'_>) -> String {
-    name.to_string_lossy().into_owned()
+/// A unit as far as types need it. gimli's own `Unit` also parses the line table's header, which
+/// is not there in a debug file that was cut down to its types.
+pub(super) struct UnitView<'a> {
+    pub(super) header: UnitHeader<Slice<'a>>,
+    pub(super) abbreviations: Arc<Abbreviations>,
+    str_offsets_base: DebugStrOffsetsBase,
+}
+
+impl<'a> UnitView<'a> {
+    pub(super) fn new(
+        dwarf: &GimliDwarf<'a>,
+        header: UnitHeader<Slice<'a>>,
+    ) -> gimli::Result<Self> {
+        let abbreviations = dwarf.abbreviations(&header)?;
+        let mut entries = header.entries(&abbreviations);
+        let root = entries.next_dfs()?;
+        let base = root.and_then(|root| root.attr_value(dw::DW_AT_str_offsets_base));
+        let str_offsets_base = match base {
+            Some(AttributeValue::DebugStrOffsetsBase(base)) => base,
+            _ => DebugStrOffsetsBase(0),
+        };
+        Ok(Self {
+            header,
+            abbreviations,
+            str_offsets_base,
+        })
+    }
+
+    pub(super) fn tree(
+        &self,
+        offset: Option<UnitOffset>,
+    ) -> gimli::Result<EntriesTree<'_, Slice<'a>>> {
+        self.header.entries_tree(&self.abbreviations, offset)
+    }
+
+    /// The text of a string attribute, whichever section it is kept in.
+    pub(super) fn string(
+        &self,
+        dwarf: &GimliDwarf<'a>,
+        value: AttributeValue<Slice<'a>>,
+    ) -> Option<String> {
+        let text = match value {
+            AttributeValue::String(text) => text,
+            AttributeValue::DebugStrRef(at) => dwarf.string(at).ok()?,
+            AttributeValue::DebugLineStrRef(at) => dwarf.line_string(at).ok()?,
+            AttributeValue::DebugStrOffsetsIndex(index) => {
+                let format = self.header.format();
+                let table = &dwarf.debug_str_offsets;
+                let at = table.get_str_offset(format, self.str_offsets_base, index);
+                dwarf.string(at.ok()?).ok()?
+            }
+            _ => return None,
+        };
+        Some(text.to_string_lossy().into_owned())
+    }
 }
 
 /// Adds the named, complete types at the top level of a unit.
@@ -187,8 +225,8 @@ fn scan_names(
     index: &mut NameIndex,
 ) -> gimli::Result<()> {
     let base = section_offset(&header);
-    let unit = dwarf.unit(header)?;
-    let mut tree = unit.entries_tree(None)?;
+    let view = UnitView::new(dwarf, header)?;
+    let mut tree = view.tree(None)?;
     let mut top = tree.root()?.children();
     while let Some(child) = top.next()? {
         let entry = child.entry();
@@ -200,16 +238,15 @@ fn scan_names(
         if entry.attr(dw::DW_AT_declaration).is_some() {
             continue;
         }
-        let Some(name) = entry.attr_value(dw::DW_AT_name) else {
+        let name = entry.attr_value(dw::DW_AT_name);
+        let Some(name) = name.and_then(|value| view.string(dwarf, value)) else {
             continue;
         };
-        let name = dwarf.attr_string(&unit, name)?;
         // A typedef stands only where no structure has its name: `struct x` comes before `x`.
         let offset = (base + entry.offset().0) as u64;
         if entry.tag() == dw::DW_TAG_typedef {
-            index.insert(&name.to_slice()?, kind, offset);
+            index.0.entry((kind, name)).or_insert(offset);
         } else {
-            let name = String::from_utf8_lossy(&name.to_slice()?).into_owned();
             index.0.insert((kind, name), offset);
         }
     }

@@ -1,0 +1,87 @@
+# shellcheck shell=bash
+# Initramfs, QEMU, and what comes out of the guest. Uses $WORK and $SCRIPTS.
+
+readonly GUEST_SUITE=sid
+readonly GUEST_PACKAGES="busybox-static nftables conntrack iproute2 kmod kexec-tools makedumpfile"
+
+guest_tools() {
+    # shellcheck disable=SC2086
+    tools_root "$GUEST_SUITE" $GUEST_PACKAGES
+}
+
+# pack DIRECTORY FILE
+pack() {
+    (cd "$1" && find . -print0 | LC_ALL=C sort -z |
+        cpio --quiet --null -o -H newc --owner=+0:+0) | gzip -1 >"$2"
+}
+
+base_initramfs() {
+    local directory=$1
+    mkdir -p "$directory"/{bin,dev,etc,proc,sys,tmp,run,usr/bin}
+    ln -sfn usr/lib "$directory/lib"
+    install -m 755 "$SCRIPTS/guest/init.sh" "$directory/init"
+}
+
+# capture_initramfs TOOLS DIRECTORY MAKEDUMPFILE-OPTIONS
+capture_initramfs() {
+    base_initramfs "$2"
+    copy_tool "$1" "$2" busybox makedumpfile modprobe
+    echo "$3" >"$2/etc/makedumpfile.options"
+}
+
+# gateway_initramfs TOOLS DIRECTORY VMLINUZ CAPTURE-INITRD LEAKY
+gateway_initramfs() {
+    local tools=$1 directory=$2
+    base_initramfs "$directory"
+    copy_tool "$tools" "$directory" busybox nft conntrack ip modprobe kexec
+    cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules} "$directory/etc/"
+    cc -O2 -Wall -static -s -o "$directory/usr/bin/traffic" "$SCRIPTS/guest/traffic.c"
+    mkdir -p "$directory/crash"
+    cp "$3" "$directory/crash/vmlinuz"
+    cp "$4" "$directory/crash/initrd"
+    cp "$5" "$directory/leaky.ko"
+}
+
+# build_leaky KERNEL-BUILD-DIRECTORY DIRECTORY [MAKE-ARGUMENT...]
+build_leaky() {
+    local kernel=$1 directory=$2
+    shift 2
+    mkdir -p "$directory"
+    cp "$SCRIPTS/guest/leaky.c" "$directory/"
+    echo 'obj-m := leaky.o' >"$directory/Makefile"
+    make -s -C "$kernel" M="$directory" "$@" modules >"$directory/build.log" 2>&1 ||
+        die "leaky does not build: see $directory/build.log"
+}
+
+# run_guest DIRECTORY KERNEL INITRD APPEND QEMU-ARGUMENT...
+# Leaves console.log, cap/ and vmcore.flat in DIRECTORY.
+run_guest() {
+    local directory=$1 kernel=$2 initrd=$3 append=$4 size
+    shift 4
+    rm -rf "$directory"
+    mkdir -p "$directory/cap"
+    truncate -s 256M "$directory/cap.disk"
+    truncate -s 4G "$directory/vmcore.disk"
+    log "booting the guest (console: $directory/console.log)"
+    timeout 1800 qemu-system-x86_64 -accel tcg,thread=multi \
+        -nodefaults -display none -no-reboot -serial "file:$directory/console.log" \
+        -kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 $append" \
+        -drive "file=$directory/cap.disk,format=raw,if=none,id=cap" \
+        -device virtio-blk-pci,drive=cap \
+        -drive "file=$directory/vmcore.disk,format=raw,if=none,id=vmcore" \
+        -device virtio-blk-pci,drive=vmcore \
+        "$@" || die "QEMU failed or took too long: see $directory/console.log"
+    size=$(sed -n 's/.*guest: vmcore of \([0-9]*\) bytes.*/\1/p' "$directory/console.log")
+    [[ -n $size ]] || die "no dump came out: see $directory/console.log"
+    tar -xf "$directory/cap.disk" -C "$directory/cap" --no-same-owner
+    truncate -s "$size" "$directory/vmcore.disk"
+    mv "$directory/vmcore.disk" "$directory/vmcore.flat"
+    rm "$directory/cap.disk"
+    log "dumped: $size bytes, flattened"
+}
+
+# unflatten TOOLS FLAT FILE
+unflatten() {
+    rm -f "$3"
+    run_tool "$1" makedumpfile -R "$3" <"$2" >&2
+}

@@ -1,0 +1,167 @@
+//! What users hand over by mistake: one line that names the file and the remedy, exit 3.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{run, small_dump};
+
+/// One line on stderr with all of `parts`, nothing on stdout, exit 3.
+fn assert_refused(args: &[&str], parts: &[&str]) {
+    let (code, stdout, stderr) = run(args);
+    assert_eq!(code, 3, "{args:?}: {stderr}");
+    assert_eq!(stdout, "", "{args:?}");
+    assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{args:?}: no {part:?} in {stderr}");
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn files_that_are_no_dump() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a file writes");
+        path
+    };
+    let notes = file("notes.txt", b"the machine died again");
+    assert_refused(&["slabs", text(&notes)], &["notes.txt", "not a crash dump"]);
+    let empty = file("empty", b"");
+    assert_refused(&["slabs", text(&empty)], &["empty", "never written"]);
+    let packed = file("vmcore.gz", b"\x1f\x8b\x08\0rest of it");
+    assert_refused(
+        &["slabs", text(&packed)],
+        &["gzip", "gunzip -k", "vmcore.gz"],
+    );
+    let missing = folder.path().join("missing");
+    assert_refused(&["info", text(&missing)], &["missing", "check the path"]);
+    assert_refused(&["slabs", text(folder.path())], &["no complete dump"]);
+    let short = file("short", b"KDUMP   \x06\0\0\0");
+    assert_refused(
+        &["slabs", text(&short)],
+        &["short", "offset 0xc", "inside its header"],
+    );
+    let elf = file("elf", b"\x7fELF\x02\x01\x01");
+    assert_refused(&["slabs", text(&elf)], &["only a debug file"]);
+}
+
+#[test]
+fn pipes_and_devices_are_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    assert_refused(&["slabs", text(&pipe)], &["not a regular file"]);
+    assert_refused(
+        &["slabs", "/dev/zero"],
+        &["/dev/zero", "not a regular file"],
+    );
+}
+
+#[test]
+fn an_incomplete_dump_in_a_directory_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let stamp = folder.path().join("202611230533");
+    std::fs::create_dir(&stamp).expect("a directory");
+    std::fs::write(stamp.join("dump-incomplete"), b"KDUMP   ").expect("a file writes");
+    assert_refused(
+        &["slabs", text(folder.path())],
+        &["dump-incomplete", "incomplete"],
+    );
+}
+
+#[test]
+fn the_newest_complete_dump_of_a_directory_is_taken() {
+    let small = small_dump();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    for stamp in ["202601010000", "202601020000"] {
+        let crash = folder.path().join(stamp);
+        std::fs::create_dir(&crash).expect("a directory");
+        std::fs::copy(&small.vmcore, crash.join(format!("dump.{stamp}"))).expect("copied");
+    }
+    let args = [
+        "info",
+        "--format",
+        "json",
+        text(folder.path()),
+        text(&small.vmlinux),
+    ];
+    let (code, stdout, stderr) = run(&args);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("dump.202601"), "{stdout}");
+}
+
+#[test]
+fn another_kernels_vmlinux_is_refused_with_both_ids() {
+    let small = small_dump();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let machine = vmleak_synth::Machine::build(
+        vmleak_synth::Era::V6_12,
+        vmleak_synth::PagingLevels::Four,
+        &vmleak_synth::Scenario::standard(),
+    );
+    let options = vmleak_synth::debuginfo::VmlinuxOptions::new(5);
+    let other = folder.path().join("vmlinux-other");
+    let bytes = vmleak_synth::debuginfo::vmlinux(&machine, options);
+    std::fs::write(&other, bytes).expect("a file writes");
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let (_, document, _) = run(&[
+        "info",
+        "--format",
+        "json",
+        text(&small.vmcore),
+        text(&small.vmlinux),
+    ]);
+    let document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    let wanted = document["dump"]["build_id"].as_str().expect("a build-id");
+    assert_refused(
+        &["slabs", text(&small.vmcore), text(&other)],
+        &[
+            "vmlinux-other",
+            wanted,
+            &hex(&machine.build_id()),
+            "--force",
+        ],
+    );
+}
+
+#[test]
+fn no_vmlinux_says_what_to_install() {
+    let small = small_dump();
+    let args = [
+        "slabs",
+        text(&small.vmcore),
+        "--no-default-debug-directories",
+    ];
+    assert_refused(&args, &["no vmlinux", "give the file"]);
+}
+
+#[test]
+fn a_name_that_no_cache_has() {
+    let small = small_dump();
+    let files = [text(&small.vmcore), text(&small.vmlinux)];
+    assert_refused(
+        &["slabs", "--cache", "nonesuch", files[0], files[1]],
+        &["nonesuch", "--all"],
+    );
+    assert_refused(
+        &["objects", "nonesuch", files[0], files[1]],
+        &["nonesuch", "--all"],
+    );
+}
+
+#[test]
+fn usage_errors_exit_with_two() {
+    for args in [
+        &["slabs"][..],
+        &["nonesuch"],
+        &["slabs", "x", "--format", "xml"],
+    ] {
+        let (code, _, stderr) = run(args);
+        assert_eq!(code, 2, "{stderr}");
+    }
+}

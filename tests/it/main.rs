@@ -1,0 +1,10 @@
+//! Tests of the whole command, one binary so that it links once.
+
+mod bad_input;
+mod cli;
+mod corpora;
+mod damage;
+mod real_dumps;
+mod real_forms;
+mod support;
+mod synthetic;

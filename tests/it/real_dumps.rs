@@ -1,0 +1,193 @@
+//! Real dumps against what drgn lists and what the guest itself said.
+
+use std::collections::BTreeMap;
+
+use crate::support::{RealDump, real_dumps, run, slabs_json};
+
+const SUPPORTED: [&str; 3] = ["5.10", "6.1", "6.12"];
+
+/// drgn lists every allocated object; what it says holds for every cache, without exception.
+pub(crate) fn assert_equals_oracle(dump: &RealDump) {
+    let (code, document) = slabs_json(&[&dump.vmcore, &dump.vmlinux], &[]);
+    assert_eq!(code, 0, "{}", dump.name);
+    assert_eq!(document["complete"], true, "{}", dump.name);
+    let caches = document["caches"].as_array().expect("caches");
+    let ours: BTreeMap<&str, [u64; 4]> = caches
+        .iter()
+        .map(|cache| {
+            let exact = |key: &str| cache["exact"][key].as_u64().expect("a number");
+            let numbers = [
+                exact("slabs"),
+                exact("objects"),
+                exact("allocated") + exact("pending_free"),
+                cache["size"].as_u64().expect("a number"),
+            ];
+            (cache["address"].as_str().expect("an address"), numbers)
+        })
+        .collect();
+    let oracle = dump.oracle();
+    let theirs: BTreeMap<&str, [u64; 4]> = oracle["caches"]
+        .as_array()
+        .expect("caches")
+        .iter()
+        .map(|cache| {
+            let numbers = ["slabs", "objects", "allocated", "size"]
+                .map(|key| cache[key].as_u64().expect("a number"));
+            (cache["address"].as_str().expect("an address"), numbers)
+        })
+        .collect();
+    assert!(theirs.len() > 50, "{}: the oracle is empty", dump.name);
+    assert_eq!(ours, theirs, "{}", dump.name);
+}
+
+#[test]
+fn every_cache_equals_the_oracle() {
+    for dump in real_dumps(&SUPPORTED) {
+        assert_equals_oracle(&dump);
+    }
+}
+
+/// What still moved between the capture and the panic, and by how much at most. The guest wrote
+/// its captures to a disk and started the panic in between; every other cache stood still.
+const DRIFT: [(&str, u64); 11] = [
+    // Block I/O of writing the captures. 5.10 merges the bio caches with skbuff_ext_cache.
+    ("buffer_head", 512),
+    ("bio-192", 256),
+    ("bio-216", 256),
+    ("biovec-64", 64),
+    ("skbuff_ext_cache", 512),
+    ("radix_tree_node", 64),
+    // Reading files of /proc and /sys, and starting the programs that did it.
+    ("vmap_area", 64),
+    ("kernfs_iattrs_cache", 64),
+    ("memdup_user-256", 64),
+    ("vm_area_struct", 64),
+    ("anon_vma_chain", 64),
+];
+
+fn may_drift(name: &str) -> u64 {
+    let known = DRIFT.iter().find(|(known, _)| *known == name);
+    known.map_or(0, |(_, bound)| *bound)
+}
+
+/// Name, the five columns that can't change, and the two counts.
+fn rows(slabinfo: &str) -> Vec<(String, [u64; 3], [u64; 2])> {
+    slabinfo
+        .lines()
+        .skip(2)
+        .map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let number = |index: usize| fields[index].parse().expect("a number");
+            (
+                fields[0].to_owned(),
+                [number(3), number(4), number(5)],
+                [number(1), number(2)],
+            )
+        })
+        .collect()
+}
+
+pub(crate) fn assert_slabinfo_as_captured(dump: &RealDump) {
+    let captured = dump.captured("slabinfo");
+    let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+    let (code, printed, _) = run(&[&["slabs", "--format", "slabinfo"], &files[..]].concat());
+    assert_eq!(code, 0, "{}", dump.name);
+
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (ours, theirs) = (lines(&printed), lines(&captured));
+    assert_eq!(ours[..2], theirs[..2], "{}: header", dump.name);
+    let same = ours.iter().filter(|line| theirs.contains(line)).count();
+    assert!(
+        same * 100 >= theirs.len() * 95,
+        "{}: only {same} of {} lines equal to the letter",
+        dump.name,
+        theirs.len()
+    );
+    let (ours, theirs) = (rows(&printed), rows(&captured));
+    let fixed = |rows: &[(String, [u64; 3], [u64; 2])]| {
+        rows.iter()
+            .map(|(name, sizes, _)| (name.clone(), *sizes))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fixed(&ours),
+        fixed(&theirs),
+        "{}: names, sizes, order",
+        dump.name
+    );
+    for ((name, _, ours), (_, _, theirs)) in ours.iter().zip(&theirs) {
+        for (a, b) in ours.iter().zip(theirs) {
+            assert!(
+                a.abs_diff(*b) <= may_drift(name),
+                "{}: {name}: {a} at the crash, {b} captured",
+                dump.name
+            );
+        }
+    }
+}
+
+#[test]
+fn slabinfo_is_as_the_guest_printed_it() {
+    for dump in real_dumps(&SUPPORTED) {
+        assert_slabinfo_as_captured(&dump);
+    }
+}
+
+/// `ls -l /sys/kernel/slab`: each symbolic link that leads to a cache's directory.
+pub(crate) fn assert_aliases_as_captured(dump: &RealDump) {
+    let captured = dump.captured("slab_aliases");
+    let mut by_target: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in captured.lines() {
+        if let Some((left, target)) = line.split_once(" -> ") {
+            let name = left.split_whitespace().next_back().expect("a name");
+            let target = target.trim_start_matches("../slab/");
+            by_target.entry(target).or_default().push(name);
+        }
+    }
+    let (_, document) = slabs_json(&[&dump.vmcore, &dump.vmlinux], &[]);
+    let mut merged = 0;
+    for cache in document["caches"].as_array().expect("caches") {
+        let name = cache["name"].as_str().expect("a name");
+        let aliases: Vec<&str> = cache["aliases"]
+            .as_array()
+            .expect("aliases")
+            .iter()
+            .map(|alias| alias.as_str().expect("a name"))
+            .collect();
+        let links = by_target.values().find(|names| names.contains(&name));
+        let mut others: Vec<&str> = links
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|other| *other != name)
+            .collect();
+        others.sort_unstable();
+        assert_eq!(aliases, others, "{}: {name}", dump.name);
+        merged += usize::from(!aliases.is_empty());
+    }
+    assert!(merged > 0, "{}: no merged cache", dump.name);
+}
+
+#[test]
+fn aliases_are_those_of_sysfs() {
+    for dump in real_dumps(&SUPPORTED) {
+        assert_aliases_as_captured(&dump);
+    }
+}
+
+/// Eras to come are refused by name, not misread.
+#[test]
+fn an_unsupported_era_is_refused_by_name() {
+    for dump in real_dumps(&["7.2"]) {
+        let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+        let (code, _, stderr) = run(&["slabs", files[0], files[1]]);
+        assert_eq!(code, 3, "{stderr}");
+        assert!(
+            stderr.contains("SLUB with sheaves and per_node[]"),
+            "{stderr}"
+        );
+        let (code, stdout, stderr) = run(&["info", files[0], files[1]]);
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stdout.contains("7.2.13"), "{stdout}");
+    }
+}

@@ -1,0 +1,189 @@
+//! Running the command, and finding real dumps.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A run that takes longer hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs vmleak to its end, or fails the test if it does not come to one.
+pub(crate) fn vmleak<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vmleak"))
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("vmleak starts");
+    let stdout = drain(child.stdout.take().expect("stdout is piped"));
+    let stderr = drain(child.stderr.take().expect("stderr is piped"));
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("vmleak can be waited for") {
+            break status;
+        }
+        if started.elapsed() > TIMEOUT {
+            let _ = child.kill();
+            panic!("vmleak hangs");
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    Output {
+        status,
+        stdout: stdout.join().expect("stdout is read"),
+        stderr: stderr.join().expect("stderr is read"),
+    }
+}
+
+fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("the pipe reads");
+        bytes
+    })
+}
+
+/// The exit code, and both streams as text.
+pub(crate) fn run<S: AsRef<OsStr>>(args: &[S]) -> (i32, String, String) {
+    let output = vmleak(args);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output
+        .status
+        .code()
+        .expect("vmleak is not killed by a signal");
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+/// The JSON document of `slabs` and the exit code.
+pub(crate) fn slabs_json(files: &[&Path], more: &[&str]) -> (i32, Value) {
+    let mut args: Vec<&OsStr> = ["slabs", "--format", "json"].map(OsStr::new).to_vec();
+    args.extend(files.iter().map(|path| path.as_os_str()));
+    args.extend(more.iter().map(OsStr::new));
+    let (code, stdout, stderr) = run(&args);
+    let document = serde_json::from_str(&stdout)
+        .unwrap_or_else(|error| panic!("{error}: exit {code}, {stderr}"));
+    (code, document)
+}
+
+/// The document less what differs between forms of one dump: where it lies and how it is stored.
+/// The ELF form can't record the dump level.
+pub(crate) fn without_form(mut document: Value) -> Value {
+    let dump = document["dump"].as_object_mut().expect("a dump object");
+    for key in ["path", "format", "dump_level"] {
+        dump.remove(key).expect("the contract names it");
+    }
+    document
+}
+
+/// A real dump with what its guest said and what drgn reads from it.
+pub(crate) struct RealDump {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) vmcore: PathBuf,
+    pub(crate) vmlinux: PathBuf,
+}
+
+impl RealDump {
+    pub(crate) fn oracle(&self) -> Value {
+        read_json(&self.folder.join("oracle.json"))
+    }
+
+    pub(crate) fn captured(&self, name: &str) -> String {
+        let path = self.folder.join("cap").join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+}
+
+pub(crate) fn read_json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Says on the terminal, past the test harness's capture, what is not being tested.
+pub(crate) fn skip(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The small dump that comes with the project.
+pub(crate) fn small_dump() -> RealDump {
+    let folder = repository().join("corpora/small-6.12");
+    RealDump {
+        name: "small-6.12".into(),
+        vmcore: folder.join("vmcore"),
+        vmlinux: folder.join("vmlinux"),
+        folder,
+    }
+}
+
+/// Dumps of Debian kernels in `VMLEAK_DUMPS` or ../shared/vmcores, with the vmlinux of their debug
+/// packages below `VMLEAK_DEBUG` (scripts/fetch-debug puts them there) or /usr/lib/debug.
+pub(crate) fn real_dumps(releases: &[&str]) -> Vec<RealDump> {
+    let dumps = std::env::var_os("VMLEAK_DUMPS")
+        .map_or_else(|| repository().join("../shared/vmcores"), PathBuf::from);
+    let mut found = Vec::new();
+    for release in releases {
+        let folder = dumps.join(format!("debian-{release}"));
+        let vmcore = std::fs::read_dir(&folder).ok().and_then(|entries| {
+            entries
+                .flatten()
+                .map(|entry| entry.path())
+                .find(|path| path.is_file() && file_name(path).starts_with("vmcore"))
+        });
+        let Some(vmcore) = vmcore else {
+            skip(&format!("debian-{release}: no dump in {}", dumps.display()));
+            continue;
+        };
+        let kernel = std::fs::read_to_string(folder.join("cap/osrelease")).unwrap_or_default();
+        match debug_file(kernel.trim()) {
+            Some(vmlinux) => found.push(RealDump {
+                name: format!("debian-{release}"),
+                folder,
+                vmcore,
+                vmlinux,
+            }),
+            None => skip(&format!(
+                "debian-{release}: no vmlinux of {} (scripts/fetch-debug gets it)",
+                kernel.trim()
+            )),
+        }
+    }
+    found
+}
+
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn debug_file(kernel: &str) -> Option<PathBuf> {
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let roots = [
+        std::env::var_os("VMLEAK_DEBUG").map(PathBuf::from),
+        Some(home.join(".cache/vmleak/debug")),
+        Some("/usr/lib/debug".into()),
+    ];
+    roots
+        .into_iter()
+        .flatten()
+        .flat_map(|root| {
+            [
+                root.join(format!("boot/vmlinux-{kernel}")),
+                root.join(format!("lib/modules/{kernel}/vmlinux")),
+            ]
+        })
+        .find(|path| path.is_file())
+}
