@@ -152,9 +152,8 @@ pub fn judge(cache: &CacheFacts, totals: &SlabTotals) -> Verdict {
         (Level::Suspect, "large-and-full", text)
     } else if of_slab >= SMALL_OF_SLAB {
         let text = format!(
-            "{} of unreclaimable slab, {} full; all of that is {} of RAM",
+            "{} of unreclaimable slab, which is {} of RAM",
             percent(of_slab),
-            percent(used),
             percent(slab_of_ram)
         );
         (Level::Inconclusive, "large-share", text)

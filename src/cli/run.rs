@@ -150,7 +150,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let document = session.document(&args.common, complete, report);
     output(&args.common, |out, width| match args.format {
         SlabsFormat::Table if args.cache.is_some() => {
-            render::slabs::write_detail(out, &document, width)
+            render::cache::write_text(out, &document, width)
         }
         SlabsFormat::Table => render::slabs::write_text(out, &document, width, args.all),
         SlabsFormat::Json => render::json(out, &document),

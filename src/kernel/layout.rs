@@ -39,7 +39,7 @@ impl Field {
     }
 
     /// The member's value out of the bytes of its structure, zero-extended. Zero if `record` is
-    /// too short, which [`Layout::len`] rules out.
+    /// too short, which the length of its layout rules out.
     pub fn get(&self, record: &[u8]) -> u64 {
         let offset = self.offset as usize;
         match self.bits {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::slabs::duration;
+use super::head::duration;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::kernel::layout::LayoutInfo;
 use crate::report::{Document, InfoReport};
@@ -18,7 +18,7 @@ pub fn write_text(
 ) -> io::Result<()> {
     let (dump, body) = (&document.dump, &document.body);
     let held = &body.coverage;
-    let mut rows = table(&["DUMP", &printable(&dump.path)], &[], width);
+    let mut rows = table(&["DUMP", &printable(&dump.path)], &[], 1, width);
     let mut row = |name: &str, value: Option<String>| {
         rows.add_row([name, value.as_deref().unwrap_or("unknown")]);
     };

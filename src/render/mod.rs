@@ -5,9 +5,11 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
+pub mod cache;
+mod head;
 pub mod info;
 pub mod objects;
 pub mod slabs;
@@ -82,8 +84,9 @@ pub fn percent(part: u64, whole: Option<u64>) -> String {
     }
 }
 
-/// A table without borders, as wide as the terminal where there is one.
-fn table(header: &[&str], right_aligned: &[usize], width: Option<u16>) -> Table {
+/// A table without borders, as wide as the terminal where there is one. Columns from `wrapped` on
+/// give way where it is too narrow; names and numbers before them are never broken.
+fn table(header: &[&str], right_aligned: &[usize], wrapped: usize, width: Option<u16>) -> Table {
     let mut table = Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
@@ -95,6 +98,9 @@ fn table(header: &[&str], right_aligned: &[usize], width: Option<u16>) -> Table 
     };
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        if index < wrapped {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         if right_aligned.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }

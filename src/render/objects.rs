@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::slabs::head;
+use super::head::head;
 use super::{printable, thousands};
 use crate::addr::VirtAddr;
 use crate::report::{Document, ObjectsReport};

@@ -2,7 +2,7 @@
 //! exact ones.
 //!
 //! Layer: subsystem. Input: a [`Kernel`]. Output: [`SlabFacts`] for all caches, or
-//! [`objects`](objects::list) of one. The path: the list of caches; one pass over the
+//! [`objects::each`] for those of one. The path: the list of caches; one pass over the
 //! memmap for all slabs; nodes and CPUs for what the kernel counts; the free chains of
 //! the slabs that have one. Invariant: the kernel's view and the truth are two numbers,
 //! found on independent routes and compared.

@@ -1,0 +1,51 @@
+//! What stands above every text: which dump this is.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use super::{printable, size};
+use crate::report::Document;
+
+/// The lines that say which dump this is.
+pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result<()> {
+    let dump = &document.dump;
+    let bold = Style::new().bold();
+    write!(
+        out,
+        "{bold}{}{bold:#}",
+        printable(dump.release.as_deref().unwrap_or("unknown kernel"))
+    )?;
+    if let Some(time) = &dump.crash_time {
+        write!(out, ", crashed {time}")?;
+    }
+    if let Some(uptime) = dump.uptime_seconds {
+        write!(out, " after {}", duration(uptime))?;
+    }
+    if let Some(bytes) = dump.memory_bytes {
+        write!(out, ", {} RAM", size(bytes))?;
+    }
+    writeln!(out)?;
+    if let Some(panic) = &dump.panic {
+        writeln!(out, "{}", printable(panic))?;
+    }
+    Ok(())
+}
+
+/// Seconds as days, hours, minutes, of which the two largest.
+pub(super) fn duration(seconds: f64) -> String {
+    let whole = seconds as u64;
+    let parts = [
+        (whole / 86_400, "d"),
+        (whole / 3600 % 24, "h"),
+        (whole / 60 % 60, "min"),
+        (whole % 60, "s"),
+    ];
+    let shown: Vec<String> = parts
+        .into_iter()
+        .skip_while(|(value, unit)| *value == 0 && *unit != "s")
+        .take(2)
+        .map(|(value, unit)| format!("{value} {unit}"))
+        .collect();
+    shown.join(" ")
+}
