@@ -3,6 +3,8 @@
 //! Layer: above `kernel`. Facts are plain data that a document can hold; nothing here
 //! judges or prints.
 
+pub mod clock;
+pub mod conntrack;
 pub mod log;
 pub mod slab;
 pub mod system;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::clock::Clock;
 use super::log;
 use crate::kernel::{Kernel, cpus};
 
@@ -32,7 +33,7 @@ pub fn collect(kernel: &Kernel) -> SystemFacts {
         release: info.release().map(str::to_owned),
         build_id: info.build_id().map(str::to_owned),
         crash_time: info.crash_time(),
-        uptime_seconds: uptime(kernel),
+        uptime_seconds: Clock::read(kernel).ok().flatten().and_then(|c| c.uptime()),
         panic: panic_message(kernel),
         nr_cpus: cpus::mask(kernel, "__cpu_present_mask")
             .ok()
@@ -43,17 +44,6 @@ pub fn collect(kernel: &Kernel) -> SystemFacts {
             .or_else(|| kernel.read_u64_symbol("totalram_pages"))
             .map(|pages| pages.saturating_mul(page_size)),
     }
-}
-
-/// Jiffies since boot by the tick's length. `jiffies_64` starts five minutes before zero
-/// (INITIAL_JIFFIES, include/linux/jiffies.h), so that wrap-arounds show early.
-fn uptime(kernel: &Kernel) -> Option<f64> {
-    let tick_nsec = kernel.read_u64_symbol("tick_nsec").filter(|ns| *ns > 0)?;
-    let hz = (1_000_000_000 + tick_nsec / 2) / tick_nsec;
-    let start = u64::from(0u32.wrapping_sub(u32::try_from(300 * hz).ok()?));
-    let jiffies = kernel.read_u64_symbol("jiffies_64")?;
-    let since_boot = jiffies.checked_sub(start)?;
-    Some((since_boot as f64 / hz as f64 * 1000.0).round() / 1000.0)
 }
 
 /// The last line of the log that says why: panic() prints "Kernel panic - not syncing: …", an

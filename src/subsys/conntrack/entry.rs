@@ -1,0 +1,194 @@
+//! One connection: `struct nf_conn` with its extensions.
+
+use super::ext::{ExtReader, Extensions};
+use super::layouts::{ConnLayout, TupleHashLayout, TupleLayout};
+use super::netns::Namespace;
+use super::state::{self, status};
+use super::tuple::{Tuple, proto};
+use crate::addr::VirtAddr;
+use crate::bytes::slice;
+use crate::kernel::{Kernel, KernelError};
+use crate::space::MemFault;
+use crate::subsys::clock::Clock;
+
+/// Which list holds a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum List {
+    /// The hash table.
+    Hash,
+    /// A CPU's list of those not confirmed yet (up to 5.18).
+    Unconfirmed,
+    /// A list of those that wait for their destroy event.
+    Dying,
+    /// None: allocated, but found nowhere.
+    Unlinked,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Of `struct nf_conn`.
+    pub address: VirtAddr,
+    /// Its namespace: index into the table's; `None` if that is not on the kernel's list.
+    pub netns: Option<usize>,
+    /// `ct_net`.
+    pub net: VirtAddr,
+    /// Original and reply direction.
+    pub tuples: [Tuple; 2],
+    /// `IPS_*` bits.
+    pub status: u64,
+    /// The raw time stamp: jiffies when it expires, or how many it will get while unconfirmed.
+    pub timeout: u32,
+    /// Jiffies left; negative if it has expired.
+    pub jiffies_left: i64,
+    /// Seconds left, 0 if it has expired.
+    pub seconds_left: u64,
+    /// The protocol's state.
+    pub state: Option<&'static str>,
+    /// GRE's own timeouts in seconds.
+    pub gre: Option<(u64, u64)>,
+    /// The mark, in kernels that have marks.
+    pub mark: Option<u32>,
+    /// The security mark, in kernels that have them.
+    pub secmark: Option<u32>,
+    /// Zone and the directions that it holds for (1 original, 2 reply, 3 both).
+    pub zone: Option<(u16, u8)>,
+    /// References.
+    pub refs: u32,
+    /// The connection that expected this one.
+    pub master: VirtAddr,
+    /// `nf_conn.ext`.
+    pub ext_address: VirtAddr,
+    /// Extensions.
+    pub ext: Extensions,
+    /// Which list holds it.
+    pub list: List,
+}
+
+impl Entry {
+    /// Whether a status bit is set.
+    pub fn is(&self, bit: u64) -> bool {
+        self.status & bit != 0
+    }
+
+    /// Whether its time is over (`nf_ct_is_expired`).
+    pub fn expired(&self) -> bool {
+        self.jiffies_left <= 0
+    }
+
+    /// Whether the kernel's own listings leave it out: they collect what has expired instead
+    /// (`nf_ct_should_gc`).
+    pub fn hidden_from_proc(&self) -> bool {
+        self.expired() && self.is(status::CONFIRMED) && !self.is(status::DYING)
+    }
+}
+
+/// Reads connections.
+#[derive(Debug)]
+pub(crate) struct EntryReader {
+    pub(crate) conn: ConnLayout,
+    pub(crate) hash: TupleHashLayout,
+    pub(crate) tuple: TupleLayout,
+    pub(crate) ext: ExtReader,
+    pub(crate) clock: Clock,
+}
+
+impl EntryReader {
+    pub(crate) fn new(kernel: &Kernel, clock: Clock) -> Result<Self, KernelError> {
+        Ok(Self {
+            conn: kernel.layout()?,
+            hash: kernel.layout()?,
+            tuple: kernel.layout()?,
+            ext: ExtReader::new(kernel)?,
+            clock,
+        })
+    }
+
+    /// Offset in `struct nf_conn` of a direction's hash node.
+    pub(crate) fn node_offset(&self, direction: usize) -> u64 {
+        u64::from(self.conn.tuplehash.offset)
+            + (direction * self.hash.struct_size) as u64
+            + u64::from(self.hash.hnnode.offset)
+    }
+
+    /// The tuple whose hash node is at `node`.
+    pub(crate) fn tuple_of_node(&self, kernel: &Kernel, node: VirtAddr) -> Result<Tuple, MemFault> {
+        let hash = node.minus(u64::from(self.hash.hnnode.offset));
+        let at = hash.plus(u64::from(self.hash.tuple.offset));
+        let bytes = kernel.space.read_bytes(at, self.tuple.struct_size)?;
+        Ok(Tuple::read(&self.tuple, &bytes))
+    }
+
+    /// The connection at `address`. A connection whose extensions can't be read is given
+    /// without them, and the fault beside it.
+    pub(crate) fn read(
+        &self,
+        kernel: &Kernel,
+        namespaces: &[Namespace],
+        address: VirtAddr,
+        list: List,
+    ) -> Result<(Entry, Option<MemFault>), MemFault> {
+        let conn = &self.conn;
+        let record = kernel.space.read_bytes(address, conn.struct_size)?;
+        let tuple = |direction: usize| {
+            let at = conn.tuplehash.offset as usize
+                + direction * self.hash.struct_size
+                + self.hash.tuple.offset as usize;
+            let bytes = slice(&record, at, self.tuple.struct_size).unwrap_or_default();
+            Tuple::read(&self.tuple, bytes)
+        };
+        let tuples = [tuple(0), tuple(1)];
+        let l4num = tuples[0].l4num;
+        let state = match l4num {
+            proto::TCP => conn.tcp_state,
+            proto::SCTP => conn.sctp_state,
+            proto::DCCP => conn.dccp_state,
+            _ => None,
+        };
+        let seconds = |field: crate::kernel::layout::Field| field.get(&record) / self.clock.hz;
+        let gre = conn
+            .gre_timeout
+            .zip(conn.gre_stream_timeout)
+            .filter(|_| l4num == proto::GRE)
+            .map(|(timeout, stream)| (seconds(timeout), seconds(stream)));
+        let status = conn.status.get(&record);
+        let timeout = conn.timeout.get(&record) as u32;
+        // While it is unconfirmed the field holds how long it will live.
+        let jiffies_left = if status & status::CONFIRMED != 0 {
+            self.clock.until(timeout)
+        } else {
+            i64::from(timeout)
+        };
+        let net = VirtAddr(conn.net.get(&record));
+        let ext_address = VirtAddr(conn.ext.get(&record));
+        let (ext, fault) = match self.ext.read(kernel, ext_address) {
+            Ok(ext) => (ext, None),
+            Err(fault) => (Extensions::default(), Some(fault)),
+        };
+        let entry = Entry {
+            address,
+            netns: namespaces.iter().position(|ns| ns.address == net),
+            net,
+            tuples,
+            status,
+            timeout,
+            jiffies_left,
+            seconds_left: jiffies_left.max(0).unsigned_abs() / self.clock.hz,
+            state: state.and_then(|field| state::name(l4num, field.get(&record))),
+            gre,
+            mark: conn.mark.map(|field| field.get(&record) as u32),
+            secmark: conn.secmark.map(|field| field.get(&record) as u32),
+            zone: conn.zone.map(|zone| {
+                let dir = conn.zone_dir.map_or(3, |dir| dir.get(&record) as u8);
+                (zone.get(&record) as u16, dir)
+            }),
+            refs: conn.refs.get(&record) as u32,
+            master: VirtAddr(conn.master.get(&record)),
+            ext_address,
+            ext,
+            list,
+        };
+        Ok((entry, fault))
+    }
+}

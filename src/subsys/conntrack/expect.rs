@@ -1,0 +1,149 @@
+//! Expectations: connections that a helper has announced.
+
+use super::Symbols;
+use super::entry::EntryReader;
+use super::layouts::{ExpectLayout, HelperLayout, PolicyLayout};
+use super::netns::Namespace;
+use super::tuple::Tuple;
+use crate::addr::VirtAddr;
+use crate::bytes::{c_string, slice};
+use crate::kernel::{Kernel, KernelError};
+use crate::space::MemFault;
+
+/// One expectation.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// Of `struct nf_conntrack_expect`.
+    pub address: VirtAddr,
+    /// Its namespace, by its master: index into the table's.
+    pub netns: Option<usize>,
+    /// What is expected.
+    pub tuple: Tuple,
+    /// Seconds left.
+    pub seconds_left: i64,
+    /// `NF_CT_EXPECT_*` bits.
+    pub flags: u64,
+    /// The helper that announced it.
+    pub helper: Option<String>,
+    /// The helper's name for this class of expectations, if it has one.
+    pub policy: Option<String>,
+    /// The connection that it belongs to.
+    pub master: VirtAddr,
+}
+
+/// `NF_CT_EXPECT_PERMANENT`.
+pub const PERMANENT: u64 = 1;
+/// `NF_CT_EXPECT_INACTIVE`.
+pub const INACTIVE: u64 = 2;
+/// `NF_CT_EXPECT_USERSPACE`.
+pub const USERSPACE: u64 = 4;
+
+/// More expectations than a kernel lets exist at once (`nf_ct_expect_max`, 4096 by default).
+const MAX_CHAIN: usize = 1 << 16;
+
+/// All expectations, bucket by bucket.
+pub(crate) fn read_all(
+    kernel: &Kernel,
+    symbols: &dyn Symbols,
+    reader: &EntryReader,
+    namespaces: &[Namespace],
+) -> Result<Vec<Expectation>, KernelError> {
+    let pointer = |name: &str| kernel.space.read_ptr(symbols.address(name)?).ok();
+    let size = symbols
+        .address("nf_ct_expect_hsize")
+        .and_then(|at| kernel.space.read_u32(at).ok());
+    let (Some(hash), Some(size)) = (pointer("nf_ct_expect_hash"), size) else {
+        return Ok(Vec::new());
+    };
+    let layout: ExpectLayout = kernel.layout()?;
+    let mut found = Vec::new();
+    let mut lost = 0u64;
+    for bucket in 0..u64::from(size.min(1 << 24)) {
+        let Ok(mut node) = kernel.space.read_ptr(hash.plus(bucket * 8)) else {
+            lost += 1;
+            continue;
+        };
+        let start = found.len();
+        while !node.is_null() {
+            let address = node.minus(u64::from(layout.hnode.offset));
+            let known = |e: &Expectation| e.address == address;
+            let in_chain = found.get(start..).unwrap_or_default();
+            let repeats = in_chain.len() >= MAX_CHAIN || in_chain.iter().any(known);
+            let read = one(kernel, &layout, reader, namespaces, address);
+            let (false, Ok(expectation), Ok(next)) = (repeats, read, kernel.space.read_ptr(node))
+            else {
+                lost += 1;
+                break;
+            };
+            found.push(expectation);
+            node = next;
+        }
+    }
+    if lost > 0 {
+        kernel.diag.warn_many(
+            "expectations-lost",
+            "chains of expectations are broken or not in the dump: what is behind the break is not seen",
+            lost,
+        );
+    }
+    Ok(found)
+}
+
+fn one(
+    kernel: &Kernel,
+    layout: &ExpectLayout,
+    reader: &EntryReader,
+    namespaces: &[Namespace],
+    address: VirtAddr,
+) -> Result<Expectation, MemFault> {
+    let record = kernel.space.read_bytes(address, layout.struct_size)?;
+    let at = layout.tuple.offset as usize;
+    let tuple = slice(&record, at, reader.tuple.struct_size).unwrap_or_default();
+    let master = VirtAddr(layout.master.get(&record));
+    let clock = &reader.clock;
+    let jiffies = match layout.timeout.size {
+        4 => clock.until(layout.timeout.get(&record) as u32),
+        _ => layout
+            .timeout
+            .get(&record)
+            .wrapping_sub(clock.jiffies)
+            .cast_signed(),
+    };
+    // A master that is gone leaves an expectation without namespace and helper.
+    let conn = kernel
+        .space
+        .read_bytes(master, reader.conn.struct_size)
+        .ok();
+    let word = |field: &crate::kernel::layout::Field| {
+        conn.as_deref().map(|bytes| VirtAddr(field.get(bytes)))
+    };
+    let net = word(&reader.conn.net);
+    let helper = word(&reader.conn.ext)
+        .and_then(|ext| reader.ext.helper_of(kernel, ext).ok().flatten())
+        .filter(|helper| !helper.is_null());
+    let class = layout.class.get(&record);
+    Ok(Expectation {
+        address,
+        netns: namespaces.iter().position(|ns| Some(ns.address) == net),
+        tuple: Tuple::read(&reader.tuple, tuple),
+        seconds_left: jiffies / clock.hz.cast_signed(),
+        flags: layout.flags.get(&record),
+        helper: helper.and_then(|at| reader.ext.name_of(kernel, at).ok().flatten()),
+        policy: helper.and_then(|at| policy(kernel, at, class)),
+        master,
+    })
+}
+
+/// `helper->expect_policy[class].name`, unless it is empty.
+fn policy(kernel: &Kernel, helper: VirtAddr, class: u64) -> Option<String> {
+    let layout: HelperLayout = kernel.layout().ok()?;
+    let policy: PolicyLayout = kernel.layout().ok()?;
+    let table = helper.plus(u64::from(layout.expect_policy.offset));
+    let table = kernel.space.read_ptr(table).ok()?;
+    let at = table.plus(class * policy.struct_size as u64 + u64::from(policy.name.offset));
+    let name = kernel
+        .space
+        .read_bytes(at, policy.name.size.min(64) as usize)
+        .ok()?;
+    Some(c_string(&name)).filter(|name| !name.is_empty())
+}

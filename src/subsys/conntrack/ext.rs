@@ -1,0 +1,208 @@
+//! Extensions of a connection: NAT, accounting, timestamps, labels, helper, ….
+//!
+//! `nf_ct_ext.offset[id]` is where an extension starts; 0 says that there is none. The
+//! numbering depends on the configuration (enum nf_ct_ext_id), so it comes from the types.
+
+use super::layouts::{
+    AcctLayout, CounterLayout, ExtLayout, HelpLayout, HelperLayout, LabelsLayout, NatLayout,
+    TstampLayout,
+};
+use crate::addr::VirtAddr;
+use crate::bytes::{c_string, slice};
+use crate::kernel::{Kernel, KernelError};
+use crate::space::MemFault;
+
+/// Packets and bytes of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What a connection's extensions hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// Counters of the original and the reply direction.
+    pub acct: Option<[Counter; 2]>,
+    /// Start and stop, nanoseconds since 1970.
+    pub tstamp: Option<(u64, u64)>,
+    /// The 128 label bits.
+    pub labels: Option<[u8; 16]>,
+    /// Name of the helper.
+    pub helper: Option<String>,
+    /// Interface that MASQUERADE went out of; 0 for other translations.
+    pub masquerade_ifindex: Option<u32>,
+    /// Names of all extensions present, lower case.
+    pub present: Vec<&'static str>,
+}
+
+/// Every extension that a kernel has had.
+const NAMES: [(&str, &str); 10] = [
+    ("NF_CT_EXT_HELPER", "helper"),
+    ("NF_CT_EXT_NAT", "nat"),
+    ("NF_CT_EXT_SEQADJ", "seqadj"),
+    ("NF_CT_EXT_ACCT", "acct"),
+    ("NF_CT_EXT_ECACHE", "ecache"),
+    ("NF_CT_EXT_TSTAMP", "tstamp"),
+    ("NF_CT_EXT_TIMEOUT", "timeout"),
+    ("NF_CT_EXT_LABELS", "labels"),
+    ("NF_CT_EXT_SYNPROXY", "synproxy"),
+    ("NF_CT_EXT_ACT_CT", "act_ct"),
+];
+
+/// Reads extensions.
+#[derive(Debug)]
+pub(crate) struct ExtReader {
+    ext: ExtLayout,
+    ids: Vec<(&'static str, usize)>,
+    acct: Option<(AcctLayout, CounterLayout)>,
+    tstamp: Option<TstampLayout>,
+    labels: Option<LabelsLayout>,
+    helper: Option<(HelpLayout, HelperLayout)>,
+    nat: Option<NatLayout>,
+}
+
+impl ExtReader {
+    pub(crate) fn new(kernel: &Kernel) -> Result<Self, KernelError> {
+        let all = kernel
+            .types
+            .enumeration("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c")?
+            .unwrap_or_default();
+        let ids = NAMES
+            .iter()
+            .filter_map(|(enumerator, name)| {
+                let (_, id) = all.iter().find(|(known, _)| known == enumerator)?;
+                Some((*name, usize::try_from(*id).ok()?))
+            })
+            .collect();
+        let reader = Self {
+            ext: kernel.layout()?,
+            ids,
+            acct: kernel.layout().ok().zip(kernel.layout().ok()),
+            tstamp: kernel.layout().ok(),
+            labels: kernel.layout().ok(),
+            helper: kernel.layout().ok().zip(kernel.layout().ok()),
+            nat: kernel.layout().ok(),
+        };
+        if reader.nat.is_none() && reader.ids.iter().any(|(name, _)| *name == "nat") {
+            kernel.diag.warn(
+                "nat-types",
+                "no types of nf_nat: interfaces of MASQUERADE are not known (give nf_nat.ko with -s)",
+            );
+        }
+        Ok(reader)
+    }
+
+    /// Reads all extensions at `ext`.
+    pub(crate) fn read(&self, kernel: &Kernel, ext: VirtAddr) -> Result<Extensions, MemFault> {
+        let mut out = Extensions::default();
+        if ext.is_null() {
+            return Ok(out);
+        }
+        let space = &kernel.space;
+        let offsets_at = ext.plus(u64::from(self.ext.offsets.offset));
+        let offsets = space.read_bytes(offsets_at, self.ext.offsets.size as usize)?;
+        for (name, id) in &self.ids {
+            let offset = offsets.get(*id).copied().unwrap_or(0);
+            if offset == 0 {
+                continue;
+            }
+            out.present.push(name);
+            let at = ext.plus(u64::from(offset));
+            match *name {
+                "acct" => out.acct = self.acct(kernel, at)?,
+                "tstamp" => {
+                    if let Some(layout) = &self.tstamp {
+                        let bytes = space.read_bytes(at, layout.len)?;
+                        out.tstamp = Some((layout.start.get(&bytes), layout.stop.get(&bytes)));
+                    }
+                }
+                "labels" => {
+                    if let Some(layout) = &self.labels {
+                        let at = at.plus(u64::from(layout.bits.offset));
+                        let mut bits = [0; 16];
+                        space.read(at, &mut bits)?;
+                        out.labels = Some(bits);
+                    }
+                }
+                "helper" => out.helper = self.helper_name(kernel, at)?,
+                "nat" => {
+                    if let Some(field) = self.nat.as_ref().and_then(|nat| nat.masq_index) {
+                        let at = at.plus(u64::from(field.offset));
+                        out.masquerade_ifindex = Some(space.read_u32(at)?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
+    fn acct(&self, kernel: &Kernel, at: VirtAddr) -> Result<Option<[Counter; 2]>, MemFault> {
+        let Some((layout, counter)) = &self.acct else {
+            return Ok(None);
+        };
+        let at = at.plus(u64::from(layout.counter.offset));
+        let stride = counter.struct_size;
+        let bytes = kernel.space.read_bytes(at, 2 * stride)?;
+        let one = |direction: usize| {
+            let record = slice(&bytes, direction * stride, stride).unwrap_or_default();
+            Counter {
+                packets: counter.packets.get(record),
+                bytes: counter.bytes.get(record),
+            }
+        };
+        Ok(Some([one(0), one(1)]))
+    }
+
+    fn helper_name(&self, kernel: &Kernel, at: VirtAddr) -> Result<Option<String>, MemFault> {
+        let Some((help, _)) = &self.helper else {
+            return Ok(None);
+        };
+        let helper = kernel
+            .space
+            .read_ptr(at.plus(u64::from(help.helper.offset)))?;
+        self.name_of(kernel, helper)
+    }
+
+    /// The name of the helper at `helper`.
+    pub(crate) fn name_of(
+        &self,
+        kernel: &Kernel,
+        helper: VirtAddr,
+    ) -> Result<Option<String>, MemFault> {
+        let (Some((_, layout)), false) = (&self.helper, helper.is_null()) else {
+            return Ok(None);
+        };
+        let at = helper.plus(u64::from(layout.name.offset));
+        let bytes = kernel
+            .space
+            .read_bytes(at, layout.name.size.min(64) as usize)?;
+        Ok(Some(c_string(&bytes)))
+    }
+
+    /// Address of the helper structure of the connection whose extensions are at `ext`.
+    pub(crate) fn helper_of(
+        &self,
+        kernel: &Kernel,
+        ext: VirtAddr,
+    ) -> Result<Option<VirtAddr>, MemFault> {
+        let id = self.ids.iter().find(|(name, _)| *name == "helper");
+        let (Some((help, _)), Some((_, id)), false) = (&self.helper, id, ext.is_null()) else {
+            return Ok(None);
+        };
+        let offsets_at = ext.plus(u64::from(self.ext.offsets.offset));
+        let offsets = kernel
+            .space
+            .read_bytes(offsets_at, self.ext.offsets.size as usize)?;
+        match offsets.get(*id) {
+            Some(offset) if *offset != 0 => {
+                let at = ext.plus(u64::from(*offset) + u64::from(help.helper.offset));
+                kernel.space.read_ptr(at).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}

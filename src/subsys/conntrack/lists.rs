@@ -1,0 +1,95 @@
+//! Connections that are not in the hash table: those not confirmed yet, those that wait
+//! for their destroy event, and allocated ones that no list holds.
+
+use rustc_hash::FxHashSet;
+
+use super::entry::{Entry, List};
+use super::layouts::PcpuListsLayout;
+use super::table::{Nulls, NullsEnd, Table};
+use crate::addr::VirtAddr;
+use crate::kernel::KernelError;
+use crate::kernel::cpus::Cpus;
+use crate::subsys::slab::SlabHeap;
+use crate::subsys::slab::objects::{self, ObjectState};
+
+/// Entries on the unconfirmed and dying lists: per CPU up to 5.18 (commit 8a75a2c17410), since
+/// then only the dying list of undelivered events, per namespace.
+pub(crate) fn listed(table: &Table<'_>) -> Result<Vec<Entry>, KernelError> {
+    let kernel = table.kernel;
+    let mut found = Vec::new();
+    let mut heads = Vec::new();
+    for namespace in &table.namespaces {
+        if let Some(lists) = namespace.pcpu_lists {
+            let layout: PcpuListsLayout = kernel.layout()?;
+            for (_, at) in Cpus::read(kernel)?.instances(lists) {
+                heads.push((
+                    at.plus(u64::from(layout.unconfirmed.offset)),
+                    List::Unconfirmed,
+                ));
+                heads.push((at.plus(u64::from(layout.dying.offset)), List::Dying));
+            }
+        }
+        heads.extend(namespace.dying_list.map(|head| (head, List::Dying)));
+    }
+    let mut lost = 0u64;
+    for (head, list) in heads {
+        lost += u64::from(!follow(table, head, list, &mut found));
+    }
+    if lost > 0 {
+        kernel.diag.warn_many(
+            "conntrack-list-broken",
+            "lists of unconfirmed or dying connections are broken: what is behind the break is not seen",
+            lost,
+        );
+    }
+    Ok(found)
+}
+
+fn follow(table: &Table<'_>, head: VirtAddr, list: List, found: &mut Vec<Entry>) -> bool {
+    let kernel = table.kernel;
+    let Ok(first) = kernel.space.read_ptr(head) else {
+        return false;
+    };
+    let mut whole = true;
+    let mut seen = FxHashSet::default();
+    let end = Nulls::new(kernel, first, table.bound).walk(&mut seen, |node| {
+        let conn = node.minus(table.reader.node_offset(0));
+        match table.reader.read(kernel, &table.namespaces, conn, list) {
+            Ok((entry, _)) => found.push(entry),
+            Err(_) => whole = false,
+        }
+        true
+    });
+    whole && matches!(end, NullsEnd::Marker(_))
+}
+
+/// Allocated objects of the `nf_conntrack` cache that are not in `known`: the signature of a
+/// leaked reference. `None` if the kernel has no cache of that name.
+pub(crate) fn unlinked(
+    table: &Table<'_>,
+    heap: &SlabHeap<'_>,
+    known: &FxHashSet<VirtAddr>,
+) -> Option<(u64, Vec<Entry>)> {
+    let cache = heap.find("nf_conntrack")?;
+    let (mut alive, mut found) = (0, Vec::new());
+    objects::each(heap, cache, |object| {
+        if object.state != ObjectState::Allocated {
+            return;
+        }
+        alive += 1;
+        if known.contains(&object.address) {
+            return;
+        }
+        let reader = &table.reader;
+        let read = reader.read(
+            table.kernel,
+            &table.namespaces,
+            object.address,
+            List::Unlinked,
+        );
+        if let Ok((entry, _)) = read {
+            found.push(entry);
+        }
+    });
+    Some((alive, found))
+}

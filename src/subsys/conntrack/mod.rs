@@ -1,0 +1,184 @@
+//! Connection tracking at the crash: every connection, expectation and counter.
+//!
+//! Layer: subsystem. Input: a [`Kernel`] and the symbols of nf_conntrack, which is a
+//! module on most distributions. Output: [`Conntrack`], whose table is walked with
+//! [`Table::walk`]. Invariants: an entry is given once; a broken chain costs that chain,
+//! and is counted.
+
+pub mod entry;
+pub mod expect;
+mod ext;
+mod id;
+mod layouts;
+mod lists;
+pub mod netns;
+pub mod state;
+pub mod stats;
+pub mod table;
+pub mod tuple;
+
+use rustc_hash::FxHashSet;
+use serde::Serialize;
+
+pub use ext::{Counter, Extensions};
+pub use id::IdHasher;
+
+use self::entry::{Entry, EntryReader};
+use self::expect::Expectation;
+use self::stats::CpuStats;
+use self::table::Table;
+use super::clock::Clock;
+use super::slab::{NoProgress, SlabHeap};
+use crate::addr::VirtAddr;
+use crate::kernel::{Kernel, KernelError};
+
+/// Where the symbols of nf_conntrack are: in the kernel, or in its module.
+pub trait Symbols: Sync {
+    /// Run-time address of a symbol.
+    fn address(&self, name: &str) -> Option<VirtAddr>;
+}
+
+/// The table's bounds.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Limits {
+    /// Connections, by the kernel's counters over all namespaces.
+    pub count: Option<u64>,
+    /// `nf_conntrack_max`.
+    pub max: Option<u64>,
+    /// `nf_conntrack_htable_size`.
+    pub buckets: u64,
+    /// Expectations, by the kernel's counters.
+    pub expect_count: Option<u64>,
+}
+
+/// Allocated connections against those found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reconciliation {
+    /// Allocated objects of the slab cache; `None` if they can't be listed.
+    pub allocated: Option<u64>,
+    /// In the hash table.
+    pub in_hash: u64,
+    /// On lists of unconfirmed connections.
+    pub unconfirmed: u64,
+    /// On lists of dying connections.
+    pub dying: u64,
+    /// Allocated, but found nowhere; `None` if that can't be known.
+    pub unlinked: Option<u64>,
+    /// By the kernel's counters.
+    pub counted: Option<u64>,
+}
+
+/// Connection tracking of one dump.
+#[derive(Debug)]
+pub struct Conntrack<'k> {
+    /// The hash table.
+    pub table: Table<'k>,
+    /// How full it may be.
+    pub limits: Limits,
+    /// All expectations.
+    pub expectations: Vec<Expectation>,
+    /// Per CPU and namespace.
+    pub stats: Vec<CpuStats>,
+    ids: Option<IdHasher>,
+}
+
+impl<'k> Conntrack<'k> {
+    /// Finds the table and reads everything about it but its entries.
+    ///
+    /// # Errors
+    /// If the kernel tracks no connections, or its types don't say how.
+    pub fn open(kernel: &'k Kernel, symbols: &dyn Symbols) -> Result<Self, KernelError> {
+        let Some(clock) = Clock::read(kernel)? else {
+            return Err(KernelError::Unsupported(
+                "neither tick_nsec nor ntp_data tells this kernel's HZ: timeouts can't be read"
+                    .into(),
+            ));
+        };
+        let hash_at = symbols.address("nf_conntrack_hash").ok_or_else(|| {
+            KernelError::Unsupported(
+                "connection tracking was not loaded: no symbol nf_conntrack_hash in the kernel or its modules".into(),
+            )
+        })?;
+        let memory = |fault| KernelError::Memory {
+            what: "the connection table",
+            fault,
+        };
+        let hash = kernel.space.read_ptr(hash_at).map_err(memory)?;
+        let word = |name: &str| {
+            let at = symbols.address(name)?;
+            kernel.space.read_u32(at).ok().map(u64::from)
+        };
+        let buckets = word("nf_conntrack_htable_size").unwrap_or(0);
+        let namespaces = netns::read_all(kernel, symbols, clock.hz)?;
+        let reader = EntryReader::new(kernel, clock)?;
+        let expectations = expect::read_all(kernel, symbols, &reader, &namespaces)?;
+        let sum =
+            |counts: &mut dyn Iterator<Item = Option<u64>>| counts.flatten().reduce(|a, b| a + b);
+        let limits = Limits {
+            count: sum(&mut namespaces.iter().map(|ns| ns.count)),
+            max: word("nf_conntrack_max"),
+            buckets,
+            expect_count: sum(&mut namespaces.iter().map(|ns| ns.expect_count)),
+        };
+        let ram = kernel
+            .dump()
+            .max_pfn()
+            .saturating_mul(kernel.dump().page_size() as u64);
+        Ok(Self {
+            stats: stats::read_all(kernel, &namespaces)?,
+            ids: IdHasher::read(kernel, symbols),
+            table: Table {
+                // No chain is longer than there is room for connections in RAM.
+                bound: (ram / reader.conn.struct_size.max(1) as u64).min(1 << 32),
+                buckets: usize::try_from(buckets.min(ram / 8)).unwrap_or(0),
+                kernel,
+                reader,
+                namespaces,
+                hash,
+            },
+            limits,
+            expectations,
+        })
+    }
+
+    /// All namespaces.
+    pub fn namespaces(&self) -> &[netns::Namespace] {
+        &self.table.namespaces
+    }
+
+    /// The clocks that timeouts are measured by.
+    pub fn clock(&self) -> &Clock {
+        &self.table.reader.clock
+    }
+
+    /// The id of a connection, as `conntrack -o id` shows it.
+    pub fn id(&self, entry: &Entry) -> Option<u32> {
+        self.ids
+            .as_ref()?
+            .id(self.table.kernel, &self.table.reader, entry)
+    }
+
+    /// Entries on the unconfirmed and dying lists.
+    ///
+    /// # Errors
+    /// If the kernel's types don't describe them.
+    pub fn listed(&self) -> Result<Vec<Entry>, KernelError> {
+        lists::listed(&self.table)
+    }
+
+    /// Compares the allocated objects with those `known` to be on a list; gives those that are
+    /// on none. Where the slab allocator can't be read, says why in a warning.
+    pub fn unlinked(&self, known: &FxHashSet<VirtAddr>) -> Option<(u64, Vec<Entry>)> {
+        let kernel = self.table.kernel;
+        match SlabHeap::read(kernel, &NoProgress) {
+            Ok(heap) => lists::unlinked(&self.table, &heap, known),
+            Err(why) => {
+                kernel.diag.warn(
+                    "unlinked-unknown",
+                    format!("connections on no list can't be looked for: {why}"),
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The hash table, walked bucket by bucket, on all cores, in the table's order.
+//!
+//! A connection is in the table twice, once per direction; it is given where its
+//! original direction is. A chain ends with its bucket's number instead of a null
+//! pointer (`hlist_nulls`): another number says that an object moved to another chain
+//! under the reader's feet, which a dump can have caught.
+
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+use rustc_hash::FxHashSet;
+
+use super::entry::{Entry, EntryReader, List};
+use super::netns::Namespace;
+use crate::addr::VirtAddr;
+use crate::kernel::Kernel;
+use crate::partial::End;
+
+/// Buckets that one thread walks at a time, and that are in flight at once.
+const CHUNK: usize = 256;
+const IN_FLIGHT: usize = 64 * CHUNK;
+
+/// The table and everything needed to read it.
+#[derive(Debug)]
+pub struct Table<'k> {
+    pub(crate) kernel: &'k Kernel,
+    pub(crate) reader: EntryReader,
+    pub(crate) namespaces: Vec<Namespace>,
+    pub(crate) hash: VirtAddr,
+    /// Number of buckets.
+    pub buckets: usize,
+    /// More nodes than this are in no chain.
+    pub(crate) bound: u64,
+}
+
+/// What the walk says besides the entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WalkFacts {
+    /// Connections, by their original direction.
+    pub entries: u64,
+    /// Nodes of the reply direction.
+    pub replies: u64,
+    /// Buckets that hold anything.
+    pub used_buckets: u64,
+    /// Nodes in the longest chain.
+    pub longest_chain: u64,
+    /// Chains that are circular, broken or enter missing memory: what is behind the break is lost.
+    pub broken_chains: u64,
+    /// Chains that end with another bucket's number.
+    pub moved_chains: u64,
+    /// Buckets whose head is not in the dump.
+    pub lost_buckets: u64,
+    /// Connections that can't be read.
+    pub lost_entries: u64,
+    /// Connections whose extensions can't be read.
+    pub lost_extensions: u64,
+}
+
+impl WalkFacts {
+    fn merge(&mut self, other: &Self) {
+        self.entries += other.entries;
+        self.replies += other.replies;
+        self.used_buckets += other.used_buckets;
+        self.longest_chain = self.longest_chain.max(other.longest_chain);
+        self.broken_chains += other.broken_chains;
+        self.moved_chains += other.moved_chains;
+        self.lost_buckets += other.lost_buckets;
+        self.lost_entries += other.lost_entries;
+        self.lost_extensions += other.lost_extensions;
+    }
+
+    /// Whether nothing was lost.
+    pub fn is_complete(&self) -> bool {
+        self.broken_chains == 0
+            && self.lost_buckets == 0
+            && self.lost_entries == 0
+            && self.lost_extensions == 0
+    }
+}
+
+impl Table<'_> {
+    /// Walks the table. Threads fold the entries of some buckets into an `A` each; `each` gets
+    /// those in the order of the buckets, and may stop the walk. Memory is bounded by what a
+    /// few thousand buckets hold.
+    pub fn walk<A: Send>(
+        &self,
+        make: impl Fn() -> A + Sync,
+        add: impl Fn(&mut A, &Entry) + Sync,
+        mut each: impl FnMut(A) -> ControlFlow<()>,
+    ) -> WalkFacts {
+        let mut facts = WalkFacts::default();
+        for start in (0..self.buckets).step_by(IN_FLIGHT) {
+            let end = self.buckets.min(start + IN_FLIGHT);
+            let chunks: Vec<(A, WalkFacts)> = (start..end)
+                .into_par_iter()
+                .step_by(CHUNK)
+                .map(|first| {
+                    let mut made = make();
+                    let mut facts = WalkFacts::default();
+                    let last = end.min(first + CHUNK);
+                    self.buckets(first..last, &mut facts, |entry| add(&mut made, entry));
+                    (made, facts)
+                })
+                .collect();
+            for (made, chunk) in chunks {
+                facts.merge(&chunk);
+                if each(made).is_break() {
+                    return facts;
+                }
+            }
+        }
+        facts
+    }
+
+    fn buckets(
+        &self,
+        range: std::ops::Range<usize>,
+        facts: &mut WalkFacts,
+        mut found: impl FnMut(&Entry),
+    ) {
+        let mut seen = FxHashSet::default();
+        for bucket in range {
+            let head = self.hash.plus(bucket as u64 * 8);
+            match self.kernel.space.read_ptr(head) {
+                Ok(first) => self.chain(bucket as u64, first, facts, &mut seen, &mut found),
+                Err(_) => facts.lost_buckets += 1,
+            }
+        }
+    }
+
+    fn chain(
+        &self,
+        bucket: u64,
+        first: VirtAddr,
+        facts: &mut WalkFacts,
+        seen: &mut FxHashSet<VirtAddr>,
+        found: &mut impl FnMut(&Entry),
+    ) {
+        let nodes = Nulls::new(self.kernel, first, self.bound);
+        let end = nodes.walk(seen, |node| self.node(node, facts, found));
+        let length = seen.len() as u64;
+        facts.used_buckets += u64::from(length > 0);
+        facts.longest_chain = facts.longest_chain.max(length);
+        match end {
+            NullsEnd::Marker(marker) if marker != bucket => facts.moved_chains += 1,
+            NullsEnd::Marker(_) => {}
+            NullsEnd::Broken(_) => facts.broken_chains += 1,
+        }
+    }
+
+    /// `false` if what the node is part of makes no sense, so that the chain is not followed.
+    fn node(&self, node: VirtAddr, facts: &mut WalkFacts, found: &mut impl FnMut(&Entry)) -> bool {
+        let Ok(tuple) = self.reader.tuple_of_node(self.kernel, node) else {
+            facts.lost_entries += 1;
+            return true;
+        };
+        match tuple.dir {
+            0 => {
+                let conn = node.minus(self.reader.node_offset(0));
+                match self
+                    .reader
+                    .read(self.kernel, &self.namespaces, conn, List::Hash)
+                {
+                    Ok((entry, fault)) => {
+                        facts.entries += 1;
+                        facts.lost_extensions += u64::from(fault.is_some());
+                        found(&entry);
+                    }
+                    Err(_) => facts.lost_entries += 1,
+                }
+                true
+            }
+            1 => {
+                facts.replies += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How a chain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NullsEnd {
+    /// With this marker.
+    Marker(u64),
+    /// Before one.
+    Broken(End),
+}
+
+/// An `hlist_nulls` chain.
+pub(crate) struct Nulls<'k> {
+    kernel: &'k Kernel,
+    first: VirtAddr,
+    bound: u64,
+}
+
+impl<'k> Nulls<'k> {
+    pub(crate) fn new(kernel: &'k Kernel, first: VirtAddr, bound: u64) -> Self {
+        Self {
+            kernel,
+            first,
+            bound,
+        }
+    }
+
+    /// Visits each node once; the visitor says whether it makes sense. `seen` is for reuse.
+    pub(crate) fn walk(
+        &self,
+        seen: &mut FxHashSet<VirtAddr>,
+        mut visit: impl FnMut(VirtAddr) -> bool,
+    ) -> NullsEnd {
+        seen.clear();
+        let mut node = self.first;
+        loop {
+            if node.0 & 1 == 1 {
+                return NullsEnd::Marker(node.0 >> 1);
+            }
+            if node.is_null() || !node.0.is_multiple_of(8) {
+                return NullsEnd::Broken(End::BrokenLink);
+            }
+            if !seen.insert(node) {
+                return NullsEnd::Broken(End::Cycle);
+            }
+            if seen.len() as u64 > self.bound {
+                return NullsEnd::Broken(End::Limit);
+            }
+            let Ok(next) = self.kernel.space.read_ptr(node) else {
+                return NullsEnd::Broken(End::Fault);
+            };
+            if !visit(node) {
+                return NullsEnd::Broken(End::BrokenLink);
+            }
+            node = next;
+        }
+    }
+}
