@@ -103,6 +103,10 @@ impl Dwarf {
 }
 
 impl TypeSource for Dwarf {
+    fn has_home(&self, home: &str) -> bool {
+        self.units().has(home)
+    }
+
     fn find_struct(
         &self,
         name: &str,
