@@ -10,16 +10,18 @@ use std::fmt;
 use thiserror::Error;
 
 mod db;
+mod debug_file;
 mod dwarf;
 mod model;
+mod relocate;
 mod symbols;
-mod vmlinux;
+mod wrapper;
 
 pub use db::{FoundStruct, TypeDb};
+pub use debug_file::{DebugFile, build_id_of, module_name_of};
 pub use dwarf::Dwarf;
 pub use model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
 pub use symbols::SymbolTable;
-pub use vmlinux::{DebugFile, build_id_of};
 
 /// Why types or symbols can't be had.
 #[derive(Debug, Error)]
