@@ -83,11 +83,17 @@ pub(crate) fn find_vmlinux(common: &Common, info: &VmcoreInfo) -> Result<PathBuf
     Err(looked)
 }
 
-fn candidates(common: &Common, info: &VmcoreInfo) -> Vec<PathBuf> {
+/// Where debug packages put their files: those given first.
+pub(crate) fn debug_directories(common: &Common) -> Vec<PathBuf> {
     let mut roots = common.debug_directory.clone();
     if !common.no_default_debug_directories {
         roots.push("/usr/lib/debug".into());
     }
+    roots
+}
+
+fn candidates(common: &Common, info: &VmcoreInfo) -> Vec<PathBuf> {
+    let roots = debug_directories(common);
     let mut paths = Vec::new();
     for root in &roots {
         if let Some((first, rest)) = info.build_id().and_then(|id| id.split_at_checked(2)) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod locate;
+mod modules;
 mod open;
 mod progress;
 mod run;

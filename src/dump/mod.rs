@@ -29,6 +29,7 @@ pub use codec::Codec;
 pub use error::{DumpError, PageFault};
 pub use file::MappedFile;
 pub use notes::Notes;
+pub(crate) use notes::gnu_build_id;
 pub use open::{looks_like_dump, newest_in_directory};
 pub use vmcoreinfo::VmcoreInfo;
 

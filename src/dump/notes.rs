@@ -7,6 +7,7 @@ use super::vmcoreinfo::VmcoreInfo;
 use crate::bytes::{c_string, slice, u32_at};
 
 const NT_PRSTATUS: u32 = 1;
+const NT_GNU_BUILD_ID: u32 = 3;
 
 /// What the notes of a dump hold.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,18 @@ impl Notes {
             at = next;
         }
     }
+}
+
+/// The descriptor of the GNU build-id note among the notes in `section`.
+pub(crate) fn gnu_build_id(section: &[u8]) -> Option<&[u8]> {
+    let mut at = 0;
+    while let Some((note, next)) = Note::at(section, at) {
+        if note.name == "GNU" && note.kind == NT_GNU_BUILD_ID {
+            return Some(note.desc);
+        }
+        at = next;
+    }
+    None
 }
 
 struct Note<'a> {
@@ -86,6 +99,14 @@ mod tests {
         assert_eq!(notes.prstatus.len(), 1);
         assert_eq!(notes.qemu_cpus, 1);
         assert_eq!(notes.vmcoreinfo.unwrap().release(), Some("6.1"));
+    }
+
+    #[test]
+    fn the_build_id_is_found_among_other_notes() {
+        let mut section = note(b"Linux\0", 0x101, &[0]);
+        assert_eq!(gnu_build_id(&section), None);
+        section.extend(note(b"GNU\0", NT_GNU_BUILD_ID, &[0xab; 20]));
+        assert_eq!(gnu_build_id(&section), Some(&[0xab; 20][..]));
     }
 
     #[test]

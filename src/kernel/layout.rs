@@ -118,11 +118,12 @@ pub trait Layout: Sized {
     fn info(&self) -> LayoutInfo;
 }
 
-/// Declares a layout: `need` members must exist, `maybe` members are `Option<Field>`.
+/// Declares a layout: `need` members must exist, `maybe` members are `Option<Field>`. Where the
+/// source file that defines the structure has moved, homes stand newest first.
 macro_rules! layout {
     (
         $(#[$meta:meta])*
-        $vis:vis struct $layout:ident = $structure:literal in $home:literal {
+        $vis:vis struct $layout:ident = $structure:literal in $($home:literal)|+ {
             $( $(#[$doc:meta])* $kind:ident $field:ident = $($path:literal)|+ ),* $(,)?
         }
     ) => {
@@ -140,8 +141,9 @@ macro_rules! layout {
         impl $crate::kernel::layout::Layout for $layout {
             fn resolve(types: &$crate::types::TypeDb) -> Result<Self, $crate::kernel::layout::LayoutError> {
                 use $crate::kernel::layout::LayoutError;
+                let home = types.first_home(&[$($home),+]);
                 let found = types
-                    .find_struct($structure, $home, true)?
+                    .find_struct($structure, home, true)?
                     .ok_or(LayoutError::NoStruct($structure))?;
                 let mut len = 0;
                 $(

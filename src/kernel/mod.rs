@@ -11,6 +11,7 @@ use thiserror::Error;
 pub mod cpus;
 pub mod layout;
 pub mod memmap;
+pub mod modules;
 pub mod walk;
 
 use crate::addr::VirtAddr;

@@ -9,15 +9,19 @@ use std::fmt;
 
 use thiserror::Error;
 
+mod db;
+mod debug_file;
 mod dwarf;
 mod model;
+mod relocate;
 mod symbols;
-mod vmlinux;
+mod wrapper;
 
+pub use db::{FoundStruct, TypeDb};
+pub use debug_file::{DebugFile, build_id_of, module_name_of};
 pub use dwarf::Dwarf;
 pub use model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
 pub use symbols::SymbolTable;
-pub use vmlinux::{DebugFile, build_id_of};
 
 /// Why types or symbols can't be had.
 #[derive(Debug, Error)]
@@ -56,6 +60,11 @@ pub enum TypeError {
 
 /// Something that knows types.
 pub trait TypeSource: fmt::Debug + Send + Sync {
+    /// Whether this source has the translation unit `home`. Sources that do not know units say no.
+    fn has_home(&self, _home: &str) -> bool {
+        false
+    }
+
     /// The complete structure, union or typedef of one called `name`, as the translation unit
     /// `home` (a source path such as `mm/slub.c`) sees it. With `everywhere`, all other units
     /// are searched if `home` does not know it.
@@ -84,116 +93,4 @@ pub trait TypeSource: fmt::Debug + Send + Sync {
 
     /// `dwarf`, `btf` or `profile`, for the document's `types_from`.
     fn origin(&self) -> &'static str;
-}
-
-/// The types of one kernel, from one or more sources asked in order.
-#[derive(Debug)]
-pub struct TypeDb {
-    sources: Vec<Box<dyn TypeSource>>,
-}
-
-impl TypeDb {
-    /// A database that asks `sources` in order.
-    pub fn new(sources: Vec<Box<dyn TypeSource>>) -> Self {
-        Self { sources }
-    }
-
-    /// Where the types come from.
-    pub fn origin(&self) -> &'static str {
-        self.sources
-            .first()
-            .map_or("none", |source| source.origin())
-    }
-
-    /// The structure `name`, or `None` if no source has it.
-    ///
-    /// # Errors
-    /// If a source is damaged.
-    pub fn find_struct(
-        &self,
-        name: &str,
-        home: &str,
-        everywhere: bool,
-    ) -> Result<Option<FoundStruct<'_>>, TypeError> {
-        for source in &self.sources {
-            if let Some(id) = source.find_struct(name, home, everywhere)? {
-                return Ok(Some(FoundStruct {
-                    body: source.get_struct(id)?,
-                    source: source.as_ref(),
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The value of `enumerator` in the enumeration `name`, or `None` if the kernel lacks it.
-    ///
-    /// # Errors
-    /// If a source is damaged.
-    pub fn enumerator(
-        &self,
-        name: &str,
-        home: &str,
-        enumerator: &str,
-    ) -> Result<Option<i64>, TypeError> {
-        Ok(self.enumeration(name, home)?.and_then(|all| {
-            all.into_iter()
-                .find(|(known, _)| known == enumerator)
-                .map(|(_, value)| value)
-        }))
-    }
-
-    /// All enumerators of the enumeration `name`.
-    ///
-    /// # Errors
-    /// If a source is damaged.
-    pub fn enumeration(
-        &self,
-        name: &str,
-        home: &str,
-    ) -> Result<Option<Vec<(String, i64)>>, TypeError> {
-        for source in &self.sources {
-            if let Some(all) = source.find_enum(name, home)? {
-                return Ok(Some(all));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A structure together with the source that its members' types refer to.
-#[derive(Debug)]
-pub struct FoundStruct<'a> {
-    /// The structure itself.
-    pub body: StructType,
-    source: &'a dyn TypeSource,
-}
-
-impl FoundStruct<'_> {
-    /// Follows a dotted path (`kobj.sd`) through embedded structures; the offset is from the
-    /// start of this one. `None` if a name on the way does not exist.
-    ///
-    /// # Errors
-    /// If the source is damaged.
-    pub fn member(&self, path: &str) -> Result<Option<Member>, TypeError> {
-        let mut names = path.split('.');
-        let first = names.next().unwrap_or(path);
-        let Some(mut member) = self.body.member(first).cloned() else {
-            return Ok(None);
-        };
-        for name in names {
-            let TypeKind::Struct(id) = member.ty.kind else {
-                return Ok(None);
-            };
-            let inner = self.source.get_struct(id)?;
-            let Some(next) = inner.member(name) else {
-                return Ok(None);
-            };
-            member = Member {
-                offset: member.offset + next.offset,
-                ..next.clone()
-            };
-        }
-        Ok(Some(member))
-    }
 }

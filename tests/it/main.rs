@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod corpora;
 mod damage;
+mod modules;
 mod real_dumps;
 mod real_forms;
 mod support;

@@ -31,10 +31,10 @@ impl Dwarf {
     /// Takes the DWARF of a debug file; nothing is parsed yet.
     ///
     /// # Errors
-    /// If the file has none.
+    /// If the file has none, or what it has is damaged.
     pub fn new(file: Arc<DebugFile>) -> Result<Self, TypeError> {
         for section in [".debug_info", ".debug_abbrev", ".debug_str"] {
-            if file.section(section).is_none_or(<[u8]>::is_empty) {
+            if file.try_section(section)?.is_none_or(<[u8]>::is_empty) {
                 return Err(TypeError::NoDebugInfo {
                     path: file.path().display().to_string(),
                     section,
@@ -103,6 +103,10 @@ impl Dwarf {
 }
 
 impl TypeSource for Dwarf {
+    fn has_home(&self, home: &str) -> bool {
+        self.units().has(home)
+    }
+
     fn find_struct(
         &self,
         name: &str,

@@ -71,17 +71,28 @@ impl UnitList {
         }
     }
 
+    /// Whether there is a unit whose source path ends in `home`.
+    pub(super) fn has(&self, home: &str) -> bool {
+        self.position(home).is_some()
+    }
+
+    /// The shortest path wins: `kernel/module.c` is not `arch/x86/kernel/module.c`.
+    fn position(&self, home: &str) -> Option<usize> {
+        self.units
+            .iter()
+            .enumerate()
+            .filter(|(_, unit)| is_path_suffix(&unit.name, home))
+            .min_by_key(|(_, unit)| unit.name.len())
+            .map(|(index, _)| index)
+    }
+
     /// The types of the unit whose source path ends in `home`; `None` if there is no such unit.
     pub(super) fn find(
         &self,
         dwarf: &GimliDwarf<'_>,
         home: &str,
     ) -> gimli::Result<Option<Arc<NameIndex>>> {
-        let position = self
-            .units
-            .iter()
-            .position(|unit| is_path_suffix(&unit.name, home));
-        let Some(position) = position else {
+        let Some(position) = self.position(home) else {
             return Ok(None);
         };
         let lock = || self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -251,4 +262,31 @@ fn scan_names(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_the_source_file_nearest_to_the_root() {
+        let unit = |name: &str| Unit {
+            offset: 0,
+            end: 0,
+            name: name.to_owned(),
+        };
+        let list = UnitList {
+            units: [
+                "/build/linux/arch/x86/kernel/module.c",
+                "/build/linux/kernel/module.c",
+                "/build/linux/mm/slub.c",
+            ]
+            .map(unit)
+            .into(),
+            scanned: Mutex::default(),
+        };
+        assert_eq!(list.position("kernel/module.c"), Some(1));
+        assert_eq!(list.position("mm/slub.c"), Some(2));
+        assert!(!list.has("lub.c"));
+    }
 }

@@ -1,0 +1,284 @@
+//! Where the debug files of modules lie, and their types added to the kernel's.
+//!
+//! Looked at, in this order: files given with -s, `.build-id/` of each debug directory,
+//! then `lib/modules/REL` there, beside the vmlinux given and where modules are
+//! installed. Directory trees are walked once per run, and only if a build-id did not
+//! lead to the file.
+#![expect(dead_code, reason = "for the conntrack command")]
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use thiserror::Error;
+use vmleak::dump::VmcoreInfo;
+use vmleak::kernel::Kernel;
+use vmleak::kernel::modules::Modules;
+use vmleak::types::{DebugFile, Dwarf, TypeError, module_name_of};
+
+use super::args::Common;
+use super::locate;
+
+/// Why the debug file of a module can't be had.
+#[derive(Debug, Error)]
+pub(crate) enum ModuleFileError {
+    /// There is none in any of the places.
+    #[error(
+        "no debug file of the module {name} was found: install the kernel's debug package (linux-image-{release}-dbg on Debian, kernel-debuginfo on Fedora and RHEL) or give the file with -s (looked in {} places)",
+        looked.len()
+    )]
+    NotFound {
+        /// The module.
+        name: String,
+        /// Of the kernel that crashed.
+        release: String,
+        /// The places looked at.
+        looked: Vec<PathBuf>,
+    },
+    /// It was built at another time.
+    #[error(
+        "{}: build-id {found}, but the module {name} in the dump has {wanted}; give the file of the kernel {release} with -s (--force to go on all the same)",
+        path.display()
+    )]
+    OtherBuild {
+        /// The file.
+        path: PathBuf,
+        /// The module.
+        name: String,
+        /// Build-id of the file.
+        found: String,
+        /// Build-id in the dump.
+        wanted: String,
+        /// Of the kernel that crashed.
+        release: String,
+    },
+    /// It was given, and is of no use.
+    #[error(
+        "{}: has no debug information: this is the stripped module; give the one of the kernel's debug package",
+        path.display()
+    )]
+    Stripped {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was given, and can't be opened.
+    #[error(transparent)]
+    Types(#[from] TypeError),
+}
+
+/// Adds the types of those of `names` that are loaded modules; others are built in, or not there.
+pub(crate) fn add_types(
+    kernel: &mut Kernel,
+    modules: &Modules,
+    common: &Common,
+    names: &[&str],
+) -> Result<()> {
+    let vmlinux = locate::sort_out(common)?.vmlinux;
+    let files = ModuleFiles::new(common, kernel.vmcoreinfo(), vmlinux.as_deref());
+    let mut found = Vec::new();
+    for module in names.iter().filter_map(|name| modules.find(name)) {
+        let file = files.find(&module.name, module.build_id.as_deref());
+        if let (Err(ModuleFileError::NotFound { looked, .. }), true) = (&file, common.verbose > 0) {
+            for path in looked {
+                eprintln!("vmleak: no {} in {}", module.name, path.display());
+            }
+        }
+        let file = Arc::new(file?);
+        let types = Dwarf::new(Arc::clone(&file));
+        found.push(types.with_context(|| format!("module {}", module.name))?);
+    }
+    for types in found {
+        kernel.types.add_source(Box::new(types));
+    }
+    Ok(())
+}
+
+/// The debug files of one kernel's modules.
+#[derive(Debug)]
+pub(crate) struct ModuleFiles<'a> {
+    common: &'a Common,
+    release: Option<&'a str>,
+    /// Debug directories.
+    roots: Vec<PathBuf>,
+    /// Where `lib/modules/REL` may be.
+    trees: Vec<PathBuf>,
+    given: OnceCell<Vec<(String, PathBuf)>>,
+    installed: OnceCell<BTreeMap<String, Vec<PathBuf>>>,
+}
+
+impl<'a> ModuleFiles<'a> {
+    /// Nothing is looked for yet.
+    pub(crate) fn new(common: &'a Common, info: &'a VmcoreInfo, vmlinux: Option<&Path>) -> Self {
+        let release = info.release().filter(|release| !release.contains('/'));
+        let roots = locate::debug_directories(common);
+        let mut trees = Vec::new();
+        if let Some(release) = release {
+            let mut below = roots.clone();
+            if !common.no_default_debug_directories {
+                // The vmlinux is in ROOT/boot or in ROOT/lib/modules/REL.
+                let around = vmlinux
+                    .into_iter()
+                    .flat_map(|path| path.ancestors().skip(1));
+                below.extend(around.take(4).map(Path::to_owned));
+                below.push("/".into());
+            }
+            for root in below {
+                for inside in ["lib/modules", "usr/lib/modules"] {
+                    let tree = root.join(inside).join(release);
+                    if !trees.contains(&tree) {
+                        trees.push(tree);
+                    }
+                }
+            }
+        }
+        Self {
+            common,
+            release,
+            roots,
+            trees,
+            given: OnceCell::new(),
+            installed: OnceCell::new(),
+        }
+    }
+
+    /// The debug file of the module `name` (with underscores), whose build-id is `build_id`
+    /// if the dump tells.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        build_id: Option<&str>,
+    ) -> Result<DebugFile, ModuleFileError> {
+        if let Some((_, path)) = self.given().iter().find(|(given, _)| given == name) {
+            let file = DebugFile::open(path)?;
+            if !file.has_debug_info() {
+                return Err(ModuleFileError::Stripped { path: path.clone() });
+            }
+            return match self.mismatch(name, &file, build_id) {
+                Some(error) if !self.common.force => Err(error),
+                _ => Ok(file),
+            };
+        }
+        let mut looked = Vec::new();
+        let mut other = None;
+        if let Some((first, rest)) = build_id.and_then(|id| id.split_at_checked(2)) {
+            for root in &self.roots {
+                let path = root.join(format!(".build-id/{first}/{rest}.debug"));
+                match self.usable(name, &path, build_id) {
+                    Some(Ok(file)) => return Ok(file),
+                    Some(Err(error)) => other = other.or(Some(error)),
+                    None => looked.push(path),
+                }
+            }
+        }
+        for path in self.installed().get(name).into_iter().flatten() {
+            match self.usable(name, path, build_id) {
+                Some(Ok(file)) => return Ok(file),
+                Some(Err(error)) => other = other.or(Some(error)),
+                None => {}
+            }
+        }
+        if let (true, Some(ModuleFileError::OtherBuild { path, .. })) = (self.common.force, &other)
+        {
+            return Ok(DebugFile::open(path)?);
+        }
+        looked.extend(self.trees.iter().cloned());
+        Err(other.unwrap_or_else(|| ModuleFileError::NotFound {
+            name: name.to_owned(),
+            release: self.release().to_owned(),
+            looked,
+        }))
+    }
+
+    /// `None` if it is no file with debug information.
+    fn usable(
+        &self,
+        name: &str,
+        path: &Path,
+        build_id: Option<&str>,
+    ) -> Option<Result<DebugFile, ModuleFileError>> {
+        // Looked at before it is opened: what is no regular file may block.
+        let file = path.is_file().then(|| DebugFile::open(path).ok())??;
+        if !file.has_debug_info() {
+            return None;
+        }
+        Some(match self.mismatch(name, &file, build_id) {
+            Some(error) => Err(error),
+            None => Ok(file),
+        })
+    }
+
+    fn mismatch(
+        &self,
+        name: &str,
+        file: &DebugFile,
+        build_id: Option<&str>,
+    ) -> Option<ModuleFileError> {
+        let (found, wanted) = (file.build_id()?, build_id?);
+        // `module.build_id` has room for the longest kind, and zeros behind a shorter one.
+        let rest = wanted.strip_prefix(found);
+        if rest.is_some_and(|rest| rest.bytes().all(|digit| digit == b'0')) {
+            return None;
+        }
+        Some(ModuleFileError::OtherBuild {
+            path: file.path().to_owned(),
+            name: name.to_owned(),
+            found: found.to_owned(),
+            wanted: wanted.to_owned(),
+            release: self.release().to_owned(),
+        })
+    }
+
+    fn release(&self) -> &str {
+        self.release.unwrap_or("REL")
+    }
+
+    /// Files given with -s and the modules that they are of.
+    fn given(&self) -> &[(String, PathBuf)] {
+        self.given.get_or_init(|| {
+            let module = |path: &PathBuf| {
+                let stated = || DebugFile::open(path).ok()?.module_name();
+                let name = module_name_of(path).or_else(stated)?;
+                Some((name, path.clone()))
+            };
+            self.common.symbols.iter().filter_map(module).collect()
+        })
+    }
+
+    fn installed(&self) -> &BTreeMap<String, Vec<PathBuf>> {
+        self.installed.get_or_init(|| {
+            let mut all = BTreeMap::new();
+            for tree in &self.trees {
+                collect(tree, &mut all);
+            }
+            all
+        })
+    }
+}
+
+/// Adds all modules' files below `tree`. Symbolic links to directories are not followed: `build`
+/// and `source` lead out of it.
+fn collect(tree: &Path, all: &mut BTreeMap<String, Vec<PathBuf>>) {
+    let mut todo = vec![tree.to_owned()];
+    while let Some(folder) = todo.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        let mut paths: Vec<_> = entries
+            .flatten()
+            .map(|entry| (entry.path(), entry.file_type()))
+            .collect();
+        paths.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (path, kind) in paths {
+            if kind.is_ok_and(|kind| kind.is_dir()) {
+                todo.push(path);
+            } else if let Some(name) = module_name_of(&path) {
+                all.entry(name).or_default().push(path);
+            }
+        }
+    }
+}
