@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::conntrack_args::{ConntrackArgs, NatArgs};
+
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
 #[derive(Debug, Parser)]
 #[command(name = "vmleak", version, about, long_about = LONG_ABOUT, after_help = EXIT_CODES)]
@@ -32,6 +34,10 @@ pub(crate) enum Command {
     Slabs(SlabsArgs),
     /// Every object of one cache: address and state
     Objects(ObjectsArgs),
+    /// The connection table as it was, or its summary
+    Conntrack(Box<ConntrackArgs>),
+    /// The address translations, and the ports in use per external address
+    Nat(Box<NatArgs>),
     /// Which kernel, when and why it died, what the dump holds and lacks
     Info(InfoArgs),
 }

@@ -1,11 +1,14 @@
 //! The command line: the only room that prints, and the only one with `anyhow`.
 
 pub(crate) mod args;
+mod conntrack;
+mod conntrack_args;
 mod locate;
 mod modules;
 mod open;
 mod progress;
 mod run;
+mod session;
 
 use std::process::ExitCode;
 

@@ -1,30 +1,22 @@
 //! The commands: open, collect, judge, render, and say by the exit code how it went.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
-use serde::Serialize;
 use vmleak::analysis::accounting::Level;
-use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
-use vmleak::report::{Document, InfoReport, ObjectCounts, ObjectsReport, RunFacts, SlabsReport};
+use vmleak::report::{InfoReport, ObjectCounts, ObjectsReport, SlabsReport};
+use vmleak::subsys::slab::SlabHeap;
 use vmleak::subsys::slab::era::SlabEra;
 use vmleak::subsys::slab::objects::{self, ObjectState};
-use vmleak::subsys::slab::{Progress, SlabHeap};
-use vmleak::subsys::system;
 
 use super::args::{
-    Color, Command, Common, FailOn, InfoArgs, InfoFormat, ObjectsArgs, ObjectsFormat, SlabsArgs,
+    Command, Common, FailOn, InfoArgs, InfoFormat, ObjectsArgs, ObjectsFormat, SlabsArgs,
     SlabsFormat, Sort, StateFilter,
 };
-use super::open;
-use super::progress::Bar;
+use super::conntrack;
+use super::session::{Session, exit, json_lines, output};
 
-/// Something was missing; the result says what.
-const PARTIAL: u8 = 4;
 /// What `--fail-on` names was found.
 const FOUND: u8 = 1;
 
@@ -34,6 +26,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Slabs(args) => with_threads(&args.common, || slabs(args)),
         Command::Objects(args) => with_threads(&args.common, || list_objects(args)),
         Command::Info(args) => with_threads(&args.common, || info(args)),
+        Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
+        Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
     }
 }
 
@@ -45,83 +39,6 @@ fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Sen
             .build()
             .context("can't start threads")?
             .install(work),
-    }
-}
-
-/// What every command starts with.
-struct Session {
-    kernel: Kernel,
-    run: RunFacts,
-    progress: Bar,
-}
-
-impl Session {
-    fn open(common: &Common) -> Result<Self> {
-        let progress = Bar::new(common);
-        progress.start("opening the dump and its debug information", 1);
-        let kernel = open::kernel(common)?;
-        let run = RunFacts {
-            system: system::collect(&kernel),
-            dump: kernel.dump().facts(),
-        };
-        if run.dump.missing_pages > 0 {
-            kernel.diag.warn_many(
-                "dump-truncated",
-                "pages that the dump should hold lie beyond its end: copy it again, or see why it was cut short",
-                run.dump.missing_pages,
-            );
-        } else if run.dump.incomplete {
-            kernel.diag.warn(
-                "dump-incomplete",
-                "the dump says that it is incomplete: its writer ran out of space, or a part of a split set is not given",
-            );
-        }
-        if run.dump.contradictory {
-            kernel.diag.warn(
-                "dump-contradictory",
-                "the dump's page bitmap does not fit its page descriptors, so pages may be taken for others: compare the file's checksum with the original's",
-            );
-        }
-        Ok(Self {
-            kernel,
-            run,
-            progress,
-        })
-    }
-
-    /// Says with an error which file it is about and, if the file is damaged, what to do.
-    fn explain<T>(&self, result: Result<T, KernelError>) -> Result<T> {
-        let path = self.kernel.dump().path().display();
-        let facts = &self.run.dump;
-        result.with_context(|| {
-            if facts.missing_pages > 0 {
-                format!(
-                    "{path}: cut short, {} of {} pages lie beyond its end (copy it again)",
-                    facts.missing_pages, facts.dumped_pages
-                )
-            } else if facts.incomplete || facts.contradictory {
-                format!("{path}: incomplete or damaged (copy it again)")
-            } else {
-                path.to_string()
-            }
-        })
-    }
-
-    /// Ends the progress, puts the frame around the body and shows the warnings.
-    fn document<T>(&self, common: &Common, complete: bool, body: T) -> Document<T> {
-        self.progress.finish();
-        let document = Document::new(&self.kernel, &self.run, complete, body);
-        if !common.quiet {
-            for warning in &document.warnings {
-                let times = match warning.count {
-                    1 => String::new(),
-                    n => format!(" ({n} times)"),
-                };
-                let message = render::printable(&warning.message);
-                anstream::eprintln!("vmleak: warning: {message}{times}");
-            }
-        }
-        document
     }
 }
 
@@ -166,7 +83,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     Ok(match (failed, document.complete) {
         (true, _) => ExitCode::from(FOUND),
         (false, true) => ExitCode::SUCCESS,
-        (false, false) => ExitCode::from(PARTIAL),
+        (false, false) => exit(false),
     })
 }
 
@@ -257,50 +174,4 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         InfoFormat::Json => render::json(out, &document),
     })?;
     Ok(exit(document.complete))
-}
-
-fn exit(complete: bool) -> ExitCode {
-    if complete {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(PARTIAL)
-    }
-}
-
-fn json_lines<T: Serialize>(out: &mut dyn Write, items: &[T]) -> io::Result<()> {
-    items
-        .iter()
-        .try_for_each(|item| render::json_line(out, item))
-}
-
-/// Opens where the result goes, and tells the renderer how wide a terminal is. A reader that has
-/// gone away (`| head`) is no error.
-fn output(
-    common: &Common,
-    render: impl FnOnce(&mut dyn Write, Option<u16>) -> io::Result<()>,
-) -> Result<()> {
-    let choice = match common.color {
-        Color::Auto => None,
-        Color::Always => Some(ColorChoice::AlwaysAnsi),
-        Color::Never => Some(ColorChoice::Never),
-    };
-    let result = match &common.output {
-        Some(path) => {
-            let file = File::create(path).with_context(|| path.display().to_string())?;
-            let stream = AutoStream::new(file, choice.unwrap_or(ColorChoice::Never));
-            let mut out = BufWriter::new(stream);
-            render(&mut out, None).and_then(|()| out.flush())
-        }
-        None => {
-            let stdout = io::stdout();
-            let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
-            let choice = choice.unwrap_or_else(|| AutoStream::choice(&stdout));
-            let mut out = BufWriter::new(AutoStream::new(stdout.lock(), choice));
-            render(&mut out, width).and_then(|()| out.flush())
-        }
-    };
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("can't write the result"),
-    }
 }

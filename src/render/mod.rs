@@ -9,8 +9,10 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use serde::Serialize;
 
 pub mod cache;
+pub mod conntrack;
 mod head;
 pub mod info;
+pub mod nat;
 pub mod objects;
 pub mod slabs;
 

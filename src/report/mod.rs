@@ -1,6 +1,8 @@
 //! The one serialisable document of a run: identity, coverage, assumptions, facts,
 //! findings, warnings. Field names are a contract (see docs/json.md).
 
+pub mod conntrack;
+
 use serde::Serialize;
 
 use crate::analysis::accounting::{SlabTotals, Verdict, judge};

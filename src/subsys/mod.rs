@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod conntrack;
+pub mod local_ports;
 pub mod log;
 pub mod slab;
 pub mod system;

@@ -4,7 +4,6 @@
 //! then `lib/modules/REL` there, beside the vmlinux given and where modules are
 //! installed. Directory trees are walked once per run, and only if a build-id did not
 //! lead to the file.
-#![expect(dead_code, reason = "for the conntrack command")]
 
 #[cfg(test)]
 mod tests;

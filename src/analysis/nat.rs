@@ -1,0 +1,186 @@
+//! Address translation, out of the two tuples of a connection, and the ports in use.
+//!
+//! The reply tuple is what the other side answers to: where it differs from the inverse
+//! of the original one, the connection is translated. Two connections of one protocol
+//! must differ in (external address, external port, remote address, remote port), so the
+//! ports that an external address has left are counted per remote end.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::subsys::conntrack::entry::Entry;
+use crate::subsys::conntrack::state::status;
+use crate::subsys::conntrack::tuple::{Detail, proto};
+
+/// An address and what stands in place of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Endpoint {
+    /// Address.
+    pub address: IpAddr,
+    /// Port, ICMP identifier or GRE key; `None` for protocols without.
+    pub port: Option<u16>,
+}
+
+/// From what to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Translation {
+    /// As the client sent it.
+    pub from: Endpoint,
+    /// As it went out.
+    pub to: Endpoint,
+}
+
+/// The translations of one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Nat {
+    /// Of its source.
+    pub snat: Option<Translation>,
+    /// Of its destination.
+    pub dnat: Option<Translation>,
+    /// The interface, if the source was translated by MASQUERADE.
+    pub masquerade_ifindex: Option<u32>,
+}
+
+impl Nat {
+    /// Reads the translations off a connection.
+    pub fn of(entry: &Entry) -> Self {
+        let [orig, reply] = &entry.tuples;
+        // An ICMP id stands at the source in both directions.
+        let ports = !matches!(orig.detail, Detail::None);
+        let icmp = matches!(orig.l4num, proto::ICMP | proto::ICMPV6);
+        let end = |address, port: u16| Endpoint {
+            address,
+            port: ports.then_some(port),
+        };
+        let reply_to = if icmp { reply.raw.0 } else { reply.raw.1 };
+        let snat = entry.is(status::SRC_NAT).then(|| Translation {
+            from: end(orig.src, orig.raw.0),
+            to: end(reply.dst, reply_to),
+        });
+        let without_port = |address, port: u16| Endpoint {
+            address,
+            port: (ports && !icmp).then_some(port),
+        };
+        let dnat = entry.is(status::DST_NAT).then(|| Translation {
+            from: without_port(orig.dst, orig.raw.1),
+            to: without_port(reply.src, reply.raw.0),
+        });
+        Self {
+            snat,
+            dnat,
+            masquerade_ifindex: entry
+                .ext
+                .masquerade_ifindex
+                .filter(|index| *index != 0 && snat.is_some()),
+        }
+    }
+
+    /// `MASQUERADE`, `SNAT`, `DNAT`, `SNAT+DNAT`; empty for none.
+    pub fn kind(&self) -> &'static str {
+        match (self.snat, self.dnat, self.masquerade_ifindex) {
+            (Some(_), Some(_), Some(_)) => "MASQUERADE+DNAT",
+            (Some(_), Some(_), None) => "SNAT+DNAT",
+            (Some(_), None, Some(_)) => "MASQUERADE",
+            (Some(_), None, None) => "SNAT",
+            (None, Some(_), _) => "DNAT",
+            (None, None, _) => "",
+        }
+    }
+}
+
+/// What must be unique: namespace, protocol, external address, remote end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    netns: u32,
+    l4num: u8,
+    external: IpAddr,
+    remote: IpAddr,
+    remote_port: u16,
+}
+
+/// Ports in use of one external address towards one remote end.
+#[derive(Clone, Debug, Serialize)]
+pub struct PortUse {
+    /// Namespace.
+    pub netns: u32,
+    /// Protocol.
+    pub l4proto: &'static str,
+    /// The translated source address.
+    pub external: IpAddr,
+    /// The remote address.
+    pub remote: IpAddr,
+    /// The remote port.
+    pub remote_port: u16,
+    /// Distinct translated ports in use.
+    pub used: u64,
+    /// Ports that the kernel would choose from for most clients: 1024 to 65535.
+    pub available: u64,
+    /// Whether new connections start to fail: since 6.x the kernel makes a bounded number of
+    /// tries (128, then 64, 32, 16 from new random places), which fails well before the end.
+    pub near_exhaustion: bool,
+}
+
+/// nf_nat_core.c, nf_nat_l4proto_unique_tuple: original ports below 512 get 1 to 511, those below
+/// 1024 get 600 to 1023, all others 1024 to 65535, unless a rule says `--to-ports`.
+const AVAILABLE: u64 = 65_535 - 1_024 + 1;
+/// With 128 + 64 + 32 + 16 tries, one in a hundred connections fails when 98 % are in use; users
+/// want to know before.
+const NEAR: f64 = 0.80;
+
+/// Counts the ports in use; a bitmap per remote end.
+#[derive(Clone, Debug, Default)]
+pub struct PortCounter {
+    used: BTreeMap<Key, Vec<u16>>,
+}
+
+impl PortCounter {
+    /// Counts one connection, if its source is translated and it has ports.
+    pub fn add(&mut self, entry: &Entry, netns: u32) {
+        let reply = &entry.tuples[1];
+        let (true, Detail::Ports { src, dst }) = (entry.is(status::SRC_NAT), reply.detail) else {
+            return;
+        };
+        let key = Key {
+            netns,
+            l4num: reply.l4num,
+            external: reply.dst,
+            remote: reply.src,
+            remote_port: src,
+        };
+        self.used.entry(key).or_default().push(dst);
+    }
+
+    /// Adds what another thread counted.
+    pub fn merge(&mut self, other: Self) {
+        for (key, ports) in other.used {
+            self.used.entry(key).or_default().extend(ports);
+        }
+    }
+
+    /// The groups, fullest first.
+    pub fn finish(self) -> Vec<PortUse> {
+        let mut groups: Vec<PortUse> = self
+            .used
+            .into_iter()
+            .map(|(key, mut ports)| {
+                ports.sort_unstable();
+                ports.dedup();
+                let used = ports.len() as u64;
+                PortUse {
+                    netns: key.netns,
+                    l4proto: crate::subsys::conntrack::tuple::l4name(key.l4num),
+                    external: key.external,
+                    remote: key.remote,
+                    remote_port: key.remote_port,
+                    used,
+                    available: AVAILABLE,
+                    near_exhaustion: used as f64 >= AVAILABLE as f64 * NEAR,
+                }
+            })
+            .collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.used));
+        groups
+    }
+}

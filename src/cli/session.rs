@@ -1,0 +1,147 @@
+//! What every command starts and ends with: opening, warnings, the frame around the
+//! result, where it goes, the exit code.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use anstream::{AutoStream, ColorChoice};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use vmleak::kernel::{Kernel, KernelError};
+use vmleak::render;
+use vmleak::report::{Document, RunFacts};
+use vmleak::subsys::slab::Progress;
+use vmleak::subsys::system;
+
+use super::args::{Color, Common};
+use super::open;
+use super::progress::Bar;
+
+/// Something was missing; the result says what.
+const PARTIAL: u8 = 4;
+
+/// What every command starts with.
+pub(crate) struct Session {
+    pub(crate) kernel: Kernel,
+    pub(crate) run: RunFacts,
+    pub(crate) progress: Bar,
+}
+
+impl Session {
+    pub(crate) fn open(common: &Common) -> Result<Self> {
+        let progress = Bar::new(common);
+        progress.start("opening the dump and its debug information", 1);
+        let kernel = open::kernel(common)?;
+        let run = RunFacts {
+            system: system::collect(&kernel),
+            dump: kernel.dump().facts(),
+        };
+        if run.dump.missing_pages > 0 {
+            kernel.diag.warn_many(
+                "dump-truncated",
+                "pages that the dump should hold lie beyond its end: copy it again, or see why it was cut short",
+                run.dump.missing_pages,
+            );
+        } else if run.dump.incomplete {
+            kernel.diag.warn(
+                "dump-incomplete",
+                "the dump says that it is incomplete: its writer ran out of space, or a part of a split set is not given",
+            );
+        }
+        if run.dump.contradictory {
+            kernel.diag.warn(
+                "dump-contradictory",
+                "the dump's page bitmap does not fit its page descriptors, so pages may be taken for others: compare the file's checksum with the original's",
+            );
+        }
+        Ok(Self {
+            kernel,
+            run,
+            progress,
+        })
+    }
+
+    /// Says with an error which file it is about and, if the file is damaged, what to do.
+    pub(crate) fn explain<T>(&self, result: Result<T, KernelError>) -> Result<T> {
+        let path = self.kernel.dump().path().display();
+        let facts = &self.run.dump;
+        result.with_context(|| {
+            if facts.missing_pages > 0 {
+                format!(
+                    "{path}: cut short, {} of {} pages lie beyond its end (copy it again)",
+                    facts.missing_pages, facts.dumped_pages
+                )
+            } else if facts.incomplete || facts.contradictory {
+                format!("{path}: incomplete or damaged (copy it again)")
+            } else {
+                path.to_string()
+            }
+        })
+    }
+
+    /// Ends the progress, puts the frame around the body and shows the warnings.
+    pub(crate) fn document<T>(&self, common: &Common, complete: bool, body: T) -> Document<T> {
+        self.progress.finish();
+        let document = Document::new(&self.kernel, &self.run, complete, body);
+        if !common.quiet {
+            for warning in &document.warnings {
+                let times = match warning.count {
+                    1 => String::new(),
+                    n => format!(" ({n} times)"),
+                };
+                let message = render::printable(&warning.message);
+                anstream::eprintln!("vmleak: warning: {message}{times}");
+            }
+        }
+        document
+    }
+}
+
+/// Success, or that something was missing.
+pub(crate) fn exit(complete: bool) -> ExitCode {
+    if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(PARTIAL)
+    }
+}
+
+/// Each item as JSON on a line of its own.
+pub(crate) fn json_lines<T: Serialize>(out: &mut dyn Write, items: &[T]) -> io::Result<()> {
+    items
+        .iter()
+        .try_for_each(|item| render::json_line(out, item))
+}
+
+/// Opens where the result goes, and tells the renderer how wide a terminal is. A reader that has
+/// gone away (`| head`) is no error.
+pub(crate) fn output(
+    common: &Common,
+    render: impl FnOnce(&mut dyn Write, Option<u16>) -> io::Result<()>,
+) -> Result<()> {
+    let choice = match common.color {
+        Color::Auto => None,
+        Color::Always => Some(ColorChoice::AlwaysAnsi),
+        Color::Never => Some(ColorChoice::Never),
+    };
+    let result = match &common.output {
+        Some(path) => {
+            let file = File::create(path).with_context(|| path.display().to_string())?;
+            let stream = AutoStream::new(file, choice.unwrap_or(ColorChoice::Never));
+            let mut out = BufWriter::new(stream);
+            render(&mut out, None).and_then(|()| out.flush())
+        }
+        None => {
+            let stdout = io::stdout();
+            let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
+            let choice = choice.unwrap_or_else(|| AutoStream::choice(&stdout));
+            let mut out = BufWriter::new(AutoStream::new(stdout.lock(), choice));
+            render(&mut out, width).and_then(|()| out.flush())
+        }
+    };
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("can't write the result"),
+    }
+}

@@ -1,0 +1,301 @@
+//! Lines to the letter: /proc/net/nf_conntrack, `conntrack -L -o extended,id,timestamp,labels`,
+//! /proc/net/nf_conntrack_expect, /proc/net/stat/nf_conntrack, `conntrack -S`.
+//!
+//! Sources: net/netfilter/nf_conntrack_standalone.c (ct_seq_show), nf_conntrack_expect.c
+//! (exp_seq_show); libnetfilter_conntrack's default output, observed.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use crate::render::printable;
+use crate::report::conntrack::hex;
+use crate::subsys::conntrack::entry::Entry;
+use crate::subsys::conntrack::expect::{self, Expectation};
+use crate::subsys::conntrack::state::status;
+use crate::subsys::conntrack::stats::CpuStats;
+use crate::subsys::conntrack::tuple::{Detail, Tuple};
+
+/// How addresses of IPv6 are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// `%pI6`: eight groups of four digits.
+    Kernel,
+    /// inet_ntop.
+    Short,
+}
+
+fn address(out: &mut Vec<u8>, ip: IpAddr, style: Style) -> io::Result<()> {
+    match ip {
+        IpAddr::V6(ip) if style == Style::Kernel => {
+            for (index, group) in ip.segments().iter().enumerate() {
+                let colon = if index > 0 { ":" } else { "" };
+                write!(out, "{colon}{group:04x}")?;
+            }
+            Ok(())
+        }
+        ip => write!(out, "{ip}"),
+    }
+}
+
+fn tuple(out: &mut Vec<u8>, tuple: &Tuple, style: Style) -> io::Result<()> {
+    out.extend_from_slice(b"src=");
+    address(out, tuple.src, style)?;
+    out.extend_from_slice(b" dst=");
+    address(out, tuple.dst, style)?;
+    out.push(b' ');
+    match tuple.detail {
+        Detail::Ports { src, dst } => write!(out, "sport={src} dport={dst} "),
+        Detail::Icmp { kind, code, id } => write!(out, "type={kind} code={code} id={id} "),
+        Detail::Keys { src, dst } => write!(out, "srckey={src:#x} dstkey={dst:#x} "),
+        Detail::None => Ok(()),
+    }
+}
+
+fn counters(out: &mut Vec<u8>, entry: &Entry, direction: usize) -> io::Result<()> {
+    match entry.ext.acct.and_then(|acct| acct.get(direction).copied()) {
+        Some(counter) => write!(out, "packets={} bytes={} ", counter.packets, counter.bytes),
+        None => Ok(()),
+    }
+}
+
+/// Seconds since the connection began; 0 if its clock is ahead.
+fn delta_time(entry: &Entry, now: Option<i64>) -> Option<u64> {
+    let (start, _) = entry.ext.tstamp?;
+    let now = now?.unsigned_abs();
+    Some(now.saturating_sub(start / 1_000_000_000))
+}
+
+/// One line of /proc/net/nf_conntrack; entries that the kernel would not print give none.
+/// `use=` is what a reader saw: it holds a reference itself.
+pub fn proc_line(out: &mut Vec<u8>, entry: &Entry, now: Option<i64>) -> io::Result<()> {
+    if entry.hidden_from_proc() {
+        return Ok(());
+    }
+    let [orig, reply] = &entry.tuples;
+    write!(
+        out,
+        "{:<8} {} {:<8} {} ",
+        orig.l3name(),
+        orig.l3num,
+        orig.l4name(),
+        orig.l4num
+    )?;
+    let offloaded = entry.is(status::OFFLOAD);
+    if !offloaded {
+        write!(out, "{} ", entry.seconds_left)?;
+        if let Some(state) = entry.state {
+            write!(out, "{state} ")?;
+        }
+    }
+    if let Some((timeout, stream)) = entry.gre {
+        write!(out, "timeout={timeout}, stream_timeout={stream} ")?;
+    }
+    let zone = |out: &mut Vec<u8>, direction: u8, key: &str| match entry.zone {
+        Some((id, own)) if own == direction => write!(out, "{key}={id} "),
+        _ => Ok(()),
+    };
+    tuple(out, orig, Style::Kernel)?;
+    zone(out, 1, "zone-orig")?;
+    counters(out, entry, 0)?;
+    if !entry.is(status::SEEN_REPLY) {
+        out.extend_from_slice(b"[UNREPLIED] ");
+    }
+    tuple(out, reply, Style::Kernel)?;
+    zone(out, 2, "zone-reply")?;
+    counters(out, entry, 1)?;
+    flags(out, entry);
+    if let Some(mark) = entry.mark {
+        write!(out, "mark={mark} ")?;
+    }
+    secmark(out, entry)?;
+    zone(out, 3, "zone")?;
+    if let Some(seconds) = delta_time(entry, now) {
+        write!(out, "delta-time={seconds} ")?;
+    }
+    writeln!(out, "use={}", entry.refs.saturating_add(1))
+}
+
+fn flags(out: &mut Vec<u8>, entry: &Entry) {
+    let flag: &[u8] = if entry.is(status::HW_OFFLOAD) {
+        b"[HW_OFFLOAD] "
+    } else if entry.is(status::OFFLOAD) {
+        b"[OFFLOAD] "
+    } else if entry.is(status::ASSURED) {
+        b"[ASSURED] "
+    } else {
+        b""
+    };
+    out.extend_from_slice(flag);
+}
+
+/// The kernel prints the security module's name for it, which a dump does not tell.
+fn secmark(out: &mut Vec<u8>, entry: &Entry) -> io::Result<()> {
+    match entry.secmark {
+        Some(mark) if mark != 0 => write!(out, "secmark={mark} "),
+        _ => Ok(()),
+    }
+}
+
+/// One line of `conntrack -L -o extended,id,timestamp,labels`; what has expired gives none.
+pub fn conntrack_line(
+    out: &mut Vec<u8>,
+    entry: &Entry,
+    id: Option<u32>,
+    now: Option<i64>,
+) -> io::Result<()> {
+    if entry.hidden_from_proc() {
+        return Ok(());
+    }
+    let [orig, reply] = &entry.tuples;
+    write!(
+        out,
+        "{:<8} {} {:<8} {} ",
+        orig.l3name(),
+        orig.l3num,
+        orig.l4name(),
+        orig.l4num
+    )?;
+    if !entry.is(status::OFFLOAD) {
+        write!(out, "{} ", entry.seconds_left)?;
+    }
+    if let Some(state) = entry.state {
+        write!(out, "{state} ")?;
+    }
+    let zone = |out: &mut Vec<u8>, direction: u8, key: &str| match entry.zone {
+        Some((id, own)) if own == direction && id != 0 => write!(out, "{key}={id} "),
+        _ => Ok(()),
+    };
+    tuple(out, orig, Style::Short)?;
+    zone(out, 1, "zone-orig")?;
+    counters(out, entry, 0)?;
+    if !entry.is(status::SEEN_REPLY) {
+        out.extend_from_slice(b"[UNREPLIED] ");
+    }
+    tuple(out, reply, Style::Short)?;
+    zone(out, 2, "zone-reply")?;
+    counters(out, entry, 1)?;
+    flags(out, entry);
+    if let Some(mark) = entry.mark {
+        write!(out, "mark={mark} ")?;
+    }
+    secmark(out, entry)?;
+    zone(out, 3, "zone")?;
+    if let Some(seconds) = delta_time(entry, now) {
+        write!(out, "delta-time={seconds} ")?;
+    }
+    write!(out, "use={}", entry.refs)?;
+    if let Some(id) = id {
+        write!(out, " id={id}")?;
+    }
+    if let Some(labels) = entry.ext.labels.filter(|bits| *bits != [0; 16]) {
+        write!(out, " labels={}", hex(&labels))?;
+    }
+    out.push(b'\n');
+    Ok(())
+}
+
+/// One line of /proc/net/nf_conntrack_expect.
+///
+/// # Errors
+/// If writing fails.
+pub fn expect_line(out: &mut Vec<u8>, expectation: &Expectation) -> io::Result<()> {
+    let own = &expectation.tuple;
+    write!(
+        out,
+        "{} l3proto = {} proto={} ",
+        expectation.seconds_left, own.l3num, own.l4num
+    )?;
+    tuple(out, own, Style::Kernel)?;
+    let names = [
+        (expect::PERMANENT, "PERMANENT"),
+        (expect::INACTIVE, "INACTIVE"),
+        (expect::USERSPACE, "USERSPACE"),
+    ];
+    let set: Vec<&str> = names
+        .iter()
+        .filter(|(bit, _)| expectation.flags & bit != 0)
+        .map(|(_, name)| *name)
+        .collect();
+    write!(out, "{}", set.join(","))?;
+    if let Some(helper) = &expectation.helper {
+        let space = if expectation.flags == 0 { "" } else { " " };
+        write!(out, "{space}{}", printable(helper))?;
+        if let Some(policy) = &expectation.policy {
+            write!(out, "/{}", printable(policy))?;
+        }
+    }
+    out.push(b'\n');
+    Ok(())
+}
+
+/// /proc/net/stat/nf_conntrack: a header, and a row per possible CPU.
+///
+/// # Errors
+/// If writing fails.
+pub fn stat_lines(out: &mut Vec<u8>, rows: &[&CpuStats], count: u64) -> io::Result<()> {
+    // The column of the retired delete_list is used for chaintoolong since 5.15.
+    let column = match rows.first() {
+        Some(row) if row.chaintoolong.is_none() => "delete_list",
+        _ => "chainlength",
+    };
+    writeln!(
+        out,
+        "entries  clashres found new invalid ignore delete {column} insert insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart"
+    )?;
+    for row in rows {
+        let words = [
+            row.clash_resolve.unwrap_or(0),
+            row.found,
+            0,
+            row.invalid,
+            0,
+            0,
+            row.chaintoolong.unwrap_or(0),
+            row.insert,
+            row.insert_failed,
+            row.drop,
+            row.early_drop,
+            row.error,
+        ];
+        write!(out, "{:08x} ", count as u32)?;
+        for word in words {
+            write!(out, " {word:08x}")?;
+        }
+        writeln!(
+            out,
+            "  {:08x} {:08x} {:08x} {:08x}",
+            row.expect_new, row.expect_create, row.expect_delete, row.search_restart
+        )?;
+    }
+    Ok(())
+}
+
+/// `conntrack -S`.
+///
+/// # Errors
+/// If writing fails.
+pub fn stats_lines(out: &mut Vec<u8>, rows: &[&CpuStats]) -> io::Result<()> {
+    for row in rows {
+        write!(
+            out,
+            "cpu={:<4}\tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} search_restart={} ",
+            row.cpu,
+            row.found,
+            row.invalid,
+            row.insert,
+            row.insert_failed,
+            row.drop,
+            row.early_drop,
+            row.error,
+            row.search_restart
+        )?;
+        if let Some(clash) = row.clash_resolve {
+            write!(out, "clash_resolve={clash} ")?;
+        }
+        if let Some(long) = row.chaintoolong {
+            write!(out, "chaintoolong={long} ")?;
+        }
+        out.push(b'\n');
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `conntrack --summary` as text.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use crate::analysis::conntrack::Top;
+use crate::render::head::head;
+use crate::render::{percent, printable, thousands};
+use crate::report::Document;
+use crate::report::conntrack::SummaryReport;
+
+/// For people.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_summary(out: &mut dyn Write, document: &Document<SummaryReport>) -> io::Result<()> {
+    let body = &document.body;
+    let (limits, full, sums) = (&body.limits, &body.fullness, &body.summary);
+    let bold = Style::new().bold();
+    head(out, document)?;
+    let unknown = || "unknown".to_owned();
+    writeln!(out, "\n{bold}Table{bold:#}      {}", full.verdict)?;
+    writeln!(
+        out,
+        "count      {} of {} ({})",
+        limits.count.map_or_else(unknown, thousands),
+        limits.max.map_or_else(unknown, thousands),
+        full.percent_of_max
+            .map_or_else(unknown, |p| format!("{p:.1}%"))
+    )?;
+    writeln!(
+        out,
+        "buckets    {}, {} per bucket on average, longest chain {}",
+        thousands(limits.buckets),
+        full.per_bucket.map_or_else(unknown, |n| format!("{n:.2}")),
+        full.longest_chain
+    )?;
+    writeln!(
+        out,
+        "log        {} \"table full\" lines{}",
+        full.table_full_lines,
+        full.last_table_full
+            .map_or(String::new(), |s| format!(", the last {s:.1} s after boot"))
+    )?;
+    writeln!(
+        out,
+        "dropped    {} packets, {} connections early; insert failed {} times",
+        thousands(full.drop),
+        thousands(full.early_drop),
+        thousands(full.insert_failed)
+    )?;
+    let adds_up = &body.reconciliation;
+    writeln!(
+        out,
+        "adds up    {} in the table, {} unconfirmed, {} dying, {} on no list; allocated {}, counted {}",
+        thousands(adds_up.in_hash),
+        thousands(adds_up.unconfirmed),
+        thousands(adds_up.dying),
+        adds_up.unlinked.map_or_else(unknown, thousands),
+        adds_up.allocated.map_or_else(unknown, thousands),
+        adds_up.counted.map_or_else(unknown, thousands)
+    )?;
+    let whole = Some(sums.entries);
+    writeln!(
+        out,
+        "\n{bold}Entries{bold:#}    {}: {} unreplied ({}), {} assured ({}), {} translated, {} expired but not collected",
+        thousands(sums.entries),
+        thousands(sums.unreplied),
+        percent(sums.unreplied, whole),
+        thousands(sums.assured),
+        percent(sums.assured, whole),
+        thousands(sums.translated),
+        thousands(sums.expired)
+    )?;
+    for kind in &sums.by_kind {
+        writeln!(
+            out,
+            "{:>10} {:>6}  {} {} {}",
+            thousands(kind.count),
+            percent(kind.count, whole),
+            kind.l3proto,
+            kind.l4proto,
+            kind.state
+        )?;
+    }
+    let none = Vec::new();
+    for (title, tops) in [
+        ("Sources", &sums.top_sources),
+        ("Destinations", &sums.top_destinations),
+        ("Ports", &sums.top_ports),
+        ("Time left", &sums.time_left),
+        ("Age", sums.ages.as_ref().unwrap_or(&none)),
+    ] {
+        section(out, title, tops, sums.entries)?;
+    }
+    namespaces(out, body)
+}
+
+fn section(out: &mut dyn Write, title: &str, tops: &[Top], whole: u64) -> io::Result<()> {
+    let shown: Vec<&Top> = tops.iter().filter(|top| top.count > 0).collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}{title}{bold:#}")?;
+    for top in shown {
+        writeln!(
+            out,
+            "{:>10} {:>6}  {}",
+            thousands(top.count),
+            percent(top.count, Some(whole)),
+            printable(&top.name)
+        )?;
+    }
+    Ok(())
+}
+
+fn namespaces(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}Network namespaces{bold:#}")?;
+    for ns in &body.namespaces {
+        let seconds = |value: Option<u64>| value.map_or("?".to_owned(), |s| s.to_string());
+        writeln!(
+            out,
+            "{:>10}  {}{}; timeouts: tcp established {} s, udp {} s, udp stream {} s, generic {} s",
+            ns.count.map_or("?".to_owned(), thousands),
+            ns.inum,
+            if ns.initial { " (initial)" } else { "" },
+            seconds(ns.timeouts.tcp_established),
+            seconds(ns.timeouts.udp),
+            seconds(ns.timeouts.udp_stream),
+            seconds(ns.timeouts.generic)
+        )?;
+    }
+    Ok(())
+}
