@@ -13,6 +13,7 @@
 //!
 //! A mistake in a table or scenario is a panic: this crate only runs in tests.
 
+pub mod conntrack;
 pub mod ctypes;
 pub mod damage;
 pub mod debuginfo;
@@ -23,6 +24,7 @@ pub mod random;
 pub mod slub;
 pub mod write;
 
+pub use conntrack::ConntrackTruth;
 pub use era::{Era, PagingLevels};
 pub use machine::{Machine, Options};
 pub use slub::scenario::{Freelist, Scenario};

@@ -116,7 +116,7 @@ pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
         ),
     ];
     if options.btf {
-        let types = btf::encode(&machine.kernel.types);
+        let types = btf::encode(&machine.kernel.vmlinux_types);
         sections.push(Section {
             name: ".BTF".into(),
             kind: SHT_PROGBITS,
@@ -181,7 +181,7 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
 }
 
 fn kernel_units(machine: &Machine, version: u16, dwarf: &mut Dwarf) {
-    let types = &machine.kernel.types;
+    let types = &machine.kernel.vmlinux_types;
     let owner = |name: &str| UNITS.iter().position(|unit| unit.1.contains(&name));
     for (index, (source, _, tags)) in UNITS.iter().enumerate() {
         let last = index + 1 == UNITS.len();
