@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vmleak_synth::conntrack::standard::LONG_BUCKET;
 use vmleak_synth::conntrack::truth::List;
-use vmleak_synth::{Era, Machine, Options, PagingLevels, Scenario};
+use vmleak_synth::{Era, Machine, Options, PagingLevels, Scenario, damage};
 
 fn machine(era: Era, module: bool) -> Machine {
     let options = Options {
@@ -224,4 +224,61 @@ fn modules_have_symbols_of_their_own() {
         assert_eq!(walked, Some(outside.kernel.space.phys(virt)));
         assert_eq!(outside.kernel.modules.len(), 2);
     }
+}
+
+#[test]
+fn a_cycle_never_ends_and_loses_nothing() {
+    let mut machine = machine(Era::V6_1, false);
+    let broken = damage::conntrack::chain_cycle(&mut machine, LONG_BUCKET);
+    assert!(broken.lost.is_empty());
+    let mut at = machine
+        .kernel
+        .read_u64(machine.conntrack.as_ref().unwrap().hash + LONG_BUCKET * 8);
+    for _ in 0..1000 {
+        assert_eq!(at & 1, 0);
+        at = machine.kernel.read_u64(at);
+    }
+}
+
+#[test]
+fn what_a_broken_chain_loses_is_told() {
+    let mut machine = machine(Era::V5_10, false);
+    let bucket = damage::conntrack::bucket_with(&machine, 3, 0);
+    let before = machine.conntrack.clone().unwrap();
+    let nodes = &before.chains[bucket as usize];
+    let broken = damage::conntrack::wild_node(&mut machine, bucket, damage::NON_CANONICAL);
+    assert_eq!(machine.kernel.read_u64(nodes[0]), damage::NON_CANONICAL);
+    let dir_zero = |node: &&u64| before.entries.contains(&(**node - before.nodes[0]));
+    assert_eq!(
+        broken.lost.len(),
+        nodes[1..].iter().filter(dir_zero).count()
+    );
+    let gone = damage::conntrack::exclude_buckets(&mut machine, 0);
+    assert!(gone.lost.len() > gone.lost_entirely.len());
+    assert!(!gone.lost_entirely.is_empty());
+}
+
+#[test]
+fn many_entries_are_all_different() {
+    let machine = Machine::build(
+        Era::V6_12,
+        PagingLevels::Four,
+        &Scenario::conntrack_many(70_000, 16_384),
+    );
+    let truth = machine.conntrack_truth();
+    assert_eq!((truth.objects, truth.in_hash), (70_000, 70_000));
+    let found = hashed(&machine);
+    assert!(found.len() == 70_000 && found.values().all(|times| *times == 2));
+    let entries = &machine.conntrack.as_ref().unwrap().entries;
+    let tuples: BTreeSet<Vec<u8>> = entries
+        .iter()
+        .map(|entry| {
+            let at = entry + machine.kernel.types.offset("nf_conn", "tuplehash");
+            let words = (2..7).chain(9..14);
+            words
+                .flat_map(|word| machine.kernel.read_u64(at + word * 8).to_le_bytes())
+                .collect()
+        })
+        .collect();
+    assert_eq!(tuples.len(), 70_000);
 }

@@ -9,7 +9,7 @@ use vmleak_synth::write::{elf, kdump};
 use vmleak_synth::{ConntrackTruth, Era, Machine, Options, PagingLevels, Scenario};
 
 /// One of everything: conntrack built in and as a module.
-pub fn write_standard(directory: &Path, era: Era) -> std::io::Result<()> {
+pub(crate) fn write_standard(directory: &Path, era: Era) -> std::io::Result<()> {
     for (variant, conntrack_module) in [("ct", false), ("ctmod", true)] {
         let options = Options {
             conntrack_module,
@@ -26,7 +26,12 @@ pub fn write_standard(directory: &Path, era: Era) -> std::io::Result<()> {
 }
 
 /// A full table, as an ELF dump and two kdumps.
-pub fn write_many(directory: &Path, era: Era, count: u64, buckets: u64) -> std::io::Result<()> {
+pub(crate) fn write_many(
+    directory: &Path,
+    era: Era,
+    count: u64,
+    buckets: u64,
+) -> std::io::Result<()> {
     let scenario = Scenario::conntrack_many(count, buckets);
     let machine = Machine::build(era, PagingLevels::Four, &scenario);
     let directory = directory.join(format!("{}-many", era.name()));
