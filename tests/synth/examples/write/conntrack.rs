@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vmleak_synth::conntrack::tuple::{L4, Tuple};
-use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
+use vmleak_synth::debuginfo::{Compression, VmlinuxOptions, module, vmlinux};
 use vmleak_synth::write::codec::Codec;
 use vmleak_synth::write::{elf, kdump};
 use vmleak_synth::{ConntrackTruth, Era, Machine, Options, PagingLevels, Scenario};
@@ -21,6 +21,16 @@ pub(crate) fn write_standard(directory: &Path, era: Era) -> std::io::Result<()> 
         let json = json(machine.conntrack_truth());
         std::fs::write(directory.join("conntrack.json"), json)?;
         super::write_machine(&directory, &machine, false)?;
+        if conntrack_module {
+            for (version, compression, name) in [
+                (5, Compression::None, "nf_conntrack.ko"),
+                (4, Compression::None, "nf_conntrack-dwarf4.ko"),
+                (5, Compression::Zlib, "nf_conntrack-zlib.ko"),
+            ] {
+                let file = module(&machine, "nf_conntrack", version, compression);
+                std::fs::write(directory.join(name), file)?;
+            }
+        }
     }
     Ok(())
 }

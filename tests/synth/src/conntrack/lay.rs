@@ -207,7 +207,7 @@ fn lay_entry(
     if matches!(entry.place, Place::Dying | Place::Unlinked) {
         // Deleted from the hash: next stays, pprev is poisoned.
         for node in nodes {
-            kernel.write_u64(node, mix(number) % work.conntrack.buckets << 1 | 1);
+            kernel.write_u64(node, ((mix(number) % work.conntrack.buckets) << 1) | 1);
             kernel.write_u64(node + 8, POISON);
         }
     }

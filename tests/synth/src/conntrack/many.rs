@@ -34,7 +34,7 @@ pub fn entry(number: u64) -> Entry {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let host = 1 + (number / 60_000) as u32 * 256 + (mixed % 250) as u32;
     let client = Ipv4Addr::from(0x0a00_0000 | (host & 0xff_ffff));
-    let server = Ipv4Addr::from(0xc633_6400 | (mixed >> 8) as u32 % 200);
+    let server = Ipv4Addr::from(0xc633_6400 + (mixed >> 8) as u32 % 200);
     let port = 1024 + (number % 60_000) as u16;
     let (protonum, state, dport) = match mixed % 10 {
         0..6 => (TCP, State::Tcp("ESTABLISHED"), 443),

@@ -5,13 +5,17 @@
 //! | 0 | text |
 //! | 8 KiB | variables, then the `struct module` |
 //! | 32 KiB | symbol table, names, type letters |
+//! | 44 KiB | the build-id's note |
 
+use super::identity;
 use super::image::SymbolKind;
 use super::kernel::Kernel;
+use crate::write::notes::note;
 
 const TEXT: u64 = 8 << 10;
 const DATA: u64 = 24 << 10;
 const TABLES: u64 = 32 << 10;
+const NOTES: u64 = 44 << 10;
 const SIZE: u64 = 48 << 10;
 
 /// A symbol of a module, at the address that it was loaded to.
@@ -38,6 +42,8 @@ pub struct Module {
     pub data: u64,
     /// Address of the `struct module`.
     pub address: u64,
+    /// Its build-id, which the debug file has too.
+    pub build_id: [u8; 20],
     /// Symbols, sorted by nothing.
     pub symbols: Vec<ModuleSymbol>,
 }
@@ -142,8 +148,13 @@ fn lay_module(
     lay_areas(kernel, address, base);
     if live {
         lay_kallsyms(kernel, address, base + TABLES, &symbols);
+        let mut build_id = identity::build_id(kernel);
+        build_id[0] ^= name.len() as u8;
+        build_id[19] ^= 0x80;
+        lay_notes(kernel, address, base + NOTES, &build_id);
         kernel.modules.push(Module {
             name,
+            build_id,
             base,
             data,
             address,
@@ -175,6 +186,32 @@ fn lay_areas(kernel: &mut Kernel, module: u64, base: u64) {
         kernel.set(at, "module_memory", "base", start);
         kernel.set(at, "module_memory", "size", length);
     }
+}
+
+/// The build-id's note, and what /sys/module/NAME/notes is made of.
+fn lay_notes(kernel: &mut Kernel, module: u64, at: u64, build_id: &[u8]) {
+    const NT_GNU_BUILD_ID: u32 = 3;
+    const TAG: &str = "module_notes_attrs";
+    let mut text = Vec::new();
+    note(&mut text, "GNU", NT_GNU_BUILD_ID, build_id);
+    kernel.write(at, &text);
+    let header = kernel.types.sizeof(TAG);
+    let size = kernel.types.sizeof("bin_attribute");
+    let notes = kernel.alloc(header + size, 8);
+    let attribute = notes + header;
+    let name = kernel.alloc_string(".note.gnu.build-id");
+    kernel.set(attribute, "bin_attribute", "attr.name", name);
+    kernel.set(attribute, "bin_attribute", "size", text.len() as u64);
+    kernel.set(attribute, "bin_attribute", "private", at);
+    if kernel.types.has(TAG, "notes") {
+        kernel.set(notes, TAG, "notes", 1);
+    } else {
+        // A list of pointers that ends with a null.
+        let list = kernel.alloc(16, 8);
+        kernel.write_u64(list, attribute);
+        kernel.set(notes, TAG, "grp.bin_attrs", list);
+    }
+    kernel.set(module, "module", "notes_attrs", notes);
 }
 
 /// `mod_kallsyms` with its tables.
