@@ -45,10 +45,11 @@ node_states node_data max_pfn high_memory""".split()
 
 # What conntrack needs of the kernel proper.
 NET_STRUCTS = """net net_generic netns_ct module mod_kallsyms elf64_sym module_layout
-module_memory module_notes_attrs timer_list timekeeper tk_data ntp_data btf btf_module""".split()
+module_memory module_notes_attrs module_sect_attrs timer_list timekeeper tk_data ntp_data btf btf_module""".split()
 NET_SOME = {
     "net": "list ns ct gen".split(),
-    "module": "state list name build_id core_layout init_layout mem kallsyms core_kallsyms notes_attrs percpu percpu_size".split(),
+    "module": "state list name build_id core_layout init_layout mem kallsyms core_kallsyms "
+              "sect_attrs notes_attrs percpu percpu_size".split(),
     "bin_attribute": "attr size private".split(),
     "attribute_group": "name attrs bin_attrs".split(),
     "timekeeper": "tkr_mono tkr_raw xtime_sec ktime_sec wall_to_monotonic offs_real offs_boot".split(),

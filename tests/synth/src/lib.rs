@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! Era + PagingLevels + Scenario ─▶ Machine ─┬▶ truth()
+//!                                           ├▶ conntrack_truth(), with conntrack
 //!                                           ├▶ damage::…   (before writing)
 //!                                           ├▶ write::…    ELF, kdump, flattened, split
-//!                                           └▶ debuginfo:: vmlinux with DWARF
+//!                                           └▶ debuginfo:: vmlinux and modules with DWARF
 //! ```
 //!
 //! Nothing here comes from vmleak: the C types are tables read from distribution

@@ -246,8 +246,8 @@ fn what_a_broken_chain_loses_is_told() {
     let bucket = damage::conntrack::bucket_with(&machine, 3, 0);
     let before = machine.conntrack.clone().unwrap();
     let nodes = &before.chains[bucket as usize];
-    let broken = damage::conntrack::wild_node(&mut machine, bucket, damage::NON_CANONICAL);
-    assert_eq!(machine.kernel.read_u64(nodes[0]), damage::NON_CANONICAL);
+    let broken = damage::conntrack::wild_node(&mut machine, bucket, damage::conntrack::WILD);
+    assert_eq!(machine.kernel.read_u64(nodes[0]), damage::conntrack::WILD);
     let dir_zero = |node: &&u64| before.entries.contains(&(**node - before.nodes[0]));
     assert_eq!(
         broken.lost.len(),

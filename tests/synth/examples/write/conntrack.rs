@@ -23,12 +23,13 @@ pub(crate) fn write_standard(directory: &Path, era: Era) -> std::io::Result<()> 
         super::write_machine(&directory, &machine, false)?;
         if conntrack_module {
             for (version, compression, name) in [
-                (5, Compression::None, "nf_conntrack.ko"),
-                (4, Compression::None, "nf_conntrack-dwarf4.ko"),
-                (5, Compression::Zlib, "nf_conntrack-zlib.ko"),
+                (5, Compression::None, "dwarf5-plain"),
+                (4, Compression::None, "dwarf4-plain"),
+                (5, Compression::Zlib, "dwarf5-zlib"),
+                (4, Compression::Zstd, "dwarf4-zstd"),
             ] {
                 let file = module(&machine, "nf_conntrack", version, compression);
-                std::fs::write(directory.join(name), file)?;
+                std::fs::write(directory.join(format!("nf_conntrack-{name}.ko")), file)?;
             }
         }
     }

@@ -7,6 +7,9 @@ use super::{NON_CANONICAL, exclude_address};
 use crate::conntrack::LaidConntrack;
 use crate::machine::Machine;
 
+/// An address that is none and even: an odd one would be a marker.
+pub const WILD: u64 = NON_CANONICAL & !7;
+
 /// What a broken chain costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokenChain {
@@ -61,7 +64,8 @@ pub fn chain_cycle(machine: &mut Machine, bucket: u64) -> BrokenChain {
     redirect(machine, bucket, last, first)
 }
 
-/// The first node of a chain is followed by `target`; the rest is lost.
+/// The first node of a chain is followed by `target` ([`WILD`] will do); the rest is
+/// lost.
 pub fn wild_node(machine: &mut Machine, bucket: u64, target: u64) -> BrokenChain {
     redirect(machine, bucket, 0, target)
 }
@@ -70,7 +74,7 @@ pub fn wild_node(machine: &mut Machine, bucket: u64, target: u64) -> BrokenChain
 pub fn wild_head(machine: &mut Machine, bucket: u64) -> BrokenChain {
     let chain = laid(machine).chains[bucket as usize].clone();
     let head = laid(machine).hash + bucket * 8;
-    machine.kernel.write_u64(head, NON_CANONICAL & !1);
+    machine.kernel.write_u64(head, WILD);
     BrokenChain {
         bucket,
         reachable: 0,
@@ -129,7 +133,7 @@ pub fn exclude_buckets(machine: &mut Machine, page: u64) -> LostBuckets {
 /// The extensions of an entry lie at an address that is none. Returns the entry.
 pub fn wild_ext(machine: &mut Machine, number: usize) -> u64 {
     let entry = laid(machine).entries[number];
-    machine.kernel.set(entry, "nf_conn", "ext", NON_CANONICAL);
+    machine.kernel.set(entry, "nf_conn", "ext", WILD);
     entry
 }
 

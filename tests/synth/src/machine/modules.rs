@@ -10,7 +10,7 @@
 use super::identity;
 use super::image::SymbolKind;
 use super::kernel::Kernel;
-use crate::write::notes::note;
+use super::module_sysfs;
 
 const TEXT: u64 = 8 << 10;
 const DATA: u64 = 24 << 10;
@@ -151,7 +151,13 @@ fn lay_module(
         let mut build_id = identity::build_id(kernel);
         build_id[0] ^= name.len() as u8;
         build_id[19] ^= 0x80;
-        lay_notes(kernel, address, base + NOTES, &build_id);
+        module_sysfs::lay_notes(kernel, address, base + NOTES, &build_id);
+        let sections = [
+            (".note.gnu.build-id", base + NOTES),
+            (".text", base),
+            (".data", data),
+        ];
+        module_sysfs::lay_sections(kernel, address, &sections);
         kernel.modules.push(Module {
             name,
             build_id,
@@ -186,32 +192,6 @@ fn lay_areas(kernel: &mut Kernel, module: u64, base: u64) {
         kernel.set(at, "module_memory", "base", start);
         kernel.set(at, "module_memory", "size", length);
     }
-}
-
-/// The build-id's note, and what /sys/module/NAME/notes is made of.
-fn lay_notes(kernel: &mut Kernel, module: u64, at: u64, build_id: &[u8]) {
-    const NT_GNU_BUILD_ID: u32 = 3;
-    const TAG: &str = "module_notes_attrs";
-    let mut text = Vec::new();
-    note(&mut text, "GNU", NT_GNU_BUILD_ID, build_id);
-    kernel.write(at, &text);
-    let header = kernel.types.sizeof(TAG);
-    let size = kernel.types.sizeof("bin_attribute");
-    let notes = kernel.alloc(header + size, 8);
-    let attribute = notes + header;
-    let name = kernel.alloc_string(".note.gnu.build-id");
-    kernel.set(attribute, "bin_attribute", "attr.name", name);
-    kernel.set(attribute, "bin_attribute", "size", text.len() as u64);
-    kernel.set(attribute, "bin_attribute", "private", at);
-    if kernel.types.has(TAG, "notes") {
-        kernel.set(notes, TAG, "notes", 1);
-    } else {
-        // A list of pointers that ends with a null.
-        let list = kernel.alloc(16, 8);
-        kernel.write_u64(list, attribute);
-        kernel.set(notes, TAG, "grp.bin_attrs", list);
-    }
-    kernel.set(module, "module", "notes_attrs", notes);
 }
 
 /// `mod_kallsyms` with its tables.
