@@ -74,6 +74,24 @@ def check_entry(prog, ct, expected, same):
         same(name + " state", states.split()[ct.proto.tcp.state.value_()], expected["state"])
 
 
+def check_expectation(prog, each, expected, same):
+    name = f"expectation {expected['address']:#x}"
+    same(name + " tuple", read_tuple(each.tuple), expected["tuple"])
+    for member in ("class", "flags", "master"):
+        same(f"{name} {member}", each.member_(member).value_(), expected[member])
+    policy = each.helper.expect_policy[each.member_("class")].name.string_().decode()
+    words = [each.helper.name.string_().decode()] + ([policy] if policy else [])
+    same(name + " helper", "/".join(words), expected["line"].split()[-1])
+    timeout = each.timeout
+    expires = timeout.expires if hasattr(timeout, "expires") else timeout
+    left = (expires.value_() - prog["jiffies_64"].value_() & 0xffffffff) // 250
+    same(name + " timeout", str(left), expected["line"].split()[0])
+    help = extension(prog, each.master, "HELPER", "nf_conn_help")
+    mine = [e.value_() for e in hlist_for_each_entry(
+        "struct nf_conntrack_expect", help.expectations.address_of_(), "lnode")]
+    same(name + " on its master's list", each.value_() in mine, True)
+
+
 def check_lists(prog, net, same, by_list):
     """Lists beside the hash, by namespace."""
     own = prog["nf_conntrack_net_id"].value_()
@@ -111,11 +129,15 @@ def check(prog, directory, same):
     nets = list(list_for_each_entry("struct net", prog["net_namespace_list"].address_of_(), "list"))
     same("namespaces", [net.value_() for net in nets], [each["address"] for each in truth["netns"]])
     expectations = {}
-    heads = prog["nf_ct_expect_hash"]
+    heads, found = prog["nf_ct_expect_hash"], {}
     for bucket in range(prog["nf_ct_expect_hsize"].value_()):
         for each in hlist_for_each_entry("struct nf_conntrack_expect", heads[bucket].address_of_(), "hnode"):
             inum = each.master.ct_net.net.ns.inum.value_()
             expectations[inum] = expectations.get(inum, 0) + 1
+            found[each.value_()] = each
+    same("expectations", set(found), {each["address"] for each in truth["expectations"]})
+    for wanted in truth["expectations"]:
+        check_expectation(prog, found[wanted["address"]], wanted, same)
     for net, wanted in zip(nets, truth["netns"]):
         counts = check_lists(prog, net, same, by_list)
         same("counts", counts, (wanted["count"], wanted["expect_count"]))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vmleak_synth::conntrack::tuple::{L4, Tuple};
-use vmleak_synth::debuginfo::{Compression, VmlinuxOptions, module, vmlinux};
+use vmleak_synth::debuginfo::{Compression, VmlinuxOptions, btf, module, vmlinux};
 use vmleak_synth::write::codec::Codec;
 use vmleak_synth::write::{elf, kdump};
 use vmleak_synth::{ConntrackTruth, Era, Machine, Options, PagingLevels, Scenario};
@@ -22,6 +22,9 @@ pub(crate) fn write_standard(directory: &Path, era: Era) -> std::io::Result<()> 
         std::fs::write(directory.join("conntrack.json"), json)?;
         super::write_machine(&directory, &machine, false)?;
         if conntrack_module {
+            let (below, all) = (&machine.kernel.vmlinux_types, &machine.kernel.types);
+            let split = btf::split(below, all);
+            std::fs::write(directory.join("btf-nf_conntrack"), split.data)?;
             for (version, compression, name) in [
                 (5, Compression::None, "dwarf5-plain"),
                 (4, Compression::None, "dwarf4-plain"),
@@ -115,9 +118,26 @@ fn json(truth: &ConntrackTruth) -> String {
             )
         })
         .collect();
+    let expectations: Vec<_> = truth
+        .expectations
+        .iter()
+        .map(|each| {
+            format!(
+                "{{\"address\": {}, \"master\": {}, \"tuple\": {}, \"class\": {}, \
+                 \"flags\": {}, \"line\": {:?}}}",
+                each.address,
+                each.master,
+                tuple(&each.expectation.tuple),
+                each.expectation.class,
+                each.expectation.flags,
+                each.proc_line,
+            )
+        })
+        .collect();
     format!(
         "{{\"buckets\": {}, \"max\": {}, \"hz\": {}, \"objects\": {}, \"in_hash\": {}, \
-         \"longest_chain\": {}, \"used_buckets\": {}, \"netns\": [\n{}],\n\"entries\": [\n{}]}}\n",
+         \"longest_chain\": {}, \"used_buckets\": {}, \"netns\": [\n{}],\n\"expectations\": [\n{}],\n\
+         \"entries\": [\n{}]}}\n",
         truth.buckets,
         truth.max,
         truth.hz,
@@ -126,6 +146,7 @@ fn json(truth: &ConntrackTruth) -> String {
         truth.longest_chain,
         truth.used_buckets,
         netns.join(",\n"),
+        expectations.join(",\n"),
         entries.join(",\n"),
     )
 }

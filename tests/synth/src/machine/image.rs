@@ -117,6 +117,7 @@ impl Image {
             let size = if name == "linux_banner" { 256 } else { size };
             image.place(name, size, 32);
         }
+        image.alias("jiffies", "jiffies_64");
         if relocates_percpu {
             image.place("__per_cpu_start", PER_CPU_SIZE, 4096);
         } else {

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod image;
 mod kernel;
 pub mod memmap;
+mod module_btf;
 mod module_sysfs;
 pub mod modules;
 pub mod paging;

@@ -10,7 +10,7 @@
 use super::identity;
 use super::image::SymbolKind;
 use super::kernel::Kernel;
-use super::module_sysfs;
+use super::{module_btf, module_sysfs};
 
 const TEXT: u64 = 8 << 10;
 const DATA: u64 = 24 << 10;
@@ -94,6 +94,12 @@ pub(super) fn lay(kernel: &mut Kernel) {
         ));
     }
     links.push(lay_module(kernel, "half_loaded", &[], &[], false));
+    let conntrack = kernel
+        .modules
+        .iter()
+        .find(|each| each.name == "nf_conntrack");
+    let conntrack = conntrack.map(|module| (module.name, module.address));
+    module_btf::lay(kernel, conntrack);
     let link = kernel.types.offset("module", "list");
     let links: Vec<_> = links.iter().map(|address| address + link).collect();
     let head = kernel.symbol("modules");
