@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
-"""Writes one kernel's C types in the notation of layouts/*.types.
+r"""Writes one kernel's C types in the notation of layouts/*.types.
 
     extract_layouts.py VMLINUX > layouts/6.1.types
+    extract_layouts.py --net layouts/6.1.types VMLINUX > layouts/6.1-net.types
+    extract_layouts.py --conntrack layouts/6.1.types,layouts/6.1-net.types \
+        VMLINUX nf_conntrack.ko nf_nat.ko > layouts/6.1-conntrack.types
+
+With --net or --conntrack, what the given tables define already is left out.
 
 The facts (offsets, sizes, enumerators) come from the debugging information of
 a distribution's kernel, read with drgn. A type used by value is followed; one
 behind a pointer stays a declaration.
 """
 import os
+import re
 import sys
 
 import drgn
@@ -37,9 +43,52 @@ page_offset_base vmalloc_base linux_banner init_uts_ns jiffies_64 tick_nsec _tot
 vm_node_stat vm_zone_stat __kfence_pool kfence_metadata prb printk_rb_static saved_command_line
 node_states node_data max_pfn high_memory""".split()
 
-prog = drgn.Program()
-prog.extra_module("vmlinux", create=True).try_file(sys.argv[1], force=True)
+# What conntrack needs of the kernel proper.
+NET_STRUCTS = """net net_generic netns_ct module mod_kallsyms elf64_sym module_layout
+module_memory module_notes_attrs module_sect_attrs timer_list timekeeper tk_data ntp_data btf btf_module""".split()
+NET_SOME = {
+    "net": "list ns ct gen".split(),
+    "module": "state list name build_id core_layout init_layout mem kallsyms core_kallsyms "
+              "sect_attrs notes_attrs percpu percpu_size".split(),
+    "bin_attribute": "attr size private".split(),
+    "attribute_group": "name attrs bin_attrs".split(),
+    "timekeeper": "tkr_mono tkr_raw xtime_sec ktime_sec wall_to_monotonic offs_real offs_boot".split(),
+    "ntp_data": "tick_usec tick_length time_state time_status".split(),
+    "btf": "data data_size base_btf start_id start_str_off name kernel_btf id hdr nr_types".split(),
+    "btf_module": "list module btf flags".split(),
+}
+NET_ENUMS = ["module_state", "mod_mem_type"]
+NET_VARS = """init_net net_namespace_list modules tk_core timekeeper_data tk_ntp_data
+btf_modules""".split()
+# What is in the module, or in the kernel where conntrack is built in.
+CT_STRUCTS = """nf_conn nf_conntrack nf_conntrack_tuple_hash nf_conntrack_tuple nf_conntrack_man
+hlist_nulls_head hlist_nulls_node nf_ct_ext nf_conn_nat nf_conn_acct nf_conn_counter
+nf_conn_tstamp nf_conn_labels nf_conn_help nf_conn_timeout nf_ct_timeout
+nf_conntrack_ecache nf_conn_seqadj nf_conn_synproxy nf_conn_act_ct_ext ip_ct_tcp ip_ct_sctp
+nf_ct_gre nf_ct_dccp nf_conntrack_expect nf_conntrack_expect_policy nf_conntrack_helper
+nf_conntrack_zone nf_conntrack_net ip_conntrack_stat ct_pcpu conntrack_gc_work
+nf_conntrack_net_ecache""".split()
+CT_ENUMS = """nf_ct_ext_id tcp_conntrack sctp_conntrack ip_conntrack_dir ip_conntrack_status
+ct_dccp_states udp_conntrack gre_conntrack ip_conntrack_events""".split()
+CT_VARS = """nf_conntrack_hash nf_conntrack_htable_size nf_conntrack_max nf_conntrack_net_id
+nf_conntrack_generation nf_conntrack_cachep nf_ct_expect_hash nf_ct_expect_hsize
+nf_ct_expect_max nf_ct_helper_hash nf_ct_helper_hsize conntrack_gc_work""".split()
+
 done, queue, out = set(), [], []
+arguments = sys.argv[1:]
+part = arguments.pop(0) if arguments[0] in ("--net", "--conntrack") else None
+if part:
+    for known in arguments.pop(0).split(","):
+        for line in open(known):
+            if found := re.match(r"(struct|union|enum|typedef|var) (\S+)", line):
+                done.add(found.group(1) + " " + found.group(2))
+    if part == "--net":
+        STRUCTS, SOME, ENUMS, NAMELESS, VARS = NET_STRUCTS, SOME | NET_SOME, NET_ENUMS, [], NET_VARS
+    else:
+        STRUCTS, SOME, ENUMS, NAMELESS, VARS = CT_STRUCTS, SOME | NET_SOME, CT_ENUMS, [], CT_VARS
+prog = drgn.Program()
+for number, path in enumerate(arguments):
+    prog.extra_module(f"file{number}", create=True).try_file(path, force=True)
 
 
 def spell(t):
@@ -166,9 +215,16 @@ for name in VARS:
         t = prog[name].type_
     except LookupError:
         continue
-    if t.kind == TypeKind.STRUCT and t.tag is None:
+    if "var " + name in done:
         continue
-    out.append(f"var {name} {spell(t)}")
+    if t.kind == TypeKind.STRUCT and t.tag is None:
+        out.append(f"var {name} struct {t.size} {{")
+        members(t, 0, 1)
+        out.append("}")
+    else:
+        out.append(f"var {name} {spell(t)}")
     drain()
-print(f"# Read by extract_layouts.py from Debian's {os.path.basename(sys.argv[1])}.")
+source = arguments[1] if part == "--conntrack" else arguments[0]
+names = os.path.basename(source) + " of " + source.split("/modules/")[-1].split("/")[0]
+print(f"# Read by extract_layouts.py from Debian's {names}.")
 print("\n".join(out))

@@ -3,6 +3,8 @@
 //! Each function does one harm and returns where, so that a test can ask for the
 //! right complaint and for the caches that were left alone.
 
+pub mod conntrack;
+
 use crate::machine::Machine;
 use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 use crate::random::Random;

@@ -55,6 +55,49 @@ impl Era {
         table
     }
 
+    /// The types with those of conntrack, and what a kernel without it has of them:
+    /// there conntrack is a module.
+    pub fn types_with_conntrack(self) -> (TypeTable, TypeTable) {
+        let (net, module) = match self {
+            Era::V5_10 => (
+                include_str!("../layouts/5.10-net.types"),
+                include_str!("../layouts/5.10-conntrack.types"),
+            ),
+            Era::V6_1 => (
+                include_str!("../layouts/6.1-net.types"),
+                include_str!("../layouts/6.1-conntrack.types"),
+            ),
+            Era::V6_12 => (
+                include_str!("../layouts/6.12-net.types"),
+                include_str!("../layouts/6.12-conntrack.types"),
+            ),
+            Era::V7_2 => (
+                include_str!("../layouts/7.2-net.types"),
+                include_str!("../layouts/7.2-conntrack.types"),
+            ),
+        };
+        let mut kernel = self.types();
+        kernel.parse(net);
+        let mut all = kernel.clone();
+        all.parse(module);
+        (all, kernel)
+    }
+
+    /// Conntrack follows DCCP (to 6.17).
+    pub fn has_dccp(self) -> bool {
+        self < Era::V7_2
+    }
+
+    /// Conntrack follows UDP-Lite (to 7.0).
+    pub fn has_udplite(self) -> bool {
+        self < Era::V7_2
+    }
+
+    /// Unconfirmed entries are on a list of their CPU (to 5.18).
+    pub fn has_unconfirmed_list(self) -> bool {
+        self == Era::V5_10
+    }
+
     /// KFENCE came with 5.12.
     pub fn has_kfence(self) -> bool {
         self != Era::V5_10
@@ -116,7 +159,7 @@ mod tests {
     #[test]
     fn every_type_has_a_size() {
         for era in Era::ALL {
-            let table = era.types();
+            let table = era.types_with_conntrack().0;
             for aggregate in table.aggregates.values() {
                 for member in &aggregate.members {
                     table.size_of(&member.ctype);

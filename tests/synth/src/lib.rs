@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! Era + PagingLevels + Scenario ─▶ Machine ─┬▶ truth()
+//!                                           ├▶ conntrack_truth(), with conntrack
 //!                                           ├▶ damage::…   (before writing)
 //!                                           ├▶ write::…    ELF, kdump, flattened, split
-//!                                           └▶ debuginfo:: vmlinux with DWARF
+//!                                           └▶ debuginfo:: vmlinux and modules with DWARF
 //! ```
 //!
 //! Nothing here comes from vmleak: the C types are tables read from distribution
@@ -13,6 +14,7 @@
 //!
 //! A mistake in a table or scenario is a panic: this crate only runs in tests.
 
+pub mod conntrack;
 pub mod ctypes;
 pub mod damage;
 pub mod debuginfo;
@@ -23,6 +25,7 @@ pub mod random;
 pub mod slub;
 pub mod write;
 
+pub use conntrack::ConntrackTruth;
 pub use era::{Era, PagingLevels};
 pub use machine::{Machine, Options};
 pub use slub::scenario::{Freelist, Scenario};

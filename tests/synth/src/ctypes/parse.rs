@@ -15,6 +15,9 @@
 //!     0 int counter
 //! }
 //! var slab_caches struct list_head
+//! var tk_core struct 288 {
+//!     8 struct timekeeper timekeeper
+//! }
 //! ```
 //!
 //! The tables belong to the crate, so a mistake in one is a panic with its line.
@@ -76,6 +79,12 @@ impl TypeTable {
                         size,
                         enumerators,
                     });
+                }
+                ["var", name, kind @ ("struct" | "union"), size, "{"] => {
+                    let size = lines.number_of(size);
+                    let body = aggregate(&mut lines, *kind == "union", size, 0);
+                    self.variables
+                        .push(((*name).into(), CType::Nameless(Box::new(body))));
                 }
                 ["var", name, rest @ ..] => self.variables.push(((*name).into(), ctype(rest))),
                 _ => panic!("line {}: {words:?}", lines.number),

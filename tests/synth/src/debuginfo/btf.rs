@@ -26,10 +26,57 @@ struct Encoder<'a> {
     out: Vec<u8>,
     strings: Vec<u8>,
     offsets: BTreeMap<String, u32>,
+    /// Number of the first type: 1, or in a module's part what follows vmlinux's.
+    first: u32,
+    /// Offset of the first string.
+    first_string: u32,
+}
+
+/// A module's part: its types and strings follow those of vmlinux.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// The section.
+    pub data: Vec<u8>,
+    /// Number of its first type.
+    pub start_id: u32,
+    /// Offset of its first string.
+    pub start_str_off: u32,
+    /// Types in it.
+    pub count: u32,
 }
 
 /// The table as a `.BTF` section.
 pub fn encode(types: &TypeTable) -> Vec<u8> {
+    whole(types).finish()
+}
+
+/// The types of `all` that `base` does not have, on top of those of `base`.
+pub fn split(base: &TypeTable, all: &TypeTable) -> Split {
+    let below = whole(base);
+    let start_id = below.first + below.count(base);
+    let start_str_off = below.strings.len() as u32;
+    let mut encoder = Encoder {
+        types: all,
+        numbers: below.numbers,
+        queue: Vec::new(),
+        out: Vec::new(),
+        strings: Vec::new(),
+        offsets: below.offsets,
+        first: start_id,
+        first_string: start_str_off,
+    };
+    encoder.forget_declarations(base);
+    encoder.queue_all();
+    encoder.define_all();
+    Split {
+        start_id,
+        start_str_off,
+        count: encoder.queue.len() as u32,
+        data: encoder.finish(),
+    }
+}
+
+fn whole(types: &TypeTable) -> Encoder<'_> {
     let mut encoder = Encoder {
         types,
         numbers: BTreeMap::new(),
@@ -37,35 +84,67 @@ pub fn encode(types: &TypeTable) -> Vec<u8> {
         out: Vec::new(),
         strings: vec![0],
         offsets: BTreeMap::new(),
+        first: 1,
+        first_string: 0,
     };
-    for name in types.typedefs.keys() {
-        encoder.number(&CType::Named(name.clone()));
-    }
-    for tag in types.aggregates.keys() {
-        encoder.number(&CType::Tagged(tag.clone()));
-    }
-    for tag in types.enums.iter().filter_map(|each| each.tag.as_ref()) {
-        encoder.number(&CType::Enum(tag.clone()));
-    }
-    let mut next = 0;
-    while let Some(ctype) = encoder.queue.get(next).cloned() {
-        encoder.define(&ctype);
-        next += 1;
-    }
+    encoder.queue_all();
+    encoder.define_all();
     for nameless in types.enums.iter().filter(|each| each.tag.is_none()) {
         encoder.define_enum(nameless);
     }
-    encoder.finish()
+    encoder
 }
 
 impl Encoder<'_> {
+    /// Types written, those without a number included.
+    fn count(&self, types: &TypeTable) -> u32 {
+        let nameless = types.enums.iter().filter(|each| each.tag.is_none());
+        (self.queue.len() + nameless.count()) as u32
+    }
+
+    /// Types that vmlinux only declares, and those that lead to them, are the
+    /// module's to define.
+    fn forget_declarations(&mut self, base: &TypeTable) {
+        let declared: Vec<String> = self
+            .numbers
+            .keys()
+            .filter_map(|key| key.strip_prefix("Tagged(\"")?.strip_suffix("\")"))
+            .filter(|tag| !base.aggregates.contains_key(*tag))
+            .map(|tag| format!("Tagged(\"{tag}\")"))
+            .collect();
+        self.numbers
+            .retain(|key, _| !declared.iter().any(|tag| key.contains(tag)));
+    }
+
+    /// Gives every named type a number.
+    fn queue_all(&mut self) {
+        let types = self.types;
+        for name in types.typedefs.keys() {
+            self.number(&CType::Named(name.clone()));
+        }
+        for tag in types.aggregates.keys() {
+            self.number(&CType::Tagged(tag.clone()));
+        }
+        for tag in types.enums.iter().filter_map(|each| each.tag.as_ref()) {
+            self.number(&CType::Enum(tag.clone()));
+        }
+    }
+
+    fn define_all(&mut self) {
+        let mut next = 0;
+        while let Some(ctype) = self.queue.get(next).cloned() {
+            self.define(&ctype);
+            next += 1;
+        }
+    }
+
     /// The type's number; 0 is `void`.
     fn number(&mut self, ctype: &CType) -> u32 {
         if *ctype == CType::Void {
             return 0;
         }
         let key = format!("{ctype:?}");
-        let next = self.queue.len() as u32 + 1;
+        let next = self.queue.len() as u32 + self.first;
         let number = *self.numbers.entry(key).or_insert(next);
         if number == next {
             self.queue.push(ctype.clone());
@@ -80,7 +159,7 @@ impl Encoder<'_> {
         if let Some(offset) = self.offsets.get(text) {
             return *offset;
         }
-        let offset = self.strings.len() as u32;
+        let offset = self.strings.len() as u32 + self.first_string;
         self.strings.extend_from_slice(text.as_bytes());
         self.strings.push(0);
         self.offsets.insert(text.into(), offset);
@@ -199,6 +278,27 @@ impl Encoder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_goes_on_where_vmlinux_ends() {
+        let mut base = TypeTable::default();
+        base.parse("struct net 8 {\n 0 struct nf_conn * ct\n}\nenum @ 4 {\n ANY 1\n}");
+        let mut all = base.clone();
+        all.parse("struct nf_conn 16 {\n 0 struct net * net\n 8 struct nf_conn * master\n}");
+        let split = split(&base, &all);
+        // Below: net, the pointer, the declaration, the enum.
+        assert_eq!(split.start_id, 5);
+        let below = encode(&base);
+        let word =
+            |data: &[u8], at: usize| u32::from_le_bytes(data[at..at + 4].try_into().unwrap());
+        assert_eq!(split.start_str_off, word(&below, 20));
+        // nf_conn itself, and pointers to net and to nf_conn.
+        assert_eq!(split.count, 3);
+        let kind = KIND_STRUCT << 24 | 2;
+        assert_eq!((word(&split.data, 28), word(&split.data, 32)), (kind, 16));
+        let types = [word(&split.data, 24 + 16), word(&split.data, 24 + 28)];
+        assert_eq!(types, [6, 7]);
+    }
 
     #[test]
     fn a_bit_field_has_width_and_offset() {

@@ -274,23 +274,23 @@ impl<'a> UnitWriter<'a> {
     }
 
     /// A global variable at its link-time address.
-    pub(super) fn variable(&mut self, name: &str, ctype: &CType, address: u64) {
+    pub(super) fn variable(&mut self, name: &str, ctype: &CType, address: Address) {
         let ctype = self.type_entry(ctype);
         let entry = self.add_top(dw::DW_TAG_variable);
         self.set_string(entry, dw::DW_AT_name, name);
         self.set_type(entry, ctype);
         self.set(entry, dw::DW_AT_external, AttributeValue::FlagPresent);
         let mut place = Expression::new();
-        place.op_addr(Address::Constant(address));
+        place.op_addr(address);
         self.set(entry, dw::DW_AT_location, AttributeValue::Exprloc(place));
     }
 
     /// A function without parameters.
-    pub(super) fn function(&mut self, name: &str, address: u64, size: u64) {
+    pub(super) fn function(&mut self, name: &str, address: Address, size: u64) {
         let entry = self.add_top(dw::DW_TAG_subprogram);
         self.set_string(entry, dw::DW_AT_name, name);
         self.set(entry, dw::DW_AT_external, AttributeValue::FlagPresent);
-        let address = AttributeValue::Address(Address::Constant(address));
+        let address = AttributeValue::Address(address);
         self.set(entry, dw::DW_AT_low_pc, address);
         self.set_number(entry, dw::DW_AT_high_pc, size);
     }

@@ -1,4 +1,5 @@
-//! A small writer of ELF64 executables: sections, their headers, segments.
+//! A small writer of ELF64 executables and relocatable files: sections, their
+//! headers, segments.
 
 use crate::write::Le;
 
@@ -6,12 +7,16 @@ use crate::write::Le;
 pub(super) const SHT_PROGBITS: u32 = 1;
 pub(super) const SHT_SYMTAB: u32 = 2;
 pub(super) const SHT_STRTAB: u32 = 3;
+pub(super) const SHT_RELA: u32 = 4;
 pub(super) const SHT_NOTE: u32 = 7;
 pub(super) const SHT_NOBITS: u32 = 8;
 pub(super) const SHF_WRITE: u64 = 1;
 pub(super) const SHF_ALLOC: u64 = 2;
 pub(super) const SHF_EXECINSTR: u64 = 4;
+pub(super) const SHF_INFO_LINK: u64 = 0x40;
 pub(super) const SHF_COMPRESSED: u64 = 0x800;
+const ET_REL: u16 = 1;
+const ET_EXEC: u16 = 2;
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
 
@@ -39,7 +44,16 @@ impl Section {
 
 /// The file: sections in order, `.shstrtab` added, a segment for each section that
 /// is loaded.
-pub(super) fn executable(mut sections: Vec<Section>, entry: u64) -> Vec<u8> {
+pub(super) fn executable(sections: Vec<Section>, entry: u64) -> Vec<u8> {
+    file(ET_EXEC, sections, entry)
+}
+
+/// The same without segments.
+pub(super) fn relocatable(sections: Vec<Section>) -> Vec<u8> {
+    file(ET_REL, sections, 0)
+}
+
+fn file(kind: u16, mut sections: Vec<Section>, entry: u64) -> Vec<u8> {
     let mut names = vec![0];
     sections.insert(0, Section::default());
     sections.push(Section {
@@ -61,7 +75,7 @@ pub(super) fn executable(mut sections: Vec<Section>, entry: u64) -> Vec<u8> {
     sections[last].data = names;
 
     let loaded: Vec<usize> = (0..sections.len())
-        .filter(|index| sections[*index].flags & SHF_ALLOC != 0)
+        .filter(|index| kind == ET_EXEC && sections[*index].flags & SHF_ALLOC != 0)
         .collect();
     let mut body = Vec::new();
     let base = 64 + loaded.len() * 56;
@@ -75,7 +89,13 @@ pub(super) fn executable(mut sections: Vec<Section>, entry: u64) -> Vec<u8> {
     body.resize((base + body.len()).next_multiple_of(8) - base, 0);
     let shoff = (base + body.len()) as u64;
 
-    let mut out = ehdr(entry, shoff, loaded.len() as u16, sections.len() as u16);
+    let mut out = ehdr(
+        kind,
+        entry,
+        shoff,
+        loaded.len() as u16,
+        sections.len() as u16,
+    );
     for index in loaded {
         let section = &sections[index];
         let kind = if section.kind == SHT_NOTE {
@@ -108,14 +128,14 @@ pub(super) fn executable(mut sections: Vec<Section>, entry: u64) -> Vec<u8> {
     out
 }
 
-fn ehdr(entry: u64, shoff: u64, segments: u16, sections: u16) -> Vec<u8> {
+fn ehdr(kind: u16, entry: u64, shoff: u64, segments: u16, sections: u16) -> Vec<u8> {
     let mut out = b"\x7fELF\x02\x01\x01".to_vec();
     out.resize(16, 0);
-    out.u16(2); // ET_EXEC
+    out.u16(kind);
     out.u16(62); // EM_X86_64
     out.u32(1);
     out.u64(entry);
-    out.u64(64);
+    out.u64(if segments > 0 { 64 } else { 0 });
     out.u64(shoff);
     out.u32(0);
     for value in [64, 56, segments, 64, sections, sections - 1] {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use gimli::LittleEndian;
-use gimli::write::{Dwarf, EndianVec, Sections};
+use gimli::write::{Address, Dwarf, EndianVec, Sections};
 
 use super::dwarf::UnitWriter;
 use super::elf::{
@@ -19,7 +19,7 @@ use crate::write::Le;
 use crate::write::codec::zlib;
 use crate::write::notes::note;
 
-const NT_GNU_BUILD_ID: u32 = 3;
+pub(super) const NT_GNU_BUILD_ID: u32 = 3;
 
 /// Compression of `.debug_*` sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
         ),
     ];
     if options.btf {
-        let types = btf::encode(&machine.kernel.types);
+        let types = btf::encode(&machine.kernel.vmlinux_types);
         sections.push(Section {
             name: ".BTF".into(),
             kind: SHT_PROGBITS,
@@ -156,7 +156,8 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
     let decoy = |dwarf: &mut Dwarf, name: &str| {
         let mut unit = UnitWriter::new(dwarf, &decoys, options.dwarf_version, name);
         for (index, (name, ctype)) in decoys.variables.iter().enumerate() {
-            unit.variable(name, ctype, DATA_BASE + 0x1f_0000 + index as u64 * 64);
+            let address = DATA_BASE + 0x1f_0000 + index as u64 * 64;
+            unit.variable(name, ctype, Address::Constant(address));
         }
         unit.enums();
     };
@@ -181,7 +182,7 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
 }
 
 fn kernel_units(machine: &Machine, version: u16, dwarf: &mut Dwarf) {
-    let types = &machine.kernel.types;
+    let types = &machine.kernel.vmlinux_types;
     let owner = |name: &str| UNITS.iter().position(|unit| unit.1.contains(&name));
     for (index, (source, _, tags)) in UNITS.iter().enumerate() {
         let last = index + 1 == UNITS.len();
@@ -189,7 +190,8 @@ fn kernel_units(machine: &Machine, version: u16, dwarf: &mut Dwarf) {
         for (name, ctype) in &types.variables {
             let mine = owner(name).map_or(last, |owner| owner == index);
             if mine {
-                unit.variable(name, ctype, machine.kernel.image.address(name));
+                let address = machine.kernel.image.address(name);
+                unit.variable(name, ctype, Address::Constant(address));
             } else if last {
                 unit.declare_variable(name, ctype);
             }
@@ -209,13 +211,14 @@ fn kernel_units(machine: &Machine, version: u16, dwarf: &mut Dwarf) {
             unit.enums();
             let symbols = machine.kernel.image.symbols.iter();
             for symbol in symbols.filter(|symbol| symbol.kind == SymbolKind::Function) {
-                unit.function(&symbol.name, symbol.address, symbol.size);
+                let address = Address::Constant(symbol.address);
+                unit.function(&symbol.name, address, symbol.size);
             }
         }
     }
 }
 
-fn debug_section(name: &str, data: &[u8], compression: Compression) -> Section {
+pub(super) fn debug_section(name: &str, data: &[u8], compression: Compression) -> Section {
     let mut section = Section {
         name: name.into(),
         kind: SHT_PROGBITS,

@@ -6,7 +6,7 @@
 use super::image::PER_CPU_SIZE;
 use super::kernel::Kernel;
 use super::paging::Leaf;
-use super::ram::{RAM, node_of};
+use super::ram::node_of;
 use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
 /// CPUs that could exist.
@@ -112,7 +112,8 @@ fn lay_nodes(kernel: &mut Kernel) {
     for node in 0..NODES {
         let pgdat = kernel.alloc_struct("pglist_data");
         kernel.write_u64(array + u64::from(node) * 8, pgdat);
-        let here = RAM.iter().filter(|range| node_of(range.start) == node);
+        let ranges = kernel.ram.ranges.clone();
+        let here = ranges.iter().filter(|range| node_of(range.start) == node);
         let start = here.clone().map(|range| range.start).min().unwrap_or(0);
         let end = here.clone().map(|range| range.end).max().unwrap_or(0);
         let present: u64 = here.map(|range| range.end - range.start).sum();

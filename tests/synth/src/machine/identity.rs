@@ -1,7 +1,6 @@
 //! What tells one kernel from another: release, version, banner, clock, build-id.
 
 use super::kernel::Kernel;
-use super::ram::RAM;
 
 /// `uname -n`.
 pub const NODENAME: &str = "synth";
@@ -42,7 +41,7 @@ pub fn lay(kernel: &mut Kernel) {
     }
     let banner = format!("Linux version {release} (builder@synth) (gcc 12.2.0) {VERSION}\n");
     kernel.write(kernel.symbol("linux_banner"), banner.as_bytes());
-    let pages: u64 = RAM.iter().map(|range| range.end - range.start).sum();
+    let (pages, end) = (kernel.ram.pages(), kernel.ram.end());
     let space = kernel.space.clone();
     for (name, value) in [
         ("page_offset_base", space.page_offset),
@@ -50,12 +49,14 @@ pub fn lay(kernel: &mut Kernel) {
         ("vmemmap_base", space.vmemmap),
         ("phys_base", space.phys_base as u64),
         ("jiffies_64", JIFFIES),
-        ("tick_nsec", TICK_NSEC),
         ("_totalram_pages", pages - 5000),
-        ("max_pfn", RAM[RAM.len() - 1].end),
-        ("high_memory", space.direct(RAM[RAM.len() - 1].end << 12)),
+        ("max_pfn", end),
+        ("high_memory", space.direct(end << 12)),
     ] {
         kernel.set_variable(name, value);
+    }
+    if kernel.image.has("tick_nsec") {
+        kernel.set_variable("tick_nsec", TICK_NSEC);
     }
     kernel.set_variable("crashing_cpu", 1);
     let line = kernel.alloc_string(COMMAND_LINE);

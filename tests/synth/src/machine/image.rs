@@ -104,7 +104,9 @@ impl Image {
         image.add("__stop_BTF", BTF_BASE + btf_size, 0, SymbolKind::Label);
         image.add("_sdata", DATA_BASE, 0, SymbolKind::Label);
         for (name, size, align) in UNTYPED {
-            if types.variable(name).is_none() {
+            // From 6.14 on a tick's length is in `tk_ntp_data`.
+            let gone = *name == "tick_nsec" && types.variable("tk_ntp_data").is_some();
+            if types.variable(name).is_none() && !gone {
                 image.place(name, *size, *align);
             }
         }
@@ -115,6 +117,7 @@ impl Image {
             let size = if name == "linux_banner" { 256 } else { size };
             image.place(name, size, 32);
         }
+        image.alias("jiffies", "jiffies_64");
         if relocates_percpu {
             image.place("__per_cpu_start", PER_CPU_SIZE, 4096);
         } else {

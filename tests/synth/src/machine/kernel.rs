@@ -4,8 +4,9 @@
 //! address, struct tag and member path.
 
 use super::image::Image;
-use super::paging::PageTables;
-use super::ram::Frames;
+use super::modules::Module;
+use super::paging::{Leaf, PageTables};
+use super::ram::{Frames, Ram};
 use super::space::Space;
 use crate::ctypes::TypeTable;
 use crate::era::Era;
@@ -17,8 +18,14 @@ use crate::random::Random;
 pub struct Kernel {
     /// Which kernel.
     pub era: Era,
-    /// Its C types.
+    /// Its C types, those of modules included.
     pub types: TypeTable,
+    /// The C types of vmlinux.
+    pub vmlinux_types: TypeTable,
+    /// Modules that are loaded.
+    pub modules: Vec<Module>,
+    /// Its RAM.
+    pub ram: Ram,
     /// Its physical memory.
     pub memory: Memory,
     /// Its virtual bases.
@@ -62,6 +69,42 @@ impl Kernel {
         let address = self.alloc(text.len() as u64 + 1, 1);
         self.write(address, text.as_bytes());
         address
+    }
+
+    /// Zeroed pages in the vmalloc area, in no order of their frames.
+    pub fn vmalloc(&mut self, size: u64) -> u64 {
+        let count = size.div_ceil(PAGE_SIZE);
+        let first = self.boot.take_run(count);
+        self.memory.touch(first, count);
+        let start = self.space.vmalloc_pages.len() as u64;
+        for page in 0..count {
+            let frame = first + count - 1 - page;
+            self.space.vmalloc_pages.push(frame);
+            let virt = self.space.vmalloc + ((start + page) << PAGE_SHIFT);
+            self.map_page(virt, frame);
+        }
+        self.space.vmalloc + (start << PAGE_SHIFT)
+    }
+
+    /// Zeroed pages where modules live.
+    pub fn module_alloc(&mut self, size: u64) -> u64 {
+        let count = size.div_ceil(PAGE_SIZE);
+        let first = self.boot.take_run(count);
+        self.memory.touch(first, count);
+        let start = self.space.module_pages.len() as u64;
+        for page in 0..count {
+            let frame = first + count - 1 - page;
+            self.space.module_pages.push(frame);
+            let virt = self.space.modules + ((start + page) << PAGE_SHIFT);
+            self.map_page(virt, frame);
+        }
+        self.space.modules + (start << PAGE_SHIFT)
+    }
+
+    fn map_page(&mut self, virt: u64, frame: u64) {
+        let phys = frame << PAGE_SHIFT;
+        let tables = &mut self.tables;
+        tables.map(&mut self.memory, virt, phys, PAGE_SIZE, Leaf::Page);
     }
 
     /// Writes at a virtual address.
@@ -114,7 +157,12 @@ impl Kernel {
 
     /// Run-time address of a symbol.
     pub fn symbol(&self, name: &str) -> u64 {
-        self.space.relocated(self.image.address(name))
+        if self.image.has(name) {
+            return self.space.relocated(self.image.address(name));
+        }
+        let mut modules = self.modules.iter();
+        let found = modules.find_map(|module| module.symbol(name));
+        found.unwrap_or_else(|| panic!("no symbol {name}"))
     }
 
     /// Sets a scalar variable, by its size in the type table.

@@ -2,7 +2,7 @@
 
 use super::kernel::Kernel;
 use super::paging::Leaf;
-use super::ram::{Frames, PAGES_PER_SECTION, RAM, SECTIONS, node_of};
+use super::ram::{Frames, PAGES_PER_SECTION, node_of};
 use crate::era::PagingLevels;
 use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
@@ -17,7 +17,8 @@ const SECTION_IS_EARLY: u64 = 1 << 3;
 
 /// Lays the memory map of every section; `huge` gives 2 MiB runs of frames.
 pub fn lay(kernel: &mut Kernel, paging: PagingLevels, huge: &mut Frames) {
-    for section in &SECTIONS {
+    let sections = kernel.ram.sections.clone();
+    for section in &sections {
         let frames = section.frames();
         let first = kernel.space.page(frames.start);
         let size = (frames.end - frames.start) * kernel.types.sizeof("page");
@@ -43,7 +44,7 @@ pub fn lay(kernel: &mut Kernel, paging: PagingLevels, huge: &mut Frames) {
             }
         }
     }
-    for section in &SECTIONS {
+    for section in &sections {
         for pfn in section.frames() {
             init_page(kernel, pfn);
         }
@@ -59,7 +60,7 @@ fn map(kernel: &mut Kernel, virt: u64, phys: u64, size: u64, leaf: Leaf) {
 
 /// A page that nobody has: right node and zone, no mapcount, no references.
 fn init_page(kernel: &mut Kernel, pfn: u64) {
-    let in_ram = RAM.iter().any(|range| range.contains(&pfn));
+    let in_ram = kernel.ram.ranges.iter().any(|range| range.contains(&pfn));
     let zone = match pfn {
         0..0x1000 => 0,
         0x1000..0x10_0000 => 1,
@@ -79,9 +80,10 @@ fn lay_sections(kernel: &mut Kernel, paging: PagingLevels) {
     let per_root = PAGE_SIZE / kernel.types.sizeof("mem_section");
     let array = kernel.alloc(section_roots(paging) * 8, PAGE_SIZE);
     kernel.set_variable("mem_section", array);
-    let highest = SECTIONS[SECTIONS.len() - 1].number;
+    let sections = kernel.ram.sections.clone();
+    let highest = sections[sections.len() - 1].number;
     kernel.set_variable("__highest_present_section_nr", highest);
-    for section in &SECTIONS {
+    for section in &sections {
         let slot = array + section.number / per_root * 8;
         if kernel.read_u64(slot) == 0 {
             let root = kernel.alloc(PAGE_SIZE, PAGE_SIZE);

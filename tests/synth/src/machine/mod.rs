@@ -4,11 +4,15 @@
 //! page tables and kernel structures, and the [`Truth`] about it. How it is
 //! written to a file is the business of [`crate::write`].
 
+mod clock;
 pub mod cpus;
 pub mod identity;
 pub mod image;
 mod kernel;
 pub mod memmap;
+mod module_btf;
+mod module_sysfs;
+pub mod modules;
 pub mod paging;
 pub mod printk;
 pub mod ram;
@@ -18,6 +22,8 @@ mod vmcoreinfo;
 
 pub use kernel::Kernel;
 
+use crate::conntrack::{self, ConntrackTruth, LaidConntrack};
+use crate::ctypes::TypeTable;
 use crate::debuginfo::btf;
 use crate::era::{Era, PagingLevels};
 use crate::memory::{Memory, PAGE_SHIFT, PAGE_SIZE};
@@ -27,7 +33,7 @@ use crate::slub::scenario::{Freelist, Scenario};
 use crate::slub::truth::{self, Truth};
 use image::{Image, TEXT_SIZE};
 use paging::{Leaf, PageTables};
-use ram::Frames;
+use ram::{Frames, Ram};
 use space::{IMAGE_SIZE, LINK_BASE, Space};
 
 /// What a machine can be built with, apart from its scenario.
@@ -41,6 +47,8 @@ pub struct Options {
     pub encrypted: bool,
     /// Seed of everything that is random.
     pub seed: u64,
+    /// Conntrack, where the scenario has it, is a module and not built in.
+    pub conntrack_module: bool,
 }
 
 impl Options {
@@ -51,6 +59,7 @@ impl Options {
             paging,
             encrypted: false,
             seed: 0x5eed,
+            conntrack_module: false,
         }
     }
 
@@ -64,19 +73,23 @@ impl Options {
 #[derive(Debug)]
 pub struct SlabFrames {
     node0: Frames,
-    node1: [Frames; 2],
+    node1: Vec<Frames>,
     turn: usize,
     random: Random,
 }
 
 impl SlabFrames {
-    fn new(random: Random) -> Self {
-        Self {
-            node0: Frames::new(0xb000..0xfff0),
-            node1: [
+    fn new(random: Random, ram: &Ram) -> Self {
+        let node1 = match ram.extra() {
+            Some(extra) => vec![Frames::new(extra)],
+            None => vec![
                 Frames::new(0x10_0400..0x10_8000),
                 Frames::new(0x14_0800..0x14_1800),
             ],
+        };
+        Self {
+            node0: Frames::new(0xb000..0xfff0),
+            node1,
             turn: 0,
             random,
         }
@@ -84,11 +97,13 @@ impl SlabFrames {
 
     /// `1 << order` frames of a node; node 1 takes turns between its sections.
     pub fn take(&mut self, node: u32, order: u32) -> u64 {
-        let gap = self.random.below(3);
+        // Extra memory is there to be filled.
+        let packed = node == 1 && self.node1.len() == 1;
+        let gap = if packed { 0 } else { self.random.below(3) };
         let frames = if node == 0 {
             &mut self.node0
         } else {
-            self.turn = (self.turn + 1) % 2;
+            self.turn = (self.turn + 1) % self.node1.len();
             &mut self.node1[self.turn]
         };
         frames.skip(gap);
@@ -105,9 +120,12 @@ pub struct Machine {
     pub kernel: Kernel,
     /// Where the allocator's structures lie.
     pub slub: LaidSlub,
+    /// Where the connection table lies, if there is one.
+    pub conntrack: Option<LaidConntrack>,
     /// The VMCOREINFO note's text.
     pub vmcoreinfo: String,
     truth: Truth,
+    conntrack_truth: Option<ConntrackTruth>,
 }
 
 impl Machine {
@@ -118,7 +136,9 @@ impl Machine {
 
     /// Builds a machine.
     pub fn with(options: Options, scenario: &Scenario) -> Self {
-        let mut kernel = boot(options, scenario);
+        let (all, vmlinux) = types(options, scenario);
+        let scenario = &conntrack::with_caches(scenario, options.era, &all);
+        let mut kernel = boot(options, scenario, (all, vmlinux));
         lay_image(&mut kernel);
         lay_direct_map(&mut kernel);
         memmap::lay(
@@ -130,8 +150,16 @@ impl Machine {
         identity::lay(&mut kernel);
         kernel.set_variable("sme_me_mask", options.sme_mask());
         printk::lay(&mut kernel);
-        let mut frames = SlabFrames::new(Random::new(kernel.random.word()));
+        clock::lay(&mut kernel);
+        modules::lay(&mut kernel);
+        let random = Random::new(kernel.random.word());
+        let mut frames = SlabFrames::new(random, &kernel.ram);
         let slub = crate::slub::lay::lay(&mut kernel, &mut percpu, &mut frames, scenario);
+        let (laid, conntrack_truth) = scenario
+            .conntrack
+            .as_ref()
+            .map(|table| conntrack::lay::lay(&mut kernel, &mut percpu, &slub, table))
+            .unzip();
         let mut truth = truth::of(options.era, &slub);
         statistics::lay(&mut kernel, scenario, &mut truth);
         truth.messages = printk::MESSAGES.iter().map(|text| (*text).into()).collect();
@@ -140,8 +168,10 @@ impl Machine {
             options,
             kernel,
             slub,
+            conntrack: laid,
             vmcoreinfo,
             truth,
+            conntrack_truth,
         }
     }
 
@@ -150,19 +180,25 @@ impl Machine {
         &self.truth
     }
 
+    /// What a reader of the connection table should find.
+    pub fn conntrack_truth(&self) -> &ConntrackTruth {
+        let truth = self.conntrack_truth.as_ref();
+        truth.expect("a scenario with conntrack")
+    }
+
     /// Physical memory.
     pub fn memory(&self) -> &Memory {
         &self.kernel.memory
     }
 
     /// Page frames that are RAM, in order.
-    pub fn ram(&self) -> &'static [std::ops::Range<u64>] {
-        &ram::RAM
+    pub fn ram(&self) -> &[std::ops::Range<u64>] {
+        &self.kernel.ram.ranges
     }
 
     /// One more than the last page frame.
     pub fn max_pfn(&self) -> u64 {
-        ram::RAM[ram::RAM.len() - 1].end
+        self.kernel.ram.end()
     }
 
     /// The build-id that the dump and vmlinux share.
@@ -177,21 +213,43 @@ impl Machine {
     }
 }
 
-/// Types, bases and empty page tables.
-fn boot(options: Options, scenario: &Scenario) -> Kernel {
-    let mut random = Random::new(options.seed ^ (options.era as u64) << 32);
-    let mut types = options.era.types();
+/// All types, and those of vmlinux.
+fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
+    let (mut all, mut vmlinux) = match (&scenario.conntrack, options.conntrack_module) {
+        (None, _) => (options.era.types(), options.era.types()),
+        (Some(_), true) => options.era.types_with_conntrack(),
+        (Some(_), false) => {
+            let (all, _) = options.era.types_with_conntrack();
+            (all.clone(), all)
+        }
+    };
     if scenario.freelist == Freelist::Plain {
-        types.drop_member("kmem_cache", "random");
+        all.drop_member("kmem_cache", "random");
+        vmlinux.drop_member("kmem_cache", "random");
     }
-    let btf_size = btf::encode(&types).len() as u64;
-    let image = Image::new(&types, btf_size, options.era.relocates_percpu());
+    (all, vmlinux)
+}
+
+/// Bases and empty page tables.
+fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) -> Kernel {
+    let mut random = Random::new(options.seed ^ (options.era as u64) << 32);
+    let (types, vmlinux_types) = types;
+    let many = scenario
+        .conntrack
+        .as_ref()
+        .is_some_and(conntrack::Conntrack::is_many);
+    let extra = if many { conntrack::pages(scenario) } else { 0 };
+    let btf_size = btf::encode(&vmlinux_types).len() as u64;
+    let image = Image::new(&vmlinux_types, btf_size, options.era.relocates_percpu());
     let space = Space::new(options.era, options.paging, &mut random);
     let root = space.phys(space.relocated(image.address("init_top_pgt")));
     let frames = Frames::new(0x1000..0x1400);
     Kernel {
         era: options.era,
         types,
+        vmlinux_types,
+        modules: Vec::new(),
+        ram: Ram::with_extra(extra),
         memory: Memory::default(),
         space,
         image,
@@ -215,7 +273,7 @@ fn lay_image(kernel: &mut Kernel) {
             .collect();
         kernel.memory.write(phys + page * PAGE_SIZE, &text);
     }
-    let types = btf::encode(&kernel.types);
+    let types = btf::encode(&kernel.vmlinux_types);
     kernel.write(kernel.symbol("__start_BTF"), &types);
     let virt = kernel.space.relocated(LINK_BASE);
     kernel
@@ -227,6 +285,7 @@ fn lay_image(kernel: &mut Kernel) {
 /// 1 GiB pages above.
 fn lay_direct_map(kernel: &mut Kernel) {
     let pool = kernel.kfence_pool << PAGE_SHIFT;
+    let extra = kernel.ram.extra().is_some();
     let mut map = |phys: u64, size, leaf| {
         let virt = kernel.space.direct(phys);
         kernel
@@ -238,4 +297,7 @@ fn lay_direct_map(kernel: &mut Kernel) {
         map(phys, 2 << 20, if small { Leaf::Page } else { Leaf::Pmd });
     }
     map(4 << 30, 2 << 30, Leaf::Pud);
+    if extra {
+        map(8 << 30, 1 << 30, Leaf::Pud);
+    }
 }

@@ -14,8 +14,8 @@ pub const PAGES_PER_SECTION: u64 = 1 << (27 - PAGE_SHIFT);
 /// Pages of a subsection of 2 MiB.
 pub const PAGES_PER_SUBSECTION: u64 = 1 << (21 - PAGE_SHIFT);
 
-/// Ranges of page frames that are RAM, in order.
-pub const RAM: [std::ops::Range<u64>; 4] = [
+/// Ranges of page frames that are RAM in every machine, in order.
+const RAM: [std::ops::Range<u64>; 4] = [
     0x1..0x9f,
     0x100..0x10000,
     0x10_0000..0x10_8000,
@@ -37,8 +37,8 @@ pub struct Section {
     pub subsections: (u64, u64),
 }
 
-/// All sections.
-pub const SECTIONS: [Section; 4] = [
+/// The sections of every machine.
+const SECTIONS: [Section; 4] = [
     Section {
         number: 0,
         node: 0,
@@ -75,6 +75,61 @@ impl Section {
         let base = self.number * PAGES_PER_SECTION;
         let (first, end) = self.subsections;
         base + first * PAGES_PER_SUBSECTION..base + end * PAGES_PER_SUBSECTION
+    }
+}
+
+/// First section of the memory that some machines have more.
+const EXTRA_SECTION: u64 = 64;
+
+/// The RAM of one machine.
+#[derive(Debug, Clone)]
+pub struct Ram {
+    /// Ranges of page frames, in order.
+    pub ranges: Vec<std::ops::Range<u64>>,
+    /// Sections, in order.
+    pub sections: Vec<Section>,
+}
+
+impl Ram {
+    /// With as many whole sections on node 1, from 8 GiB on, as hold `pages` pages.
+    pub fn with_extra(pages: u64) -> Self {
+        let mut ram = Self {
+            ranges: RAM.to_vec(),
+            sections: SECTIONS.to_vec(),
+        };
+        let count = pages.div_ceil(PAGES_PER_SECTION);
+        for number in EXTRA_SECTION..EXTRA_SECTION + count {
+            ram.sections.push(Section {
+                number,
+                node: 1,
+                early: true,
+                huge: true,
+                subsections: (0, 64),
+            });
+        }
+        if count > 0 {
+            let first = EXTRA_SECTION * PAGES_PER_SECTION;
+            ram.ranges.push(first..first + count * PAGES_PER_SECTION);
+        }
+        ram
+    }
+
+    /// The memory that other machines do not have.
+    pub fn extra(&self) -> Option<std::ops::Range<u64>> {
+        self.ranges.get(RAM.len()).cloned()
+    }
+
+    /// One more than the last page frame.
+    pub fn end(&self) -> u64 {
+        self.ranges[self.ranges.len() - 1].end
+    }
+
+    /// All pages.
+    pub fn pages(&self) -> u64 {
+        self.ranges
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum()
     }
 }
 

@@ -8,6 +8,8 @@ use crate::random::Random;
 
 /// `__START_KERNEL_map`.
 pub const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
+/// `MODULES_VADDR`.
+pub const MODULES_VADDR: u64 = 0xffff_ffff_c000_0000;
 /// Link-time address of `_text`.
 pub const LINK_BASE: u64 = 0xffff_ffff_8100_0000;
 /// Bytes of the kernel image.
@@ -32,6 +34,10 @@ pub struct Space {
     pub image_phys: u64,
     /// Pages of the vmalloc area in order: page frame numbers.
     pub vmalloc_pages: Vec<u64>,
+    /// Where modules begin.
+    pub modules: u64,
+    /// Pages of the modules' area in order: page frame numbers.
+    pub module_pages: Vec<u64>,
     /// Pages of the memory map that exist, by number from its base: page frame numbers.
     pub vmemmap_pages: BTreeMap<u64, u64>,
 }
@@ -67,6 +73,8 @@ impl Space {
             phys_base: image_phys as i64 - (text - START_KERNEL_MAP) as i64,
             image_phys,
             vmalloc_pages: Vec::new(),
+            modules: MODULES_VADDR + 0x24_5000,
+            module_pages: Vec::new(),
             vmemmap_pages: BTreeMap::new(),
         }
     }
@@ -88,6 +96,11 @@ impl Space {
 
     /// Physical address behind any kernel address, by arithmetic and not by page table.
     pub fn phys(&self, virt: u64) -> u64 {
+        if virt >= self.modules {
+            let offset = virt - self.modules;
+            let pfn = self.module_pages[(offset >> PAGE_SHIFT) as usize];
+            return (pfn << PAGE_SHIFT) + offset % 4096;
+        }
         if virt >= START_KERNEL_MAP {
             return (virt - START_KERNEL_MAP).wrapping_add_signed(self.phys_base);
         }

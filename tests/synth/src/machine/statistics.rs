@@ -1,7 +1,6 @@
 //! `vm_node_stat` and `vm_zone_stat`, so far as slabs and free pages go.
 
 use super::kernel::Kernel;
-use super::ram::RAM;
 use crate::slub::scenario::Scenario;
 use crate::slub::truth::Truth;
 
@@ -19,8 +18,7 @@ pub(super) fn lay(kernel: &mut Kernel, scenario: &Scenario, truth: &mut Truth) {
             truth.unreclaimable_pages += 1 << page.order;
         }
     }
-    let ram: u64 = RAM.iter().map(|range| range.end - range.start).sum();
-    let free = ram - kernel.memory.len() as u64;
+    let free = kernel.ram.pages() - kernel.memory.len() as u64;
     for (array, item, value) in [
         (
             "vm_node_stat",

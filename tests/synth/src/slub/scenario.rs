@@ -1,6 +1,7 @@
 //! What the slab allocator held at the crash, independent of any kernel version.
 
 use super::flags::SlabFlag;
+use crate::conntrack::Conntrack;
 
 /// The state of all caches, and of the pages that look like slabs and are none.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Scenario {
     pub kfence: Vec<KfenceObject>,
     /// Compound pages that are no slabs.
     pub compound: Vec<CompoundPage>,
+    /// The connection table, if the kernel has one; it brings caches of its own.
+    pub conntrack: Option<Conntrack>,
 }
 
 /// CONFIG_SLAB_FREELIST_HARDENED and what became of it.

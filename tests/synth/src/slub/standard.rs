@@ -62,6 +62,7 @@ impl Scenario {
             ],
             kfence: kfence(),
             compound: compound(),
+            conntrack: None,
         }
     }
 

@@ -3,7 +3,12 @@
 //!
 //! ```text
 //! cargo run -p vmleak-synth --example write -- DIR [ERA]
+//! cargo run -p vmleak-synth --example write -- DIR ERA many ENTRIES BUCKETS
 //! ```
+//!
+//! The second form writes a full connection table, for benchmarks.
+
+mod conntrack;
 
 use std::path::Path;
 
@@ -16,10 +21,19 @@ fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().expect("a directory to write to");
     let only = arguments.next();
+    let many = arguments.next().is_some_and(|word| word == "many");
+    let mut number = || arguments.next().and_then(|text| text.parse().ok());
+    let size = many.then(|| (number().expect("entries"), number().expect("buckets")));
     for era in Era::ALL {
         if only.as_deref().is_some_and(|only| only != era.name()) {
             continue;
         }
+        let directory = Path::new(&directory);
+        if let Some((count, buckets)) = size {
+            conntrack::write_many(directory, era, count, buckets)?;
+            continue;
+        }
+        conntrack::write_standard(directory, era)?;
         for (variant, paging, freelist, encrypted) in [
             ("l4", PagingLevels::Four, Freelist::HardenedSwab, false),
             ("l5", PagingLevels::Five, Freelist::HardenedSwab, false),
@@ -33,7 +47,7 @@ fn main() -> std::io::Result<()> {
             let machine = Machine::with(options, &scenario);
             let name = format!("{}-{variant}", era.name());
             let every_format = variant.starts_with('l');
-            write_machine(&Path::new(&directory).join(name), &machine, every_format)?;
+            write_machine(&directory.join(name), &machine, every_format)?;
         }
     }
     Ok(())
