@@ -170,7 +170,7 @@ fn rfc3339(nanoseconds: u64) -> Option<String> {
 }
 
 /// The label bits as one number, highest bit first.
-pub(crate) fn hex(bits: &[u8; 16]) -> String {
+fn hex(bits: &[u8; 16]) -> String {
     let digits: String = bits
         .iter()
         .rev()

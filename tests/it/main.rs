@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod conntrack_real;
 mod corpora;
 mod damage;
 mod modules;

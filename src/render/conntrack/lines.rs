@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use crate::render::printable;
-use crate::report::conntrack::hex;
 use crate::subsys::conntrack::entry::Entry;
 use crate::subsys::conntrack::expect::{self, Expectation};
 use crate::subsys::conntrack::state::status;
@@ -67,17 +66,30 @@ fn delta_time(entry: &Entry, now: Option<i64>) -> Option<u64> {
 
 /// One line of /proc/net/nf_conntrack; entries that the kernel would not print give none.
 /// `use=` is what a reader saw: it holds a reference itself.
+///
+/// # Errors
+/// If writing fails.
 pub fn proc_line(out: &mut Vec<u8>, entry: &Entry, now: Option<i64>) -> io::Result<()> {
     if entry.hidden_from_proc() {
         return Ok(());
     }
-    let [orig, reply] = &entry.tuples;
+    // A protocol that this kernel was built without is listed by its addresses only.
+    let [orig, reply] = entry.tuples.map(|tuple| match entry.known_protocol {
+        true => tuple,
+        false => Tuple {
+            detail: Detail::None,
+            ..tuple
+        },
+    });
+    let name = match entry.known_protocol {
+        true => orig.l4name(),
+        false => "unknown",
+    };
     write!(
         out,
-        "{:<8} {} {:<8} {} ",
+        "{:<8} {} {name:<8} {} ",
         orig.l3name(),
         orig.l3num,
-        orig.l4name(),
         orig.l4num
     )?;
     let offloaded = entry.is(status::OFFLOAD);
@@ -94,13 +106,13 @@ pub fn proc_line(out: &mut Vec<u8>, entry: &Entry, now: Option<i64>) -> io::Resu
         Some((id, own)) if own == direction => write!(out, "{key}={id} "),
         _ => Ok(()),
     };
-    tuple(out, orig, Style::Kernel)?;
+    tuple(out, &orig, Style::Kernel)?;
     zone(out, 1, "zone-orig")?;
     counters(out, entry, 0)?;
     if !entry.is(status::SEEN_REPLY) {
         out.extend_from_slice(b"[UNREPLIED] ");
     }
-    tuple(out, reply, Style::Kernel)?;
+    tuple(out, &reply, Style::Kernel)?;
     zone(out, 2, "zone-reply")?;
     counters(out, entry, 1)?;
     flags(out, entry);
@@ -137,6 +149,11 @@ fn secmark(out: &mut Vec<u8>, entry: &Entry) -> io::Result<()> {
 }
 
 /// One line of `conntrack -L -o extended,id,timestamp,labels`; what has expired gives none.
+/// Labels are printed by the names that connlabel.conf of that machine gives them, and those
+/// without a name not at all; a dump has no names.
+///
+/// # Errors
+/// If writing fails.
 pub fn conntrack_line(
     out: &mut Vec<u8>,
     entry: &Entry,
@@ -183,12 +200,12 @@ pub fn conntrack_line(
     if let Some(seconds) = delta_time(entry, now) {
         write!(out, "delta-time={seconds} ")?;
     }
+    if let Some(helper) = &entry.ext.helper {
+        write!(out, "helper={} ", printable(helper))?;
+    }
     write!(out, "use={}", entry.refs)?;
     if let Some(id) = id {
         write!(out, " id={id}")?;
-    }
-    if let Some(labels) = entry.ext.labels.filter(|bits| *bits != [0; 16]) {
-        write!(out, " labels={}", hex(&labels))?;
     }
     out.push(b'\n');
     Ok(())

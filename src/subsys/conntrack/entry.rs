@@ -1,5 +1,6 @@
 //! One connection: `struct nf_conn` with its extensions.
 
+use super::Symbols;
 use super::ext::{ExtReader, Extensions};
 use super::layouts::{ConnLayout, TupleHashLayout, TupleLayout};
 use super::netns::Namespace;
@@ -36,6 +37,9 @@ pub struct Entry {
     pub net: VirtAddr,
     /// Original and reply direction.
     pub tuples: [Tuple; 2],
+    /// Whether this kernel was built to track the protocol by more than addresses. If not, its
+    /// own listings call it unknown.
+    pub known_protocol: bool,
     /// `IPS_*` bits.
     pub status: u64,
     /// The raw time stamp: jiffies when it expires, or how many it will get while unconfirmed.
@@ -92,11 +96,30 @@ pub(crate) struct EntryReader {
     pub(crate) tuple: TupleLayout,
     pub(crate) ext: ExtReader,
     pub(crate) clock: Clock,
+    protocols: Vec<u8>,
 }
 
+/// Protocols with a configuration option of their own, and the symbol that is there with it.
+const OPTIONAL: [(u8, &str); 4] = [
+    (proto::DCCP, "nf_conntrack_l4proto_dccp"),
+    (proto::GRE, "nf_conntrack_l4proto_gre"),
+    (proto::SCTP, "nf_conntrack_l4proto_sctp"),
+    (proto::UDPLITE, "nf_conntrack_l4proto_udplite"),
+];
+
 impl EntryReader {
-    pub(crate) fn new(kernel: &Kernel, clock: Clock) -> Result<Self, KernelError> {
+    pub(crate) fn new(
+        kernel: &Kernel,
+        symbols: &dyn Symbols,
+        clock: Clock,
+    ) -> Result<Self, KernelError> {
+        let optional = OPTIONAL
+            .iter()
+            .filter(|(_, symbol)| symbols.address(symbol).is_some())
+            .map(|(number, _)| *number);
+        let always = [proto::ICMP, proto::TCP, proto::UDP, proto::ICMPV6];
         Ok(Self {
+            protocols: always.into_iter().chain(optional).collect(),
             conn: kernel.layout()?,
             hash: kernel.layout()?,
             tuple: kernel.layout()?,
@@ -140,7 +163,9 @@ impl EntryReader {
         };
         let tuples = [tuple(0), tuple(1)];
         let l4num = tuples[0].l4num;
+        let known_protocol = self.protocols.contains(&l4num);
         let state = match l4num {
+            _ if !known_protocol => None,
             proto::TCP => conn.tcp_state,
             proto::SCTP => conn.sctp_state,
             proto::DCCP => conn.dccp_state,
@@ -150,7 +175,7 @@ impl EntryReader {
         let gre = conn
             .gre_timeout
             .zip(conn.gre_stream_timeout)
-            .filter(|_| l4num == proto::GRE)
+            .filter(|_| l4num == proto::GRE && known_protocol)
             .map(|(timeout, stream)| (seconds(timeout), seconds(stream)));
         let status = conn.status.get(&record);
         let timeout = conn.timeout.get(&record) as u32;
@@ -171,6 +196,7 @@ impl EntryReader {
             netns: namespaces.iter().position(|ns| ns.address == net),
             net,
             tuples,
+            known_protocol,
             status,
             timeout,
             jiffies_left,

@@ -47,6 +47,7 @@ impl IdHasher {
         for word in words {
             hasher.write(&word.to_le_bytes());
         }
-        Some(hasher.finish() as u32)
+        // The kernel hands the word out as it is; userspace takes it for network order.
+        Some((hasher.finish() as u32).swap_bytes())
     }
 }

@@ -110,7 +110,7 @@ impl<'k> Conntrack<'k> {
         };
         let buckets = word("nf_conntrack_htable_size").unwrap_or(0);
         let namespaces = netns::read_all(kernel, symbols, clock.hz)?;
-        let reader = EntryReader::new(kernel, clock)?;
+        let reader = EntryReader::new(kernel, symbols, clock)?;
         let expectations = expect::read_all(kernel, symbols, &reader, &namespaces)?;
         let sum =
             |counts: &mut dyn Iterator<Item = Option<u64>>| counts.flatten().reduce(|a, b| a + b);
