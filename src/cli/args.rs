@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
+use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
 #[derive(Debug, Parser)]
@@ -86,7 +87,7 @@ pub(crate) struct Common {
     /// Use N threads; all processors by default
     #[arg(long, value_name = "N", help_heading = "Resources")]
     pub(crate) threads: Option<usize>,
-    /// Keep at most SIZE of decoded pages (for example 256M); 64M by default
+    /// Keep at most SIZE of decoded pages (for example 256M); 512M by default
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub(crate) max_memory: Option<u64>,
 }
@@ -169,6 +170,15 @@ pub(crate) enum SlabsFormat {
     Slabinfo,
 }
 
+impl SlabsFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            SlabsFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}
+
 /// Of `objects`.
 #[derive(Debug, Args)]
 pub(crate) struct ObjectsArgs {
@@ -208,6 +218,15 @@ pub(crate) enum ObjectsFormat {
     Crash,
 }
 
+impl ObjectsFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            ObjectsFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}
+
 /// States to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StateFilter {
@@ -240,6 +259,15 @@ pub(crate) enum InfoFormat {
     Table,
     /// One document
     Json,
+}
+
+impl InfoFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            InfoFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
 }
 
 /// A number of bytes with an optional binary unit: `512K`, `64M`, `2GiB`.

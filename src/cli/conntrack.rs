@@ -241,7 +241,7 @@ fn entries(
         ConntrackFormat::Csv => render::conntrack::csv_row(out, &document(entry)),
         ConntrackFormat::Table => render::conntrack::table_row(out, &document(entry)),
     };
-    output(&args.common, |out, width| {
+    output(&args.common, args.format.reader(), |out, width| {
         let to_io = |error: anyhow::Error| io::Error::other(error);
         match args.format {
             ConntrackFormat::Table => {
@@ -325,15 +325,17 @@ fn expectations(
         expectations: Vec<ExpectationDoc>,
     }
     let document = session.document(&args.common, true, Body { expectations: docs });
-    output(&args.common, |out, _| match args.format {
-        ConntrackFormat::Json => render::json(out, &document),
-        ConntrackFormat::Jsonl => json_lines(out, &document.body.expectations),
-        _ => {
-            let mut lines = Vec::new();
-            for expectation in chosen {
-                render::conntrack::expect_line(&mut lines, expectation)?;
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            ConntrackFormat::Json => render::json(out, &document),
+            ConntrackFormat::Jsonl => json_lines(out, &document.body.expectations),
+            _ => {
+                let mut lines = Vec::new();
+                for expectation in chosen {
+                    render::conntrack::expect_line(&mut lines, expectation)?;
+                }
+                out.write_all(&lines)
             }
-            out.write_all(&lines)
         }
     })?;
     Ok(exit(document.complete))
@@ -362,7 +364,7 @@ fn stats(
         stats: &'a [&'a vmleak::subsys::conntrack::stats::CpuStats],
     }
     let document = session.document(&args.common, true, Body { stats: &rows });
-    output(&args.common, |out, _| {
+    output(&args.common, args.format.reader(), |out, _| {
         let mut lines = Vec::new();
         match args.format {
             ConntrackFormat::Json => return render::json(out, &document),
@@ -413,9 +415,11 @@ fn summary(
         summary: counts.finish(),
     };
     let document = session.document(&args.common, complete, body);
-    output(&args.common, |out, _| match args.format {
-        ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
-        _ => render::conntrack::write_summary(out, &document),
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
+            _ => render::conntrack::write_summary(out, &document),
+        }
     })?;
     Ok(exit(document.complete))
 }
@@ -487,10 +491,12 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
         translations,
     };
     let document = session.document(&args.common, complete, body);
-    output(&args.common, |out, _| match args.format {
-        NatFormat::Json => render::json(out, &document),
-        NatFormat::Jsonl => json_lines(out, &document.body.translations),
-        NatFormat::Table => render::nat::write_text(out, &document),
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            NatFormat::Json => render::json(out, &document),
+            NatFormat::Jsonl => json_lines(out, &document.body.translations),
+            NatFormat::Table => render::nat::write_text(out, &document),
+        }
     })?;
     Ok(exit(document.complete))
 }

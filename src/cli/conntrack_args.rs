@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use vmleak::analysis::filter::Filter;
 
 use super::args::Common;
+use super::session::Reader;
 
 /// Of `conntrack`.
 #[derive(Debug, Args)]
@@ -59,6 +60,15 @@ pub(crate) enum ConntrackFormat {
     Conntrack,
 }
 
+impl ConntrackFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            ConntrackFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}
+
 /// Formats of `nat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum NatFormat {
@@ -68,6 +78,15 @@ pub(crate) enum NatFormat {
     Json,
     /// One translation a line
     Jsonl,
+}
+
+impl NatFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            NatFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
 }
 
 /// Which connections.

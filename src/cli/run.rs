@@ -65,16 +65,20 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let complete = seen_all && report.caches.iter().all(|cache| cache.facts.exact.complete);
     let worst = report.caches.iter().map(|cache| cache.verdict.level).max();
     let document = session.document(&args.common, complete, report);
-    output(&args.common, |out, width| match args.format {
-        SlabsFormat::Table if args.cache.is_some() => {
-            render::cache::write_text(out, &document, width)
-        }
-        SlabsFormat::Table => render::slabs::write_text(out, &document, width, args.all),
-        SlabsFormat::Json => render::json(out, &document),
-        SlabsFormat::Jsonl => json_lines(out, &document.body.caches),
-        SlabsFormat::Csv => render::slabs::write_csv(out, &document.body),
-        SlabsFormat::Slabinfo => render::slabs::write_slabinfo(out, &document.body),
-    })?;
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            SlabsFormat::Table if args.cache.is_some() => {
+                render::cache::write_text(out, &document, width)
+            }
+            SlabsFormat::Table => render::slabs::write_text(out, &document, width, args.all),
+            SlabsFormat::Json => render::json(out, &document),
+            SlabsFormat::Jsonl => json_lines(out, &document.body.caches),
+            SlabsFormat::Csv => render::slabs::write_csv(out, &document.body),
+            SlabsFormat::Slabinfo => render::slabs::write_slabinfo(out, &document.body),
+        },
+    )?;
     let failed = match args.fail_on {
         Some(FailOn::Leak) => worst >= Some(Level::Leak),
         Some(FailOn::Suspect) => worst >= Some(Level::Suspect),
@@ -140,16 +144,19 @@ fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
             .read_bytes(address, len)
             .map_err(|fault| fault.to_string())
     };
-    output(&args.common, |out, _| match args.format {
-        ObjectsFormat::Table => {
-            let hexdump: Option<render::objects::ReadObject<'_>> = args.hexdump.then_some(&read);
-            render::objects::write_text(out, &document, hexdump)
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            ObjectsFormat::Table => {
+                let hexdump: Option<render::objects::ReadObject<'_>> =
+                    args.hexdump.then_some(&read);
+                render::objects::write_text(out, &document, hexdump)
+            }
+            ObjectsFormat::Json => render::json(out, &document),
+            ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
+            ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
+            ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
+            ObjectsFormat::Crash => render::objects::write_crash(out, &document.body),
         }
-        ObjectsFormat::Json => render::json(out, &document),
-        ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
-        ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
-        ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
-        ObjectsFormat::Crash => render::objects::write_crash(out, &document.body),
     })?;
     Ok(exit(document.complete))
 }
@@ -169,9 +176,13 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         layouts: args.layouts.then(|| kernel.layouts()),
     };
     let document = session.document(&args.common, true, body);
-    output(&args.common, |out, width| match args.format {
-        InfoFormat::Table => render::info::write_text(out, &document, width),
-        InfoFormat::Json => render::json(out, &document),
-    })?;
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            InfoFormat::Table => render::info::write_text(out, &document, width),
+            InfoFormat::Json => render::json(out, &document),
+        },
+    )?;
     Ok(exit(document.complete))
 }

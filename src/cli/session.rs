@@ -114,28 +114,36 @@ pub(crate) fn json_lines<T: Serialize>(out: &mut dyn Write, items: &[T]) -> io::
         .try_for_each(|item| render::json_line(out, item))
 }
 
+/// Who reads a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// People: with colour where it is wanted.
+    Person,
+    /// Programs: written as it is, there is no colour to take out.
+    Program,
+}
+
 /// Opens where the result goes, and tells the renderer how wide a terminal is. A reader that has
 /// gone away (`| head`) is no error.
 pub(crate) fn output(
     common: &Common,
+    reader: Reader,
     render: impl FnOnce(&mut dyn Write, Option<u16>) -> io::Result<()>,
 ) -> Result<()> {
-    let choice = match common.color {
-        Color::Auto => None,
-        Color::Always => Some(ColorChoice::AlwaysAnsi),
-        Color::Never => Some(ColorChoice::Never),
+    let stdout = io::stdout();
+    let choice = match (reader, common.color, &common.output) {
+        (Reader::Program, ..) | (_, Color::Always, _) => ColorChoice::AlwaysAnsi,
+        (_, Color::Never, _) | (_, Color::Auto, Some(_)) => ColorChoice::Never,
+        (_, Color::Auto, None) => AutoStream::choice(&stdout),
     };
     let result = match &common.output {
         Some(path) => {
             let file = File::create(path).with_context(|| path.display().to_string())?;
-            let stream = AutoStream::new(file, choice.unwrap_or(ColorChoice::Never));
-            let mut out = BufWriter::new(stream);
+            let mut out = BufWriter::new(AutoStream::new(file, choice));
             render(&mut out, None).and_then(|()| out.flush())
         }
         None => {
-            let stdout = io::stdout();
             let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
-            let choice = choice.unwrap_or_else(|| AutoStream::choice(&stdout));
             let mut out = BufWriter::new(AutoStream::new(stdout.lock(), choice));
             render(&mut out, width).and_then(|()| out.flush())
         }

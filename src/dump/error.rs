@@ -12,12 +12,12 @@ use crate::addr::Pfn;
 #[non_exhaustive]
 pub enum DumpError {
     /// The operating system refused.
-    #[error("{}: {source}{}", path.display(), io_remedy(source))]
+    #[error("{}: {error}{}", path.display(), io_remedy(error))]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A pipe, a device, a socket.
     #[error("{}: not a regular file; copy the dump to one, it is read in place", path.display())]

@@ -24,9 +24,9 @@ impl MappedFile {
     /// # Errors
     /// If it can't be opened, is empty, or is a directory, pipe or device.
     pub fn open(path: &Path) -> Result<Self, DumpError> {
-        let io_error = |source: io::Error| DumpError::Io {
+        let io_error = |error: io::Error| DumpError::Io {
             path: path.to_owned(),
-            source,
+            error,
         };
         // Looked at before it is opened: opening a FIFO would wait for a writer for ever.
         let kind = std::fs::metadata(path).map_err(io_error)?.file_type();

@@ -9,7 +9,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use rustc_hash::FxBuildHasher;
 use serde::Serialize;
 
 mod bitmap;
@@ -22,6 +24,7 @@ mod kdump;
 mod lzo;
 mod notes;
 mod open;
+mod recent;
 mod storage;
 mod vmcoreinfo;
 
@@ -36,7 +39,7 @@ pub use vmcoreinfo::VmcoreInfo;
 use crate::addr::Pfn;
 
 /// Memory that decoded pages may take unless the user says otherwise.
-pub const DEFAULT_CACHE_BYTES: u64 = 64 << 20;
+pub const DEFAULT_CACHE_BYTES: u64 = 512 << 20;
 
 /// How a page is stored.
 #[derive(Debug)]
@@ -105,6 +108,19 @@ pub struct DumpFacts {
     pub files: usize,
 }
 
+type PageCache = Cache<u64, Arc<[u8]>, UnitWeighter, FxBuildHasher>;
+
+fn new_cache(pages: usize) -> PageCache {
+    let hasher = FxBuildHasher;
+    Cache::with(
+        pages,
+        pages as u64,
+        UnitWeighter,
+        hasher,
+        DefaultLifecycle::default(),
+    )
+}
+
 /// An open crash dump.
 #[derive(Debug)]
 pub struct Dump {
@@ -112,7 +128,8 @@ pub struct Dump {
     store: Store,
     page_size: usize,
     page_shift: u32,
-    cache: Cache<u64, Arc<[u8]>>,
+    id: u64,
+    cache: PageCache,
     lacks_parts: bool,
 }
 
@@ -135,7 +152,8 @@ impl Dump {
             store,
             page_size,
             page_shift: page_size.trailing_zeros(),
-            cache: Cache::new(pages.clamp(256, 1 << 24)),
+            id: recent::new_dump_id(),
+            cache: new_cache(pages.clamp(256, 1 << 24)),
         };
         dump.lacks_parts = dump.missing_parts();
         Ok(dump)
@@ -283,7 +301,11 @@ impl Dump {
     /// # Errors
     /// If the dump lacks it or it does not decode.
     pub fn page(&self, pfn: Pfn) -> Result<Page<'_>, PageFault> {
-        if let Some(page) = self.cache.get(&pfn.0) {
+        // An ELF dump has its pages in the mapping as they are: there is nothing to remember.
+        if let Some(page) = matches!(self.store, Store::Kdump(_))
+            .then(|| self.remembered(pfn))
+            .flatten()
+        {
             return Ok(Page::Decoded(page));
         }
         match self.locate(pfn)? {
@@ -299,9 +321,19 @@ impl Dump {
                     unpack(pfn, codec, &data, offset, bytes)?;
                 }
                 self.cache.insert(pfn.0, Arc::clone(&page));
+                recent::put(self.id, pfn.0, &page);
                 Ok(Page::Decoded(page))
             }
         }
+    }
+
+    fn remembered(&self, pfn: Pfn) -> Option<Arc<[u8]>> {
+        if let Some(page) = recent::get(self.id, pfn.0) {
+            return Some(page);
+        }
+        let page = self.cache.get(&pfn.0)?;
+        recent::put(self.id, pfn.0, &page);
+        Some(page)
     }
 
     /// Fills `out` with the start of the page, past the cache: for passes over much memory.

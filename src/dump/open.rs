@@ -140,9 +140,9 @@ fn files_below(directory: &Path) -> Result<Vec<PathBuf>, DumpError> {
         std::fs::read_dir(dir)
             .map(|entries| entries.flatten().map(|e| e.path()).collect::<Vec<_>>())
     };
-    let top = list(directory).map_err(|source| DumpError::Io {
+    let top = list(directory).map_err(|error| DumpError::Io {
         path: directory.to_owned(),
-        source,
+        error,
     })?;
     let mut all = Vec::new();
     for path in top {

@@ -157,7 +157,7 @@ impl EntryDoc {
             labels: entry.ext.labels.map(|bits| hex(&bits)),
             master: (!entry.master.is_null()).then_some(entry.master),
             nat: Nat::of(entry),
-            extensions: entry.ext.present.clone(),
+            extensions: entry.ext.names().collect(),
             list: entry.list,
             id,
         }

@@ -98,6 +98,33 @@ impl MemFault {
     }
 }
 
+/// Some bytes of memory, borrowed from their page where they lie in one.
+#[derive(Debug)]
+pub enum Span<'a> {
+    /// Part of a page.
+    Page {
+        /// The page.
+        page: Page<'a>,
+        /// Where in it they start.
+        start: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// Put together from several pages.
+    Copied(Vec<u8>),
+}
+
+impl std::ops::Deref for Span<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Span::Page { page, start, len } => bytes::slice(page, *start, *len).unwrap_or_default(),
+            Span::Copied(bytes) => bytes,
+        }
+    }
+}
+
 /// The kernel's address space at the crash.
 #[derive(Debug)]
 pub struct AddressSpace {
@@ -222,14 +249,26 @@ impl AddressSpace {
         Ok(out)
     }
 
+    /// `len` bytes at `va`, in place if they lie within one page.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn span(&self, va: VirtAddr, len: usize) -> Result<Span<'_>, MemFault> {
+        let (page, start) = self.page_at(va)?;
+        if len <= page.len() - start {
+            Ok(Span::Page { page, start, len })
+        } else {
+            self.read_bytes(va, len).map(Span::Copied)
+        }
+    }
+
     /// A 64-bit word.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_u64(&self, va: VirtAddr) -> Result<u64, MemFault> {
-        let mut word = [0; 8];
-        self.read(va, &mut word)?;
-        Ok(u64::from_le_bytes(word))
+        let word = self.span(va, 8)?;
+        Ok(bytes::u64_at(&word, 0).unwrap_or(0))
     }
 
     /// A 32-bit word.
@@ -237,9 +276,8 @@ impl AddressSpace {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_u32(&self, va: VirtAddr) -> Result<u32, MemFault> {
-        let mut word = [0; 4];
-        self.read(va, &mut word)?;
-        Ok(u32::from_le_bytes(word))
+        let word = self.span(va, 4)?;
+        Ok(bytes::u32_at(&word, 0).unwrap_or(0))
     }
 
     /// A pointer.

@@ -48,7 +48,7 @@ NET_STRUCTS = """net net_generic netns_ct module mod_kallsyms elf64_sym module_l
 module_memory module_notes_attrs module_sect_attrs timer_list timekeeper tk_data ntp_data btf btf_module""".split()
 NET_SOME = {
     "net": "list ns ct gen".split(),
-    "module": "state list name build_id core_layout init_layout mem kallsyms core_kallsyms "
+    "module": "state list name taints build_id core_layout init_layout mem kallsyms core_kallsyms "
               "sect_attrs notes_attrs percpu percpu_size".split(),
     "bin_attribute": "attr size private".split(),
     "attribute_group": "name attrs bin_attrs".split(),

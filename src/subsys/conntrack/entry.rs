@@ -7,7 +7,7 @@ use super::netns::Namespace;
 use super::state::{self, status};
 use super::tuple::{Tuple, proto};
 use crate::addr::VirtAddr;
-use crate::bytes::slice;
+use crate::bytes::{slice, u64_at};
 use crate::kernel::{Kernel, KernelError};
 use crate::space::MemFault;
 use crate::subsys::clock::Clock;
@@ -135,12 +135,18 @@ impl EntryReader {
             + u64::from(self.hash.hnnode.offset)
     }
 
-    /// The tuple whose hash node is at `node`.
-    pub(crate) fn tuple_of_node(&self, kernel: &Kernel, node: VirtAddr) -> Result<Tuple, MemFault> {
+    /// The next node behind the one at `node`, and the direction that `node` is of.
+    pub(crate) fn node(&self, kernel: &Kernel, node: VirtAddr) -> Result<(VirtAddr, u8), MemFault> {
         let hash = node.minus(u64::from(self.hash.hnnode.offset));
-        let at = hash.plus(u64::from(self.hash.tuple.offset));
-        let bytes = kernel.space.read_bytes(at, self.tuple.struct_size)?;
-        Ok(Tuple::read(&self.tuple, &bytes))
+        let record = kernel.space.span(hash, self.hash.struct_size)?;
+        let next = u64_at(&record, self.hash.hnnode.offset as usize).unwrap_or(0);
+        let tuple = slice(
+            &record,
+            self.hash.tuple.offset as usize,
+            self.tuple.struct_size,
+        );
+        let direction = self.tuple.dir.get(tuple.unwrap_or_default()) as u8;
+        Ok((VirtAddr(next), direction))
     }
 
     /// The connection at `address`. A connection whose extensions can't be read is given
@@ -153,7 +159,7 @@ impl EntryReader {
         list: List,
     ) -> Result<(Entry, Option<MemFault>), MemFault> {
         let conn = &self.conn;
-        let record = kernel.space.read_bytes(address, conn.struct_size)?;
+        let record = kernel.space.span(address, conn.struct_size)?;
         let tuple = |direction: usize| {
             let at = conn.tuplehash.offset as usize
                 + direction * self.hash.struct_size

@@ -34,8 +34,20 @@ pub struct Extensions {
     pub helper: Option<String>,
     /// Interface that MASQUERADE went out of; 0 for other translations.
     pub masquerade_ifindex: Option<u32>,
+    /// Which extensions are present: bits in the order of [`NAMES`].
+    present: u16,
+}
+
+impl Extensions {
     /// Names of all extensions present, lower case.
-    pub present: Vec<&'static str>,
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let present = self.present;
+        NAMES
+            .iter()
+            .enumerate()
+            .filter(move |(bit, _)| present >> bit & 1 == 1)
+            .map(|(_, (_, name))| *name)
+    }
 }
 
 /// Every extension that a kernel has had.
@@ -56,7 +68,8 @@ const NAMES: [(&str, &str); 10] = [
 #[derive(Debug)]
 pub(crate) struct ExtReader {
     ext: ExtLayout,
-    ids: Vec<(&'static str, usize)>,
+    /// Index in [`NAMES`], and the kernel's id.
+    ids: Vec<(usize, usize)>,
     acct: Option<(AcctLayout, CounterLayout)>,
     tstamp: Option<TstampLayout>,
     labels: Option<LabelsLayout>,
@@ -72,9 +85,10 @@ impl ExtReader {
             .unwrap_or_default();
         let ids = NAMES
             .iter()
-            .filter_map(|(enumerator, name)| {
+            .enumerate()
+            .filter_map(|(index, (enumerator, _))| {
                 let (_, id) = all.iter().find(|(known, _)| known == enumerator)?;
-                Some((*name, usize::try_from(*id).ok()?))
+                Some((index, usize::try_from(*id).ok()?))
             })
             .collect();
         let reader = Self {
@@ -86,13 +100,19 @@ impl ExtReader {
             helper: kernel.layout().ok().zip(kernel.layout().ok()),
             nat: kernel.layout().ok(),
         };
-        if reader.nat.is_none() && reader.ids.iter().any(|(name, _)| *name == "nat") {
+        if reader.nat.is_none() && reader.id("nat").is_some() {
             kernel.diag.warn(
                 "nat-types",
                 "no types of nf_nat: interfaces of MASQUERADE are not known (give nf_nat.ko with -s)",
             );
         }
         Ok(reader)
+    }
+
+    fn id(&self, name: &str) -> Option<usize> {
+        let index = NAMES.iter().position(|(_, known)| *known == name)?;
+        let (_, id) = self.ids.iter().find(|(known, _)| *known == index)?;
+        Some(*id)
     }
 
     /// Reads all extensions at `ext`.
@@ -103,19 +123,19 @@ impl ExtReader {
         }
         let space = &kernel.space;
         let offsets_at = ext.plus(u64::from(self.ext.offsets.offset));
-        let offsets = space.read_bytes(offsets_at, self.ext.offsets.size as usize)?;
-        for (name, id) in &self.ids {
+        let offsets = space.span(offsets_at, self.ext.offsets.size as usize)?;
+        for (index, id) in &self.ids {
             let offset = offsets.get(*id).copied().unwrap_or(0);
-            if offset == 0 {
+            let (Some((_, name)), true) = (NAMES.get(*index), offset != 0) else {
                 continue;
-            }
-            out.present.push(name);
+            };
+            out.present |= 1 << index;
             let at = ext.plus(u64::from(offset));
             match *name {
                 "acct" => out.acct = self.acct(kernel, at)?,
                 "tstamp" => {
                     if let Some(layout) = &self.tstamp {
-                        let bytes = space.read_bytes(at, layout.len)?;
+                        let bytes = space.span(at, layout.len)?;
                         out.tstamp = Some((layout.start.get(&bytes), layout.stop.get(&bytes)));
                     }
                 }
@@ -146,7 +166,7 @@ impl ExtReader {
         };
         let at = at.plus(u64::from(layout.counter.offset));
         let stride = counter.struct_size;
-        let bytes = kernel.space.read_bytes(at, 2 * stride)?;
+        let bytes = kernel.space.span(at, 2 * stride)?;
         let one = |direction: usize| {
             let record = slice(&bytes, direction * stride, stride).unwrap_or_default();
             Counter {
@@ -189,15 +209,15 @@ impl ExtReader {
         kernel: &Kernel,
         ext: VirtAddr,
     ) -> Result<Option<VirtAddr>, MemFault> {
-        let id = self.ids.iter().find(|(name, _)| *name == "helper");
-        let (Some((help, _)), Some((_, id)), false) = (&self.helper, id, ext.is_null()) else {
+        let (Some((help, _)), Some(id), false) = (&self.helper, self.id("helper"), ext.is_null())
+        else {
             return Ok(None);
         };
         let offsets_at = ext.plus(u64::from(self.ext.offsets.offset));
         let offsets = kernel
             .space
             .read_bytes(offsets_at, self.ext.offsets.size as usize)?;
-        match offsets.get(*id) {
+        match offsets.get(id) {
             Some(offset) if *offset != 0 => {
                 let at = ext.plus(u64::from(*offset) + u64::from(help.helper.offset));
                 kernel.space.read_ptr(at).map(Some)

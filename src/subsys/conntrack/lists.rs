@@ -52,7 +52,7 @@ fn follow(table: &Table<'_>, head: VirtAddr, list: List, found: &mut Vec<Entry>)
     };
     let mut whole = true;
     let mut seen = FxHashSet::default();
-    let end = Nulls::new(kernel, first, table.bound).walk(&mut seen, |node| {
+    let end = Nulls::new(table, first).walk(&mut seen, |node, _| {
         let conn = node.minus(table.reader.node_offset(0));
         match table.reader.read(kernel, &table.namespaces, conn, list) {
             Ok((entry, _)) => found.push(entry),

@@ -136,8 +136,8 @@ impl Table<'_> {
         seen: &mut FxHashSet<VirtAddr>,
         found: &mut impl FnMut(&Entry),
     ) {
-        let nodes = Nulls::new(self.kernel, first, self.bound);
-        let end = nodes.walk(seen, |node| self.node(node, facts, found));
+        let nodes = Nulls::new(self, first);
+        let end = nodes.walk(seen, |node, dir| self.node(node, dir, facts, found));
         let length = seen.len() as u64;
         facts.used_buckets += u64::from(length > 0);
         facts.longest_chain = facts.longest_chain.max(length);
@@ -149,12 +149,14 @@ impl Table<'_> {
     }
 
     /// `false` if what the node is part of makes no sense, so that the chain is not followed.
-    fn node(&self, node: VirtAddr, facts: &mut WalkFacts, found: &mut impl FnMut(&Entry)) -> bool {
-        let Ok(tuple) = self.reader.tuple_of_node(self.kernel, node) else {
-            facts.lost_entries += 1;
-            return true;
-        };
-        match tuple.dir {
+    fn node(
+        &self,
+        node: VirtAddr,
+        direction: u8,
+        facts: &mut WalkFacts,
+        found: &mut impl FnMut(&Entry),
+    ) -> bool {
+        match direction {
             0 => {
                 let conn = node.minus(self.reader.node_offset(0));
                 match self
@@ -188,27 +190,23 @@ pub(crate) enum NullsEnd {
     Broken(End),
 }
 
-/// An `hlist_nulls` chain.
-pub(crate) struct Nulls<'k> {
-    kernel: &'k Kernel,
+/// An `hlist_nulls` chain of connections.
+pub(crate) struct Nulls<'t> {
+    table: &'t Table<'t>,
     first: VirtAddr,
-    bound: u64,
 }
 
-impl<'k> Nulls<'k> {
-    pub(crate) fn new(kernel: &'k Kernel, first: VirtAddr, bound: u64) -> Self {
-        Self {
-            kernel,
-            first,
-            bound,
-        }
+impl<'t> Nulls<'t> {
+    pub(crate) fn new(table: &'t Table<'t>, first: VirtAddr) -> Self {
+        Self { table, first }
     }
 
-    /// Visits each node once; the visitor says whether it makes sense. `seen` is for reuse.
+    /// Visits each node once, with its direction; the visitor says whether it makes sense.
+    /// `seen` is for reuse.
     pub(crate) fn walk(
         &self,
         seen: &mut FxHashSet<VirtAddr>,
-        mut visit: impl FnMut(VirtAddr) -> bool,
+        mut visit: impl FnMut(VirtAddr, u8) -> bool,
     ) -> NullsEnd {
         seen.clear();
         let mut node = self.first;
@@ -222,13 +220,13 @@ impl<'k> Nulls<'k> {
             if !seen.insert(node) {
                 return NullsEnd::Broken(End::Cycle);
             }
-            if seen.len() as u64 > self.bound {
+            if seen.len() as u64 > self.table.bound {
                 return NullsEnd::Broken(End::Limit);
             }
-            let Ok(next) = self.kernel.space.read_ptr(node) else {
+            let Ok((next, direction)) = self.table.reader.node(self.table.kernel, node) else {
                 return NullsEnd::Broken(End::Fault);
             };
-            if !visit(node) {
+            if !visit(node, direction) {
                 return NullsEnd::Broken(End::BrokenLink);
             }
             node = next;
