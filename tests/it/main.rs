@@ -3,6 +3,7 @@
 mod bad_input;
 mod cli;
 mod conntrack_real;
+mod conntrack_synthetic;
 mod corpora;
 mod damage;
 mod modules;

@@ -70,7 +70,8 @@ nf_conntrack_zone nf_conntrack_net ip_conntrack_stat ct_pcpu conntrack_gc_work
 nf_conntrack_net_ecache""".split()
 CT_ENUMS = """nf_ct_ext_id tcp_conntrack sctp_conntrack ip_conntrack_dir ip_conntrack_status
 ct_dccp_states udp_conntrack gre_conntrack ip_conntrack_events""".split()
-CT_VARS = """nf_conntrack_hash nf_conntrack_htable_size nf_conntrack_max nf_conntrack_net_id
+CT_VARS = """nf_conntrack_l4proto_gre nf_conntrack_l4proto_sctp nf_conntrack_l4proto_dccp
+nf_conntrack_l4proto_udplite nf_conntrack_hash nf_conntrack_htable_size nf_conntrack_max nf_conntrack_net_id
 nf_conntrack_generation nf_conntrack_cachep nf_ct_expect_hash nf_ct_expect_hsize
 nf_ct_expect_max nf_ct_helper_hash nf_ct_helper_hsize conntrack_gc_work""".split()
 

@@ -57,11 +57,12 @@ fn counters(out: &mut Vec<u8>, entry: &Entry, direction: usize) -> io::Result<()
     }
 }
 
-/// Seconds since the connection began; 0 if its clock is ahead.
+/// Seconds since the connection began; 0 if its clock is ahead. The second of the crash is known,
+/// not its fraction, so this may be one second short.
 fn delta_time(entry: &Entry, now: Option<i64>) -> Option<u64> {
     let (start, _) = entry.ext.tstamp?;
-    let now = now?.unsigned_abs();
-    Some(now.saturating_sub(start / 1_000_000_000))
+    let now = now?.unsigned_abs().saturating_mul(1_000_000_000);
+    Some(now.saturating_sub(start) / 1_000_000_000)
 }
 
 /// One line of /proc/net/nf_conntrack; entries that the kernel would not print give none.
@@ -119,7 +120,6 @@ pub fn proc_line(out: &mut Vec<u8>, entry: &Entry, now: Option<i64>) -> io::Resu
     if let Some(mark) = entry.mark {
         write!(out, "mark={mark} ")?;
     }
-    secmark(out, entry)?;
     zone(out, 3, "zone")?;
     if let Some(seconds) = delta_time(entry, now) {
         write!(out, "delta-time={seconds} ")?;
@@ -138,14 +138,6 @@ fn flags(out: &mut Vec<u8>, entry: &Entry) {
         b""
     };
     out.extend_from_slice(flag);
-}
-
-/// The kernel prints the security module's name for it, which a dump does not tell.
-fn secmark(out: &mut Vec<u8>, entry: &Entry) -> io::Result<()> {
-    match entry.secmark {
-        Some(mark) if mark != 0 => write!(out, "secmark={mark} "),
-        _ => Ok(()),
-    }
 }
 
 /// One line of `conntrack -L -o extended,id,timestamp,labels`; what has expired gives none.
@@ -195,7 +187,6 @@ pub fn conntrack_line(
     if let Some(mark) = entry.mark {
         write!(out, "mark={mark} ")?;
     }
-    secmark(out, entry)?;
     zone(out, 3, "zone")?;
     if let Some(seconds) = delta_time(entry, now) {
         write!(out, "delta-time={seconds} ")?;

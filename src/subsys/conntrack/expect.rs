@@ -139,7 +139,11 @@ fn policy(kernel: &Kernel, helper: VirtAddr, class: u64) -> Option<String> {
     let layout: HelperLayout = kernel.layout().ok()?;
     let policy: PolicyLayout = kernel.layout().ok()?;
     let table = helper.plus(u64::from(layout.expect_policy.offset));
-    let table = kernel.space.read_ptr(table).ok()?;
+    // A pointer to the policies up to 7.1, since then an array of them in its place.
+    let table = match layout.expect_policy.size {
+        8 => kernel.space.read_ptr(table).ok()?,
+        _ => table,
+    };
     let at = table.plus(class * policy.struct_size as u64 + u64::from(policy.name.offset));
     let name = kernel
         .space
