@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use rustc_hash::FxHashSet;
+use rayon::slice::ParallelSliceMut;
 use vmleak::addr::VirtAddr;
 use vmleak::analysis::conntrack::{Counts, Fullness};
 use vmleak::analysis::nat::{Nat, PortCounter};
@@ -128,8 +128,8 @@ fn stream(
     selection: &Selection<'_>,
     render: impl Fn(&mut Vec<u8>, &Entry) -> io::Result<()> + Sync,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<(WalkFacts, FxHashSet<VirtAddr>)> {
-    let mut known = FxHashSet::default();
+) -> io::Result<(WalkFacts, Vec<VirtAddr>)> {
+    let mut known: Vec<VirtAddr> = Vec::new();
     let mut result = Ok(());
     let walk = conntrack.table.walk(
         || (Vec::new(), Vec::new()),
@@ -158,10 +158,11 @@ fn rest(
     session: &Session,
     conntrack: &Conntrack<'_>,
     walk: &WalkFacts,
-    mut known: FxHashSet<VirtAddr>,
+    mut known: Vec<VirtAddr>,
 ) -> Result<(Vec<Entry>, Reconciliation)> {
     let mut others = session.explain(conntrack.listed())?;
     known.extend(others.iter().map(|entry| entry.address));
+    known.par_sort_unstable();
     let unlinked = conntrack.unlinked(&known);
     let on = |entries: &[Entry], list| entries.iter().filter(|e| e.list == list).count() as u64;
     let reconciliation = Reconciliation {
@@ -388,7 +389,7 @@ fn summary(
 ) -> Result<ExitCode> {
     let now = conntrack.clock().now;
     let mut counts = Counts::default();
-    let mut known = FxHashSet::default();
+    let mut known: Vec<VirtAddr> = Vec::new();
     let walk = conntrack.table.walk(
         || (Counts::default(), Vec::new()),
         |(counts, addresses), entry| {

@@ -63,21 +63,27 @@ fn follow(table: &Table<'_>, head: VirtAddr, list: List, found: &mut Vec<Entry>)
     whole && matches!(end, NullsEnd::Marker(_))
 }
 
-/// Allocated objects of the `nf_conntrack` cache that are not in `known`: the signature of a
-/// leaked reference. `None` if the kernel has no cache of that name.
+/// Allocated objects of the `nf_conntrack` cache that are not in `known`, which is sorted: the
+/// signature of a leaked reference. `None` if the kernel has no cache of that name.
 pub(crate) fn unlinked(
     table: &Table<'_>,
     heap: &SlabHeap<'_>,
-    known: &FxHashSet<VirtAddr>,
+    known: &[VirtAddr],
 ) -> Option<(u64, Vec<Entry>)> {
     let cache = heap.find("nf_conntrack")?;
     let (mut alive, mut found) = (0, Vec::new());
+    // Objects come in the order of their addresses too: one pass over both.
+    let mut known = known.iter().peekable();
     objects::each(heap, cache, |object| {
         if object.state != ObjectState::Allocated {
             return;
         }
         alive += 1;
-        if known.contains(&object.address) {
+        while known
+            .next_if(|address| **address < object.address)
+            .is_some()
+        {}
+        if known.peek() == Some(&&object.address) {
             return;
         }
         let reader = &table.reader;

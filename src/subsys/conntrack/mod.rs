@@ -17,7 +17,6 @@ pub mod stats;
 pub mod table;
 pub mod tuple;
 
-use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 pub use ext::{Counter, Extensions};
@@ -166,9 +165,9 @@ impl<'k> Conntrack<'k> {
         lists::listed(&self.table)
     }
 
-    /// Compares the allocated objects with those `known` to be on a list; gives those that are
-    /// on none. Where the slab allocator can't be read, says why in a warning.
-    pub fn unlinked(&self, known: &FxHashSet<VirtAddr>) -> Option<(u64, Vec<Entry>)> {
+    /// Compares the allocated objects with those `known` to be on a list, sorted by address; gives
+    /// those that are on none. Where the slab allocator can't be read, says why in a warning.
+    pub fn unlinked(&self, known: &[VirtAddr]) -> Option<(u64, Vec<Entry>)> {
         let kernel = self.table.kernel;
         match SlabHeap::read(kernel, &NoProgress) {
             Ok(heap) => lists::unlinked(&self.table, &heap, known),
