@@ -158,7 +158,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let kernel = &session.kernel;
     let era = SlabEra::detect(kernel)?;
-    if args.layouts && era == SlabEra::SlubCpuSlabs {
+    if args.layouts && era.is_supported() {
         // Reading the heap is what resolves its layouts.
         session.explain(SlabHeap::read(kernel, &session.progress))?;
     }

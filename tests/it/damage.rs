@@ -12,7 +12,7 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
 use crate::support::{run, slabs_json};
 
-const SUPPORTED: [Era; 3] = [Era::V5_10, Era::V6_1, Era::V6_12];
+const SUPPORTED: [Era; 4] = [Era::V5_10, Era::V6_1, Era::V6_12, Era::V7_2];
 
 struct Written {
     _folder: tempfile::TempDir,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::SlabHeap;
-use super::count::{Places, SlabKind};
-use super::freelist::{Freelists, Geometry, ObjectSet};
+use super::freelist::{Freelists, Geometry};
+use super::places::{Marks, Places, SlabKind};
 use crate::addr::VirtAddr;
 
 /// Whether an object is in use.
@@ -13,7 +13,7 @@ use crate::addr::VirtAddr;
 pub enum ObjectState {
     /// Handed out and not freed.
     Allocated,
-    /// On a free chain.
+    /// On a free chain, in a sheaf, or its free was put off.
     Free,
     /// Freed, waiting for RCU.
     PendingFree,
@@ -58,23 +58,27 @@ pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) {
         return;
     };
     let cpus = heap.cpus.get(cache);
-    let mut free = ObjectSet::default();
+    let mut marks = Marks::default();
     for (index, slab) in heap.scan.slabs.iter().enumerate() {
         if slab.cache as usize != cache || heap.kind(index, slab, &places) != SlabKind::Live {
             continue;
         }
         let geometry = Geometry::of(heap.kernel, of, slab);
-        let (whole, _, _) = heap.mark_free(&freelists, &geometry, index, slab, &places, &mut free);
+        heap.mark_free(&freelists, &geometry, index, slab, &places, &mut marks);
         let cpu = cpus.and_then(|cpus| {
             let current = cpus.current.iter().find(|(_, at, _)| *at == index);
             current.map(|(cpu, _, _)| *cpu)
         });
         let phys = slab.pfn.start(heap.kernel.dump().page_shift());
         for object in 0..geometry.objects() {
-            let state = match (free.contains(object), whole) {
-                (true, _) => ObjectState::Free,
-                (false, true) => ObjectState::Allocated,
-                (false, false) => ObjectState::Unknown,
+            let state = if marks.is_free(object) {
+                ObjectState::Free
+            } else if marks.is_pending(object) {
+                ObjectState::PendingFree
+            } else if marks.whole {
+                ObjectState::Allocated
+            } else {
+                ObjectState::Unknown
             };
             visit(Object {
                 address: geometry.address_of(object),
