@@ -111,7 +111,7 @@ fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
         objects: Vec::new(),
     };
     let limit = args.limit.unwrap_or(usize::MAX);
-    objects::each(&heap, index, |object| {
+    let whole = objects::each(&heap, index, |object| {
         let (count, wanted) = match object.state {
             ObjectState::Allocated => (
                 &mut report.counts.allocated,
@@ -132,7 +132,7 @@ fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
             report.objects.push(object);
         }
     });
-    let complete = report.counts.unknown == 0 && heap.is_complete();
+    let complete = whole && report.counts.unknown == 0 && heap.is_complete();
     let document = session.document(&args.common, complete, report);
     let read = |address, len| {
         kernel

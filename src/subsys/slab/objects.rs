@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::SlabHeap;
 use super::freelist::{Freelists, Geometry};
 use super::places::{Marks, Places, SlabKind};
+use super::warnings::warn_held;
+use super::{Damage, SlabHeap};
 use crate::addr::VirtAddr;
 
 /// Whether an object is in use.
@@ -50,14 +51,22 @@ pub struct Object {
 }
 
 /// Calls `visit` with every object of the cache at `cache` (an index into the heap's caches), in
-/// the order of addresses.
-pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) {
+/// the order of addresses. Returns whether all that CPUs and sheaves hold of it was seen; else
+/// objects free there are given as allocated, and a warning says so.
+pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) -> bool {
     let places = Places::of(heap);
     let freelists = Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs);
     let Some(of) = heap.caches.get(cache) else {
-        return;
+        return false;
     };
     let cpus = heap.cpus.get(cache);
+    let damage = Damage {
+        lost_cpu_slabs: cpus.map_or(0, |cpus| cpus.lost),
+        broken_sheaves: heap.sheaves.get(cache).map_or(0, |sheaves| sheaves.broken),
+        wild_sheaf_objects: places.wild.get(cache).copied().unwrap_or(0),
+        ..Damage::default()
+    };
+    warn_held(&heap.kernel.diag, &of.name, &damage);
     let mut marks = Marks::default();
     for (index, slab) in heap.scan.slabs.iter().enumerate() {
         if slab.cache as usize != cache || heap.kind(index, slab, &places) != SlabKind::Live {
@@ -89,4 +98,5 @@ pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) {
             });
         }
     }
+    damage == Damage::default()
 }

@@ -1,6 +1,7 @@
 //! What is broken in each cache, in words with a remedy.
 
-use super::{CacheFacts, SlabHeap};
+use super::{CacheFacts, Damage, SlabHeap};
+use crate::diag::Diagnostics;
 
 pub(super) fn warn(heap: &SlabHeap<'_>, caches: &[CacheFacts]) {
     let diag = &heap.kernel.diag;
@@ -28,27 +29,7 @@ pub(super) fn warn(heap: &SlabHeap<'_>, caches: &[CacheFacts]) {
                 damage.counter_mismatches,
             );
         }
-        if damage.lost_cpu_slabs > 0 {
-            diag.warn_many(
-                "cpu-slab-lost",
-                format!("{name}: current slabs of CPUs can't be found; objects free there count as allocated"),
-                damage.lost_cpu_slabs,
-            );
-        }
-        if damage.broken_sheaves > 0 {
-            diag.warn_many(
-                "sheaf-broken",
-                format!("{name}: sheaves, barns or CPUs' structures of them are missing or make no sense; objects free there count as allocated (was the dump filtered by a makedumpfile that takes them for user pages? see the limitations)"),
-                damage.broken_sheaves,
-            );
-        }
-        if damage.wild_sheaf_objects > 0 {
-            diag.warn_many(
-                "sheaf-pointer",
-                format!("{name}: pointers in sheaves lead to no object of the cache (memory was overwritten, or the slab's page structure is missing)"),
-                damage.wild_sheaf_objects,
-            );
-        }
+        warn_held(diag, name, damage);
         if damage.doubly_free > 0 {
             diag.warn_many(
                 "doubly-free",
@@ -73,5 +54,30 @@ pub(super) fn warn(heap: &SlabHeap<'_>, caches: &[CacheFacts]) {
                 format!("{name}: {scanned} objects found, but the kernel counted {counted} (the crash came in the middle of a change, or a counter was overwritten)"),
             );
         }
+    }
+}
+
+/// What CPUs and sheaves hold, and the dump lacks: without it free objects look allocated.
+pub(super) fn warn_held(diag: &Diagnostics, name: &str, damage: &Damage) {
+    if damage.lost_cpu_slabs > 0 {
+        diag.warn_many(
+            "cpu-slab-lost",
+            format!("{name}: current slabs of CPUs can't be found; objects free there count as allocated"),
+            damage.lost_cpu_slabs,
+        );
+    }
+    if damage.broken_sheaves > 0 {
+        diag.warn_many(
+            "sheaf-broken",
+            format!("{name}: sheaves, barns or CPUs' structures of them are missing or make no sense; objects free there count as allocated (was the dump filtered by a makedumpfile that takes them for user pages? see the limitations)"),
+            damage.broken_sheaves,
+        );
+    }
+    if damage.wild_sheaf_objects > 0 {
+        diag.warn_many(
+            "sheaf-pointer",
+            format!("{name}: pointers in sheaves lead to no object of the cache (memory was overwritten, or the slab's page structure is missing)"),
+            damage.wild_sheaf_objects,
+        );
     }
 }
