@@ -118,6 +118,26 @@ fn objects_that_wait_for_rcu_are_pending() {
     assert_eq!(document["counts"]["allocated"], allocated(&m));
 }
 
+#[test]
+fn objects_whose_free_was_put_off_are_free() {
+    let mut m = machine();
+    let freed = sheaves::defer_free(&mut m, CACHE, 5);
+    assert_eq!(freed.len(), 5);
+    let (exit, document) = analyse(&m);
+    assert_eq!(exit, 0, "{:?}", document["warnings"]);
+    let exact = &cache(&document, CACHE)["exact"];
+    assert_eq!(exact["allocated"], allocated(&m) - 5);
+    assert_others_right(&document, &m, &[CACHE], "deferred");
+
+    for target in [NON_CANONICAL, freed[0]] {
+        sheaves::deferred_dangling(&mut m, CACHE, &freed, target);
+        let (exit, document) = analyse(&m);
+        assert_eq!(exit, 4, "{target:#x}");
+        assert!(codes(&document).contains(&"deferred-free-lost"));
+        assert_others_right(&document, &m, &[CACHE], "deferred");
+    }
+}
+
 /// The same dump filtered at level 31 by makedumpfile 1.7.8, which takes one page in two of
 /// compound kernel blocks for a process's.
 fn refiltered(vmcore: &Path) -> Option<PathBuf> {

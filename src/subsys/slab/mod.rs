@@ -240,7 +240,6 @@ impl<'k> SlabHeap<'k> {
             vec![SheafFacts::default(); caches.len()]
         };
         let deferred = deferred::read(kernel, &memmap, &scan)?;
-        drop(node_reader);
         Ok(Self {
             kernel,
             all_caches,

@@ -97,6 +97,37 @@ pub fn await_rcu(machine: &mut Machine, cache: &str) -> u64 {
     main.size
 }
 
+/// Allocated objects of a cache are freed where no lock may be taken: they wait on a CPU's
+/// list. Returns them.
+pub fn defer_free(machine: &mut Machine, cache: &str, count: usize) -> Vec<u64> {
+    let laid = machine.cache(cache);
+    let truth = machine.truth().caches.iter();
+    let truth = truth.filter(|truth| truth.name == cache);
+    let objects: Vec<u64> = truth
+        .flat_map(|truth| truth.allocated.iter().copied())
+        .take(count)
+        .collect();
+    let offset = laid.pointers.offset;
+    let kernel = &mut machine.kernel;
+    let offsets = kernel.symbol("__per_cpu_offset");
+    // CPU 2 is one whose area is not in the direct map.
+    let area = kernel.read_u64(offsets + 16);
+    let mut link = area.wrapping_add(kernel.symbol("defer_free_objects"));
+    for object in &objects {
+        kernel.write_u64(link, object + offset);
+        link = object + offset;
+    }
+    kernel.write_u64(link, 0);
+    objects
+}
+
+/// The last of some deferred objects is followed by `target`.
+pub fn deferred_dangling(machine: &mut Machine, cache: &str, objects: &[u64], target: u64) {
+    let offset = machine.cache(cache).pointers.offset;
+    let last = objects.last().expect("a deferred object");
+    machine.kernel.write_u64(last + offset, target);
+}
+
 /// The barn of node 0 counts one sheaf more than it has. Nothing is lost.
 pub fn barn_miscounted(machine: &mut Machine, cache: &str) {
     let kernel = &mut machine.kernel;
