@@ -179,7 +179,7 @@ pub fn judge(cache: &CacheFacts, totals: &SlabTotals) -> Verdict {
     Verdict { level, reasons }
 }
 
-/// /proc/slabinfo counts as active what lies free on CPUs: say so where it misleads.
+/// /proc/slabinfo counts as active what lies free on CPUs and in sheaves: say so where it misleads.
 fn hidden_free(cache: &CacheFacts) -> Option<Reason> {
     let active = cache.slabinfo.active_objs;
     let allocated = cache.exact.allocated;
@@ -188,7 +188,7 @@ fn hidden_free(cache: &CacheFacts) -> Option<Reason> {
         code: "kernel-view",
         basis: "cross-check",
         message: format!(
-            "/proc/slabinfo would have said {active} active; {hidden} of them lie free on CPUs' lists"
+            "/proc/slabinfo would have said {active} active; {hidden} of them lie free on CPUs' lists or in sheaves"
         ),
     })
 }

@@ -115,7 +115,7 @@ fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
         objects: Vec::new(),
     };
     let limit = args.limit.unwrap_or(usize::MAX);
-    objects::each(&heap, index, |object| {
+    let whole = objects::each(&heap, index, |object| {
         let (count, wanted) = match object.state {
             ObjectState::Allocated => (
                 &mut report.counts.allocated,
@@ -136,7 +136,7 @@ fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
             report.objects.push(object);
         }
     });
-    let complete = report.counts.unknown == 0 && heap.is_complete();
+    let complete = whole && report.counts.unknown == 0 && heap.is_complete();
     let document = session.document(&args.common, complete, report);
     let read = |address, len| {
         kernel
@@ -165,7 +165,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let kernel = &session.kernel;
     let era = SlabEra::detect(kernel)?;
-    if args.layouts && era == SlabEra::SlubCpuSlabs {
+    if args.layouts && era.is_supported() {
         // Reading the heap is what resolves its layouts.
         session.explain(SlabHeap::read(kernel, &session.progress))?;
     }

@@ -12,19 +12,19 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
 use crate::support::{run, slabs_json};
 
-const SUPPORTED: [Era; 3] = [Era::V5_10, Era::V6_1, Era::V6_12];
+const SUPPORTED: [Era; 4] = [Era::V5_10, Era::V6_1, Era::V6_12, Era::V7_2];
 
-struct Written {
+pub(crate) struct Written {
     _folder: tempfile::TempDir,
-    dump: PathBuf,
-    vmlinux: PathBuf,
+    pub(crate) dump: PathBuf,
+    pub(crate) vmlinux: PathBuf,
 }
 
 fn machine(era: Era) -> Machine {
     Machine::build(era, PagingLevels::Four, &Scenario::standard())
 }
 
-fn write(machine: &Machine) -> Written {
+pub(crate) fn write(machine: &Machine) -> Written {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let save = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -41,12 +41,12 @@ fn write(machine: &Machine) -> Written {
     }
 }
 
-fn analyse(machine: &Machine) -> (i32, Value) {
+pub(crate) fn analyse(machine: &Machine) -> (i32, Value) {
     let files = write(machine);
     slabs_json(&[&files.dump, &files.vmlinux], &[])
 }
 
-fn codes(document: &Value) -> Vec<&str> {
+pub(crate) fn codes(document: &Value) -> Vec<&str> {
     let warnings = document["warnings"].as_array().expect("warnings");
     warnings
         .iter()
@@ -54,14 +54,14 @@ fn codes(document: &Value) -> Vec<&str> {
         .collect()
 }
 
-fn cache<'a>(document: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn cache<'a>(document: &'a Value, name: &str) -> &'a Value {
     let caches = document["caches"].as_array().expect("caches");
     let found = caches.iter().find(|cache| cache["name"] == name);
     found.unwrap_or_else(|| panic!("no cache {name}"))
 }
 
 /// All caches but those named have the numbers of the truth and are complete.
-fn assert_others_right(document: &Value, machine: &Machine, hurt: &[&str], what: &str) {
+pub(crate) fn assert_others_right(document: &Value, machine: &Machine, hurt: &[&str], what: &str) {
     for want in &machine.truth().caches {
         if hurt.contains(&want.name.as_str()) {
             continue;

@@ -9,5 +9,6 @@ mod damage;
 mod modules;
 mod real_dumps;
 mod real_forms;
+mod sheaves;
 mod support;
 mod synthetic;

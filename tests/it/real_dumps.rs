@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{RealDump, real_dumps, run, slabs_json};
 
-const SUPPORTED: [&str; 3] = ["5.10", "6.1", "6.12"];
+const SUPPORTED: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
 
 /// drgn lists every allocated object; what it says holds for every cache, without exception.
 pub(crate) fn assert_equals_oracle(dump: &RealDump) {
@@ -65,8 +65,23 @@ const DRIFT: [(&str, u64); 11] = [
     ("anon_vma_chain", 64),
 ];
 
-fn may_drift(name: &str) -> u64 {
-    let known = DRIFT.iter().find(|(known, _)| *known == name);
+/// The same with sheaves (7.0 and later). There an object given back goes into a sheaf and stays
+/// active to the counters: 10 full sheaves in a node's barn and two of each CPU fill up first. And
+/// one object taken fills a whole sheaf: all counts move by its capacity.
+const SHEAF_DRIFT: [(&str, u64); 5] = [
+    ("buffer_head", 12 * 60 + 60),
+    ("bio-192", 12 * 60),
+    ("biovec-max", 4),
+    ("kmalloc-256", 32),
+    ("kmalloc-512", 32),
+];
+
+fn may_drift(dump: &RealDump, name: &str) -> u64 {
+    let table: &[(&str, u64)] = match dump.name.as_str() {
+        "debian-7.2" => &SHEAF_DRIFT,
+        _ => &DRIFT,
+    };
+    let known = table.iter().find(|(known, _)| *known == name);
     known.map_or(0, |(_, bound)| *bound)
 }
 
@@ -118,7 +133,7 @@ pub(crate) fn assert_slabinfo_as_captured(dump: &RealDump) {
     for ((name, _, ours), (_, _, theirs)) in ours.iter().zip(&theirs) {
         for (a, b) in ours.iter().zip(theirs) {
             assert!(
-                a.abs_diff(*b) <= may_drift(name),
+                a.abs_diff(*b) <= may_drift(dump, name),
                 "{}: {name}: {a} at the crash, {b} captured",
                 dump.name
             );
@@ -172,22 +187,5 @@ pub(crate) fn assert_aliases_as_captured(dump: &RealDump) {
 fn aliases_are_those_of_sysfs() {
     for dump in real_dumps(&SUPPORTED) {
         assert_aliases_as_captured(&dump);
-    }
-}
-
-/// Eras to come are refused by name, not misread.
-#[test]
-fn an_unsupported_era_is_refused_by_name() {
-    for dump in real_dumps(&["7.2"]) {
-        let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
-        let (code, _, stderr) = run(&["slabs", files[0], files[1]]);
-        assert_eq!(code, 3, "{stderr}");
-        assert!(
-            stderr.contains("SLUB with sheaves and per_node[]"),
-            "{stderr}"
-        );
-        let (code, stdout, stderr) = run(&["info", files[0], files[1]]);
-        assert_eq!(code, 0, "{stderr}");
-        assert!(stdout.contains("7.2.13"), "{stdout}");
     }
 }

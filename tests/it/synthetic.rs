@@ -12,7 +12,7 @@ use vmleak_synth::{Era, Freelist, Machine, Options, PagingLevels, Scenario, Trut
 
 use crate::support::{slabs_json, without_form};
 
-const SUPPORTED: [Era; 3] = [Era::V5_10, Era::V6_1, Era::V6_12];
+const SUPPORTED: [Era; 4] = [Era::V5_10, Era::V6_1, Era::V6_12, Era::V7_2];
 
 fn save(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);

@@ -1,9 +1,10 @@
 //! The list of all slab caches (`slab_caches`, mm/slab_common.c).
 
 use super::flags::CacheFlags;
-use super::layouts::CacheLayout;
+use super::layouts::{CacheLayout, PerNodeLayout};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
+use crate::kernel::layout::LayoutError;
 use crate::kernel::{Kernel, KernelError, cpus, walk};
 use crate::partial::{End, Partial};
 
@@ -39,10 +40,16 @@ pub struct Cache {
     pub(crate) red_left_pad: u32,
     /// The cache's freelist secret, with CONFIG_SLAB_FREELIST_HARDENED.
     pub(crate) random: Option<u64>,
-    /// The per-CPU pointer `cpu_slab`.
+    /// The per-CPU pointer `cpu_slab`; null where there is none.
     pub(crate) cpu_slab: VirtAddr,
+    /// The per-CPU pointer `cpu_sheaves`; null where there is none.
+    pub(crate) cpu_sheaves: VirtAddr,
+    /// The most objects that a sheaf of this cache holds.
+    pub(crate) sheaf_capacity: u32,
     /// `kmem_cache_node` of each node that has one.
     pub(crate) nodes: Vec<VirtAddr>,
+    /// `node_barn` of each node that has one, where `per_node[]` leads to them.
+    pub(crate) barns: Vec<VirtAddr>,
     /// Address of `kmem_cache.kobj`, with CONFIG_SYSFS.
     pub(crate) kobj: Option<VirtAddr>,
 }
@@ -51,6 +58,60 @@ impl Cache {
     /// Whether a flag of this mask is set; a mask of 0 is a flag that the kernel lacks.
     pub(crate) fn has(&self, mask: u64) -> bool {
         self.flags & mask != 0
+    }
+}
+
+/// The array per NUMA node at the end of `struct kmem_cache`. It is declared for the most nodes
+/// that a kernel can have, but allocated for those possible.
+struct NodeArray {
+    at: usize,
+    entry: usize,
+    node: usize,
+    barn: Option<usize>,
+    nodes: usize,
+}
+
+impl NodeArray {
+    fn resolve(kernel: &Kernel, layout: &CacheLayout) -> Result<Self, LayoutError> {
+        let nodes = cpus::node_count(kernel);
+        if let Some(per_node) = layout.per_node {
+            let entry: PerNodeLayout = kernel.layout()?;
+            return Ok(Self {
+                at: per_node.offset as usize,
+                entry: entry.struct_size,
+                node: entry.node.offset as usize,
+                barn: Some(entry.barn.offset as usize),
+                nodes,
+            });
+        }
+        let node = layout.node.ok_or(LayoutError::NoMember {
+            structure: "kmem_cache",
+            member: "per_node or node",
+        })?;
+        Ok(Self {
+            at: node.offset as usize,
+            entry: 8,
+            node: 0,
+            barn: None,
+            nodes,
+        })
+    }
+
+    /// Where the array, and with it the structure, ends.
+    fn end(&self) -> usize {
+        self.at + self.nodes * self.entry
+    }
+
+    /// The pointers at `offset` of each entry that are not null.
+    fn pointers(&self, record: &[u8], offset: Option<usize>) -> Vec<VirtAddr> {
+        let Some(offset) = offset else {
+            return Vec::new();
+        };
+        (0..self.nodes)
+            .filter_map(|node| u64_at(record, self.at + node * self.entry + offset))
+            .filter(|pointer| *pointer != 0)
+            .map(VirtAddr)
+            .collect()
     }
 }
 
@@ -81,12 +142,12 @@ pub fn read_all(kernel: &Kernel) -> Result<Partial<Vec<Cache>>, KernelError> {
                 })?;
         }
     }
-    let nodes = cpus::node_count(kernel);
+    let nodes = NodeArray::resolve(kernel, &layout)?;
     let mut caches = Vec::with_capacity(list.value.len());
     let mut end = list.end;
     for link in list.value {
         let address = link.minus(u64::from(layout.list.offset));
-        match read_one(kernel, &layout, address, nodes) {
+        match read_one(kernel, &layout, address, &nodes) {
             Ok(cache) => caches.push(cache),
             Err(fault) => {
                 end = End::Fault;
@@ -104,12 +165,9 @@ fn read_one(
     kernel: &Kernel,
     layout: &CacheLayout,
     address: VirtAddr,
-    nodes: usize,
+    nodes: &NodeArray,
 ) -> Result<Cache, crate::space::MemFault> {
-    // node[] is declared for the most nodes a kernel can have, but allocated for those possible.
-    let node_at = layout.node.offset as usize;
-    let before_nodes = layout.len.min(node_at);
-    let record = kernel.space.read_bytes(address, before_nodes + nodes * 8)?;
+    let record = kernel.space.read_bytes(address, nodes.end())?;
     let word = |field: &crate::kernel::layout::Field| field.get(&record);
     let narrow = |field: &crate::kernel::layout::Field| field.get(&record) as u32;
     let oo = narrow(&layout.oo);
@@ -130,12 +188,11 @@ fn read_one(
         free_pointer: narrow(&layout.offset),
         red_left_pad: narrow(&layout.red_left_pad),
         random: layout.random.as_ref().map(word),
-        cpu_slab: VirtAddr(word(&layout.cpu_slab)),
-        nodes: (0..nodes)
-            .filter_map(|node| u64_at(&record, node_at + node * 8))
-            .filter(|pointer| *pointer != 0)
-            .map(VirtAddr)
-            .collect(),
+        cpu_slab: VirtAddr(layout.cpu_slab.as_ref().map_or(0, word)),
+        cpu_sheaves: VirtAddr(layout.cpu_sheaves.as_ref().map_or(0, word)),
+        sheaf_capacity: layout.sheaf_capacity.as_ref().map_or(0, narrow),
+        nodes: nodes.pointers(&record, Some(nodes.node)),
+        barns: nodes.pointers(&record, nodes.barn),
         kobj: layout
             .kobj
             .map(|field| address.plus(u64::from(field.offset))),

@@ -68,18 +68,55 @@ impl SlabEra {
         }
     }
 
+    /// Whether CPUs hold slabs of their own (`kmem_cache_cpu`).
+    pub(crate) fn has_cpu_slabs(self) -> bool {
+        matches!(
+            self,
+            SlabEra::SlubCpuSlabs | SlabEra::SlubSheavesAndCpuSlabs
+        )
+    }
+
+    /// Whether free objects lie in sheaves, at least of some caches.
+    pub(crate) fn has_sheaves(self) -> bool {
+        matches!(
+            self,
+            SlabEra::SlubSheavesAndCpuSlabs | SlabEra::SlubSheaves | SlabEra::SlubPerNode
+        )
+    }
+
+    /// Whether it is read, or refused by name.
+    pub fn is_supported(self) -> bool {
+        !matches!(
+            self,
+            SlabEra::SlubMemcgChildren | SlabEra::Slab | SlabEra::Slob
+        )
+    }
+
     /// Refuses, by name, an era that is not supported.
     ///
     /// # Errors
-    /// If this is not [`SlabEra::SlubCpuSlabs`].
+    /// If it is not.
     pub(crate) fn require_supported(self) -> Result<(), KernelError> {
-        match self {
-            SlabEra::SlubCpuSlabs => Ok(()),
-            era => Err(KernelError::Unsupported(format!(
-                "this kernel's slab allocator is {}, which vmleak does not read yet; supported: {}",
-                era.name(),
-                SlabEra::SlubCpuSlabs.name()
-            ))),
+        if self.is_supported() {
+            return Ok(());
         }
+        Err(KernelError::Unsupported(format!(
+            "this kernel's slab allocator is {}, which vmleak does not read yet; supported: SLUB of 5.9 and later",
+            self.name()
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unsupported_era_is_refused_by_name() {
+        for era in [SlabEra::SlubMemcgChildren, SlabEra::Slab, SlabEra::Slob] {
+            let refusal = era.require_supported().expect_err("it is refused");
+            assert!(refusal.to_string().contains(era.name()), "{refusal}");
+        }
+        assert!(SlabEra::SlubPerNode.require_supported().is_ok());
     }
 }

@@ -6,7 +6,11 @@ use crate::kernel::layout::{Field, LayoutError, layout};
 layout! {
     /// mm/slab.h (6.8 and later), include/linux/slub_def.h (before).
     pub(crate) struct CacheLayout = "kmem_cache" in "mm/slub.c" {
-        need cpu_slab = "cpu_slab",
+        /// Up to 6.19, and not with CONFIG_SLUB_TINY.
+        maybe cpu_slab = "cpu_slab",
+        /// 6.18 and later (commit 2d517aa09bbc).
+        maybe cpu_sheaves = "cpu_sheaves",
+        maybe sheaf_capacity = "sheaf_capacity",
         need flags = "flags",
         need size = "size",
         need object_size = "object_size",
@@ -21,6 +25,17 @@ layout! {
         maybe kobj = "kobj",
         /// Only with CONFIG_SLAB_FREELIST_HARDENED.
         maybe random = "random",
+        /// Up to 7.0.
+        maybe node = "node",
+        /// 7.1 and later (commit 5ba6bc27b1f9).
+        maybe per_node = "per_node",
+    }
+}
+
+layout! {
+    /// mm/slab.h, 7.1 and later: an entry of `per_node[]`.
+    pub(crate) struct PerNodeLayout = "kmem_cache_per_node_ptrs" in "mm/slub.c" {
+        need barn = "barn",
         need node = "node",
     }
 }
@@ -43,6 +58,52 @@ layout! {
         /// The counters exist only with CONFIG_SLUB_DEBUG.
         maybe nr_slabs = "nr_slabs.counter",
         maybe total_objects = "total_objects.counter",
+        /// 6.18 to 7.0; in `per_node[]` since.
+        maybe barn = "barn",
+    }
+}
+
+layout! {
+    /// mm/slub.c, 6.18 and later.
+    pub(crate) struct CpuSheavesLayout = "slub_percpu_sheaves" in "mm/slub.c" {
+        need main = "main",
+        need spare = "spare",
+        need rcu_free = "rcu_free",
+    }
+}
+
+layout! {
+    /// mm/slub.c, 6.18 and later.
+    pub(crate) struct SheafLayout = "slab_sheaf" in "mm/slub.c" {
+        need barn_list = "barn_list",
+        need cache = "cache",
+        need size = "size",
+        need objects = "objects",
+    }
+}
+
+layout! {
+    /// mm/slub.c, 6.18 and later.
+    pub(crate) struct BarnLayout = "node_barn" in "mm/slub.c" {
+        need sheaves_full = "sheaves_full",
+        need nr_full = "nr_full",
+    }
+}
+
+layout! {
+    /// mm/slub.c, 6.18 and later.
+    pub(crate) struct DeferredLayout = "defer_free" in "mm/slub.c" {
+        need objects = "objects.first",
+        /// 6.18 and 6.19: slabs whose CPU chain is still to be given back.
+        maybe slabs = "slabs.first",
+    }
+}
+
+layout! {
+    /// mm/slab.h, 6.18 and later: how a slab hangs on `defer_free.slabs`.
+    pub(crate) struct DeferredSlabLayout = "slab" in "mm/slub.c" {
+        maybe llnode = "llnode",
+        maybe flush_freelist = "flush_freelist",
     }
 }
 

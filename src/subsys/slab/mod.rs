@@ -10,6 +10,7 @@
 mod alias;
 pub mod cache;
 mod count;
+mod deferred;
 pub mod era;
 pub mod flags;
 pub mod freelist;
@@ -19,6 +20,9 @@ pub mod nodes;
 pub mod objects;
 pub mod pages;
 mod percpu;
+mod places;
+mod sheaves;
+mod warnings;
 
 use std::ops::Range;
 
@@ -28,11 +32,13 @@ use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::Memmap;
 use crate::kernel::{Kernel, KernelError};
 use cache::{Cache, FlagMasks};
+use deferred::DeferredFacts;
 use era::SlabEra;
 use flags::CacheFlags;
 use nodes::{NodeFacts, NodeReader};
 use pages::SlabScan;
 use percpu::{CpuFacts, CpuReader};
+use sheaves::{SheafFacts, SheafReader};
 
 /// What /proc/slabinfo would have printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -56,7 +62,7 @@ pub struct ExactView {
     pub objects: u64,
     /// Objects handed out and not freed.
     pub allocated: u64,
-    /// Objects on any free chain.
+    /// Objects on a free chain, in a sheaf, or put off to be freed.
     pub free: u64,
     /// Freed by their owner, but waiting for RCU.
     pub pending_free: u64,
@@ -83,6 +89,8 @@ pub struct Occupancy {
     pub cpu_partial: u64,
     /// Slabs on nodes' partial lists.
     pub node_partial: u64,
+    /// Objects that lie in sheaves, free or waiting for RCU (6.18 and later).
+    pub sheaves: u64,
     /// Slabs of less than the preferred order, taken when memory was short.
     pub fallback_order: u64,
 }
@@ -97,6 +105,13 @@ pub struct Damage {
     pub counter_mismatches: u64,
     /// Per-CPU structures or slabs of theirs that can't be found.
     pub lost_cpu_slabs: u64,
+    /// Sheaves, barns or per-CPU structures of them that are missing, make no sense or are
+    /// met twice.
+    pub broken_sheaves: u64,
+    /// Pointers in sheaves that lead to no object of the cache.
+    pub wild_sheaf_objects: u64,
+    /// Objects that are free in two places.
+    pub doubly_free: u64,
     /// Whether a node's partial list is broken.
     pub broken_partial_list: bool,
     /// Scanned slabs and objects against the node counters, where they differ: scanned, counted.
@@ -170,6 +185,8 @@ pub struct SlabHeap<'k> {
     scan: SlabScan,
     nodes: Vec<NodeFacts>,
     cpus: Vec<CpuFacts>,
+    sheaves: Vec<SheafFacts>,
+    deferred: DeferredFacts,
     kfence: Range<Pfn>,
 }
 
@@ -196,7 +213,8 @@ impl<'k> SlabHeap<'k> {
     /// # Errors
     /// If the era is not supported, or what everything hangs on is not in the dump.
     pub fn read(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
-        SlabEra::detect(kernel)?.require_supported()?;
+        let era = SlabEra::detect(kernel)?;
+        era.require_supported()?;
         let list = cache::read_all(kernel)?;
         let (all_caches, caches) = (list.is_complete(), list.value);
         let memmap = Memmap::find(kernel)?;
@@ -209,9 +227,19 @@ impl<'k> SlabHeap<'k> {
         let masks = FlagMasks::of(&flags);
         let node_reader = NodeReader::new(kernel, &memmap, &scan)?;
         let nodes: Vec<NodeFacts> = caches.iter().map(|cache| node_reader.read(cache)).collect();
-        let cpu_reader = CpuReader::new(kernel, &memmap, &scan)?;
-        let cpus = caches.iter().map(|cache| cpu_reader.read(cache)).collect();
-        drop((node_reader, cpu_reader));
+        let cpus = if era.has_cpu_slabs() {
+            let reader = CpuReader::new(kernel, &memmap, &scan)?;
+            caches.iter().map(|cache| reader.read(cache)).collect()
+        } else {
+            vec![CpuFacts::default(); caches.len()]
+        };
+        let sheaves = if era.has_sheaves() {
+            let reader = SheafReader::new(kernel)?;
+            caches.iter().map(|cache| reader.read(cache)).collect()
+        } else {
+            vec![SheafFacts::default(); caches.len()]
+        };
+        let deferred = deferred::read(kernel, &memmap, &scan)?;
         Ok(Self {
             kernel,
             all_caches,
@@ -221,6 +249,8 @@ impl<'k> SlabHeap<'k> {
             scan,
             nodes,
             cpus,
+            sheaves,
+            deferred,
             kfence,
         })
     }
@@ -232,7 +262,7 @@ impl<'k> SlabHeap<'k> {
 
     /// Whether all caches and the whole memmap were seen, so that no slab is missing.
     pub fn is_complete(&self) -> bool {
-        self.all_caches && self.scan.missing == 0
+        self.all_caches && self.scan.missing == 0 && self.deferred.broken == 0
     }
 
     /// All caches.

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::SlabHeap;
-use super::count::{Places, SlabKind};
-use super::freelist::{Freelists, Geometry, ObjectSet};
+use super::freelist::{Freelists, Geometry};
+use super::places::{Marks, Places, SlabKind};
+use super::warnings::warn_held;
+use super::{Damage, SlabHeap};
 use crate::addr::VirtAddr;
 
 /// Whether an object is in use.
@@ -13,7 +14,7 @@ use crate::addr::VirtAddr;
 pub enum ObjectState {
     /// Handed out and not freed.
     Allocated,
-    /// On a free chain.
+    /// On a free chain, in a sheaf, or its free was put off.
     Free,
     /// Freed, waiting for RCU.
     PendingFree,
@@ -50,31 +51,43 @@ pub struct Object {
 }
 
 /// Calls `visit` with every object of the cache at `cache` (an index into the heap's caches), in
-/// the order of addresses.
-pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) {
+/// the order of addresses. Returns whether all that CPUs and sheaves hold of it was seen; else
+/// objects free there are given as allocated, and a warning says so.
+pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) -> bool {
     let places = Places::of(heap);
     let freelists = Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs);
     let Some(of) = heap.caches.get(cache) else {
-        return;
+        return false;
     };
     let cpus = heap.cpus.get(cache);
-    let mut free = ObjectSet::default();
+    let damage = Damage {
+        lost_cpu_slabs: cpus.map_or(0, |cpus| cpus.lost),
+        broken_sheaves: heap.sheaves.get(cache).map_or(0, |sheaves| sheaves.broken),
+        wild_sheaf_objects: places.wild.get(cache).copied().unwrap_or(0),
+        ..Damage::default()
+    };
+    warn_held(&heap.kernel.diag, &of.name, &damage);
+    let mut marks = Marks::default();
     for (index, slab) in heap.scan.slabs.iter().enumerate() {
         if slab.cache as usize != cache || heap.kind(index, slab, &places) != SlabKind::Live {
             continue;
         }
         let geometry = Geometry::of(heap.kernel, of, slab);
-        let (whole, _, _) = heap.mark_free(&freelists, &geometry, index, slab, &places, &mut free);
+        heap.mark_free(&freelists, &geometry, index, slab, &places, &mut marks);
         let cpu = cpus.and_then(|cpus| {
             let current = cpus.current.iter().find(|(_, at, _)| *at == index);
             current.map(|(cpu, _, _)| *cpu)
         });
         let phys = slab.pfn.start(heap.kernel.dump().page_shift());
         for object in 0..geometry.objects() {
-            let state = match (free.contains(object), whole) {
-                (true, _) => ObjectState::Free,
-                (false, true) => ObjectState::Allocated,
-                (false, false) => ObjectState::Unknown,
+            let state = if marks.is_free(object) {
+                ObjectState::Free
+            } else if marks.is_pending(object) {
+                ObjectState::PendingFree
+            } else if marks.whole {
+                ObjectState::Allocated
+            } else {
+                ObjectState::Unknown
             };
             visit(Object {
                 address: geometry.address_of(object),
@@ -85,4 +98,5 @@ pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) {
             });
         }
     }
+    damage == Damage::default()
 }

@@ -99,6 +99,14 @@ impl SlabScan {
     pub fn find(&self, pfn: Pfn) -> Option<usize> {
         self.slabs.binary_search_by_key(&pfn, |slab| slab.pfn).ok()
     }
+
+    /// The slab that `pfn` is any page of.
+    pub(crate) fn find_around(&self, pfn: Pfn) -> Option<(usize, &Slab)> {
+        let after = self.slabs.partition_point(|slab| slab.pfn <= pfn);
+        let index = after.checked_sub(1)?;
+        let slab = self.slabs.get(index)?;
+        (pfn.0 < slab.pfn.0 + (1 << slab.order)).then_some((index, slab))
+    }
 }
 
 struct Scanner {

@@ -4,6 +4,7 @@
 //! right complaint and for the caches that were left alone.
 
 pub mod conntrack;
+pub mod sheaves;
 
 use crate::machine::Machine;
 use crate::memory::{PAGE_SHIFT, PAGE_SIZE};

@@ -16,6 +16,8 @@ use crate::ctypes::TypeTable;
 pub const TEXT_SIZE: u64 = 256 << 10;
 /// Bytes of the per-CPU section.
 pub const PER_CPU_SIZE: u64 = 0x8000;
+/// Where in it `defer_free_objects` lies.
+const DEFER_FREE: u64 = 0x5d0;
 /// Link-time address of the kernel's BTF.
 pub const BTF_BASE: u64 = LINK_BASE + (512 << 10);
 /// Link-time address of the data section.
@@ -120,6 +122,11 @@ impl Image {
         image.alias("jiffies", "jiffies_64");
         if relocates_percpu {
             image.place("__per_cpu_start", PER_CPU_SIZE, 4096);
+            // Sheaves came with deferred frees; a variable of the per-CPU section.
+            if types.aggregates.contains_key("defer_free") {
+                let address = image.address("__per_cpu_start") + DEFER_FREE;
+                image.add("defer_free_objects", address, 40, SymbolKind::Object);
+            }
         } else {
             image.add("__per_cpu_start", 0, 0, SymbolKind::Absolute);
             image.add("__per_cpu_end", PER_CPU_SIZE, 0, SymbolKind::Absolute);

@@ -1,0 +1,144 @@
+//! Ways to break the sheaves of a cache, and to move what is in them.
+//!
+//! Each function takes the first CPU whose main sheaf holds objects, and returns how
+//! many they were.
+
+use crate::machine::Machine;
+
+/// The main sheaf of a CPU.
+struct Main {
+    /// Where the CPU's `slub_percpu_sheaves` lies.
+    per_cpu: u64,
+    sheaf: u64,
+    size: u64,
+}
+
+fn main_sheaf(machine: &Machine, cache: &str) -> Main {
+    let kernel = &machine.kernel;
+    let offsets = kernel.symbol("__per_cpu_offset");
+    let pointer = machine.cache(cache).cpu_slab;
+    let mains = (0..u64::from(crate::machine::cpus::POSSIBLE_CPUS)).map(|cpu| {
+        let per_cpu = kernel.read_u64(offsets + cpu * 8).wrapping_add(pointer);
+        let sheaf = kernel.get(per_cpu, "slub_percpu_sheaves", "main");
+        Main {
+            per_cpu,
+            sheaf,
+            size: kernel.get(sheaf, "slab_sheaf", "size"),
+        }
+    });
+    let mut filled = mains.filter(|main| main.size > 0);
+    filled.next().expect("a CPU with objects in its sheaf")
+}
+
+fn slot(machine: &Machine, sheaf: u64, index: u64) -> u64 {
+    sheaf + machine.kernel.types.sizeof("slab_sheaf") + index * 8
+}
+
+/// The sheaf says that it is another cache's.
+pub fn sheaf_of_another(machine: &mut Machine, cache: &str, other: &str) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let other = machine.cache(other).address;
+    machine.kernel.set(main.sheaf, "slab_sheaf", "cache", other);
+    main.size
+}
+
+/// The sheaf says that it holds more than it can.
+pub fn sheaf_overfull(machine: &mut Machine, cache: &str) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let size = 0x6b6b_6b6b;
+    machine.kernel.set(main.sheaf, "slab_sheaf", "size", size);
+    main.size
+}
+
+/// The CPU's pointer to the sheaf leads to `target`.
+pub fn wild_sheaf(machine: &mut Machine, cache: &str, target: u64) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let kernel = &mut machine.kernel;
+    kernel.set(main.per_cpu, "slub_percpu_sheaves", "main", target);
+    main.size
+}
+
+/// The first slot of the sheaf leads to `target`: one object is lost.
+pub fn wild_sheaf_slot(machine: &mut Machine, cache: &str, target: u64) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let slot = slot(machine, main.sheaf, 0);
+    machine.kernel.write_u64(slot, target);
+    1
+}
+
+/// The sheaf is the CPU's spare one too. Nothing is lost: the spare one was not there.
+pub fn sheaf_twice(machine: &mut Machine, cache: &str) {
+    let main = main_sheaf(machine, cache);
+    let kernel = &mut machine.kernel;
+    let spare = kernel.get(main.per_cpu, "slub_percpu_sheaves", "spare");
+    assert_eq!(spare, 0, "the spare sheaf would be lost");
+    kernel.set(main.per_cpu, "slub_percpu_sheaves", "spare", main.sheaf);
+}
+
+/// One more object is put into the sheaf: one that is on its slab's free chain.
+pub fn free_twice(machine: &mut Machine, cache: &str) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let slabs = &machine.cache(cache).slabs;
+    let free = slabs.iter().find_map(|slab| slab.free.first());
+    let object = *free.expect("an object on a free chain");
+    let slot = slot(machine, main.sheaf, main.size);
+    let kernel = &mut machine.kernel;
+    kernel.write_u64(slot, object);
+    kernel.set(main.sheaf, "slab_sheaf", "size", main.size + 1);
+    object
+}
+
+/// The sheaf waits for RCU: its objects are not free yet.
+pub fn await_rcu(machine: &mut Machine, cache: &str) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let kernel = &mut machine.kernel;
+    kernel.set(main.per_cpu, "slub_percpu_sheaves", "main", 0);
+    kernel.set(main.per_cpu, "slub_percpu_sheaves", "rcu_free", main.sheaf);
+    main.size
+}
+
+/// Allocated objects of a cache are freed where no lock may be taken: they wait on a CPU's
+/// list. Returns them.
+pub fn defer_free(machine: &mut Machine, cache: &str, count: usize) -> Vec<u64> {
+    let laid = machine.cache(cache);
+    let truth = machine.truth().caches.iter();
+    let truth = truth.filter(|truth| truth.name == cache);
+    let objects: Vec<u64> = truth
+        .flat_map(|truth| truth.allocated.iter().copied())
+        .take(count)
+        .collect();
+    let offset = laid.pointers.offset;
+    let kernel = &mut machine.kernel;
+    let offsets = kernel.symbol("__per_cpu_offset");
+    // CPU 2 is one whose area is not in the direct map.
+    let area = kernel.read_u64(offsets + 16);
+    let mut link = area.wrapping_add(kernel.symbol("defer_free_objects"));
+    for object in &objects {
+        kernel.write_u64(link, object + offset);
+        link = object + offset;
+    }
+    kernel.write_u64(link, 0);
+    objects
+}
+
+/// The last of some deferred objects is followed by `target`.
+pub fn deferred_dangling(machine: &mut Machine, cache: &str, objects: &[u64], target: u64) {
+    let offset = machine.cache(cache).pointers.offset;
+    let last = objects.last().expect("a deferred object");
+    machine.kernel.write_u64(last + offset, target);
+}
+
+/// The barn of node 0 counts one sheaf more than it has. Nothing is lost.
+pub fn barn_miscounted(machine: &mut Machine, cache: &str) {
+    let kernel = &mut machine.kernel;
+    let per_node = kernel.types.offset("kmem_cache", "per_node");
+    let at = machine
+        .slub
+        .caches
+        .iter()
+        .find(|laid| laid.cache.name == cache);
+    let at = at.expect("the cache").address + per_node;
+    let barn = kernel.get(at, "kmem_cache_per_node_ptrs", "barn");
+    let full = kernel.get(barn, "node_barn", "nr_full");
+    kernel.set(barn, "node_barn", "nr_full", full + 1);
+}
