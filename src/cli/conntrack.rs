@@ -41,8 +41,8 @@ impl Symbols for AllSymbols<'_> {
 fn open(common: &Common) -> Result<(Session, Modules)> {
     let mut session = Session::open(common)?;
     let modules = Modules::read(&session.kernel)?;
-    add_types(&mut session.kernel, &modules, common, &["nf_conntrack"])?;
-    if let Err(error) = add_types(&mut session.kernel, &modules, common, &["nf_nat"]) {
+    add_types(&mut session, &modules, common, &["nf_conntrack"])?;
+    if let Err(error) = add_types(&mut session, &modules, common, &["nf_nat"]) {
         session.kernel.diag.warn("nat-types", format!("{error:#}"));
     }
     Ok((session, modules))
