@@ -9,7 +9,7 @@ use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump, VmcoreInfo};
 use vmleak::kernel::{Kernel, btf, kallsyms};
 use vmleak::space::AddressSpace;
 use vmleak::types::{
-    Btf, DebugFile, Dwarf, SymbolTable, TypeDb, TypeError, TypeSource, is_system_map,
+    Btf, DebugFile, Dwarf, Kallsyms, SymbolTable, TypeDb, TypeError, TypeSource, is_system_map,
 };
 
 use super::args::{Common, TypesFrom};
@@ -125,22 +125,44 @@ impl Sources<'_> {
         if let Some(map) = maps.iter().find(|path| is_system_map(path)) {
             return Ok((SymbolTable::from_system_map(map)?, None));
         }
-        if let Some(file) = self.file {
-            return Ok((SymbolTable::from_elf(file)?, None));
-        }
-        let own = kallsyms::read(&AddressSpace::new(Arc::clone(self.dump))?)?;
-        Ok((own.symbols, Some(own.encoding)))
+        let in_file = self.file.map(|file| SymbolTable::from_elf(file));
+        let own = match in_file {
+            Some(Ok(symbols)) => return Ok((symbols, None)),
+            Some(Err(error @ TypeError::NoDebugInfo { .. })) => {
+                self.own_symbols().map_err(|_| error.into())
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => self.own_symbols(),
+        };
+        own.map(|own| (own.symbols, Some(own.encoding)))
+    }
+
+    fn own_symbols(&self) -> Result<Kallsyms> {
+        let space = AddressSpace::new(Arc::clone(self.dump))?;
+        Ok(kallsyms::read(&space)?)
     }
 
     fn types(&self, symbols: &SymbolTable) -> Result<(TypeDb, Option<Arc<Btf>>)> {
-        let dwarf = match self.common.types {
-            TypesFrom::Auto | TypesFrom::Dwarf => self.file,
-            TypesFrom::Btf => None,
+        let dwarf = match (self.common.types, self.file) {
+            (TypesFrom::Btf, _) | (_, None) => None,
+            (_, Some(file)) => Some(Dwarf::new(Arc::clone(file))),
         };
-        if let Some(file) = dwarf {
-            let source: Box<dyn TypeSource> = Box::new(Dwarf::new(Arc::clone(file))?);
-            return Ok((TypeDb::new(vec![source]), None));
+        match (dwarf, self.common.types) {
+            (Some(Ok(dwarf)), _) => {
+                let source: Box<dyn TypeSource> = Box::new(dwarf);
+                Ok((TypeDb::new(vec![source]), None))
+            }
+            // A stripped vmlinux may have BTF yet; if not, what it lacks is said of its DWARF.
+            (Some(Err(error @ TypeError::NoDebugInfo { .. })), TypesFrom::Auto) => {
+                self.btf(symbols).map_err(|_| error.into())
+            }
+            (Some(Err(error)), _) => Err(error.into()),
+            (None, _) => self.btf(symbols),
         }
+    }
+
+    /// Of vmlinux, else the dump's own.
+    fn btf(&self, symbols: &SymbolTable) -> Result<(TypeDb, Option<Arc<Btf>>)> {
         let in_file = self.file.map(|file| Btf::from_file(Arc::clone(file)));
         let btf = match in_file {
             Some(Err(TypeError::NoBtf { .. })) | None => own_types(self.dump, symbols)?,

@@ -6,6 +6,7 @@ mod conntrack_real;
 mod corpora;
 mod damage;
 mod modules;
+mod no_vmlinux;
 mod real_dumps;
 mod real_forms;
 mod support;

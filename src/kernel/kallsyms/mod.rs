@@ -1,9 +1,12 @@
 //! The kernel's symbols out of its own memory, before anything else is known of it.
 //!
 //! Layer: kernel. Input: an address space made from VMCOREINFO alone, which places the
-//! tables since 6.0 (commit f09bddbd8661). Output: [`Kallsyms`]. The tables lie in the
+//! tables since 6.0 (commit f09bddbd8661); before, they are found by their structure.
+//! Output: [`Kallsyms`]. The tables lie in the
 //! kernel image, which is mapped linearly. Invariant: nothing is read beyond bounds that
 //! no kernel reaches, and a table that ends early is an error of its decoding.
+
+mod search;
 
 use thiserror::Error;
 
@@ -26,7 +29,7 @@ const MAX_TOKEN_TABLE: usize = 1 << 16;
 pub enum OwnSymbolsError {
     /// A kernel before 6.0.
     #[error(
-        "VMCOREINFO does not say where the kernel's symbols are (it has SYMBOL(kallsyms_names) since 6.0); give the kernel's vmlinux, or its System.map with -s"
+        "VMCOREINFO does not say where the kernel's symbols are (it does since 6.0), and they are not found by their structure; give the kernel's vmlinux, or its System.map with -s"
     )]
     NotNamed,
     /// The dump lacks the pages, or they are damaged.
@@ -43,42 +46,90 @@ pub enum OwnSymbolsError {
 /// If VMCOREINFO does not place them, or they can't be read or decoded.
 pub fn read(space: &AddressSpace) -> Result<Kallsyms, OwnSymbolsError> {
     let info = space.dump().notes().vmcoreinfo.as_ref();
-    let tables = info.ok_or(OwnSymbolsError::NotNamed)?;
-    Ok(Kallsyms::decode(&read_tables(space, tables)?)?)
+    let info = info.ok_or(OwnSymbolsError::NotNamed)?;
+    let stext = info.symbol("_stext").ok_or(OwnSymbolsError::NotNamed)?;
+    let places = match Places::named(info) {
+        Some(places) => places,
+        None => Places::found(space, stext).ok_or(OwnSymbolsError::NotNamed)?,
+    };
+    let mut tables = read_tables(space, &places)?;
+    tables.stext = stext.0;
+    let mut kallsyms = Kallsyms::decode(&tables)?;
+    if places.found {
+        kallsyms
+            .encoding
+            .push_str(", tables found by their structure");
+    }
+    Ok(kallsyms)
 }
 
-fn read_tables(space: &AddressSpace, info: &VmcoreInfo) -> Result<KallsymsTables, OwnSymbolsError> {
-    let place = |name: &str| info.symbol(name);
-    let needed = |name: &str| place(name).ok_or(OwnSymbolsError::NotNamed);
-    let names = needed("kallsyms_names")?;
-    let token_table = needed("kallsyms_token_table")?;
-    let token_index = needed("kallsyms_token_index")?;
-    let stext = needed("_stext")?;
-    let count = space.read_u32(needed("kallsyms_num_syms")?)?;
+/// Where the tables are.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    names: VirtAddr,
+    num_syms: VirtAddr,
+    token_table: VirtAddr,
+    token_index: VirtAddr,
+    offsets: Option<VirtAddr>,
+    addresses: Option<VirtAddr>,
+    relative_base: Option<VirtAddr>,
+    found: bool,
+}
+
+impl Places {
+    fn named(info: &VmcoreInfo) -> Option<Self> {
+        Some(Self {
+            names: info.symbol("kallsyms_names")?,
+            num_syms: info.symbol("kallsyms_num_syms")?,
+            token_table: info.symbol("kallsyms_token_table")?,
+            token_index: info.symbol("kallsyms_token_index")?,
+            offsets: info.symbol("kallsyms_offsets"),
+            addresses: info.symbol("kallsyms_addresses"),
+            relative_base: info.symbol("kallsyms_relative_base"),
+            found: false,
+        })
+    }
+
+    fn found(space: &AddressSpace, stext: VirtAddr) -> Option<Self> {
+        let tables = search::find(space, stext)?;
+        Some(Self {
+            names: tables.names,
+            num_syms: tables.num_syms,
+            token_table: tables.token_table,
+            token_index: tables.token_index,
+            offsets: Some(tables.offsets),
+            addresses: None,
+            relative_base: Some(tables.relative_base),
+            found: true,
+        })
+    }
+}
+
+fn read_tables(space: &AddressSpace, places: &Places) -> Result<KallsymsTables, OwnSymbolsError> {
+    let count = space.read_u32(places.num_syms)?;
     if count > MAX_SYMBOLS {
         return Err(KallsymsError::BadNames.into());
     }
     let count = count as usize;
     // The names end before the next table, where one follows.
     let bound = count * MAX_BYTES_PER_NAME;
-    let until = token_table.offset_from(names).unwrap_or(u64::MAX);
-    let names_len = bound.min(usize::try_from(until).unwrap_or(bound));
+    let until = places.token_table.offset_from(places.names);
+    let names_len = until.map_or(bound, |until| bound.min(until as usize));
     let mut tables = KallsymsTables {
         count,
-        names: read_up_to(space, names, names_len)?,
-        token_table: read_up_to(space, token_table, MAX_TOKEN_TABLE)?,
-        token_index: space.read_bytes(token_index, TOKEN_INDEX)?,
-        stext: stext.0,
+        names: read_up_to(space, places.names, names_len)?,
+        token_table: read_up_to(space, places.token_table, MAX_TOKEN_TABLE)?,
+        token_index: space.read_bytes(places.token_index, TOKEN_INDEX)?,
         ..KallsymsTables::default()
     };
-    if let Some(offsets) = place("kallsyms_offsets") {
+    if let Some(offsets) = places.offsets {
         tables.offsets = space.read_bytes(offsets, count * 4)?;
         tables.offsets_at = offsets.0;
     }
-    if let Some(addresses) = place("kallsyms_addresses") {
+    if let Some(addresses) = places.addresses {
         tables.addresses = space.read_bytes(addresses, count * 8)?;
     }
-    if let Some(base) = place("kallsyms_relative_base") {
+    if let Some(base) = places.relative_base {
         tables.relative_base = Some(space.read_u64(base)?);
     }
     Ok(tables)
