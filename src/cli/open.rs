@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump, VmcoreInfo};
-use vmleak::kernel::{Kernel, btf, kallsyms};
+use vmleak::kernel::{Kernel, btf, check_symbols, kallsyms};
 use vmleak::space::AddressSpace;
 use vmleak::types::{
     Btf, DebugFile, Dwarf, Kallsyms, SymbolTable, TypeDb, TypeError, TypeSource, is_system_map,
@@ -64,6 +64,7 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
             Err(looked) => return Err(error.context(sources.no_vmlinux(looked))),
         },
     };
+    check_symbols(&info, &symbols).with_context(|| whose.clone())?;
     let (types, btf) = match (sources.types(&symbols), &found) {
         (Err(error), Err(looked)) => return Err(error.context(sources.no_vmlinux(looked))),
         (other, _) => other?,

@@ -80,6 +80,26 @@ fn run_time_address(symbols: &SymbolTable, name: &str, kernel_offset: u64) -> Op
     }))
 }
 
+/// Whether symbols are where VMCOREINFO has them.
+///
+/// # Errors
+/// If they are another kernel's.
+pub fn check_symbols(info: &VmcoreInfo, symbols: &SymbolTable) -> Result<(), KernelError> {
+    for name in CHECKED {
+        let by_symbols = run_time_address(symbols, name, info.kernel_offset());
+        if let (Some(dump), Some(symbols)) = (info.symbol(name), by_symbols)
+            && dump != symbols
+        {
+            return Err(KernelError::WrongKernel {
+                name,
+                dump,
+                symbols,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The kernel that crashed.
 #[derive(Debug)]
 pub struct Kernel {
@@ -103,18 +123,7 @@ impl Kernel {
         let mut space = AddressSpace::new(Arc::clone(&dump))?;
         let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
         let offset = info.kernel_offset();
-        for name in CHECKED {
-            let by_symbols = run_time_address(&symbols, name, offset);
-            if let (Some(dump), Some(symbols)) = (info.symbol(name), by_symbols)
-                && dump != symbols
-            {
-                return Err(KernelError::WrongKernel {
-                    name,
-                    dump,
-                    symbols,
-                });
-            }
-        }
+        check_symbols(&info, &symbols)?;
         let variable = |name: &str| {
             let address = run_time_address(&symbols, name, offset)?;
             space.read_u64(address).ok().filter(|v| *v != 0)

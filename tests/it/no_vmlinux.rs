@@ -96,7 +96,24 @@ fn btf_of_vmlinux_gives_what_its_dwarf_gives() {
     }
 }
 
-/// VMCOREINFO does not name the tables of kallsyms before 6.0.
+/// VMCOREINFO does not name the tables of kallsyms before 6.0; they have a shape.
+#[test]
+fn before_6_0_the_symbols_are_found_by_their_structure() {
+    for dump in real_dumps(&["5.10"]) {
+        for command in ["info", "slabs"] {
+            let (with, _) = document(command, &[&dump.vmcore, &dump.vmlinux], &[]);
+            let (without, from) = document(command, &[&dump.vmcore], &[NOWHERE]);
+            assert_eq!(from, ["btf", "kallsyms"], "{command}");
+            assert!(with == without, "{command}: another report");
+        }
+        // Modules carry types since 5.11.
+        let vmcore = dump.vmcore.to_str().expect("UTF-8");
+        let (code, _, stderr) = run(&["conntrack", vmcore, NOWHERE]);
+        assert_eq!(code, 3, "{stderr}");
+        assert!(stderr.contains("the module nf_conntrack"), "{stderr}");
+    }
+}
+
 #[test]
 fn before_6_0_a_system_map_serves() {
     for dump in real_dumps(&["5.10"]) {

@@ -35,7 +35,7 @@ impl Writer {
     fn finish(&self, header: u32) -> Vec<u8> {
         let mut out = vec![0x9f, 0xeb, 1, 0];
         let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
-        let layout = vec![[8u8, 4, 0, 0]; 26].concat();
+        let layout = [[8u8, 4, 0, 0]; 26].concat();
         let mut words = vec![header, 0, types, types, strings];
         if header >= 32 {
             words.extend([types + strings, layout.len() as u32]);
