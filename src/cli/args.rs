@@ -22,7 +22,8 @@ vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
 VMCORE is a kdump-compressed, flattened or ELF dump, the parts of a split set, or a \
 directory such as /var/crash, of which the newest complete dump is taken. VMLINUX is \
 looked for under the debug directories if it is not given; the order of the two does \
-not matter.";
+not matter. Without one, types and symbols are those that a kernel since 6.0 carries in \
+its own memory.";
 
 const EXIT_CODES: &str = "\
 Exit status: 0 analysed, 1 found what --fail-on names, 2 usage, 3 the dump or its \
@@ -49,7 +50,7 @@ pub(crate) struct Common {
     /// The dump and, in any order, its vmlinux
     #[arg(value_name = "VMCORE [VMLINUX]", required = true, num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
-    /// Another debug file (vmlinux, .ko.debug), besides those found
+    /// Another debug file (vmlinux, .ko.debug), or a System.map, besides those found
     #[arg(
         short = 's',
         long = "symbols",
@@ -95,10 +96,12 @@ pub(crate) struct Common {
 /// Sources of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TypesFrom {
-    /// The best there is
+    /// DWARF where a vmlinux is given or found, else BTF
     Auto,
     /// DWARF of vmlinux
     Dwarf,
+    /// BTF of vmlinux, else of the dump itself
+    Btf,
 }
 
 /// When to colour.

@@ -1,18 +1,29 @@
-//! From the command line to a [`Kernel`]: the dump, its vmlinux, the check that they
-//! belong together.
+//! From the command line to a [`Kernel`]: the dump, where its types and symbols come
+//! from, the check that they belong together.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump};
-use vmleak::kernel::Kernel;
-use vmleak::types::{DebugFile, Dwarf, SymbolTable, TypeDb};
+use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump, VmcoreInfo};
+use vmleak::kernel::{Kernel, btf, check_symbols, kallsyms};
+use vmleak::space::AddressSpace;
+use vmleak::types::{
+    Btf, DebugFile, Dwarf, Kallsyms, SymbolTable, TypeDb, TypeError, TypeSource, is_system_map,
+};
 
-use super::args::Common;
+use super::args::{Common, TypesFrom};
 use super::locate;
 
+/// What every command opens.
+pub(crate) struct Opened {
+    pub(crate) kernel: Kernel,
+    /// The kernel's BTF, if its types come from there: modules' parts continue it.
+    pub(crate) btf: Option<Arc<Btf>>,
+}
+
 /// Opens everything that a command needs.
-pub(crate) fn kernel(common: &Common) -> Result<Kernel> {
+pub(crate) fn kernel(common: &Common) -> Result<Opened> {
     let inputs = locate::sort_out(common)?;
     let cache = common.max_memory.unwrap_or(DEFAULT_CACHE_BYTES);
     let dump = Arc::new(Dump::open(&inputs.dump, cache)?);
@@ -23,34 +34,147 @@ pub(crate) fn kernel(common: &Common) -> Result<Kernel> {
         )
     })?;
     let vmlinux = match inputs.vmlinux {
-        Some(path) => path,
-        None => locate::find_vmlinux(common, &info).map_err(|looked| {
-            if common.verbose > 0 {
-                for path in &looked {
-                    eprintln!("vmleak: no {}", path.display());
-                }
-            }
-            let remedy = match looked.len() {
-                0 => "give the file (--no-default-debug-directories looks nowhere)".to_owned(),
-                n => format!("install the kernel's debug package or give the file (looked in {n} places, -v lists them)"),
-            };
-            anyhow::anyhow!(
-                "{}: no vmlinux with debug information for {} was found: {remedy}",
-                dump.path().display(),
-                info.release().unwrap_or("this kernel"),
-            )
-        })?,
+        Some(path) => Ok(path),
+        None => locate::find_vmlinux(common, &info),
     };
-    let file = Arc::new(DebugFile::open(&vmlinux)?);
+    let found = match vmlinux {
+        Ok(path) => Ok(open_vmlinux(common, &info, &path)?),
+        Err(looked) => Err(looked),
+    };
+    let file = found.as_ref().ok();
+    let whose = file.map_or_else(|| dump.path(), |file| file.path());
+    let whose = whose.display().to_string();
+
+    let sources = Sources {
+        common,
+        info: &info,
+        dump: &dump,
+        file,
+    };
+    if common.types == TypesFrom::Dwarf
+        && let Err(looked) = &found
+    {
+        bail!("{}", sources.no_vmlinux(looked));
+    }
+    let (symbols, encoding) = match sources.symbols() {
+        Ok(found) => found,
+        Err(error) => match &found {
+            Ok(_) => return Err(error),
+            // What is missing first is a vmlinux; why it can't be done without one comes behind.
+            Err(looked) => return Err(error.context(sources.no_vmlinux(looked))),
+        },
+    };
+    check_symbols(&info, &symbols).with_context(|| whose.clone())?;
+    let (types, btf) = match (sources.types(&symbols), &found) {
+        (Err(error), Err(looked)) => return Err(error.context(sources.no_vmlinux(looked))),
+        (other, _) => other?,
+    };
+    let kernel = Kernel::new(Arc::clone(&dump), types, symbols).with_context(|| whose)?;
+    if let Some(encoding) = encoding {
+        kernel.diag.assume(
+            "kallsyms_encoding",
+            encoding,
+            "the one of the known encodings by which _stext is where VMCOREINFO has it",
+        );
+    }
+    Ok(Opened { kernel, btf })
+}
+
+fn open_vmlinux(common: &Common, info: &VmcoreInfo, path: &Path) -> Result<Arc<DebugFile>> {
+    let file = Arc::new(DebugFile::open(path)?);
     match (info.build_id(), file.build_id()) {
         (Some(wanted), Some(found)) if wanted != found && !common.force => bail!(
             "{}: build-id {found}, but the kernel that crashed has {wanted}; give the vmlinux of {} (--force to go on all the same)",
-            vmlinux.display(),
+            path.display(),
             info.release().unwrap_or("that kernel")
         ),
-        _ => {}
+        _ => Ok(file),
     }
-    let symbols = SymbolTable::from_elf(&file)?;
-    let types = TypeDb::new(vec![Box::new(Dwarf::new(file)?)]);
-    Kernel::new(dump, types, symbols).with_context(|| vmlinux.display().to_string())
+}
+
+/// What types and symbols can be had from.
+struct Sources<'a> {
+    common: &'a Common,
+    info: &'a VmcoreInfo,
+    dump: &'a Arc<Dump>,
+    file: Option<&'a Arc<DebugFile>>,
+}
+
+impl Sources<'_> {
+    fn no_vmlinux(&self, looked: &[PathBuf]) -> String {
+        if self.common.verbose > 0 {
+            for path in looked {
+                eprintln!("vmleak: no {}", path.display());
+            }
+        }
+        let remedy = match looked.len() {
+            0 => "give the file (--no-default-debug-directories looks nowhere)".to_owned(),
+            n => format!(
+                "install the kernel's debug package or give the file (looked in {n} places, -v lists them)"
+            ),
+        };
+        format!(
+            "{}: no vmlinux with debug information for {} was found: {remedy}",
+            self.dump.path().display(),
+            self.info.release().unwrap_or("this kernel"),
+        )
+    }
+
+    /// A System.map that was given, else vmlinux's, else the dump's own, with their encoding.
+    fn symbols(&self) -> Result<(SymbolTable, Option<String>)> {
+        let maps = &self.common.symbols;
+        if let Some(map) = maps.iter().find(|path| is_system_map(path)) {
+            return Ok((SymbolTable::from_system_map(map)?, None));
+        }
+        let in_file = self.file.map(|file| SymbolTable::from_elf(file));
+        let own = match in_file {
+            Some(Ok(symbols)) => return Ok((symbols, None)),
+            Some(Err(error @ TypeError::NoDebugInfo { .. })) => {
+                self.own_symbols().map_err(|_| error.into())
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => self.own_symbols(),
+        };
+        own.map(|own| (own.symbols, Some(own.encoding)))
+    }
+
+    fn own_symbols(&self) -> Result<Kallsyms> {
+        let space = AddressSpace::new(Arc::clone(self.dump))?;
+        Ok(kallsyms::read(&space)?)
+    }
+
+    fn types(&self, symbols: &SymbolTable) -> Result<(TypeDb, Option<Arc<Btf>>)> {
+        let dwarf = match (self.common.types, self.file) {
+            (TypesFrom::Btf, _) | (_, None) => None,
+            (_, Some(file)) => Some(Dwarf::new(Arc::clone(file))),
+        };
+        match (dwarf, self.common.types) {
+            (Some(Ok(dwarf)), _) => {
+                let source: Box<dyn TypeSource> = Box::new(dwarf);
+                Ok((TypeDb::new(vec![source]), None))
+            }
+            // A stripped vmlinux may have BTF yet; if not, what it lacks is said of its DWARF.
+            (Some(Err(error @ TypeError::NoDebugInfo { .. })), TypesFrom::Auto) => {
+                self.btf(symbols).map_err(|_| error.into())
+            }
+            (Some(Err(error)), _) => Err(error.into()),
+            (None, _) => self.btf(symbols),
+        }
+    }
+
+    /// Of vmlinux, else the dump's own.
+    fn btf(&self, symbols: &SymbolTable) -> Result<(TypeDb, Option<Arc<Btf>>)> {
+        let in_file = self.file.map(|file| Btf::from_file(Arc::clone(file)));
+        let btf = match in_file {
+            Some(Err(TypeError::NoBtf { .. })) | None => own_types(self.dump, symbols)?,
+            Some(other) => Arc::new(other?),
+        };
+        let source: Box<dyn TypeSource> = Box::new(Arc::clone(&btf));
+        Ok((TypeDb::new(vec![source]), Some(btf)))
+    }
+}
+
+fn own_types(dump: &Arc<Dump>, symbols: &SymbolTable) -> Result<Arc<Btf>> {
+    let space = AddressSpace::new(Arc::clone(dump))?;
+    Ok(Arc::new(btf::read(&space, symbols)?))
 }

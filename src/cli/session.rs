@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
@@ -13,9 +14,10 @@ use vmleak::render;
 use vmleak::report::{Document, RunFacts};
 use vmleak::subsys::slab::Progress;
 use vmleak::subsys::system;
+use vmleak::types::Btf;
 
 use super::args::{Color, Common};
-use super::open;
+use super::open::{self, Opened};
 use super::progress::Bar;
 
 /// Something was missing; the result says what.
@@ -26,13 +28,15 @@ pub(crate) struct Session {
     pub(crate) kernel: Kernel,
     pub(crate) run: RunFacts,
     pub(crate) progress: Bar,
+    /// The kernel's BTF, if its types come from there.
+    pub(crate) btf: Option<Arc<Btf>>,
 }
 
 impl Session {
     pub(crate) fn open(common: &Common) -> Result<Self> {
         let progress = Bar::new(common);
         progress.start("opening the dump and its debug information", 1);
-        let kernel = open::kernel(common)?;
+        let Opened { kernel, btf } = open::kernel(common)?;
         let run = RunFacts {
             system: system::collect(&kernel),
             dump: kernel.dump().facts(),
@@ -59,6 +63,7 @@ impl Session {
             kernel,
             run,
             progress,
+            btf,
         })
     }
 

@@ -35,7 +35,7 @@ impl Field {
             Some(bits) => u32::from(bits.shift + bits.width).div_ceil(8),
             None => self.size.min(8),
         };
-        (self.offset + size) as usize
+        self.offset as usize + size as usize
     }
 
     /// The member's value out of the bytes of its structure, zero-extended. Zero if `record` is

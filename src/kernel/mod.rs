@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
+pub mod btf;
 pub mod cpus;
+pub mod kallsyms;
 pub mod layout;
 pub mod memmap;
 pub mod modules;
@@ -19,8 +21,12 @@ use crate::diag::Diagnostics;
 use crate::dump::{Dump, VmcoreInfo};
 use crate::space::x86_64::START_KERNEL_MAP;
 use crate::space::{AddressSpace, MemFault, SpaceError};
-use crate::types::{SymbolTable, TypeDb, TypeError};
+use crate::types::{SymbolOrigin, SymbolTable, TypeDb, TypeError};
 use layout::{Layout, LayoutError, LayoutInfo};
+
+/// Symbols that VMCOREINFO has too. Every x86_64 kernel is linked to the same `_stext`; the
+/// others lie behind its code, so they differ from build to build.
+const CHECKED: [&str; 3] = ["_stext", "init_uts_ns", "init_top_pgt"];
 
 /// Why the kernel in a dump can't be asked at all.
 #[derive(Debug, Error)]
@@ -48,9 +54,11 @@ pub enum KernelError {
     },
     /// The symbols belong to another kernel.
     #[error(
-        "_stext is at {dump} in the dump, but at {symbols} by vmlinux: it is not the kernel that crashed"
+        "{name} is at {dump} in the dump, but at {symbols} by the symbols given: they are not those of the kernel that crashed"
     )]
     WrongKernel {
+        /// Which symbol.
+        name: &'static str,
         /// By VMCOREINFO.
         dump: VirtAddr,
         /// By the symbol table.
@@ -59,6 +67,37 @@ pub enum KernelError {
     /// A kernel shape that is known, but not supported yet.
     #[error("{0}")]
     Unsupported(String),
+}
+
+/// The address of a symbol at run time: with KASLR's offset, unless it is in there already.
+/// Per-CPU symbols of x86 up to 6.14 are offsets from zero, which KASLR does not move.
+fn run_time_address(symbols: &SymbolTable, name: &str, kernel_offset: u64) -> Option<VirtAddr> {
+    let address = symbols.address(name)?;
+    let moved = symbols.origin() != SymbolOrigin::Kallsyms && address >= START_KERNEL_MAP;
+    Some(VirtAddr(match moved {
+        true => address.wrapping_add(kernel_offset),
+        false => address,
+    }))
+}
+
+/// Whether symbols are where VMCOREINFO has them.
+///
+/// # Errors
+/// If they are another kernel's.
+pub fn check_symbols(info: &VmcoreInfo, symbols: &SymbolTable) -> Result<(), KernelError> {
+    for name in CHECKED {
+        let by_symbols = run_time_address(symbols, name, info.kernel_offset());
+        if let (Some(dump), Some(symbols)) = (info.symbol(name), by_symbols)
+            && dump != symbols
+        {
+            return Err(KernelError::WrongKernel {
+                name,
+                dump,
+                symbols,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The kernel that crashed.
@@ -84,18 +123,10 @@ impl Kernel {
         let mut space = AddressSpace::new(Arc::clone(&dump))?;
         let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
         let offset = info.kernel_offset();
-        if let (Some(seen), Some(linked)) = (info.symbol("_stext"), symbols.address("_stext")) {
-            let linked = VirtAddr(linked.wrapping_add(offset));
-            if seen != linked {
-                return Err(KernelError::WrongKernel {
-                    dump: seen,
-                    symbols: linked,
-                });
-            }
-        }
+        check_symbols(&info, &symbols)?;
         let variable = |name: &str| {
-            let address = symbols.address(name)?.wrapping_add(offset);
-            space.read_u64(VirtAddr(address)).ok().filter(|v| *v != 0)
+            let address = run_time_address(&symbols, name, offset)?;
+            space.read_u64(address).ok().filter(|v| *v != 0)
         };
         let (page_offset, vmalloc) = (variable("page_offset_base"), variable("vmalloc_base"));
         space.place_direct_map(page_offset, vmalloc);
@@ -121,16 +152,19 @@ impl Kernel {
         self.dump().notes().vmcoreinfo.as_ref().unwrap_or(&EMPTY)
     }
 
-    /// Run-time address of a symbol. Per-CPU symbols of x86 up to 6.14 are offsets from zero,
-    /// which KASLR does not move.
+    /// Run-time address of a symbol.
     pub fn symbol(&self, name: &str) -> Option<VirtAddr> {
-        self.symbols.address(name).map(|address| {
-            if address >= START_KERNEL_MAP {
-                VirtAddr(address.wrapping_add(self.offset))
-            } else {
-                VirtAddr(address)
-            }
-        })
+        run_time_address(&self.symbols, name, self.offset)
+    }
+
+    /// Where symbols come from.
+    pub fn symbols_from(&self) -> SymbolOrigin {
+        self.symbols.origin()
+    }
+
+    /// The symbols of the kernel itself.
+    pub fn symbol_table(&self) -> &SymbolTable {
+        &self.symbols
     }
 
     /// As [`symbol`](Self::symbol), for one that every kernel has.

@@ -102,7 +102,7 @@ impl<T> Document<T> {
                 memory_bytes: system.memory_bytes,
                 dump_level: run.dump.dump_level,
                 types_from: kernel.types.origin(),
-                symbols_from: "vmlinux",
+                symbols_from: kernel.symbols_from().name(),
             },
             complete: complete && !run.dump.incomplete && !run.dump.contradictory,
             warnings: kernel.diag.warnings(),

@@ -152,7 +152,7 @@ impl FoundStruct<'_> {
                 return Ok(None);
             };
             member = Member {
-                offset: member.offset + next.offset,
+                offset: member.offset.saturating_add(next.offset),
                 ..next.clone()
             };
         }

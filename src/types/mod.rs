@@ -1,7 +1,7 @@
 //! Types and symbols of the crashed kernel.
 //!
 //! Layer: beside `dump` and `space`; it never reads the dump's memory. Input: debug
-//! files. Output: [`TypeDb`] with members by name and [`SymbolTable`] with addresses
+//! files, or bytes that `kernel` has read. Output: [`TypeDb`] with members by name and [`SymbolTable`] with addresses
 //! as linked. Invariants: what a kernel does not have is `None`, found by looking in
 //! the translation unit that would have to define it; nothing is guessed.
 
@@ -9,19 +9,25 @@ use std::fmt;
 
 use thiserror::Error;
 
+mod btf;
 mod db;
 mod debug_file;
 mod dwarf;
+mod kallsyms;
 mod model;
 mod relocate;
 mod symbols;
+mod system_map;
 mod wrapper;
 
+pub use btf::Btf;
 pub use db::{FoundStruct, TypeDb};
 pub use debug_file::{DebugFile, build_id_of, module_name_of};
 pub use dwarf::Dwarf;
+pub use kallsyms::{Kallsyms, KallsymsError, KallsymsTables};
 pub use model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
-pub use symbols::SymbolTable;
+pub use symbols::{SymbolOrigin, SymbolTable};
+pub use system_map::is_system_map;
 
 /// Why types or symbols can't be had.
 #[derive(Debug, Error)]
@@ -54,6 +60,28 @@ pub enum TypeError {
         /// The file.
         path: String,
         /// What the parser said, with the offset.
+        why: String,
+    },
+    /// A vmlinux without BTF.
+    #[error("{path}: has no .BTF section: the kernel was built without CONFIG_DEBUG_INFO_BTF")]
+    NoBtf {
+        /// The file.
+        path: String,
+    },
+    /// BTF that does not parse.
+    #[error("{name}: damaged BTF: {why}")]
+    BadBtf {
+        /// Of what.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// No list of symbols.
+    #[error("{path}: not a System.map: {why}")]
+    BadSystemMap {
+        /// The file.
+        path: String,
+        /// What is wrong.
         why: String,
     },
 }

@@ -1,6 +1,7 @@
-//! Symbols of vmlinux by name, as linked (without KASLR's offset).
+//! Symbols of the kernel by name, from vmlinux or System.map as linked (without KASLR's
+//! offset), from the dump's kallsyms where they were.
 //!
-//! The table stays in the mapping; what is built is a hash index of some 200,000
+//! Names stay where they are; what is built is a hash index of some 200,000
 //! names, in a few milliseconds. A name that several static symbols share gives the
 //! global one if there is one, else the first.
 
@@ -12,9 +13,33 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use super::{DebugFile, TypeError};
 
-/// Name and address of every symbol of one file.
+/// Where symbols come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SymbolOrigin {
+    /// `.symtab` of vmlinux.
+    #[default]
+    Vmlinux,
+    /// The tables in the dump itself.
+    Kallsyms,
+    /// The file of that name.
+    SystemMap,
+}
+
+impl SymbolOrigin {
+    /// For the document's `symbols_from`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vmlinux => "vmlinux",
+            Self::Kallsyms => "kallsyms",
+            Self::SystemMap => "System.map",
+        }
+    }
+}
+
+/// Name and address of every symbol of one kernel.
 #[derive(Debug, Default)]
 pub struct SymbolTable {
+    origin: SymbolOrigin,
     /// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
     addresses: FxHashMap<u64, (u64, bool)>,
 }
@@ -44,8 +69,7 @@ impl SymbolTable {
                 section: ".symtab",
             });
         }
-        let mut addresses = FxHashMap::default();
-        addresses.reserve(table.len());
+        let mut symbols = Self::sized(SymbolOrigin::Vmlinux, table.len());
         for symbol in table.iter() {
             let kind = symbol.st_type();
             if kind == object::elf::STT_FILE || kind == object::elf::STT_SECTION {
@@ -55,20 +79,43 @@ impl SymbolTable {
                 continue;
             };
             let global = symbol.st_bind() != object::elf::STB_LOCAL;
-            let new = (symbol.st_value(LittleEndian), global);
-            addresses
-                .entry(hash(name))
-                .and_modify(|old: &mut (u64, bool)| {
-                    if global && !old.1 {
-                        *old = new;
-                    }
-                })
-                .or_insert(new);
+            symbols.insert(name, symbol.st_value(LittleEndian), global);
         }
-        Ok(Self { addresses })
+        Ok(symbols)
     }
 
-    /// The address of a symbol as linked.
+    fn sized(origin: SymbolOrigin, count: usize) -> Self {
+        let mut addresses = FxHashMap::default();
+        addresses.reserve(count);
+        Self { origin, addresses }
+    }
+
+    pub(super) fn at_run_time(count: usize) -> Self {
+        Self::sized(SymbolOrigin::Kallsyms, count)
+    }
+
+    pub(super) fn of_system_map() -> Self {
+        Self::sized(SymbolOrigin::SystemMap, 0)
+    }
+
+    pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
+        let new = (address, global);
+        self.addresses
+            .entry(hash(name))
+            .and_modify(|old: &mut (u64, bool)| {
+                if global && !old.1 {
+                    *old = new;
+                }
+            })
+            .or_insert(new);
+    }
+
+    /// Where they come from.
+    pub fn origin(&self) -> SymbolOrigin {
+        self.origin
+    }
+
+    /// The address of a symbol as its source has it.
     pub fn address(&self, name: &str) -> Option<u64> {
         self.addresses
             .get(&hash(name.as_bytes()))

@@ -7,6 +7,8 @@ mod conntrack_synthetic;
 mod corpora;
 mod damage;
 mod modules;
+mod nat_real;
+mod no_vmlinux;
 mod real_dumps;
 mod real_forms;
 mod sheaves;

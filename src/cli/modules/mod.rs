@@ -17,11 +17,13 @@ use anyhow::{Context, Result};
 use thiserror::Error;
 use vmleak::dump::VmcoreInfo;
 use vmleak::kernel::Kernel;
-use vmleak::kernel::modules::Modules;
-use vmleak::types::{DebugFile, Dwarf, TypeError, module_name_of};
+use vmleak::kernel::btf::{self, OwnTypesError};
+use vmleak::kernel::modules::{Module, Modules};
+use vmleak::types::{Btf, DebugFile, Dwarf, TypeError, TypeSource, module_name_of};
 
 use super::args::Common;
 use super::locate;
+use super::session::Session;
 
 /// Why the debug file of a module can't be had.
 #[derive(Debug, Error)]
@@ -71,30 +73,71 @@ pub(crate) enum ModuleFileError {
 }
 
 /// Adds the types of those of `names` that are loaded modules; others are built in, or not there.
+/// A module without a debug file has its own types in the dump, if the kernel keeps them.
 pub(crate) fn add_types(
-    kernel: &mut Kernel,
+    session: &mut Session,
     modules: &Modules,
     common: &Common,
     names: &[&str],
 ) -> Result<()> {
     let vmlinux = locate::sort_out(common)?.vmlinux;
-    let files = ModuleFiles::new(common, kernel.vmcoreinfo(), vmlinux.as_deref());
-    let mut found = Vec::new();
+    let files = ModuleFiles::new(common, session.kernel.vmcoreinfo(), vmlinux.as_deref());
+    let mut found: Vec<Box<dyn TypeSource>> = Vec::new();
     for module in names.iter().filter_map(|name| modules.find(name)) {
-        let file = files.find(&module.name, module.build_id.as_deref());
-        if let (Err(ModuleFileError::NotFound { looked, .. }), true) = (&file, common.verbose > 0) {
-            for path in looked {
-                eprintln!("vmleak: no {} in {}", module.name, path.display());
-            }
+        // The kernel's BTF and a module's DWARF mix, but one kind is enough.
+        if session.btf.is_some()
+            && let Ok(Some(types)) = from_dump(&session.kernel, &session.btf, module)
+        {
+            found.push(types);
+            continue;
         }
-        let file = Arc::new(file?);
-        let types = Dwarf::new(Arc::clone(&file));
-        found.push(types.with_context(|| format!("module {}", module.name))?);
+        let file = match files.find(&module.name, module.build_id.as_deref()) {
+            Ok(file) => Arc::new(file),
+            Err(error @ ModuleFileError::NotFound { .. }) => {
+                match from_dump(&session.kernel, &session.btf, module) {
+                    Ok(Some(types)) => found.push(types),
+                    own => return Err(not_found(error, own.err(), common)),
+                }
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let types = Dwarf::new(file);
+        found.push(Box::new(
+            types.with_context(|| format!("module {}", module.name))?,
+        ));
     }
     for types in found {
-        kernel.types.add_source(Box::new(types));
+        session.kernel.types.add_source(types);
     }
     Ok(())
+}
+
+/// The module's part of the kernel's own BTF, as the dump holds it.
+fn from_dump(
+    kernel: &Kernel,
+    base: &Option<Arc<Btf>>,
+    module: &Module,
+) -> Result<Option<Box<dyn TypeSource>>, OwnTypesError> {
+    let base = match base {
+        Some(base) => Arc::clone(base),
+        None => Arc::new(btf::read(&kernel.space, kernel.symbol_table())?),
+    };
+    let types = btf::read_module(kernel, &module.name, module.address, &base)?;
+    Ok(types.map(|types| Box::new(types) as Box<dyn TypeSource>))
+}
+
+/// The debug file is what helps; why the dump's own types don't comes behind.
+fn not_found(error: ModuleFileError, own: Option<OwnTypesError>, common: &Common) -> anyhow::Error {
+    if let (ModuleFileError::NotFound { name, looked, .. }, true) = (&error, common.verbose > 0) {
+        for path in looked {
+            eprintln!("vmleak: no {name} in {}", path.display());
+        }
+    }
+    match own {
+        None | Some(OwnTypesError::None) => error.into(),
+        Some(own) => anyhow::Error::new(own).context(error),
+    }
 }
 
 /// The debug files of one kernel's modules.

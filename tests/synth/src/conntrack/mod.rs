@@ -5,7 +5,7 @@
 //!                                                       └▶ ConntrackTruth, lines of /proc
 //! ```
 //!
-//! [`entry`] and [`tuple`] are the data, independent of any kernel version;
+//! [`entry`] and [`mod@tuple`] are the data, independent of any kernel version;
 //! [`standard`] is a table with one of everything, [`many`] one for benchmarks.
 
 pub mod entry;

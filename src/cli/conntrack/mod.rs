@@ -1,5 +1,10 @@
 //! `conntrack` and `nat`: the table is walked once, and written as it is walked.
 
+mod nat;
+mod summary;
+
+pub(crate) use nat::nat;
+
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -7,21 +12,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 use rayon::slice::ParallelSliceMut;
 use vmleak::addr::VirtAddr;
-use vmleak::analysis::conntrack::{Counts, Fullness};
-use vmleak::analysis::nat::{Nat, PortCounter};
 use vmleak::kernel::Kernel;
 use vmleak::kernel::modules::{self, Modules};
 use vmleak::render;
-use vmleak::report::conntrack::{
-    DetailDoc, DirectionDoc, EntryDoc, ExpectationDoc, NatEntryDoc, NatReport, SummaryReport,
-};
+use vmleak::report::conntrack::{EntryDoc, ExpectationDoc};
 use vmleak::subsys::conntrack::entry::{Entry, List};
 use vmleak::subsys::conntrack::table::WalkFacts;
 use vmleak::subsys::conntrack::{Conntrack, Reconciliation, Symbols};
-use vmleak::subsys::{local_ports, log};
 
 use super::args::Common;
-use super::conntrack_args::{ConntrackArgs, ConntrackFormat, NatArgs, NatFormat, Netns, Wanted};
+use super::conntrack_args::{ConntrackArgs, ConntrackFormat, Netns, Wanted};
 use super::modules::add_types;
 use super::session::{Session, exit, json_lines, output};
 
@@ -41,8 +41,8 @@ impl Symbols for AllSymbols<'_> {
 fn open(common: &Common) -> Result<(Session, Modules)> {
     let mut session = Session::open(common)?;
     let modules = Modules::read(&session.kernel)?;
-    add_types(&mut session.kernel, &modules, common, &["nf_conntrack"])?;
-    if let Err(error) = add_types(&mut session.kernel, &modules, common, &["nf_nat"]) {
+    add_types(&mut session, &modules, common, &["nf_conntrack"])?;
+    if let Err(error) = add_types(&mut session, &modules, common, &["nf_nat"]) {
         session.kernel.diag.warn("nat-types", format!("{error:#}"));
     }
     Ok((session, modules))
@@ -115,7 +115,7 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
     } else if args.stats {
         stats(args, &session, &conntrack, &selection)
     } else if args.summary {
-        summary(args, &session, &conntrack, &selection)
+        summary::summary(args, &session, &conntrack, &selection)
     } else {
         entries(args, &session, &conntrack, &selection)
     }
@@ -379,150 +379,4 @@ fn stats(
         out.write_all(&lines)
     })?;
     Ok(exit(document.complete))
-}
-
-fn summary(
-    args: &ConntrackArgs,
-    session: &Session,
-    conntrack: &Conntrack<'_>,
-    selection: &Selection<'_>,
-) -> Result<ExitCode> {
-    let now = conntrack.clock().now;
-    let mut counts = Counts::default();
-    let mut known: Vec<VirtAddr> = Vec::new();
-    let walk = conntrack.table.walk(
-        || (Counts::default(), Vec::new()),
-        |(counts, addresses), entry| {
-            addresses.push(entry.address);
-            if selection.matches(conntrack, entry) {
-                counts.add(entry, now);
-            }
-        },
-        |(more, addresses)| {
-            counts.merge(more);
-            known.extend(addresses);
-            ControlFlow::Continue(())
-        },
-    );
-    let complete = warn_of_losses(session, &walk);
-    let (_, reconciliation) = rest(session, conntrack, &walk, known)?;
-    let fullness = fullness(session, conntrack, &walk);
-    let body = SummaryReport {
-        limits: conntrack.limits.clone(),
-        namespaces: conntrack.namespaces().to_vec(),
-        reconciliation,
-        walk,
-        fullness,
-        summary: counts.finish(),
-    };
-    let document = session.document(&args.common, complete, body);
-    output(&args.common, args.format.reader(), |out, _| {
-        match args.format {
-            ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
-            _ => render::conntrack::write_summary(out, &document),
-        }
-    })?;
-    Ok(exit(document.complete))
-}
-
-fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> Fullness {
-    let limits = &conntrack.limits;
-    let records = log::records(&session.kernel).map(|found| found.value);
-    let full: Vec<u64> = records
-        .unwrap_or_default()
-        .iter()
-        .filter(|record| record.text.contains("nf_conntrack: table full"))
-        .map(|record| record.ts_nsec)
-        .collect();
-    let sum = |of: fn(&vmleak::subsys::conntrack::stats::CpuStats) -> u32| {
-        conntrack.stats.iter().map(|row| u64::from(of(row))).sum()
-    };
-    let count = limits.count.unwrap_or(walk.entries);
-    Fullness {
-        percent_of_max: limits
-            .max
-            .filter(|max| *max > 0)
-            .map(|max| (count as f64 * 1000.0 / max as f64).round() / 10.0),
-        per_bucket: (limits.buckets > 0)
-            .then(|| (count as f64 * 100.0 / limits.buckets as f64).round() / 100.0),
-        longest_chain: walk.longest_chain,
-        table_full_lines: full.len() as u64,
-        last_table_full: full.last().map(|ns| *ns as f64 / 1e9),
-        drop: sum(|row| row.drop),
-        early_drop: sum(|row| row.early_drop),
-        insert_failed: sum(|row| row.insert_failed),
-        verdict: String::new(),
-    }
-    .conclude()
-}
-
-/// Runs `vmleak nat`.
-pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
-    let (session, modules) = open(&args.common)?;
-    let symbols = AllSymbols {
-        kernel: &session.kernel,
-        modules,
-    };
-    let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
-    let selection = Selection::new(&args.wanted, Netns::All);
-    selection.check(&conntrack)?;
-    let mut ports = PortCounter::default();
-    let mut translations = Vec::new();
-    let walk = conntrack.table.walk(
-        || (PortCounter::default(), Vec::new()),
-        |(ports, translations), entry| {
-            let nat = Nat::of(entry);
-            if nat.kind().is_empty() || !selection.matches(&conntrack, entry) {
-                return;
-            }
-            let document = nat_document(&conntrack, entry, nat);
-            ports.add(entry, document.netns.unwrap_or(0));
-            translations.push(document);
-        },
-        |(more, documents)| {
-            ports.merge(more);
-            translations.extend(documents);
-            ControlFlow::Continue(())
-        },
-    );
-    let complete = warn_of_losses(&session, &walk);
-    let body = NatReport {
-        local_port_range: session.explain(local_ports::range(&session.kernel))?,
-        ports: ports.finish(),
-        translations,
-    };
-    let document = session.document(&args.common, complete, body);
-    output(&args.common, args.format.reader(), |out, _| {
-        match args.format {
-            NatFormat::Json => render::json(out, &document),
-            NatFormat::Jsonl => json_lines(out, &document.body.translations),
-            NatFormat::Table => render::nat::write_text(out, &document),
-        }
-    })?;
-    Ok(exit(document.complete))
-}
-
-fn nat_document(conntrack: &Conntrack<'_>, entry: &Entry, nat: Nat) -> NatEntryDoc {
-    let [orig, reply] = &entry.tuples;
-    let direction = |tuple: &vmleak::subsys::conntrack::tuple::Tuple| DirectionDoc {
-        src: tuple.src,
-        dst: tuple.dst,
-        detail: DetailDoc::of(tuple),
-        packets: None,
-        bytes: None,
-    };
-    NatEntryDoc {
-        address: entry.address,
-        netns: entry
-            .netns
-            .and_then(|index| conntrack.namespaces().get(index))
-            .map(|ns| ns.inum),
-        l4proto: orig.l4name(),
-        kind: nat.kind(),
-        nat,
-        original: direction(orig),
-        reply: direction(reply),
-        timeout_seconds: entry.seconds_left,
-        expired: entry.expired(),
-    }
 }

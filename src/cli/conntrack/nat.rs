@@ -1,0 +1,88 @@
+//! `nat`: translations, and the ports in use.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::analysis::nat::{Nat, PortCounter};
+use vmleak::render;
+use vmleak::report::conntrack::{DetailDoc, DirectionDoc, NatEntryDoc, NatReport};
+use vmleak::subsys::conntrack::Conntrack;
+use vmleak::subsys::conntrack::entry::Entry;
+use vmleak::subsys::conntrack::tuple::Tuple;
+use vmleak::subsys::local_ports;
+
+use super::super::conntrack_args::{NatArgs, NatFormat, Netns};
+use super::super::session::{exit, json_lines, output};
+use super::{AllSymbols, Selection, open, warn_of_losses};
+
+/// Runs `vmleak nat`.
+pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
+    let (session, modules) = open(&args.common)?;
+    let symbols = AllSymbols {
+        kernel: &session.kernel,
+        modules,
+    };
+    let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
+    let selection = Selection::new(&args.wanted, Netns::All);
+    selection.check(&conntrack)?;
+    let mut ports = PortCounter::default();
+    let mut translations = Vec::new();
+    let walk = conntrack.table.walk(
+        || (PortCounter::default(), Vec::new()),
+        |(ports, translations), entry| {
+            let nat = Nat::of(entry);
+            if nat.kind().is_empty() || !selection.matches(&conntrack, entry) {
+                return;
+            }
+            let document = nat_document(&conntrack, entry, nat);
+            ports.add(entry, document.netns.unwrap_or(0));
+            translations.push(document);
+        },
+        |(more, documents)| {
+            ports.merge(more);
+            translations.extend(documents);
+            ControlFlow::Continue(())
+        },
+    );
+    let complete = warn_of_losses(&session, &walk);
+    let body = NatReport {
+        local_port_range: session.explain(local_ports::range(&session.kernel))?,
+        ports: ports.finish(),
+        translations,
+    };
+    let document = session.document(&args.common, complete, body);
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            NatFormat::Json => render::json(out, &document),
+            NatFormat::Jsonl => json_lines(out, &document.body.translations),
+            NatFormat::Table => render::nat::write_text(out, &document),
+        }
+    })?;
+    Ok(exit(document.complete))
+}
+
+fn nat_document(conntrack: &Conntrack<'_>, entry: &Entry, nat: Nat) -> NatEntryDoc {
+    let [orig, reply] = &entry.tuples;
+    let direction = |tuple: &Tuple| DirectionDoc {
+        src: tuple.src,
+        dst: tuple.dst,
+        detail: DetailDoc::of(tuple),
+        packets: None,
+        bytes: None,
+    };
+    NatEntryDoc {
+        address: entry.address,
+        netns: entry
+            .netns
+            .and_then(|index| conntrack.namespaces().get(index))
+            .map(|ns| ns.inum),
+        l4proto: orig.l4name(),
+        kind: nat.kind(),
+        nat,
+        original: direction(orig),
+        reply: direction(reply),
+        timeout_seconds: entry.seconds_left,
+        expired: entry.expired(),
+    }
+}

@@ -1,0 +1,93 @@
+//! `conntrack --summary`.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::addr::VirtAddr;
+use vmleak::analysis::conntrack::{Counts, Fullness};
+use vmleak::render;
+use vmleak::report::conntrack::SummaryReport;
+use vmleak::subsys::conntrack::Conntrack;
+use vmleak::subsys::conntrack::table::WalkFacts;
+use vmleak::subsys::log;
+
+use super::super::conntrack_args::{ConntrackArgs, ConntrackFormat};
+use super::super::session::{Session, exit, output};
+use super::{Selection, rest, warn_of_losses};
+
+/// Counts all wanted connections, and says whether the table was full.
+pub(super) fn summary(
+    args: &ConntrackArgs,
+    session: &Session,
+    conntrack: &Conntrack<'_>,
+    selection: &Selection<'_>,
+) -> Result<ExitCode> {
+    let now = conntrack.clock().now;
+    let mut counts = Counts::default();
+    let mut known: Vec<VirtAddr> = Vec::new();
+    let walk = conntrack.table.walk(
+        || (Counts::default(), Vec::new()),
+        |(counts, addresses), entry| {
+            addresses.push(entry.address);
+            if selection.matches(conntrack, entry) {
+                counts.add(entry, now);
+            }
+        },
+        |(more, addresses)| {
+            counts.merge(more);
+            known.extend(addresses);
+            ControlFlow::Continue(())
+        },
+    );
+    let complete = warn_of_losses(session, &walk);
+    let (_, reconciliation) = rest(session, conntrack, &walk, known)?;
+    let fullness = fullness(session, conntrack, &walk);
+    let body = SummaryReport {
+        limits: conntrack.limits.clone(),
+        namespaces: conntrack.namespaces().to_vec(),
+        reconciliation,
+        walk,
+        fullness,
+        summary: counts.finish(),
+    };
+    let document = session.document(&args.common, complete, body);
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
+            _ => render::conntrack::write_summary(out, &document),
+        }
+    })?;
+    Ok(exit(document.complete))
+}
+
+fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> Fullness {
+    let limits = &conntrack.limits;
+    let records = log::records(&session.kernel).map(|found| found.value);
+    let full: Vec<u64> = records
+        .unwrap_or_default()
+        .iter()
+        .filter(|record| record.text.contains("nf_conntrack: table full"))
+        .map(|record| record.ts_nsec)
+        .collect();
+    let sum = |of: fn(&vmleak::subsys::conntrack::stats::CpuStats) -> u32| {
+        conntrack.stats.iter().map(|row| u64::from(of(row))).sum()
+    };
+    let count = limits.count.unwrap_or(walk.entries);
+    Fullness {
+        percent_of_max: limits
+            .max
+            .filter(|max| *max > 0)
+            .map(|max| (count as f64 * 1000.0 / max as f64).round() / 10.0),
+        per_bucket: (limits.buckets > 0)
+            .then(|| (count as f64 * 100.0 / limits.buckets as f64).round() / 100.0),
+        longest_chain: walk.longest_chain,
+        table_full_lines: full.len() as u64,
+        last_table_full: full.last().map(|ns| *ns as f64 / 1e9),
+        drop: sum(|row| row.drop),
+        early_drop: sum(|row| row.early_drop),
+        insert_failed: sum(|row| row.insert_failed),
+        verdict: String::new(),
+    }
+    .conclude()
+}

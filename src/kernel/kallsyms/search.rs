@@ -1,0 +1,153 @@
+//! The tables of kallsyms found by their own structure, for kernels before 6.0 whose
+//! VMCOREINFO does not name them.
+//!
+//! In the table of tokens the digits stand for themselves, one after the other; the
+//! index behind it says where each token begins, which no other data does by chance.
+//! The tables before follow from there (scripts/kallsyms.c up to 6.3):
+//!
+//! `offsets | relative_base | num_syms | names | markers | token_table | token_index`,
+//! each at the next multiple of 8. Nothing is taken that the next step does not confirm.
+
+use crate::addr::VirtAddr;
+use crate::bytes::{slice, u32_at};
+use crate::space::AddressSpace;
+
+/// Code and read-only data; they begin at `_stext`.
+const MAX_IMAGE: u64 = 128 << 20;
+const CHUNK: usize = 1 << 20;
+const DIGITS: &[u8] = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\0";
+/// Names are at most 127 bytes long where lengths have one byte.
+const MAX_NAMES_OF_MARKER: u64 = 256 * 128;
+const MAX_MARKERS: usize = 1 << 14;
+
+/// Where the tables are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    pub(super) names: VirtAddr,
+    pub(super) num_syms: VirtAddr,
+    pub(super) token_table: VirtAddr,
+    pub(super) token_index: VirtAddr,
+    pub(super) offsets: VirtAddr,
+    pub(super) relative_base: VirtAddr,
+}
+
+/// Looks through the kernel's image from `_stext` on.
+pub(super) fn find(space: &AddressSpace, stext: VirtAddr) -> Option<Places> {
+    let mut buffer = vec![0; CHUNK + DIGITS.len()];
+    (0..MAX_IMAGE).step_by(CHUNK).find_map(|offset| {
+        let start = stext.plus(offset);
+        fill(space, start, &mut buffer);
+        memchr::memmem::find_iter(&buffer, DIGITS)
+            .find_map(|at| tables_around(space, start.plus(at as u64)))
+    })
+}
+
+/// Pages that are not there read as zeros: the kernel gives back its init sections.
+fn fill(space: &AddressSpace, start: VirtAddr, buffer: &mut [u8]) {
+    buffer.fill(0);
+    let mut at = 0;
+    while at < buffer.len() {
+        let va = start.plus(at as u64);
+        let rest = buffer.get_mut(at..).unwrap_or_default();
+        let step = (4096 - (va.0 & 4095) as usize).min(rest.len());
+        if let Some(part) = rest.get_mut(..step) {
+            // What was filled before a fault is as good as the rest.
+            let _ = space.read(va, part);
+        }
+        at += step;
+    }
+}
+
+/// The tables around the tokens of the digits at `digits`.
+fn tables_around(space: &AddressSpace, digits: VirtAddr) -> Option<Places> {
+    // Tokens b'0' to 255 follow, and then the index.
+    let after = space.read_bytes(digits, 8 << 10).ok()?;
+    let mut starts = Vec::with_capacity(256);
+    let mut at = 0;
+    for _ in usize::from(b'0')..256 {
+        starts.push(at as u64);
+        at += memchr::memchr(0, after.get(at..)?)? + 1;
+    }
+    let token_index = VirtAddr(digits.plus(at as u64).0.next_multiple_of(8));
+    let index = space.read_bytes(token_index, 512).ok()?;
+    let entry = |n: usize| {
+        let pair = slice(&index, n * 2, 2)?;
+        Some(u64::from(u16::from_le_bytes(pair.try_into().ok()?)))
+    };
+    let before = entry(usize::from(b'0'))?;
+    let mut expected = starts.iter().enumerate();
+    let fits = expected.all(|(n, start)| entry(usize::from(b'0') + n) == Some(before + start));
+    if !fits || entry(0)? != 0 {
+        return None;
+    }
+    let token_table = digits.minus(before);
+    let (markers, last, count) = markers_before(space, token_table)?;
+    let names = names_before(space, markers, last, count)?;
+    let num_syms = names.minus(8);
+    let relative_base = names.minus(16);
+    let symbols = u64::from(space.read_u32(num_syms).ok()?);
+    Some(Places {
+        names,
+        num_syms,
+        token_table,
+        token_index,
+        relative_base,
+        offsets: relative_base.minus((symbols * 4).next_multiple_of(8)),
+    })
+}
+
+/// The markers grow from 0 to their table's end: where they begin, the last, how many.
+fn markers_before(space: &AddressSpace, end: VirtAddr) -> Option<(VirtAddr, u64, u64)> {
+    let len = MAX_MARKERS * 4;
+    let bytes = space.read_bytes(end.minus(len as u64), len).ok()?;
+    let word = |back: usize| u32_at(&bytes, len.checked_sub(back * 4)?);
+    // An odd number of words leaves one of padding.
+    let first = if word(1)? == 0 { 2 } else { 1 };
+    let last = word(first)?;
+    let mut above = last;
+    for back in first + 1..MAX_MARKERS {
+        let value = word(back)?;
+        if value == 0 {
+            let count = (back - first + 1) as u64;
+            return Some((end.minus(back as u64 * 4), u64::from(last), count));
+        }
+        if value >= above {
+            return None;
+        }
+        above = value;
+    }
+    None
+}
+
+/// The names end where the markers begin, and their number stands before them.
+fn names_before(
+    space: &AddressSpace,
+    markers: VirtAddr,
+    last: u64,
+    count: u64,
+) -> Option<VirtAddr> {
+    let top = markers.minus(last);
+    let base = VirtAddr(top.0.saturating_sub(MAX_NAMES_OF_MARKER) & !7);
+    let len = usize::try_from(markers.offset_from(base)?).ok()?;
+    let bytes = space.read_bytes(base, len).ok()?;
+    let room = usize::try_from(top.offset_from(base)?).ok()?;
+    let mut candidates = (8..=room).step_by(8);
+    let found = candidates.find(|at| {
+        let number = u32_at(&bytes, at - 8).map_or(0, u64::from);
+        let padding = u32_at(&bytes, at - 4);
+        let in_range = number > (count - 1) * 256 && number <= count * 256;
+        in_range && padding == Some(0) && names_fill(&bytes, *at, number)
+    })?;
+    Some(base.plus(found as u64))
+}
+
+/// Whether `number` names from `at` end within the last 8 bytes.
+fn names_fill(bytes: &[u8], mut at: usize, number: u64) -> bool {
+    for _ in 0..number {
+        match bytes.get(at) {
+            Some(len) if *len > 0 => at += usize::from(*len) + 1,
+            _ => return false,
+        }
+    }
+    bytes.len().checked_sub(at).is_some_and(|rest| rest < 8)
+}

@@ -1,0 +1,89 @@
+//! `System.map`: the symbols of a kernel as text, which distributions install in /boot.
+//!
+//! Lines of `address type name` (nm's form), sorted by address as linked.
+
+use std::path::Path;
+
+use super::{SymbolTable, TypeError};
+use crate::dump::MappedFile;
+
+/// The largest kernels have some 300,000 symbols in 20 MB.
+const MAX_BYTES: usize = 1 << 30;
+
+/// Whether a file looks like one by its first line.
+pub fn is_system_map(path: &Path) -> bool {
+    use std::io::Read;
+    let mut start = [0; 64];
+    let read = path.is_file().then(|| std::fs::File::open(path));
+    let len = match read {
+        Some(Ok(mut file)) => file.read(&mut start).unwrap_or(0),
+        _ => 0,
+    };
+    let start = start.get(..len).unwrap_or_default();
+    let line = start.split(|byte| *byte == b'\n').next();
+    line.is_some_and(|line| parse(line).is_some())
+}
+
+fn parse(line: &[u8]) -> Option<(u64, bool, &[u8])> {
+    let (address, rest) = line.split_at_checked(16)?;
+    let address = u64::from_str_radix(std::str::from_utf8(address).ok()?, 16).ok()?;
+    match rest {
+        [b' ', kind, b' ', name @ ..] if !name.is_empty() => {
+            Some((address, kind.is_ascii_uppercase(), name))
+        }
+        _ => None,
+    }
+}
+
+impl SymbolTable {
+    /// Reads a System.map.
+    ///
+    /// # Errors
+    /// If the file can't be read, or has a line of another form.
+    pub fn from_system_map(path: &Path) -> Result<Self, TypeError> {
+        let bad = |why: String| TypeError::BadSystemMap {
+            path: path.display().to_string(),
+            why,
+        };
+        let file = MappedFile::open(path)?;
+        let bytes = file.bytes();
+        if bytes.len() > MAX_BYTES {
+            return Err(bad("it is too large".to_owned()));
+        }
+        let mut symbols = Self::of_system_map();
+        for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            let (address, global, name) = parse(line)
+                .ok_or_else(|| bad(format!("line {} is not `address type name`", number + 1)))?;
+            symbols.insert(name, address, global);
+        }
+        if symbols.is_empty() {
+            return Err(bad("it is empty".to_owned()));
+        }
+        Ok(symbols)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::SymbolOrigin;
+
+    #[test]
+    fn lines_of_nm() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("System.map");
+        std::fs::write(&path, "0000000000000040 A cpu\nffffffff81000000 T _stext\n").unwrap();
+        assert!(is_system_map(&path));
+        let symbols = SymbolTable::from_system_map(&path).unwrap();
+        assert_eq!(symbols.address("_stext"), Some(0xffff_ffff_8100_0000));
+        assert_eq!(symbols.origin(), SymbolOrigin::SystemMap);
+        std::fs::write(&path, "ffffffff81000000 T _stext\nrubbish\n").unwrap();
+        let error = SymbolTable::from_system_map(&path).unwrap_err();
+        assert!(error.to_string().contains("line 2"), "{error}");
+        std::fs::write(&path, "\x7fELF").unwrap();
+        assert!(!is_system_map(&path));
+    }
+}

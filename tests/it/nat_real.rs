@@ -1,0 +1,71 @@
+//! The translations of real dumps: every flow through the gateway.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::conntrack_real::{document, dumps, number, text};
+use crate::support::run;
+
+/// Every flow of the clients behind the gateway is translated there, and shows.
+#[test]
+fn nat_shows_every_flow_through_the_gateway() {
+    for dump in dumps() {
+        let document = document(&dump);
+        let entries = document["entries"].as_array().expect("entries");
+        let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+        let (code, stdout, stderr) = run(&["nat", "--format", "json", files[0], files[1]]);
+        assert_eq!(code, 0, "{}: {stderr}", dump.name);
+        let nat: Value = serde_json::from_str(&stdout).expect("JSON");
+        let translations = nat["translations"].as_array().expect("translations");
+        let initial = document["namespaces"]
+            .as_array()
+            .expect("namespaces")
+            .iter()
+            .find(|ns| ns["initial"] == true)
+            .expect("an initial namespace");
+        let key = |entry: &Value| {
+            let orig = &entry["original"];
+            format!("{} {orig}", entry["l4proto"])
+                .replace(&format!(",\"packets\":{}", orig["packets"]), "")
+        };
+        let shown: BTreeMap<&str, &Value> = translations
+            .iter()
+            .map(|t| (text(&t["address"]), t))
+            .collect();
+        let mut flows = 0;
+        for entry in entries.iter().filter(|e| e["netns"] == initial["inum"]) {
+            let (orig, reply) = (&entry["original"], &entry["reply"]);
+            let from_lan = text(&orig["src"]).starts_with("192.168.1.");
+            let masqueraded = from_lan && !text(&orig["dst"]).starts_with("192.168.1.");
+            let to_server = text(&reply["src"]) == "192.168.1.10" && orig["dport"] == 80;
+            let forwarded = to_server && orig["dst"] != reply["src"];
+            if !masqueraded && !forwarded {
+                continue;
+            }
+            flows += 1;
+            let what = format!("{}: {}", dump.name, key(entry));
+            let shown = shown
+                .get(text(&entry["address"]))
+                .unwrap_or_else(|| panic!("{what}"));
+            if masqueraded {
+                assert_eq!(shown["kind"], "MASQUERADE", "{what}");
+                assert_eq!(shown["snat"]["to"]["address"], reply["dst"], "{what}");
+                assert_eq!(shown["snat"]["from"]["address"], orig["src"], "{what}");
+                assert!(shown["masquerade_ifindex"].as_u64() > Some(0), "{what}");
+            } else {
+                assert_eq!(shown["kind"], "DNAT", "{what}");
+                assert_eq!(shown["dnat"]["to"]["address"], "192.168.1.10", "{what}");
+                assert_eq!(shown["dnat"]["to"]["port"], 80, "{what}");
+            }
+        }
+        assert!(flows > 50, "{}: {flows} flows", dump.name);
+        let used: u64 = nat["ports"]
+            .as_array()
+            .expect("ports")
+            .iter()
+            .map(|group| number(&group["used"]))
+            .sum();
+        assert!(used > 50, "{}", dump.name);
+    }
+}
