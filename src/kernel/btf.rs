@@ -15,8 +15,8 @@ use crate::addr::VirtAddr;
 use crate::space::{AddressSpace, MemFault};
 use crate::types::{Btf, SymbolTable, TypeError};
 
-/// vmlinux has 3 to 6 MB of types; the kernel's own bound on names is 16 MB.
-const MAX_BYTES: u64 = 256 << 20;
+/// vmlinux has 3 to 6 MB of types; the kernel's own bound on their names is 16 MB.
+const MAX_BYTES: u64 = 64 << 20;
 const MAX_MODULES: u64 = 16_384;
 
 /// Why the dump's own types can't be had.

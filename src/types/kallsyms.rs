@@ -12,7 +12,7 @@ use super::SymbolTable;
 use crate::bytes::{slice, u32_at, u64_at};
 
 /// Names are at most KSYM_NAME_LEN (512) long, with room for what may come.
-const MAX_NAME: usize = 4096;
+const MAX_NAME: usize = 1024;
 
 /// The bytes of the tables; each may be longer than the table is.
 #[derive(Debug, Default)]

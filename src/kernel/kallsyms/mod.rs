@@ -16,7 +16,7 @@ use crate::space::{AddressSpace, MemFault};
 use crate::types::{Kallsyms, KallsymsError, KallsymsTables};
 
 /// Kernels have 100,000 to 300,000 symbols.
-const MAX_SYMBOLS: u32 = 1 << 22;
+const MAX_SYMBOLS: u32 = 1 << 21;
 /// A name takes 10 to 15 bytes in the mean.
 const MAX_BYTES_PER_NAME: usize = 64;
 const TOKEN_INDEX: usize = 512;

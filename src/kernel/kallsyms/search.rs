@@ -19,6 +19,9 @@ const DIGITS: &[u8] = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\0";
 /// Names are at most 127 bytes long where lengths have one byte.
 const MAX_NAMES_OF_MARKER: u64 = 256 * 128;
 const MAX_MARKERS: usize = 1 << 14;
+const MAX_NAMES: u64 = 64 << 20;
+/// Tries in one chunk: memory that repeats the pattern is none of a kernel's.
+const MAX_TRIES: usize = 64;
 
 /// Where the tables are.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +41,7 @@ pub(super) fn find(space: &AddressSpace, stext: VirtAddr) -> Option<Places> {
         let start = stext.plus(offset);
         fill(space, start, &mut buffer);
         memchr::memmem::find_iter(&buffer, DIGITS)
+            .take(MAX_TRIES)
             .find_map(|at| tables_around(space, start.plus(at as u64)))
     })
 }
@@ -126,6 +130,9 @@ fn names_before(
     last: u64,
     count: u64,
 ) -> Option<VirtAddr> {
+    if last > MAX_NAMES {
+        return None;
+    }
     let top = markers.minus(last);
     let base = VirtAddr(top.0.saturating_sub(MAX_NAMES_OF_MARKER) & !7);
     let len = usize::try_from(markers.offset_from(base)?).ok()?;

@@ -35,6 +35,8 @@ const MAGIC: [u8; 2] = [0x9f, 0xeb];
 /// Up to 7.1, without the layout of unknown kinds.
 const SHORT_HEADER: usize = 24;
 const RECORD: usize = 12;
+/// The kernel's own bound is KSYM_NAME_LEN (512).
+const MAX_NAME: usize = 4096;
 
 /// Where the parts lie in the bytes.
 #[derive(Debug)]
@@ -171,6 +173,7 @@ impl<'a> Names<'a> {
         };
         let (start, len) = self.own.strings;
         let text = slice(self.bytes, start, len)?.get(within as usize..)?;
+        let text = text.get(..MAX_NAME).unwrap_or(text);
         text.get(..memchr::memchr(0, text)?)
     }
 }
