@@ -10,7 +10,7 @@ use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
 use vmleak_synth::write::elf;
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
-use crate::support::{RealDump, real_dumps, run};
+use crate::support::{real_dumps, run};
 
 const NOWHERE: &str = "--no-default-debug-directories";
 
@@ -60,18 +60,12 @@ fn system_map(vmlinux: &Path, folder: &Path) -> PathBuf {
     path
 }
 
-fn commands(dump: &RealDump) -> &'static [&'static str] {
-    match dump.name.as_str() {
-        // Slabs of that era are refused.
-        "debian-7.2" => &["info", "conntrack", "nat"],
-        _ => &["info", "slabs", "conntrack", "nat"],
-    }
-}
+const COMMANDS: [&str; 4] = ["info", "slabs", "conntrack", "nat"];
 
 #[test]
 fn without_a_vmlinux_the_report_is_the_same() {
     for dump in real_dumps(&["6.1", "6.12", "7.2"]) {
-        for command in commands(&dump) {
+        for command in COMMANDS {
             let what = format!("{} {command}", dump.name);
             let (with, from) = document(command, &[&dump.vmcore, &dump.vmlinux], &[]);
             assert_eq!(from, ["dwarf", "vmlinux"], "{what}");
@@ -85,7 +79,7 @@ fn without_a_vmlinux_the_report_is_the_same() {
 #[test]
 fn btf_of_vmlinux_gives_what_its_dwarf_gives() {
     for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
-        for command in commands(&dump) {
+        for command in COMMANDS {
             let what = format!("{} {command}", dump.name);
             let files = [dump.vmcore.as_path(), &dump.vmlinux];
             let (dwarf, _) = document(command, &files, &["--types", "dwarf"]);
