@@ -10,6 +10,7 @@ use crate::analysis::conntrack::{Fullness, Summary};
 use crate::analysis::nat::{Nat, PortUse};
 use crate::subsys::conntrack::entry::{Entry, List};
 use crate::subsys::conntrack::expect::Expectation;
+use crate::subsys::conntrack::gc::GcFacts;
 use crate::subsys::conntrack::netns::Namespace;
 use crate::subsys::conntrack::state::status;
 use crate::subsys::conntrack::table::WalkFacts;
@@ -234,6 +235,8 @@ pub struct SummaryReport {
     pub walk: WalkFacts,
     /// Whether the table was full.
     pub fullness: Fullness,
+    /// The garbage collector's last round.
+    pub gc: GcFacts,
     /// Sums.
     pub summary: Summary,
 }

@@ -197,6 +197,24 @@ fn lines_of_every_protocol_are_to_the_letter() {
     }
 }
 
+/// Seconds since the collector's last round began, where the kernel keeps that.
+#[test]
+fn the_summary_knows_the_collectors_last_round() {
+    for (what, machine) in machines() {
+        let truth = machine.conntrack_truth();
+        let (_, stdout, stderr) = write(&machine).conntrack(&["--summary", "--format", "json"]);
+        let summary: Value =
+            serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stderr}"));
+        let seconds = summary["gc"]["seconds_since_start"].as_f64();
+        let want = truth
+            .gc_age
+            .map(|ticks| f64::from(ticks) / f64::from(truth.hz));
+        assert_eq!(seconds, want, "{what}");
+        assert_eq!(summary["gc"]["next_bucket"], truth.buckets / 3, "{what}");
+        assert_eq!(summary["limits"]["max"], truth.max, "{what}");
+    }
+}
+
 fn addresses(document: &Value) -> BTreeSet<String> {
     let entries = document["entries"].as_array().expect("entries");
     let mut all = BTreeSet::new();

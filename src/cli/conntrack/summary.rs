@@ -49,6 +49,7 @@ pub(super) fn summary(
         reconciliation,
         walk,
         fullness,
+        gc: conntrack.gc.clone(),
         summary: counts.finish(),
     };
     let document = session.document(&args.common, complete, body);

@@ -50,6 +50,13 @@ pub fn write_summary(out: &mut dyn Write, document: &Document<SummaryReport>) ->
         thousands(full.early_drop),
         thousands(full.insert_failed)
     )?;
+    if let Some(seconds) = body.gc.seconds_since_start {
+        writeln!(
+            out,
+            "collector  began its last round {seconds:.1} s before the crash, would have gone on with bucket {}",
+            body.gc.next_bucket.map_or_else(unknown, thousands)
+        )?;
+    }
     let adds_up = &body.reconciliation;
     writeln!(
         out,

@@ -8,6 +8,7 @@
 pub mod entry;
 pub mod expect;
 mod ext;
+pub mod gc;
 mod id;
 mod layouts;
 mod lists;
@@ -78,6 +79,8 @@ pub struct Conntrack<'k> {
     pub expectations: Vec<Expectation>,
     /// Per CPU and namespace.
     pub stats: Vec<CpuStats>,
+    /// The garbage collector's last round.
+    pub gc: gc::GcFacts,
     ids: Option<IdHasher>,
 }
 
@@ -125,6 +128,7 @@ impl<'k> Conntrack<'k> {
             .saturating_mul(kernel.dump().page_size() as u64);
         Ok(Self {
             stats: stats::read_all(kernel, &namespaces)?,
+            gc: gc::read(kernel, symbols, &clock)?,
             ids: IdHasher::read(kernel, symbols),
             table: Table {
                 // No chain is longer than there is room for connections in RAM.
