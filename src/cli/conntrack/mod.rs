@@ -122,10 +122,11 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
 }
 
 /// Walks the table, hands what `render` makes of each wanted entry to `write` in the table's
-/// order, and remembers which connections the table holds.
+/// order and, if asked to, remembers which connections the table holds.
 fn stream(
     conntrack: &Conntrack<'_>,
     selection: &Selection<'_>,
+    remember: bool,
     render: impl Fn(&mut Vec<u8>, &Entry) -> io::Result<()> + Sync,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<(WalkFacts, Vec<VirtAddr>)> {
@@ -134,7 +135,9 @@ fn stream(
     let walk = conntrack.table.walk(
         || (Vec::new(), Vec::new()),
         |(lines, addresses), entry| {
-            addresses.push(entry.address);
+            if remember {
+                addresses.push(entry.address);
+            }
             if selection.matches(conntrack, entry) {
                 // A Vec takes whatever is written.
                 let _ = render(lines, entry);
@@ -263,12 +266,14 @@ fn entries(
             first &= lines.is_empty();
             out.write_all(lines)
         };
-        let (walk, known) = stream(conntrack, selection, render, |lines| write(out, lines))?;
-        complete &= warn_of_losses(session, &walk);
         let lists = !matches!(
             args.format,
             ConntrackFormat::Proc | ConntrackFormat::Conntrack
         );
+        let (walk, known) = stream(conntrack, selection, lists, render, |lines| {
+            write(out, lines)
+        })?;
+        complete &= warn_of_losses(session, &walk);
         let mut reconciliation = None;
         if lists {
             let (others, adds_up) = rest(session, conntrack, &walk, known).map_err(to_io)?;
