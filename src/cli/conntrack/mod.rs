@@ -245,7 +245,7 @@ fn entries(
         ConntrackFormat::Csv => render::conntrack::csv_row(out, &document(entry)),
         ConntrackFormat::Table => render::conntrack::table_row(out, &document(entry)),
     };
-    output(&args.common, args.format.reader(), |out, width| {
+    output(&args.common, args.format.reader(), |out, _| {
         let to_io = |error: anyhow::Error| io::Error::other(error);
         match args.format {
             ConntrackFormat::Table => {
@@ -304,7 +304,7 @@ fn entries(
                 render::conntrack::json_tail(out, &frame, &parts)
             }
             (ConntrackFormat::Table, Some(adds_up)) => {
-                render::conntrack::table_tail(out, &conntrack.limits, &adds_up, width)
+                render::conntrack::table_tail(out, &conntrack.limits, &adds_up)
             }
             _ => Ok(()),
         }

@@ -103,7 +103,6 @@ pub fn table_tail(
     out: &mut dyn Write,
     limits: &Limits,
     adds_up: &Reconciliation,
-    _width: Option<u16>,
 ) -> io::Result<()> {
     writeln!(
         out,
