@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
+use super::leaks_args::LeaksArgs;
 use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Slabs(SlabsArgs),
     /// Every object of one cache: address and state
     Objects(ObjectsArgs),
+    /// Is it a leak, who leaked it, and how do we know
+    Leaks(LeaksArgs),
     /// The connection table as it was, or its summary
     Conntrack(Box<ConntrackArgs>),
     /// The address translations, and the ports in use per external address

@@ -3,6 +3,8 @@
 pub(crate) mod args;
 mod conntrack;
 mod conntrack_args;
+mod leaks;
+mod leaks_args;
 mod locate;
 mod modules;
 mod open;

@@ -15,6 +15,7 @@ use super::args::{
     SlabsFormat, Sort, StateFilter,
 };
 use super::conntrack;
+use super::leaks;
 use super::session::{Session, exit, json_lines, output};
 
 /// What `--fail-on` names was found.
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Slabs(args) => with_threads(&args.common, || slabs(args)),
         Command::Objects(args) => with_threads(&args.common, || list_objects(args)),
         Command::Info(args) => with_threads(&args.common, || info(args)),
+        Command::Leaks(args) => with_threads(&args.common, || leaks::leaks(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
     }

@@ -50,7 +50,7 @@ pub struct Chunk<'a> {
     /// The pfn of the first one.
     pub start: Pfn,
     bytes: &'a [u8],
-    missing: &'a [bool],
+    pages: &'a [Held],
     struct_page: usize,
     page_size: usize,
 }
@@ -72,8 +72,73 @@ impl Chunk<'_> {
         let end = start + self.struct_page;
         let first = start / self.page_size;
         let last = (end - 1) / self.page_size;
-        let whole = self.missing.get(first..=last)?.iter().all(|lost| !lost);
+        let whole = self.pages.get(first..=last)?.iter().all(|held| !held.lost);
         whole.then(|| self.bytes.get(start..end)).flatten()
+    }
+
+    /// The pages that hold these structures themselves, as far as they are mapped.
+    pub fn holding(&self) -> impl Iterator<Item = Pfn> + '_ {
+        self.pages.iter().filter_map(|held| held.pfn)
+    }
+}
+
+/// A page of page structures.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    pfn: Option<Pfn>,
+    /// It is mapped, but the dump lacks it.
+    lost: bool,
+}
+
+/// Numbers the pages that the memmap describes without the holes between them.
+#[derive(Clone, Debug)]
+pub struct PageIndex {
+    shift: u32,
+    /// For each section, how many present ones lie before it; `u32::MAX` if it is absent.
+    before: Vec<u32>,
+    pages: usize,
+}
+
+impl PageIndex {
+    /// The number of a page; `None` if no section holds it.
+    pub fn get(&self, pfn: Pfn) -> Option<usize> {
+        let before = *self.before.get((pfn.0 >> self.shift) as usize)?;
+        (before != u32::MAX).then(|| {
+            let within = pfn.0 & ((1 << self.shift) - 1);
+            ((before as usize) << self.shift) + within as usize
+        })
+    }
+
+    /// How many pages are numbered.
+    pub fn len(&self) -> usize {
+        self.pages
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pages == 0
+    }
+
+    /// One past the last page that a section holds.
+    pub fn end(&self) -> Pfn {
+        Pfn((self.before.len() as u64) << self.shift)
+    }
+
+    /// The ranges of pages that sections hold, in order, each with the number of its first.
+    pub fn sections(&self) -> impl Iterator<Item = (Pfn, usize)> + '_ {
+        let present = |(_, before): &(u64, &u32)| **before != u32::MAX;
+        (0u64..)
+            .zip(&self.before)
+            .filter(present)
+            .map(|(section, before)| {
+                let start = Pfn(section << self.shift);
+                (start, (*before as usize) << self.shift)
+            })
+    }
+
+    /// Pages in a section.
+    pub fn section_pages(&self) -> usize {
+        1 << self.shift
     }
 }
 
@@ -145,6 +210,24 @@ impl Memmap {
         self.struct_page as usize
     }
 
+    /// Numbers all pages of the sections found.
+    pub fn index(&self) -> PageIndex {
+        let shift = self.section_pages.trailing_zeros();
+        let end = self.sections.last().map_or(0, |last| last.start.0 >> shift);
+        let absent = if self.sections.is_empty() { 0 } else { end + 1 };
+        let mut before = vec![u32::MAX; absent as usize];
+        for (number, section) in (0u32..).zip(&self.sections) {
+            if let Some(slot) = before.get_mut((section.start.0 >> shift) as usize) {
+                *slot = number;
+            }
+        }
+        PageIndex {
+            shift,
+            before,
+            pages: self.pages() as usize,
+        }
+    }
+
     /// Pages that sections with a memmap span.
     pub fn pages(&self) -> u64 {
         self.sections.len() as u64 * self.section_pages
@@ -201,18 +284,18 @@ impl Memmap {
             .with_min_len(8)
             .map_init(
                 || (Vec::new(), Vec::new()),
-                |(bytes, missing), index| {
+                |(bytes, pages), index| {
                     let index = index as u64;
                     let within = index % per_section * chunk_pages;
                     let section = self.sections.get((index / per_section) as usize)?;
                     let start = Pfn(section.start.0 + within);
                     let at = section.bias.plus(start.0 * self.struct_page);
-                    self.fill(kernel, at, chunk_pages, bytes, missing);
+                    self.fill(kernel, at, chunk_pages, bytes, pages);
                     step(chunk_pages);
                     Some(visit(&Chunk {
                         start,
                         bytes,
-                        missing,
+                        pages,
                         struct_page: self.struct_page as usize,
                         page_size: kernel.dump().page_size(),
                     }))
@@ -230,19 +313,21 @@ impl Memmap {
         at: VirtAddr,
         count: u64,
         bytes: &mut Vec<u8>,
-        missing: &mut Vec<bool>,
+        pages: &mut Vec<Held>,
     ) {
         let page_size = kernel.dump().page_size();
         let len = (count * self.struct_page) as usize;
         bytes.resize(len, 0);
-        missing.clear();
+        pages.clear();
         for (index, out) in bytes.chunks_mut(page_size).enumerate() {
             let va = at.plus((index * page_size) as u64);
+            let mut holder = None;
             let read = kernel.space.translate(va).and_then(|mapping| {
+                let pfn = Pfn::containing(mapping.phys, kernel.dump().page_shift());
+                holder = Some(pfn);
                 if mapping.phys.0 % page_size as u64 != 0 {
                     return kernel.space.read(va, out);
                 }
-                let pfn = Pfn::containing(mapping.phys, kernel.dump().page_shift());
                 kernel
                     .dump()
                     .read_page(pfn, out)
@@ -254,7 +339,10 @@ impl Memmap {
                 // Nothing mapped: as if all its pages were absent. Lost: not looked at.
                 out.fill(0);
             }
-            missing.push(lost.is_some());
+            pages.push(Held {
+                pfn: holder,
+                lost: lost.is_some(),
+            });
             if let Some(fault) = lost {
                 kernel.diag.warn("memmap-page-lost", memmap_loss(fault));
             }

@@ -14,7 +14,11 @@ pub mod kallsyms;
 pub mod layout;
 pub mod memmap;
 pub mod modules;
+pub mod page;
+pub mod page_kinds;
+pub mod tasks;
 pub mod walk;
+pub mod zones;
 
 use crate::addr::VirtAddr;
 use crate::diag::Diagnostics;
@@ -155,6 +159,17 @@ impl Kernel {
     /// Run-time address of a symbol.
     pub fn symbol(&self, name: &str) -> Option<VirtAddr> {
         run_time_address(&self.symbols, name, self.offset)
+    }
+
+    /// The symbol of the kernel itself that `address` lies at or behind: its name, the distance,
+    /// and the bytes to the next one. `None` outside of the kernel image.
+    pub fn symbolize(&self, address: VirtAddr) -> Option<(&str, u64, u64)> {
+        let image = self.symbol("_stext")?..self.symbol("_end")?;
+        let moved = self.symbols.origin() != SymbolOrigin::Kallsyms;
+        let offset = if moved { self.offset } else { 0 };
+        let linked = address.0.wrapping_sub(offset);
+        let inside = image.contains(&address);
+        inside.then(|| self.symbols.around(linked)).flatten()
     }
 
     /// Where symbols come from.

@@ -145,23 +145,50 @@ impl Kallsyms {
     /// # Errors
     /// If no encoding makes sense of the tables.
     pub fn decode(tables: &KallsymsTables) -> Result<Self, KallsymsError> {
+        Self::decode_by(tables).map(|(found, _)| found)
+    }
+
+    /// As [`decode`](Self::decode); `tables` are kept for the way back, from addresses to names.
+    ///
+    /// # Errors
+    /// If no encoding makes sense of the tables.
+    pub fn read(tables: KallsymsTables) -> Result<Self, KallsymsError> {
+        let (mut found, lengths) = Self::decode_by(&tables)?;
+        found.symbols.read_again_with(Box::new(move |each| {
+            // They decoded a moment ago.
+            let tokens = Tokens::new(&tables.token_table, &tables.token_index);
+            if let Ok(tokens) = tokens
+                && let Some(names) = tokens.names(&tables, lengths)
+            {
+                let _ = names.each(&tables, &tokens, |name, address, _| each(name, address));
+            }
+        }));
+        Ok(found)
+    }
+
+    fn decode_by(tables: &KallsymsTables) -> Result<(Self, Lengths), KallsymsError> {
         let tokens = Tokens::new(&tables.token_table, &tables.token_index)?;
         let mut why = KallsymsError::BadNames;
-        for lengths in [Lengths::TwoBytes, Lengths::OneByte] {
-            let Some(names) = tokens.names(tables, lengths) else {
+        for used in [Lengths::TwoBytes, Lengths::OneByte] {
+            let Some(names) = tokens.names(tables, used) else {
                 continue;
             };
-            match names.place(tables, &tokens) {
-                Ok((symbols, addresses)) => {
-                    let lengths = match (names.long, lengths) {
+            let mut symbols = SymbolTable::at_run_time(names.spans.len());
+            let placed = names.each(tables, &tokens, |name, address, global| {
+                symbols.insert(name, address, global);
+            });
+            match placed {
+                Ok(addresses) => {
+                    let lengths = match (names.long, used) {
                         (false, _) => "one byte",
                         (true, Lengths::TwoBytes) => "two bytes where needed",
                         (true, Lengths::OneByte) => "always one byte",
                     };
-                    return Ok(Self {
+                    let found = Self {
                         symbols,
                         encoding: format!("{} addresses, lengths in {lengths}", addresses.name()),
-                    });
+                    };
+                    return Ok((found, used));
                 }
                 Err(error) => why = error,
             }
@@ -239,12 +266,13 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// Puts each name at its address.
-    fn place(
+    /// Hands out each name with its address, and whether it is global.
+    fn each(
         &self,
         tables: &KallsymsTables,
         tokens: &Tokens<'_>,
-    ) -> Result<(SymbolTable, Addresses), KallsymsError> {
+        mut each: impl FnMut(&[u8], u64, bool),
+    ) -> Result<Addresses, KallsymsError> {
         let mut text = Vec::new();
         let is_stext = |span: &&[u8]| {
             tokens.spell(span, &mut text).is_some() && text.get(1..) == Some(b"_stext")
@@ -255,7 +283,6 @@ impl Names<'_> {
             .into_iter()
             .find(|way| way.get(tables, stext) == Some(tables.stext))
             .ok_or(KallsymsError::UnknownEncoding)?;
-        let mut symbols = SymbolTable::at_run_time(self.spans.len());
         let mut text = Vec::new();
         for (index, span) in self.spans.iter().enumerate() {
             let kind = tokens
@@ -264,9 +291,9 @@ impl Names<'_> {
             let address = addresses.get(tables, index);
             let address = address.ok_or(KallsymsError::BadNames)?;
             let name = text.get(1..).unwrap_or_default();
-            symbols.insert(name, address, kind.is_ascii_uppercase());
+            each(name, address, kind.is_ascii_uppercase());
         }
-        Ok((symbols, addresses))
+        Ok(addresses)
     }
 }
 

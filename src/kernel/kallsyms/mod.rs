@@ -54,7 +54,7 @@ pub fn read(space: &AddressSpace) -> Result<Kallsyms, OwnSymbolsError> {
     };
     let mut tables = read_tables(space, &places)?;
     tables.stext = stext.0;
-    let mut kallsyms = Kallsyms::decode(&tables)?;
+    let mut kallsyms = Kallsyms::read(tables)?;
     if places.found {
         kallsyms
             .encoding

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::freelist::{Freelists, Geometry};
 use super::places::{Marks, Places, SlabKind};
+use super::visit::{SlabView, SlabVisitor};
 use super::warnings;
 use super::{
     CacheFacts, Damage, ExactView, Occupancy, Progress, SlabFacts, SlabHeap, SlabinfoView,
@@ -51,13 +52,13 @@ impl Sum {
 }
 
 impl SlabHeap<'_> {
-    fn add(
+    fn add<V: SlabVisitor>(
         &self,
         sum: &mut Sum,
         freelists: &Freelists<'_>,
         index: usize,
         places: &Places,
-        marks: &mut Marks,
+        (marks, visitor, batch): (&mut Marks, &V, &mut V::Batch),
     ) {
         let Some(slab) = self.scan.slabs.get(index) else {
             return;
@@ -89,12 +90,24 @@ impl SlabHeap<'_> {
         sum.broken_freelists += u64::from(!marks.whole);
         sum.counter_mismatches += u64::from(marks.whole && marks.own != counted);
         sum.doubly_free += marks.doubled;
+        visitor.slab(
+            batch,
+            &SlabView {
+                index,
+                slab,
+                cache,
+                geometry: &geometry,
+                marks,
+                trusted: marks.whole && marks.own == counted && marks.doubled == 0,
+            },
+        );
     }
 }
 
 pub(super) fn facts(
     heap: &SlabHeap<'_>,
     progress: &dyn Progress,
+    visitor: &impl SlabVisitor,
 ) -> Result<SlabFacts, KernelError> {
     let places = Places::of(heap);
     let freelists = Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs);
@@ -108,11 +121,14 @@ pub(super) fn facts(
         .enumerate()
         .fold(empty, |mut sums, (batch, slabs)| {
             let mut marks = Marks::default();
+            let mut visits = visitor.begin();
             for (offset, slab) in slabs.iter().enumerate() {
                 if let Some(sum) = sums.get_mut(slab.cache as usize) {
-                    heap.add(sum, &freelists, batch * BATCH + offset, &places, &mut marks);
+                    let seen = (&mut marks, visitor, &mut visits);
+                    heap.add(sum, &freelists, batch * BATCH + offset, &places, seen);
                 }
             }
+            visitor.end(visits);
             progress.step(slabs.len() as u64);
             sums
         })

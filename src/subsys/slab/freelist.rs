@@ -190,6 +190,16 @@ impl Geometry {
         self.objects
     }
 
+    /// Where the slab itself starts.
+    pub fn base(&self) -> VirtAddr {
+        self.base
+    }
+
+    /// Bytes from object to object.
+    pub fn stride(&self) -> u32 {
+        self.stride as u32
+    }
+
     /// The index of the object that starts at `address`, if one does.
     pub fn index_of(&self, address: VirtAddr) -> Option<u32> {
         let offset = address.offset_from(self.first)?;

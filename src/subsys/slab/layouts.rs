@@ -86,6 +86,7 @@ layout! {
     /// mm/slub.c, 6.18 and later.
     pub(crate) struct BarnLayout = "node_barn" in "mm/slub.c" {
         need sheaves_full = "sheaves_full",
+        need sheaves_empty = "sheaves_empty",
         need nr_full = "nr_full",
     }
 }
@@ -104,26 +105,6 @@ layout! {
     pub(crate) struct DeferredSlabLayout = "slab" in "mm/slub.c" {
         maybe llnode = "llnode",
         maybe flush_freelist = "flush_freelist",
-    }
-}
-
-layout! {
-    /// include/linux/mm_types.h
-    pub(crate) struct PageLayout = "page" in "mm/slub.c" {
-        need flags = "flags.f" | "flags",
-        need mapcount = "_mapcount.counter" | "_mapcount",
-        /// In the first tail page, up to 6.2.
-        maybe compound_order = "compound_order",
-    }
-}
-
-layout! {
-    /// include/linux/mm_types.h, 5.16 and later.
-    struct FolioLayout = "folio" in "mm/slub.c" {
-        /// 6.1 to 6.5. It comes first: 6.1 has both, and keeps the order here.
-        maybe folio_order = "_folio_order",
-        /// 6.6 and later, in the low byte.
-        maybe flags_1 = "_flags_1",
     }
 }
 
@@ -189,31 +170,5 @@ impl SlabWords {
         } else {
             words!(SlabInPageLayout)
         }
-    }
-}
-
-/// Where a compound page keeps its order: one byte, in the structure of its first tail page.
-/// Bytes from the start of the head's structure.
-pub(crate) fn order_offset(
-    kernel: &Kernel,
-    page: &PageLayout,
-    struct_page: usize,
-) -> Result<usize, LayoutError> {
-    if kernel
-        .types
-        .find_struct("folio", "mm/slub.c", false)?
-        .is_some()
-    {
-        let folio: FolioLayout = kernel.layout()?;
-        if let Some(field) = folio.folio_order.or(folio.flags_1) {
-            return Ok(field.offset as usize);
-        }
-    }
-    match page.compound_order {
-        Some(field) => Ok(struct_page + field.offset as usize),
-        None => Err(LayoutError::NoMember {
-            structure: "folio",
-            member: "_folio_order or _flags_1, and struct page no compound_order",
-        }),
     }
 }

@@ -22,6 +22,7 @@ pub mod pages;
 mod percpu;
 mod places;
 mod sheaves;
+pub mod visit;
 mod warnings;
 
 use std::ops::Range;
@@ -29,16 +30,18 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::addr::{Pfn, VirtAddr};
-use crate::kernel::memmap::Memmap;
+use crate::kernel::memmap::{Chunk, Memmap};
 use crate::kernel::{Kernel, KernelError};
 use cache::{Cache, FlagMasks};
 use deferred::DeferredFacts;
 use era::SlabEra;
 use flags::CacheFlags;
+use freelist::Geometry;
 use nodes::{NodeFacts, NodeReader};
-use pages::SlabScan;
+use pages::{Slab, SlabScan};
 use percpu::{CpuFacts, CpuReader};
 use sheaves::{SheafFacts, SheafReader};
+use visit::SlabVisitor;
 
 /// What /proc/slabinfo would have printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -213,22 +216,34 @@ impl<'k> SlabHeap<'k> {
     /// # Errors
     /// If the era is not supported, or what everything hangs on is not in the dump.
     pub fn read(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
+        let memmap = Memmap::find(kernel)?;
+        Self::read_with(kernel, &memmap, progress, |_| ())
+    }
+
+    /// As [`read`](Self::read); `also` sees the memmap in the same pass.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_with(
+        kernel: &'k Kernel,
+        memmap: &Memmap,
+        progress: &dyn Progress,
+        also: impl Fn(&Chunk<'_>) + Sync,
+    ) -> Result<Self, KernelError> {
         let era = SlabEra::detect(kernel)?;
         era.require_supported()?;
         let list = cache::read_all(kernel)?;
         let (all_caches, caches) = (list.is_complete(), list.value);
-        let memmap = Memmap::find(kernel)?;
         progress.start("reading the memmap", memmap.pages());
         let kfence = kfence::pool(kernel)?;
-        let scan = pages::scan(kernel, &memmap, &caches, &kfence, |pages| {
-            progress.step(pages)
-        })?;
+        let step = |pages| progress.step(pages);
+        let scan = pages::scan(kernel, memmap, &caches, &kfence, step, also)?;
         let flags = CacheFlags::read(kernel)?;
         let masks = FlagMasks::of(&flags);
-        let node_reader = NodeReader::new(kernel, &memmap, &scan)?;
+        let node_reader = NodeReader::new(kernel, memmap, &scan)?;
         let nodes: Vec<NodeFacts> = caches.iter().map(|cache| node_reader.read(cache)).collect();
         let cpus = if era.has_cpu_slabs() {
-            let reader = CpuReader::new(kernel, &memmap, &scan)?;
+            let reader = CpuReader::new(kernel, memmap, &scan)?;
             caches.iter().map(|cache| reader.read(cache)).collect()
         } else {
             vec![CpuFacts::default(); caches.len()]
@@ -239,7 +254,7 @@ impl<'k> SlabHeap<'k> {
         } else {
             vec![SheafFacts::default(); caches.len()]
         };
-        let deferred = deferred::read(kernel, &memmap, &scan)?;
+        let deferred = deferred::read(kernel, memmap, &scan)?;
         Ok(Self {
             kernel,
             all_caches,
@@ -283,6 +298,50 @@ impl<'k> SlabHeap<'k> {
     /// # Errors
     /// If the kernel's types lack what sysfs is made of.
     pub fn facts(&self, progress: &dyn Progress) -> Result<SlabFacts, KernelError> {
-        count::facts(self, progress)
+        count::facts(self, progress, &())
+    }
+
+    /// As [`facts`](Self::facts); `visitor` sees every slab in the same pass.
+    ///
+    /// # Errors
+    /// As `facts`.
+    pub fn facts_with(
+        &self,
+        progress: &dyn Progress,
+        visitor: &impl SlabVisitor,
+    ) -> Result<SlabFacts, KernelError> {
+        count::facts(self, progress, visitor)
+    }
+
+    /// Words in which the allocator itself keeps the addresses of free objects.
+    pub fn allocator_words(&self) -> impl Iterator<Item = VirtAddr> + '_ {
+        self.cpus.iter().flat_map(|cpu| cpu.heads.iter().copied())
+    }
+
+    /// The sheaves: where each starts, and how many bytes of it come before its slots.
+    pub fn sheaves(&self) -> impl Iterator<Item = (VirtAddr, u32)> + '_ {
+        self.sheaves.iter().flat_map(|facts| {
+            let header = facts.header;
+            facts.sheaves.iter().map(move |sheaf| (*sheaf, header))
+        })
+    }
+
+    /// Whether a cache keeps more behind its objects than padding: red zones and tracks.
+    pub fn is_debugged(&self, cache: &Cache) -> bool {
+        ["RED_ZONE", "POISON", "STORE_USER"]
+            .iter()
+            .any(|flag| cache.has(self.flags.mask(flag)))
+    }
+
+    /// All slabs, by pfn.
+    pub fn slabs(&self) -> &[Slab] {
+        &self.scan.slabs
+    }
+
+    /// Where the objects of a slab lie; `None` for one of KFENCE's pages, where they lie anywhere.
+    pub fn geometry(&self, slab: &Slab) -> Option<Geometry> {
+        let cache = self.caches.get(slab.cache as usize)?;
+        let kfence = self.kfence.contains(&slab.pfn);
+        (!kfence).then(|| Geometry::of(self.kernel, cache, slab))
     }
 }

@@ -2,9 +2,10 @@
 
 use super::cache::Cache;
 use super::layouts::{NodeLayout, SlabWords};
-use super::pages::{SlabMark, SlabScan};
+use super::pages::SlabScan;
 use crate::addr::VirtAddr;
 use crate::kernel::memmap::Memmap;
+use crate::kernel::page::PageMark;
 use crate::kernel::{Kernel, KernelError, walk};
 use crate::partial::End;
 
@@ -46,7 +47,7 @@ impl<'k> NodeReader<'k> {
         // Commit 046f4c6d4f5b ("slub: introduce count_partial_free_approx", v6.10) came with the
         // release that moved the slab mark, and may have been inlined.
         let estimates = kernel.symbol("count_partial_free_approx").is_some()
-            || !matches!(scan.mark, SlabMark::FlagBit(_));
+            || !matches!(scan.mark, PageMark::FlagBit(_));
         Ok(Self {
             layout: kernel.layout()?,
             slab_list: u64::from(SlabWords::resolve(kernel)?.slab_list.offset),

@@ -9,58 +9,11 @@ use std::ops::Range;
 use rustc_hash::FxHashMap;
 
 use super::cache::Cache;
-use super::layouts::{PageLayout, SlabWords, order_offset};
+use super::layouts::SlabWords;
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::{Chunk, Memmap};
+use crate::kernel::page::{PageLayout, PageMark, order_offset};
 use crate::kernel::{Kernel, KernelError};
-
-/// How this kernel marks a page as part of a slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlabMark {
-    /// 6.12 and later: the top byte of `page_type` is `PGTY_slab`.
-    TypeByte(u8),
-    /// 6.10 and 6.11: `page_type` has this value (commit 46df8e73a4a3).
-    TypeValue(u32),
-    /// Up to 6.9: a bit of `page.flags`.
-    FlagBit(u32),
-}
-
-impl SlabMark {
-    fn detect(kernel: &Kernel) -> Result<Self, KernelError> {
-        let info = kernel.vmcoreinfo();
-        let types = &kernel.types;
-        // Since 6.12 the type is the top byte, and the rest of the word may be used otherwise
-        // (commit 4ffca5a96678); before, the value was an inverted bit with all others set.
-        if let Some(value) = info.number("PAGE_SLAB_MAPCOUNT_VALUE") {
-            let value = value as u32;
-            return Ok(match value & 0x00ff_ffff {
-                0 => SlabMark::TypeByte((value >> 24) as u8),
-                _ => SlabMark::TypeValue(value),
-            });
-        }
-        let bit = match info.number("PG_slab") {
-            Some(bit) => Some(bit),
-            None => types.enumerator("pageflags", "mm/slub.c", "PG_slab")?,
-        };
-        bit.and_then(|bit| u32::try_from(bit).ok())
-            .filter(|bit| *bit < 64)
-            .map(SlabMark::FlagBit)
-            .ok_or_else(|| {
-                KernelError::Unsupported(
-                    "neither VMCOREINFO nor the types say how this kernel marks slab pages".into(),
-                )
-            })
-    }
-
-    /// In words, for `info --layouts`.
-    pub fn describe(self) -> String {
-        match self {
-            SlabMark::TypeByte(byte) => format!("page_type >> 24 == {byte:#x}"),
-            SlabMark::TypeValue(value) => format!("page_type == {value:#x}"),
-            SlabMark::FlagBit(bit) => format!("page.flags bit {bit}"),
-        }
-    }
-}
 
 /// One slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +44,7 @@ pub struct SlabScan {
     /// Page structures that the dump lacks.
     pub missing: u64,
     /// How slabs were recognised.
-    pub mark: SlabMark,
+    pub mark: PageMark,
 }
 
 impl SlabScan {
@@ -112,7 +65,7 @@ impl SlabScan {
 struct Scanner {
     page: PageLayout,
     words: SlabWords,
-    mark: SlabMark,
+    mark: PageMark,
     head_mask: u64,
     order_at: usize,
     caches: FxHashMap<u64, u32>,
@@ -126,7 +79,8 @@ struct ChunkResult {
     missing: u64,
 }
 
-/// Scans the memmap for slabs of `caches`; pages of `kfence` need not belong to one. `step` is told of each batch of pages done.
+/// Scans the memmap for slabs of `caches`; pages of `kfence` need not belong to one. `step` is told of each batch of pages done,
+/// `also` sees what the scan sees, so that memory is read once.
 ///
 /// # Errors
 /// If the kernel's types do not say how a slab looks.
@@ -136,6 +90,7 @@ pub fn scan(
     caches: &[Cache],
     kfence: &Range<Pfn>,
     step: impl Fn(u64) + Sync,
+    also: impl Fn(&Chunk<'_>) + Sync,
 ) -> Result<SlabScan, KernelError> {
     let page: PageLayout = kernel.layout()?;
     let head_bit = kernel
@@ -151,7 +106,7 @@ pub fn scan(
     let scanner = Scanner {
         order_at: order_offset(kernel, &page, memmap.struct_page_size())?,
         words: SlabWords::resolve(kernel)?,
-        mark: SlabMark::detect(kernel)?,
+        mark: PageMark::of_slabs(kernel)?,
         head_mask,
         kfence: kfence.clone(),
         caches: caches
@@ -161,7 +116,10 @@ pub fn scan(
             .collect(),
         page,
     };
-    let chunks = memmap.scan(kernel, step, |chunk| scanner.chunk(chunk));
+    let chunks = memmap.scan(kernel, step, |chunk| {
+        also(chunk);
+        scanner.chunk(chunk)
+    });
     let mut scan = SlabScan {
         slabs: Vec::with_capacity(chunks.iter().map(|chunk| chunk.slabs.len()).sum()),
         strays: 0,
@@ -207,11 +165,7 @@ impl Scanner {
         // Only heads carry the mark (PF_NO_TAIL), so bit 0 of the word that would name a tail's
         // head is not asked: up to 6.1 the link of the partial list lies there, and a
         // broken one must not hide the slab.
-        match self.mark {
-            SlabMark::TypeByte(byte) => self.page.mapcount.get(record) >> 24 == u64::from(byte),
-            SlabMark::TypeValue(value) => self.page.mapcount.get(record) == u64::from(value),
-            SlabMark::FlagBit(bit) => self.page.flags.get(record) >> bit & 1 == 1,
-        }
+        self.mark.holds(&self.page, record)
     }
 
     fn slab(&self, chunk: &Chunk<'_>, index: usize, record: &[u8], pfn: Pfn) -> Option<Slab> {

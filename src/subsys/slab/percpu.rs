@@ -17,6 +17,8 @@ pub(crate) struct CpuFacts {
     pub(crate) current: Vec<(u32, usize, VirtAddr)>,
     /// Slabs on the CPUs' partial lists: indices into the scan.
     pub(crate) partial: Vec<usize>,
+    /// Where the heads of the CPUs' own chains are kept.
+    pub(crate) heads: Vec<VirtAddr>,
     /// Structures that could not be read, or slabs that the scan does not know.
     pub(crate) lost: u64,
 }
@@ -57,6 +59,8 @@ impl<'k> CpuReader<'k> {
                 facts.lost += 1;
                 continue;
             };
+            let head = u64::from(self.layout.freelist.offset);
+            facts.heads.push(at.plus(head));
             let slab = VirtAddr(self.layout.slab.get(&record));
             let freelist = VirtAddr(self.layout.freelist.get(&record));
             if !slab.is_null() {

@@ -28,6 +28,10 @@ pub(crate) struct SheafFacts {
     pub(crate) free: Vec<VirtAddr>,
     /// Objects that wait for RCU.
     pub(crate) pending: Vec<VirtAddr>,
+    /// All sheaves met, the empty ones too.
+    pub(crate) sheaves: Vec<VirtAddr>,
+    /// Bytes of a sheaf before its slots, of which all behind the last used one are stale.
+    pub(crate) header: u32,
     /// Sheaves, barns or per-CPU structures that can't be read, make no sense, or are met twice.
     pub(crate) broken: u64,
 }
@@ -58,7 +62,10 @@ impl<'k> SheafReader<'k> {
     /// Gathers the sheaves of `cache`. One that is lost takes nothing else with it.
     pub(crate) fn read(&self, cache: &Cache) -> SheafFacts {
         let mut met = Met {
-            facts: SheafFacts::default(),
+            facts: SheafFacts {
+                header: self.sheaf.objects.offset,
+                ..SheafFacts::default()
+            },
             sheaves: FxHashSet::default(),
         };
         // With the opt-in of 6.18 and 6.19 most caches have none.
@@ -116,14 +123,18 @@ impl<'k> SheafReader<'k> {
         let list = walk::list(&self.kernel.space, head, MAX_SHEAVES)
             .expecting(self.barn.nr_full.get(&record));
         met.facts.broken += u64::from(!list.is_complete());
+        let sheaf = |link: VirtAddr| link.minus(u64::from(self.sheaf.barn_list.offset));
         for link in list.value {
-            let sheaf = link.minus(u64::from(self.sheaf.barn_list.offset));
-            self.add_sheaf(cache, sheaf, false, met);
+            self.add_sheaf(cache, sheaf(link), false, met);
         }
+        let head = barn.plus(u64::from(self.barn.sheaves_empty.offset));
+        let list = walk::list(&self.kernel.space, head, MAX_SHEAVES);
+        met.facts.sheaves.extend(list.value.into_iter().map(sheaf));
         Some(())
     }
 
     fn add_sheaf(&self, cache: &Cache, sheaf: VirtAddr, pending: bool, met: &mut Met) {
+        met.facts.sheaves.push(sheaf);
         match self.objects(cache, sheaf) {
             // All CPUs of all caches without sheaves share the empty bootstrap_sheaf.
             Some(objects) if objects.is_empty() => {}

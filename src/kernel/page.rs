@@ -1,0 +1,113 @@
+//! `struct page`: the members of it that tell what a page is, and how big a compound
+//! page is.
+
+use super::layout::{LayoutError, layout};
+use super::{Kernel, KernelError};
+
+layout! {
+    /// include/linux/mm_types.h
+    pub(crate) struct PageLayout = "page" in "mm/slub.c" {
+        need flags = "flags.f" | "flags",
+        need mapcount = "_mapcount.counter" | "_mapcount",
+        /// In the first tail page, up to 6.2.
+        maybe compound_order = "compound_order",
+    }
+}
+
+layout! {
+    /// include/linux/mm_types.h, 5.16 and later.
+    struct FolioLayout = "folio" in "mm/slub.c" {
+        /// 6.1 to 6.5. It comes first: 6.1 has both, and keeps the order here.
+        maybe folio_order = "_folio_order",
+        /// 6.6 and later, in the low byte.
+        maybe flags_1 = "_flags_1",
+    }
+}
+
+/// Where a compound page keeps its order: one byte, in the structure of its first tail page.
+/// Bytes from the start of the head's structure.
+pub(crate) fn order_offset(
+    kernel: &Kernel,
+    page: &PageLayout,
+    struct_page: usize,
+) -> Result<usize, LayoutError> {
+    if kernel
+        .types
+        .find_struct("folio", "mm/slub.c", false)?
+        .is_some()
+    {
+        let folio: FolioLayout = kernel.layout()?;
+        if let Some(field) = folio.folio_order.or(folio.flags_1) {
+            return Ok(field.offset as usize);
+        }
+    }
+    match page.compound_order {
+        Some(field) => Ok(struct_page + field.offset as usize),
+        None => Err(LayoutError::NoMember {
+            structure: "folio",
+            member: "_folio_order or _flags_1, and struct page no compound_order",
+        }),
+    }
+}
+
+/// How a kernel marks pages of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageMark {
+    /// 6.12 and later: the top byte of `page_type`; the rest of the word may be used otherwise
+    /// (commit 4ffca5a96678).
+    TypeByte(u8),
+    /// Up to 6.11: `page_type` has this value, an inverted bit with all others set.
+    TypeValue(u32),
+    /// A bit of `page.flags`.
+    FlagBit(u32),
+}
+
+impl PageMark {
+    /// A type of page as VMCOREINFO states it.
+    pub(crate) fn stated(kernel: &Kernel, key: &str) -> Option<Self> {
+        let value = kernel.vmcoreinfo().number(key)? as u32;
+        Some(match value & 0x00ff_ffff {
+            0 => PageMark::TypeByte((value >> 24) as u8),
+            _ => PageMark::TypeValue(value),
+        })
+    }
+
+    /// The mark of slabs: a type since 6.10 (commit 46df8e73a4a3), a flag before.
+    pub(crate) fn of_slabs(kernel: &Kernel) -> Result<Self, KernelError> {
+        if let Some(mark) = Self::stated(kernel, "PAGE_SLAB_MAPCOUNT_VALUE") {
+            return Ok(mark);
+        }
+        let bit = match kernel.vmcoreinfo().number("PG_slab") {
+            Some(bit) => Some(bit),
+            None => kernel
+                .types
+                .enumerator("pageflags", "mm/slub.c", "PG_slab")?,
+        };
+        bit.and_then(|bit| u32::try_from(bit).ok())
+            .filter(|bit| *bit < 64)
+            .map(PageMark::FlagBit)
+            .ok_or_else(|| {
+                KernelError::Unsupported(
+                    "neither VMCOREINFO nor the types say how this kernel marks slab pages".into(),
+                )
+            })
+    }
+
+    /// Whether a page is marked so.
+    pub(crate) fn holds(self, page: &PageLayout, record: &[u8]) -> bool {
+        match self {
+            PageMark::TypeByte(byte) => page.mapcount.get(record) >> 24 == u64::from(byte),
+            PageMark::TypeValue(value) => page.mapcount.get(record) == u64::from(value),
+            PageMark::FlagBit(bit) => page.flags.get(record) >> bit & 1 == 1,
+        }
+    }
+
+    /// In words, for `info --layouts`.
+    pub fn describe(self) -> String {
+        match self {
+            PageMark::TypeByte(byte) => format!("page_type >> 24 == {byte:#x}"),
+            PageMark::TypeValue(value) => format!("page_type == {value:#x}"),
+            PageMark::FlagBit(bit) => format!("page.flags bit {bit}"),
+        }
+    }
+}

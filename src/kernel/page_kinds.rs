@@ -1,0 +1,301 @@
+//! What every page of RAM is used for, by its `struct page`.
+//!
+//! Layer: kernel. Input: the chunks of one pass over the memmap. Output: one [`PageKind`]
+//! per page. Invariant: a page whose structure does not say what it is counts as the
+//! kernel's own; nothing that may hold pointers is ever taken for free.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use serde::Serialize;
+
+use super::layout::{Field, layout};
+use super::memmap::{Chunk, Memmap, PageIndex};
+use super::page::{PageLayout, PageMark, order_offset};
+use super::{Kernel, KernelError};
+use crate::addr::Pfn;
+
+/// What a page is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum PageKind {
+    /// Not RAM, or its structure is not in the dump.
+    Unknown,
+    /// With the buddy allocator.
+    Free,
+    /// On a CPU's list of free pages.
+    CpuFree,
+    /// Of the slab allocator.
+    Slab,
+    /// Of user processes: anonymous memory.
+    User,
+    /// Of the page cache.
+    Cache,
+    /// A page table.
+    Table,
+    /// Set apart for huge pages.
+    Huge,
+    /// Given back to the host, or taken out of use.
+    Offline,
+    /// Reserved at boot: the kernel image, early allocations, holes.
+    Reserved,
+    /// Holds page structures.
+    Memmap,
+    /// Part of a task's stack.
+    Stack,
+    /// Anything else that the kernel allocated.
+    Kernel,
+}
+
+impl PageKind {
+    const ALL: [Self; 13] = [
+        Self::Unknown,
+        Self::Free,
+        Self::CpuFree,
+        Self::Slab,
+        Self::User,
+        Self::Cache,
+        Self::Table,
+        Self::Huge,
+        Self::Offline,
+        Self::Reserved,
+        Self::Memmap,
+        Self::Stack,
+        Self::Kernel,
+    ];
+
+    /// Whether the kernel may keep pointers in such a page at any place in it.
+    pub fn holds_pointers(self) -> bool {
+        matches!(self, Self::Reserved | Self::Kernel)
+    }
+
+    fn from_byte(byte: u8) -> Self {
+        let kind = Self::ALL.get(usize::from(byte));
+        kind.copied().unwrap_or(Self::Unknown)
+    }
+}
+
+layout! {
+    /// include/linux/mm_types.h
+    struct UseLayout = "page" in "mm/slub.c" {
+        need mapping = "mapping",
+        need private = "private",
+        /// Bit 0 marks a tail; renamed in 7.1.
+        need compound_head = "compound_info" | "compound_head",
+        /// In the first tail page, up to 6.5.
+        maybe compound_dtor = "compound_dtor",
+    }
+}
+
+/// PAGE_MAPPING_ANON, `FOLIO_MAPPING_ANON` since 6.17.
+const ANON: u64 = 1;
+/// PAGE_MAPPING_FLAGS.
+const MAPPING_FLAGS: u64 = 3;
+/// The largest block that the buddy allocator may be configured for.
+const MAX_ORDER: u64 = 18;
+
+/// A block of pages that one structure at its head speaks for.
+type Block = (Pfn, u32, PageKind);
+
+/// Tells what pages are used for.
+pub struct PageKinds {
+    index: PageIndex,
+    kinds: Vec<AtomicU8>,
+    page: PageLayout,
+    usage: UseLayout,
+    order_at: usize,
+    marks: Vec<(PageMark, PageKind)>,
+    reserved: u64,
+    head: u64,
+    huge_dtor: Option<(Field, u64)>,
+    /// Free blocks that reach beyond their chunk.
+    crossing: Mutex<Vec<Block>>,
+}
+
+impl std::fmt::Debug for PageKinds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PageKinds({} pages)", self.kinds.len())
+    }
+}
+
+impl PageKinds {
+    /// Prepares for a pass over `memmap`.
+    ///
+    /// # Errors
+    /// If the kernel's types do not say how a page looks, or the memmap describes far more than
+    /// the dump says there is.
+    pub fn new(kernel: &Kernel, memmap: &Memmap) -> Result<Self, KernelError> {
+        let ram = kernel.dump().facts().ram_pages;
+        // Sections are 128 MiB and may be mostly holes, but not by the terabyte.
+        if memmap.pages() > ram.saturating_mul(64).max(1 << 24) {
+            return Err(KernelError::Unsupported(format!(
+                "the table of memory sections describes {} pages, the dump has {ram}: one of the two is damaged (copy the dump again)",
+                memmap.pages()
+            )));
+        }
+        let page: PageLayout = kernel.layout()?;
+        let usage: UseLayout = kernel.layout()?;
+        let flag = |name: &str| -> Result<u64, KernelError> {
+            let bit = kernel.types.enumerator("pageflags", "mm/slub.c", name)?;
+            Ok(bit
+                .filter(|bit| (0..64).contains(bit))
+                .map_or(0, |bit| 1 << bit))
+        };
+        let mut marks = vec![(PageMark::of_slabs(kernel)?, PageKind::Slab)];
+        for (key, kind) in [
+            ("PAGE_BUDDY_MAPCOUNT_VALUE", PageKind::Free),
+            ("PAGE_OFFLINE_MAPCOUNT_VALUE", PageKind::Offline),
+            ("PAGE_HUGETLB_MAPCOUNT_VALUE", PageKind::Huge),
+        ] {
+            marks.extend(PageMark::stated(kernel, key).map(|mark| (mark, kind)));
+        }
+        if let Some(table) = kernel
+            .types
+            .enumerator("pagetype", "mm/slub.c", "PGTY_table")?
+        {
+            marks.push((PageMark::TypeByte(table as u8), PageKind::Table));
+        }
+        let huge_dtor = usage.compound_dtor.zip(
+            kernel
+                .vmcoreinfo()
+                .number("HUGETLB_PAGE_DTOR")
+                .map(i64::cast_unsigned),
+        );
+        let index = memmap.index();
+        Ok(Self {
+            kinds: (0..index.len()).map(|_| AtomicU8::new(0)).collect(),
+            index,
+            order_at: order_offset(kernel, &page, memmap.struct_page_size())?,
+            reserved: flag("PG_reserved")?,
+            head: flag("PG_head")?,
+            page,
+            usage,
+            marks,
+            huge_dtor,
+            crossing: Mutex::default(),
+        })
+    }
+
+    /// The numbering of pages.
+    pub fn index(&self) -> &PageIndex {
+        &self.index
+    }
+
+    /// What the page is used for.
+    pub fn get(&self, pfn: Pfn) -> PageKind {
+        self.index
+            .get(pfn)
+            .map_or(PageKind::Unknown, |at| self.at(at))
+    }
+
+    /// As [`get`](Self::get), by the page's number.
+    pub fn at(&self, number: usize) -> PageKind {
+        let byte = self.kinds.get(number);
+        byte.map_or(PageKind::Unknown, |byte| {
+            PageKind::from_byte(byte.load(Ordering::Relaxed))
+        })
+    }
+
+    /// Says what `1 << order` pages from `pfn` on are used for.
+    pub fn set(&self, pfn: Pfn, order: u32, kind: PageKind) {
+        for page in pfn.0..pfn.0.saturating_add(1 << order) {
+            let slot = self.index.get(Pfn(page)).and_then(|at| self.kinds.get(at));
+            if let Some(slot) = slot {
+                slot.store(kind as u8, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How many pages there are of each kind, in the order of the kinds.
+    pub fn counts(&self) -> Vec<(PageKind, u64)> {
+        let mut counts = [0u64; 256];
+        for byte in &self.kinds {
+            if let Some(count) = counts.get_mut(usize::from(byte.load(Ordering::Relaxed))) {
+                *count += 1;
+            }
+        }
+        let counts = PageKind::ALL.into_iter().zip(counts);
+        counts.collect()
+    }
+
+    /// Classifies the pages of one chunk; `visit` gets each structure that may hold pointers,
+    /// with what its page is.
+    pub fn classify(&self, chunk: &Chunk<'_>, mut visit: impl FnMut(&[u8], PageKind)) {
+        let mut at = 0;
+        while at < chunk.len() {
+            let mut step = 1;
+            if let Some(record) = chunk.get(at)
+                && !self.is_tail(record)
+            {
+                let pfn = Pfn(chunk.start.0 + at as u64);
+                let tail = chunk.get(at + 1);
+                let (kind, order) = self.kind_of(record, tail);
+                self.set(pfn, order, kind);
+                visit(record, kind);
+                // What lies behind the head of a free block or of a slab means nothing.
+                if matches!(kind, PageKind::Free | PageKind::Slab) {
+                    step = 1 << order;
+                    if at + step > chunk.len() {
+                        let mut crossing =
+                            self.crossing.lock().unwrap_or_else(PoisonError::into_inner);
+                        crossing.push((pfn, order, kind));
+                    }
+                }
+            }
+            at += step;
+        }
+        for pfn in chunk.holding() {
+            let mut crossing = self.crossing.lock().unwrap_or_else(PoisonError::into_inner);
+            crossing.push((pfn, 0, PageKind::Memmap));
+        }
+    }
+
+    /// After the pass: what chunks knew of each other's pages.
+    pub fn finish(&self) {
+        let mut crossing = self.crossing.lock().unwrap_or_else(PoisonError::into_inner);
+        for (pfn, order, kind) in crossing.drain(..) {
+            self.set(pfn, order, kind);
+        }
+    }
+
+    fn is_tail(&self, record: &[u8]) -> bool {
+        self.usage.compound_head.get(record) & 1 != 0
+    }
+
+    fn kind_of(&self, record: &[u8], tail: Option<&[u8]>) -> (PageKind, u32) {
+        let flags = self.page.flags.get(record);
+        let order = match tail {
+            Some(tail) if flags & self.head != 0 => {
+                let after = self.order_at.checked_sub(record.len());
+                let order = after.and_then(|at| tail.get(at)).copied().unwrap_or(0);
+                u32::from(order).min(MAX_ORDER as u32)
+            }
+            _ => 0,
+        };
+        let marked = |(mark, _): &&(PageMark, PageKind)| mark.holds(&self.page, record);
+        if let Some((_, kind)) = self.marks.iter().find(marked) {
+            let order = match kind {
+                PageKind::Free => self.usage.private.get(record).min(MAX_ORDER) as u32,
+                _ => order,
+            };
+            return (*kind, order);
+        }
+        if flags & self.reserved != 0 {
+            return (PageKind::Reserved, order);
+        }
+        let mapping = self.usage.mapping.get(record);
+        let by_dtor = |(field, value): &(Field, u64)| {
+            flags & self.head != 0 && tail.is_some_and(|tail| field.get(tail) == *value)
+        };
+        let kind = match mapping & MAPPING_FLAGS {
+            _ if self.huge_dtor.as_ref().is_some_and(by_dtor) => PageKind::Huge,
+            // An address_space is in kernel memory; other users of the word keep other things there.
+            0 if mapping >> 63 == 1 => PageKind::Cache,
+            bits if bits & ANON != 0 && mapping >> 63 == 1 => PageKind::User,
+            _ => PageKind::Kernel,
+        };
+        (kind, order)
+    }
+}

@@ -1,0 +1,185 @@
+//! All tasks, and the parts of their stacks that are in use.
+//!
+//! Walked from `init_task` over processes and their threads; the idle tasks of other
+//! CPUs are on no list.
+
+use rustc_hash::FxHashSet;
+
+use super::cpus::Cpus;
+use super::layout::layout;
+use super::{Kernel, KernelError, walk};
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+
+layout! {
+    /// include/linux/sched.h
+    struct TaskLayout = "task_struct" in "kernel/fork.c" {
+        need stack = "stack",
+        need tasks = "tasks",
+        need signal = "signal",
+        need thread_node = "thread_node",
+        /// The stack pointer of a task that does not run (arch/x86/include/asm/processor.h).
+        need sp = "thread.sp",
+        /// With CONFIG_SMP.
+        maybe on_cpu = "on_cpu",
+    }
+}
+
+layout! {
+    /// include/linux/sched/signal.h
+    struct SignalLayout = "signal_struct" in "kernel/fork.c" {
+        need thread_head = "thread_head",
+    }
+}
+
+/// PID_MAX_LIMIT, and some for idle tasks.
+const MAX_TASKS: u64 = 1 << 23;
+/// x86_64 has 16 KiB, and more with KASAN.
+const STACK_SIZES: [u64; 4] = [1 << 14, 1 << 15, 1 << 16, 1 << 17];
+/// Of `rsp` in the descriptor of an NT_PRSTATUS note: behind the 112 bytes of
+/// elf_prstatus_common, `user_regs_struct.sp` is the 20th of 64-bit registers.
+const PRSTATUS_RSP: usize = 112 + 19 * 8;
+
+/// One task's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Its lowest address.
+    pub start: VirtAddr,
+    /// One past its highest.
+    pub end: VirtAddr,
+    /// Where its live part begins; `start` if nobody knows.
+    pub live: VirtAddr,
+}
+
+/// The stacks of all tasks.
+#[derive(Clone, Debug, Default)]
+pub struct Stacks {
+    /// In no particular order.
+    pub stacks: Vec<Stack>,
+    /// Tasks met.
+    pub tasks: u64,
+    /// Whether all tasks were reached.
+    pub complete: bool,
+}
+
+/// Finds all tasks' stacks.
+///
+/// # Errors
+/// If the kernel's types or symbols lack what tasks are made of. Broken lists give what was
+/// reached, and a warning.
+pub fn stacks(kernel: &Kernel) -> Result<Stacks, KernelError> {
+    let walker = Walker::new(kernel)?;
+    let init = kernel.need_symbol("init_task")?;
+    let mut found = Stacks {
+        complete: true,
+        ..Stacks::default()
+    };
+    let mut seen = FxHashSet::default();
+    let mut leaders = vec![init];
+    let head = init.plus(u64::from(walker.task.tasks.offset));
+    let list = walk::list(&kernel.space, head, MAX_TASKS);
+    found.complete &= list.end.is_complete();
+    let to_task = |link: VirtAddr, offset: u32| link.minus(u64::from(offset));
+    leaders.extend(
+        list.value
+            .iter()
+            .map(|link| to_task(*link, walker.task.tasks.offset)),
+    );
+    if let Some(idle) = kernel.symbol("idle_threads") {
+        let tasks = Cpus::read(kernel)?;
+        let tasks = tasks
+            .instances(idle)
+            .filter_map(|(_, at)| kernel.space.read_ptr(at).ok());
+        leaders.extend(tasks.filter(|task| !task.is_null()));
+    }
+    for leader in leaders {
+        for task in walker.threads(leader, &mut found) {
+            if seen.insert(task) {
+                walker.add(task, &mut found);
+            }
+        }
+    }
+    if !found.complete {
+        kernel.diag.warn(
+            "tasks-lost",
+            "not all tasks can be reached: what only their stacks point to looks unreachable (look at the list with crash: ps)",
+        );
+    }
+    Ok(found)
+}
+
+struct Walker<'k> {
+    kernel: &'k Kernel,
+    task: TaskLayout,
+    signal: SignalLayout,
+    size: u64,
+    /// The stack pointers that the CPUs saved when the kernel died.
+    saved: Vec<VirtAddr>,
+}
+
+impl<'k> Walker<'k> {
+    fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
+        let stack = kernel
+            .types
+            .find_struct("thread_union", "kernel/fork.c", true)?;
+        let size = stack.map_or(0, |found| u64::from(found.body.size));
+        let saved = kernel.dump().notes().prstatus.iter();
+        Ok(Self {
+            task: kernel.layout()?,
+            signal: kernel.layout()?,
+            size: STACK_SIZES
+                .into_iter()
+                .find(|known| *known == size)
+                .unwrap_or(STACK_SIZES[0]),
+            saved: saved
+                .filter_map(|note| u64_at(note, PRSTATUS_RSP))
+                .map(VirtAddr)
+                .collect(),
+            kernel,
+        })
+    }
+
+    /// The threads of a process; at least the leader itself.
+    fn threads(&self, leader: VirtAddr, found: &mut Stacks) -> Vec<VirtAddr> {
+        let mut threads = vec![leader];
+        let signal = leader.plus(u64::from(self.task.signal.offset));
+        let signal = self.kernel.space.read_ptr(signal);
+        match signal {
+            // The task has exited, and waits to be reaped.
+            Ok(signal) if signal.is_null() => {}
+            Ok(signal) => {
+                let head = signal.plus(u64::from(self.signal.thread_head.offset));
+                let list = walk::list(&self.kernel.space, head, MAX_TASKS);
+                found.complete &= list.end.is_complete();
+                let node = u64::from(self.task.thread_node.offset);
+                threads.extend(list.value.into_iter().map(|link| link.minus(node)));
+            }
+            Err(_) => found.complete = false,
+        }
+        threads
+    }
+
+    fn add(&self, task: VirtAddr, found: &mut Stacks) {
+        let Ok(record) = self.kernel.space.span(task, self.task.len) else {
+            found.complete = false;
+            return;
+        };
+        found.tasks += 1;
+        let start = VirtAddr(self.task.stack.get(&record));
+        // Freed already, while the task waits to be reaped.
+        if start.is_null() {
+            return;
+        }
+        let end = start.plus(self.size);
+        let inside = |at: &VirtAddr| start <= *at && *at < end;
+        let running = self.task.on_cpu.is_some_and(|on| on.get(&record) != 0);
+        let live = match running {
+            // On an interrupt's stack at the crash, or without registers: nobody knows.
+            true => self.saved.iter().copied().find(inside).unwrap_or(start),
+            false => Some(VirtAddr(self.task.sp.get(&record)))
+                .filter(inside)
+                .unwrap_or(start),
+        };
+        found.stacks.push(Stack { start, end, live });
+    }
+}

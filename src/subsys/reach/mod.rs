@@ -1,0 +1,302 @@
+//! Which objects nothing points to any more: reachability in the whole dump.
+//!
+//! Layer: subsystem. Input: a [`Kernel`]. Output: [`ReachFacts`] with the slab facts of
+//! the same pass. As kmemleak does on a live machine, but for every object: what lies in
+//! the kernel's own pages, in stacks and in page structures is reachable, and so is
+//! every object that a word of those points into, and what these point to. Invariants:
+//! each page is read once, roots and then slabs, each in file order; a page that the dump
+//! lacks is counted and never read as zeros; objects of slabs whose free chains are not
+//! as their counters say are followed but never reported.
+
+mod bitmap;
+mod closure;
+mod holders;
+mod lost;
+mod omit;
+mod scan;
+mod targets;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::addr::VirtAddr;
+use crate::kernel::layout::layout;
+use crate::kernel::memmap::{Chunk, Memmap};
+use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::{Kernel, KernelError, tasks, zones};
+use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
+use closure::Edges;
+pub use holders::Holder;
+use omit::{OmittedRanges, Shape, ShortObjects};
+use scan::{Found, Scan};
+use targets::Targets;
+
+layout! {
+    /// mm/slab.h: the word that leads to the owners of a slab's objects.
+    struct OwnersLayout = "slab" in "mm/slub.c" {
+        /// `memcg_data` up to 6.9, `obj_exts` since.
+        maybe owners = "obj_exts" | "memcg_data",
+    }
+}
+
+layout! {
+    /// include/linux/mm_types.h, before 5.17.
+    struct PageOwnersLayout = "page" in "mm/slub.c" {
+        /// `obj_cgroups` up to 5.10.
+        maybe owners = "memcg_data" | "obj_cgroups",
+    }
+}
+
+/// The reachable and the lost objects of one cache.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CacheReach {
+    /// Objects in use whose state is certain.
+    pub judged: u64,
+    /// Of these, how many nothing points to.
+    pub unreachable: u64,
+    /// Of these, how many no other unreachable object leads to; a ring counts once.
+    pub sources: u64,
+    /// Who points to the cache's objects, by a sample of them.
+    pub holders: Vec<Holder>,
+    /// The unreachable objects' addresses, in order.
+    #[serde(skip)]
+    pub lost: Vec<VirtAddr>,
+}
+
+/// What the search saw, and what it did not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// Pages that hold the kernel's own data, and parts of stacks.
+    pub root_pages: u64,
+    /// Of these, how many the dump lacks.
+    pub root_pages_missing: u64,
+    /// Pages of slabs.
+    pub slab_pages: u64,
+    /// Of these, how many the dump lacks.
+    pub slab_pages_missing: u64,
+    /// Slabs whose free chains are broken or not as long as their counters say.
+    pub doubtful_slabs: u64,
+    /// Words of 8 bytes looked at.
+    pub words: u64,
+    /// Words that point to an object.
+    pub pointers: u64,
+    /// Free objects.
+    pub free_objects: u64,
+    /// Free objects that some live word points to: how often what is stale keeps something alive.
+    pub free_objects_pointed_to: u64,
+    /// Whether all tasks' stacks were found.
+    pub all_tasks: bool,
+    /// Whether time ran out before all was looked at.
+    pub out_of_time: bool,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReachFacts {
+    /// For each cache, in the order of the slab facts.
+    pub caches: Vec<CacheReach>,
+    /// How much was seen.
+    pub coverage: Coverage,
+    /// Pages by what they are used for.
+    pub pages: Vec<(PageKind, u64)>,
+}
+
+/// How long to search, and how loudly.
+#[expect(missing_debug_implementations, reason = "a trait object to report to")]
+pub struct Options<'a> {
+    /// When to stop with what there is.
+    pub deadline: Option<Instant>,
+    /// Who is told how far it is.
+    pub progress: &'a dyn Progress,
+}
+
+/// Searches the whole dump.
+///
+/// # Errors
+/// If the slab allocator, the memmap or the tasks can't be read at all.
+pub fn collect(
+    kernel: &Kernel,
+    options: &Options<'_>,
+) -> Result<(SlabFacts, ReachFacts), KernelError> {
+    let memmap = Memmap::find(kernel)?;
+    let kinds = PageKinds::new(kernel, &memmap)?;
+    let structures = PageStructures::new(kernel, &kinds)?;
+    let heap = SlabHeap::read_with(kernel, &memmap, options.progress, |chunk| {
+        structures.read(chunk, &kinds);
+    })?;
+    kinds.finish();
+    for slab in heap.slabs() {
+        // KFENCE's pages belong to slabs only in name.
+        let kind = match heap.geometry(slab) {
+            Some(_) => PageKind::Slab,
+            None => PageKind::Kernel,
+        };
+        kinds.set(slab.pfn, u32::from(slab.order), kind);
+    }
+    zones::each_cpu_free(kernel, &memmap, |pfn, order| {
+        kinds.set(pfn, order, PageKind::CpuFree);
+    })?;
+    let stacks = tasks::stacks(kernel)?;
+    mark_stacks(kernel, &kinds, &stacks);
+    let targets = Targets::of(kernel, &heap, kinds.index())?;
+    let shapes: Vec<Shape> = heap
+        .caches()
+        .iter()
+        .map(|cache| Shape::of(&heap, cache))
+        .collect();
+    let short = ShortObjects::of(&heap, |address| {
+        targets
+            .object(address)
+            .and_then(|(object, _)| targets.place(object))
+    });
+    let omitted = OmittedRanges::of(kernel, &heap);
+    let scan = Scan::new(kernel, &targets, &shapes, &short, options.deadline);
+    scan.page_structures(&structures.take());
+    scan.roots(&kinds, &omitted, options.progress);
+    scan.stacks(&stacks);
+    let slabs = heap.facts_with(options.progress, &scan)?;
+    let (found, edges) = scan.into_edges();
+    let edges = Edges::new(edges);
+    options
+        .progress
+        .start("following references", edges.len() as u64);
+    edges.propagate(&found.marked);
+    let coverage = coverage(&found, stacks.complete);
+    let objects: Vec<u32> = found.allocated.without(&found.marked).collect();
+    let lost = lost::by_cache(&objects, &edges, &targets, heap.caches().len());
+    let judged = judged(&found, &targets, heap.caches().len());
+    let holders = found.holders.named(kernel, heap.caches());
+    let caches = lost.into_iter().zip(judged).zip(holders);
+    let caches = caches.map(|((lost, judged), holders)| CacheReach {
+        judged,
+        unreachable: lost.objects.len() as u64,
+        sources: lost.sources,
+        holders,
+        lost: lost
+            .objects
+            .iter()
+            .filter_map(|object| targets.address(*object))
+            .map(|(address, _)| address)
+            .collect(),
+    });
+    Ok((
+        slabs,
+        ReachFacts {
+            caches: caches.collect(),
+            coverage,
+            pages: kinds.counts(),
+        },
+    ))
+}
+
+fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &tasks::Stacks) {
+    let shift = kernel.dump().page_shift();
+    for stack in &stacks.stacks {
+        let mut at = stack.start;
+        while at < stack.end {
+            if let Ok(mapping) = kernel.space.translate(at) {
+                let pfn = crate::addr::Pfn::containing(mapping.phys, shift);
+                kinds.set(pfn, 0, PageKind::Stack);
+            }
+            at = at.plus(1 << shift);
+        }
+    }
+}
+
+fn coverage(found: &Found, all_tasks: bool) -> Coverage {
+    let totals = &found.totals;
+    let (free, pointed_to) = found.free.count_with(&found.marked);
+    let get = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    Coverage {
+        root_pages: get(&totals.root_pages),
+        root_pages_missing: get(&totals.root_missing),
+        slab_pages: get(&totals.slab_pages),
+        slab_pages_missing: get(&totals.slab_missing),
+        doubtful_slabs: get(&totals.doubtful),
+        words: get(&totals.words),
+        pointers: get(&totals.pointers),
+        free_objects: free,
+        free_objects_pointed_to: pointed_to,
+        all_tasks,
+        out_of_time: found.stopped,
+    }
+}
+
+/// Objects in use whose state is certain, of each cache.
+fn judged(found: &Found, targets: &Targets, caches: usize) -> Vec<u64> {
+    let mut judged = vec![0; caches];
+    for slab in &targets.slabs {
+        let objects = slab.first..slab.first + slab.objects;
+        let count = objects
+            .filter(|object| found.allocated.get(*object))
+            .count();
+        if let Some(sum) = judged.get_mut(slab.cache as usize) {
+            *sum += count as u64;
+        }
+    }
+    judged
+}
+
+/// The words of page structures that may point to objects.
+struct PageStructures {
+    owners: Option<crate::kernel::layout::Field>,
+    direct: u64,
+    reach: u64,
+    words: Mutex<Vec<Vec<u64>>>,
+}
+
+impl PageStructures {
+    fn new(kernel: &Kernel, kinds: &PageKinds) -> Result<Self, KernelError> {
+        // Commit d122019bf061 ("mm: Split slab into its own type", v5.17).
+        let split = kernel.types.find_struct("slab", "mm/slub.c", false)?;
+        let owners = match split {
+            Some(_) => kernel.layout::<OwnersLayout>()?.owners,
+            None => kernel.layout::<PageOwnersLayout>()?.owners,
+        };
+        let shift = kernel.dump().page_shift();
+        Ok(Self {
+            owners,
+            direct: kernel.space.direct_map_start().0,
+            reach: kinds.index().end().0 << shift,
+            words: Mutex::default(),
+        })
+    }
+
+    fn read(&self, chunk: &Chunk<'_>, kinds: &PageKinds) {
+        let mut found = Vec::new();
+        let mut add = |word: u64| {
+            // Neighbours in a file have the same mapping.
+            let points = word.wrapping_sub(self.direct) < self.reach;
+            if points && found.last() != Some(&word) {
+                found.push(word);
+            }
+        };
+        kinds.classify(chunk, |record, kind| match kind {
+            PageKind::Free | PageKind::Offline | PageKind::Unknown => {}
+            // The others are the allocator's own: lists and free objects.
+            PageKind::Slab => {
+                if let Some(owners) = &self.owners {
+                    add(owners.get(record) & !7);
+                }
+            }
+            // The first word is flags.
+            _ => {
+                let (words, _) = record.as_chunks::<8>();
+                let words = words.iter().skip(1);
+                words.for_each(|word| add(u64::from_le_bytes(*word)));
+            }
+        });
+        if !found.is_empty() {
+            let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+            words.push(found);
+        }
+    }
+
+    fn take(self) -> Vec<u64> {
+        let words = self.words.into_inner();
+        words.unwrap_or_else(PoisonError::into_inner).concat()
+    }
+}

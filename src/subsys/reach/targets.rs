@@ -1,0 +1,179 @@
+//! From any word of memory to the object that it points into.
+//!
+//! A word counts if it is an address of the direct map inside a slab's objects, at any
+//! offset. Tags in low bits, nulls markers, maple nodes and pointers to members then
+//! need no code of their own; physical addresses, page numbers and pointers at other
+//! alignments were tried on real dumps and point to nothing that is not found anyway.
+
+use crate::addr::{Pfn, VirtAddr};
+use crate::kernel::memmap::PageIndex;
+use crate::kernel::{Kernel, KernelError};
+use crate::subsys::slab::SlabHeap;
+
+/// No slab here.
+const NONE: u32 = u32::MAX;
+
+/// Where the objects of one slab lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlabSpan {
+    /// Address of the first object.
+    pub(crate) start: u64,
+    /// The number of the first object among all.
+    pub(crate) first: u32,
+    /// How many objects there are.
+    pub(crate) objects: u32,
+    /// Its cache, by number.
+    pub(crate) cache: u32,
+    /// From object to object.
+    pub(crate) stride: u32,
+    /// `2^32 / stride`, rounded up: slabs are below 16 MiB, so the product is exact enough.
+    reciprocal: u64,
+}
+
+impl SlabSpan {
+    /// The index of the object that `address` lies in.
+    fn index_of(&self, address: u64) -> Option<u32> {
+        let offset = address.checked_sub(self.start)?;
+        let mut index = (offset * self.reciprocal >> 32) as u32;
+        // Rounding up may be one too far at the end of an object.
+        if u64::from(index) * u64::from(self.stride) > offset {
+            index -= 1;
+        }
+        (index < self.objects).then_some(index)
+    }
+}
+
+/// What pointers may point to.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    index: PageIndex,
+    /// For each page its slab, by number.
+    slabs_of: Vec<u32>,
+    pub(crate) slabs: Vec<SlabSpan>,
+    /// Start of the direct map.
+    direct: u64,
+    /// Bytes of it that can hold slabs.
+    reach: u64,
+    shift: u32,
+    /// Objects in all slabs.
+    pub(crate) objects: u32,
+}
+
+impl Targets {
+    /// # Errors
+    /// If there are more objects than can be numbered.
+    pub(crate) fn of(
+        kernel: &Kernel,
+        heap: &SlabHeap<'_>,
+        index: &PageIndex,
+    ) -> Result<Self, KernelError> {
+        let mut slabs_of = vec![NONE; index.len()];
+        let mut slabs = Vec::with_capacity(heap.slabs().len());
+        let mut first = 0u32;
+        for (number, slab) in (0u32..).zip(heap.slabs()) {
+            let Some(geometry) = heap.geometry(slab) else {
+                slabs.push(SlabSpan {
+                    start: 0,
+                    first,
+                    objects: 0,
+                    cache: slab.cache,
+                    stride: 1,
+                    reciprocal: 0,
+                });
+                continue;
+            };
+            let stride = geometry.stride();
+            slabs.push(SlabSpan {
+                start: geometry.address_of(0).0,
+                first,
+                objects: geometry.objects(),
+                cache: slab.cache,
+                stride,
+                reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
+            });
+            first = first.checked_add(geometry.objects()).ok_or_else(|| {
+                KernelError::Unsupported("there are more slab objects than can be numbered: this dump is too large for the search for lost ones".into())
+            })?;
+            for page in 0..1u64 << slab.order {
+                let at = index.get(Pfn(slab.pfn.0 + page));
+                if let Some(slot) = at.and_then(|at| slabs_of.get_mut(at)) {
+                    *slot = number;
+                }
+            }
+        }
+        let shift = kernel.dump().page_shift();
+        Ok(Self {
+            reach: index.end().0 << shift,
+            direct: kernel.space.direct_map_start().0,
+            index: index.clone(),
+            slabs_of,
+            slabs,
+            shift,
+            objects: first,
+        })
+    }
+
+    /// Whether a word can point into a slab at all: the cheap first question.
+    pub(crate) fn may_point(&self, word: u64) -> bool {
+        word.wrapping_sub(self.direct) < self.reach
+    }
+
+    /// The number of the object that a word points into, and that of its cache.
+    pub(crate) fn object(&self, word: u64) -> Option<(u32, u32)> {
+        let (_, slab) = self.slab(word)?;
+        Some((slab.first + slab.index_of(word)?, slab.cache))
+    }
+
+    fn slab(&self, word: u64) -> Option<(u32, &SlabSpan)> {
+        let pfn = Pfn(word.wrapping_sub(self.direct) >> self.shift);
+        let number = *self.slabs_of.get(self.index.get(pfn)?)?;
+        Some((number, self.slabs.get(number as usize)?))
+    }
+
+    /// Where an object lies: its slab, and its index there.
+    pub(crate) fn place(&self, object: u32) -> Option<(u32, u32)> {
+        let after = self.slabs.partition_point(|slab| slab.first <= object);
+        let number = after.checked_sub(1)?;
+        let slab = self.slabs.get(number)?;
+        let index = object - slab.first;
+        (index < slab.objects).then_some((number as u32, index))
+    }
+
+    /// Where an object starts, and how many bytes it is from the next.
+    pub(crate) fn address(&self, object: u32) -> Option<(VirtAddr, u32)> {
+        let (number, index) = self.place(object)?;
+        let slab = self.slabs.get(number as usize)?;
+        let address = slab.start + u64::from(index) * u64::from(slab.stride);
+        Some((VirtAddr(address), slab.stride))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offset_of_every_stride_leads_to_its_object() {
+        for stride in [8u32, 24, 96, 104, 192, 200, 232, 1088, 2744, 4096, 8192] {
+            let objects = (1 << 15) / stride;
+            let slab = SlabSpan {
+                start: 0x1_0040,
+                first: 0,
+                objects,
+                cache: 0,
+                stride,
+                reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
+            };
+            for offset in 0..1u64 << 15 {
+                let index = (offset / u64::from(stride)) as u32;
+                let expected = (index < objects).then_some(index);
+                assert_eq!(
+                    slab.index_of(0x1_0040 + offset),
+                    expected,
+                    "{stride} {offset}"
+                );
+            }
+            assert_eq!(slab.index_of(0x1_003f), None);
+        }
+    }
+}
