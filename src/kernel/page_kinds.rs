@@ -4,17 +4,17 @@
 //! per page. Invariant: a page whose structure does not say what it is counts as the
 //! kernel's own; nothing that may hold pointers is ever taken for free.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::layout::{Field, layout};
 use super::memmap::{Chunk, Memmap, PageIndex};
 use super::page::{PageLayout, PageMark, order_offset};
-use super::{Kernel, KernelError};
-use crate::addr::Pfn;
+use super::{Kernel, KernelError, zones};
+use crate::addr::{Pfn, VirtAddr};
 
 /// What a page is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -84,6 +84,8 @@ layout! {
         need private = "private",
         /// Bit 0 marks a tail; renamed in 7.1.
         need compound_head = "compound_info" | "compound_head",
+        need refcount = "_refcount.counter" | "_refcount",
+        need lru = "lru",
         /// In the first tail page, up to 6.5.
         maybe compound_dtor = "compound_dtor",
     }
@@ -112,6 +114,8 @@ pub struct PageKinds {
     huge_dtor: Option<(Field, u64)>,
     /// Free blocks that reach beyond their chunk.
     crossing: Mutex<Vec<Block>>,
+    /// Where pages that nobody has a reference to are linked to.
+    links: Mutex<FxHashMap<Pfn, VirtAddr>>,
 }
 
 impl std::fmt::Debug for PageKinds {
@@ -175,6 +179,7 @@ impl PageKinds {
             marks,
             huge_dtor,
             crossing: Mutex::default(),
+            links: Mutex::default(),
         })
     }
 
@@ -223,6 +228,8 @@ impl PageKinds {
     /// Classifies the pages of one chunk; `visit` gets each structure that may hold pointers,
     /// with what its page is.
     pub fn classify(&self, chunk: &Chunk<'_>, mut visit: impl FnMut(&[u8], PageKind)) {
+        let mut crossing = Vec::new();
+        let mut links = Vec::new();
         let mut at = 0;
         while at < chunk.len() {
             let mut step = 1;
@@ -238,26 +245,38 @@ impl PageKinds {
                 if matches!(kind, PageKind::Free | PageKind::Slab) {
                     step = 1 << order;
                     if at + step > chunk.len() {
-                        let mut crossing =
-                            self.crossing.lock().unwrap_or_else(PoisonError::into_inner);
                         crossing.push((pfn, order, kind));
                     }
+                } else if kind == PageKind::Kernel && self.usage.refcount.get(record) == 0 {
+                    links.push((pfn, VirtAddr(self.usage.lru.get(record))));
                 }
             }
             at += step;
         }
-        for pfn in chunk.holding() {
-            let mut crossing = self.crossing.lock().unwrap_or_else(PoisonError::into_inner);
-            crossing.push((pfn, 0, PageKind::Memmap));
-        }
+        crossing.extend(chunk.holding().map(|pfn| (pfn, 0, PageKind::Memmap)));
+        lock(&self.crossing).extend(crossing);
+        lock(&self.links).extend(links);
     }
 
-    /// After the pass: what chunks knew of each other's pages.
-    pub fn finish(&self) {
-        let mut crossing = self.crossing.lock().unwrap_or_else(PoisonError::into_inner);
-        for (pfn, order, kind) in crossing.drain(..) {
+    /// After the pass: what chunks knew of each other's pages, and the free pages that CPUs keep.
+    ///
+    /// # Errors
+    /// If the kernel's types or symbols lack what zones are made of.
+    pub fn finish(&self, kernel: &Kernel, memmap: &Memmap) -> Result<(), KernelError> {
+        for (pfn, order, kind) in lock(&self.crossing).drain(..) {
             self.set(pfn, order, kind);
         }
+        let mut links = std::mem::take(&mut *lock(&self.links));
+        zones::each_cpu_list(kernel, |head, order| {
+            let mut next = kernel.space.read_ptr(head).ok()?;
+            while next != head {
+                // A page is on one list only, so none is met twice.
+                let pfn = memmap.pfn_of(next.minus(u64::from(self.usage.lru.offset)))?;
+                next = links.remove(&pfn)?;
+                self.set(pfn, order, PageKind::CpuFree);
+            }
+            Some(())
+        })
     }
 
     fn is_tail(&self, record: &[u8]) -> bool {
@@ -298,4 +317,8 @@ impl PageKinds {
         };
         (kind, order)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,9 +2,8 @@
 
 use super::cpus::{Cpus, node_count};
 use super::layout::{Layout, layout};
-use super::memmap::Memmap;
-use super::{Kernel, KernelError, walk};
-use crate::addr::{Pfn, VirtAddr};
+use super::{Kernel, KernelError};
+use crate::addr::VirtAddr;
 
 layout! {
     /// include/linux/mmzone.h
@@ -27,13 +26,6 @@ layout! {
     struct ListsLayout = "per_cpu_pages" in "mm/page_alloc.c" {
         need count = "count",
         need lists = "lists",
-    }
-}
-
-layout! {
-    /// include/linux/mm_types.h
-    struct LinkLayout = "page" in "mm/slub.c" {
-        need lru = "lru",
     }
 }
 
@@ -90,20 +82,18 @@ pub fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
     Ok(found)
 }
 
-/// Calls `free` with every block on the CPUs' lists of free pages: its first page and its order.
-/// A broken list is followed to the break, with a warning.
+/// Calls `list` with the head of every CPU's list of free pages and the order of the blocks on it;
+/// it returns `None` for a list that is broken.
 ///
 /// # Errors
 /// If the kernel's types or symbols lack them.
-pub fn each_cpu_free(
+pub fn each_cpu_list(
     kernel: &Kernel,
-    memmap: &Memmap,
-    mut free: impl FnMut(Pfn, u32),
+    mut list: impl FnMut(VirtAddr, u32) -> Option<()>,
 ) -> Result<(), KernelError> {
-    // Lists of order 0 only, and a structure around them, up to 5.13.
     let lists: ListsLayout = kernel.layout()?;
+    // A structure around them up to 5.13.
     let within = PagesetLayout::resolve(&kernel.types).map_or(0, |layout| layout.pcp.offset);
-    let link: LinkLayout = kernel.layout()?;
     let kinds = kernel
         .types
         .enumerator("migratetype", "mm/page_alloc.c", "MIGRATE_PCPTYPES")?;
@@ -112,26 +102,18 @@ pub fn each_cpu_free(
     let heads = u64::from(lists.lists.size / 16);
     for zone in all(kernel)? {
         for (_, at) in cpus.instances(zone.pageset) {
-            let pages = at.plus(u64::from(within));
+            let lists = at.plus(u64::from(within + lists.lists.offset));
             for head in 0..heads {
-                let at = pages.plus(u64::from(lists.lists.offset) + head * 16);
-                let list = walk::list(&kernel.space, at, memmap.pages());
-                if !list.end.is_complete() {
-                    kernel.diag.warn(
-                        "cpu-free-list",
-                        format!("a CPU's list of free pages {}: those behind it are taken for used ones", list.end.describe()),
-                    );
-                }
                 // Behind the lists of orders 0 to 3 come those of huge pages (pindex_to_order).
                 let order = match head / kinds {
                     order @ 0..=3 => order as u32,
                     _ => 9,
                 };
-                for page in list.value {
-                    let page = page.minus(u64::from(link.lru.offset));
-                    if let Some(pfn) = memmap.pfn_of(page) {
-                        free(pfn, order);
-                    }
+                if list(lists.plus(head * 16), order).is_none() {
+                    kernel.diag.warn(
+                        "cpu-free-list",
+                        "a CPU's list of free pages is broken: pages behind the break are taken for used ones (look at it with crash: kmem -z)",
+                    );
                 }
             }
         }

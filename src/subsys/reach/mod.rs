@@ -26,7 +26,7 @@ use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
 use crate::kernel::memmap::{Chunk, Memmap};
 use crate::kernel::page_kinds::{PageKind, PageKinds};
-use crate::kernel::{Kernel, KernelError, tasks, zones};
+use crate::kernel::{Kernel, KernelError, tasks};
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
 use closure::Edges;
 pub use holders::Holder;
@@ -127,7 +127,7 @@ pub fn collect(
     let heap = SlabHeap::read_with(kernel, &memmap, options.progress, |chunk| {
         structures.read(chunk, &kinds);
     })?;
-    kinds.finish();
+    kinds.finish(kernel, &memmap)?;
     for slab in heap.slabs() {
         // KFENCE's pages belong to slabs only in name.
         let kind = match heap.geometry(slab) {
@@ -136,9 +136,6 @@ pub fn collect(
         };
         kinds.set(slab.pfn, u32::from(slab.order), kind);
     }
-    zones::each_cpu_free(kernel, &memmap, |pfn, order| {
-        kinds.set(pfn, order, PageKind::CpuFree);
-    })?;
     let stacks = tasks::stacks(kernel)?;
     mark_stacks(kernel, &kinds, &stacks);
     let targets = Targets::of(kernel, &heap, kinds.index())?;
