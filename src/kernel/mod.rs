@@ -16,6 +16,7 @@ pub mod memmap;
 pub mod modules;
 pub mod page;
 pub mod page_kinds;
+pub mod symbolize;
 pub mod tasks;
 pub mod walk;
 pub mod zones;

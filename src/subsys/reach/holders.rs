@@ -1,14 +1,13 @@
 //! Who holds the objects of each cache: counted for a sample of them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::targets::Targets;
 use crate::addr::PhysAddr;
-use crate::kernel::Kernel;
-use crate::space::x86_64::START_KERNEL_MAP;
+use crate::kernel::symbolize::{Place, Symbolizer};
 use crate::subsys::slab::cache::Cache;
 
 /// At most so many objects of a cache are asked who holds them.
@@ -35,6 +34,8 @@ pub(crate) struct Holders {
     /// For each cache, which bits of an object's number must be clear.
     masks: Vec<u32>,
     counts: Mutex<FxHashMap<(u32, Source), u64>>,
+    /// Words that are the address of a `struct kmem_cache`, and where they lie.
+    cache_pointers: Mutex<Vec<(u64, PhysAddr)>>,
 }
 
 /// One kind of holder of a cache's objects.
@@ -70,6 +71,7 @@ impl Holders {
                 .map(|count| if *count <= SAMPLE { 0 } else { mask(count) })
                 .collect(),
             counts: Mutex::default(),
+            cache_pointers: Mutex::default(),
         }
     }
 
@@ -83,73 +85,86 @@ impl Holders {
         if held.is_empty() {
             return;
         }
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.counts);
         for key in held {
             *counts.entry(key).or_default() += 1;
         }
     }
 
+    /// Remembers a word that points to a cache's own structure.
+    pub(crate) fn add_cache_pointers(&self, pointers: Vec<(u64, PhysAddr)>) {
+        if !pointers.is_empty() {
+            let mut all = lock(&self.cache_pointers);
+            all.extend(pointers);
+        }
+    }
+
     /// For each cache, its holders by the number of references, most first.
-    pub(crate) fn named(self, kernel: &Kernel, caches: &[Cache]) -> Vec<Vec<Holder>> {
-        let counts = self
-            .counts
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn named(self, symbols: &Symbolizer<'_>, caches: &[Cache]) -> Vec<Named> {
         let mut by_name: Vec<FxHashMap<String, u64>> = vec![FxHashMap::default(); caches.len()];
-        let symbols = ImageSymbols::of(kernel);
-        for ((cache, source), count) in counts {
+        for ((cache, source), count) in std::mem::take(&mut *lock(&self.counts)) {
             if let Some(names) = by_name.get_mut(cache as usize) {
-                *names.entry(symbols.describe(source, caches)).or_default() += count;
+                *names.entry(describe(source, symbols, caches)).or_default() += count;
             }
         }
-        let sorted = |names: FxHashMap<String, u64>| {
-            let mut holders: Vec<Holder> = names
-                .into_iter()
-                .map(|(holder, references)| Holder { holder, references })
-                .collect();
-            holders.sort_by(|a, b| (b.references, &a.holder).cmp(&(a.references, &b.holder)));
-            holders.truncate(NAMED);
-            holders
-        };
-        by_name.into_iter().map(sorted).collect()
+        let pointers = std::mem::take(&mut *lock(&self.cache_pointers));
+        let mut variables: FxHashMap<u64, Vec<Place>> = FxHashMap::default();
+        for (cache, phys) in pointers {
+            // Only a word that is a variable of its own, and no part of a table, names an owner.
+            if let Some(place) = symbols.variable(phys).filter(|place| place.offset == 0) {
+                let places = variables.entry(cache).or_default();
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        let named = by_name.into_iter().zip(caches).map(|(names, cache)| Named {
+            holders: most(names),
+            variables: variables.remove(&cache.address.0).unwrap_or_default(),
+        });
+        named.collect()
     }
 }
 
-/// Names words of the kernel image.
-struct ImageSymbols<'k> {
-    kernel: &'k Kernel,
-    phys_base: u64,
+/// Who holds a cache's objects, and the cache itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) holders: Vec<Holder>,
+    /// Variables that point to the cache's structure.
+    pub(crate) variables: Vec<Place>,
 }
 
-impl<'k> ImageSymbols<'k> {
-    fn of(kernel: &'k Kernel) -> Self {
-        let base = kernel.vmcoreinfo().number("phys_base").unwrap_or(0);
-        Self {
-            kernel,
-            phys_base: base.cast_unsigned(),
-        }
-    }
+fn most(names: FxHashMap<String, u64>) -> Vec<Holder> {
+    let mut holders: Vec<Holder> = names
+        .into_iter()
+        .map(|(holder, references)| Holder { holder, references })
+        .collect();
+    holders.sort_by(|a, b| (b.references, &a.holder).cmp(&(a.references, &b.holder)));
+    holders.truncate(NAMED);
+    holders
+}
 
-    fn describe(&self, source: Source, caches: &[Cache]) -> String {
-        match source {
-            Source::Object(cache, offset) => {
-                let name = caches.get(cache as usize).map_or("?", |cache| &cache.name);
-                format!("{name}+{offset:#x}")
+fn describe(source: Source, symbols: &Symbolizer<'_>, caches: &[Cache]) -> String {
+    match source {
+        Source::Object(cache, offset) => {
+            let name = caches.get(cache as usize).map_or("?", |cache| &cache.name);
+            format!("{name}+{offset:#x}")
+        }
+        Source::Root(phys) => match symbols.variable(phys) {
+            // Without the offset: a hash table is one holder.
+            Some(Place { symbol, module, .. }) => Place {
+                symbol,
+                module,
+                offset: 0,
             }
-            Source::Root(phys) => self
-                .symbol(phys)
-                .unwrap_or_else(|| "kernel memory".to_owned()),
-            Source::Stack => "stacks".to_owned(),
-            Source::PageStructure => "page structures".to_owned(),
-        }
+            .to_string(),
+            None => "kernel memory".to_owned(),
+        },
+        Source::Stack => "stacks".to_owned(),
+        Source::PageStructure => "page structures".to_owned(),
     }
+}
 
-    fn symbol(&self, phys: PhysAddr) -> Option<String> {
-        let address = phys
-            .0
-            .wrapping_sub(self.phys_base)
-            .checked_add(START_KERNEL_MAP)?;
-        let (name, ..) = self.kernel.symbolize(crate::addr::VirtAddr(address))?;
-        Some(name.to_owned())
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,6 +10,7 @@
 
 mod bitmap;
 mod closure;
+mod content;
 mod holders;
 mod lost;
 mod omit;
@@ -25,10 +26,13 @@ use serde::Serialize;
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
 use crate::kernel::memmap::{Chunk, Memmap};
+use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::symbolize::Symbolizer;
 use crate::kernel::{Kernel, KernelError, tasks};
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
 use closure::Edges;
+pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
 use omit::{OmittedRanges, Shape, ShortObjects};
 use scan::{Found, Scan};
@@ -61,6 +65,12 @@ pub struct CacheReach {
     pub sources: u64,
     /// Who points to the cache's objects, by a sample of them.
     pub holders: Vec<Holder>,
+    /// Variables of the kernel or of modules that point to the cache itself: whose it is.
+    pub variables: Vec<String>,
+    /// Modules among the owners of those variables.
+    pub modules: Vec<String>,
+    /// What the unreachable objects look like.
+    pub content: Content,
     /// The unreachable objects' addresses, in order.
     #[serde(skip)]
     pub lost: Vec<VirtAddr>,
@@ -150,7 +160,15 @@ pub fn collect(
             .and_then(|(object, _)| targets.place(object))
     });
     let omitted = OmittedRanges::of(kernel, &heap);
-    let scan = Scan::new(kernel, &targets, &shapes, &short, options.deadline);
+    let of_caches = heap.find("kmem_cache").map(|index| index as u32);
+    let scan = Scan::new(
+        kernel,
+        &targets,
+        &shapes,
+        &short,
+        of_caches,
+        options.deadline,
+    );
     scan.page_structures(&structures.take());
     scan.roots(&kinds, &omitted, options.progress);
     scan.stacks(&stacks);
@@ -165,28 +183,34 @@ pub fn collect(
     let objects: Vec<u32> = found.allocated.without(&found.marked).collect();
     let lost = lost::by_cache(&objects, &edges, &targets, heap.caches().len());
     let judged = judged(&found, &targets, heap.caches().len());
-    let holders = found.holders.named(kernel, heap.caches());
-    let caches = lost.into_iter().zip(judged).zip(holders);
-    let caches = caches.map(|((lost, judged), holders)| CacheReach {
-        judged,
-        unreachable: lost.objects.len() as u64,
-        sources: lost.sources,
-        holders,
-        lost: lost
-            .objects
-            .iter()
+    let modules = Modules::read(kernel)?;
+    let symbols = Symbolizer::new(kernel, &modules);
+    let named = found.holders.named(&symbols, heap.caches());
+    let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
+    let caches = caches.map(|(((lost, judged), named), cache)| {
+        let objects = lost.objects.iter();
+        let addresses: Vec<VirtAddr> = objects
             .filter_map(|object| targets.address(*object))
             .map(|(address, _)| address)
-            .collect(),
+            .collect();
+        let modules = named.variables.iter().filter_map(|at| at.module.clone());
+        CacheReach {
+            judged,
+            unreachable: lost.objects.len() as u64,
+            sources: lost.sources,
+            content: content::look(kernel, &symbols, &addresses, cache.object_size),
+            modules: modules.collect(),
+            variables: named.variables.iter().map(ToString::to_string).collect(),
+            holders: named.holders,
+            lost: addresses,
+        }
     });
-    Ok((
-        slabs,
-        ReachFacts {
-            caches: caches.collect(),
-            coverage,
-            pages: kinds.counts(),
-        },
-    ))
+    let reach = ReachFacts {
+        caches: caches.collect(),
+        coverage,
+        pages: kinds.counts(),
+    };
+    Ok((slabs, reach))
 }
 
 fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &tasks::Stacks) {

@@ -14,7 +14,7 @@ use super::bitmap::Bitmap;
 use super::holders::{Holders, Source};
 use super::omit::{OmittedRanges, Shape, ShortObjects};
 use super::targets::Targets;
-use crate::addr::Pfn;
+use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::dump::PageFault;
 use crate::kernel::Kernel;
 use crate::kernel::page_kinds::PageKinds;
@@ -34,6 +34,8 @@ pub(crate) struct Scan<'a> {
     pub(crate) targets: &'a Targets,
     pub(crate) shapes: &'a [Shape],
     pub(crate) short: &'a ShortObjects,
+    /// The number of the cache that caches' own structures come from.
+    pub(crate) cache_of_caches: Option<u32>,
     pub(crate) deadline: Option<Instant>,
     /// Objects in use whose state is certain.
     pub(crate) allocated: Bitmap,
@@ -74,6 +76,7 @@ impl<'a> Scan<'a> {
         targets: &'a Targets,
         shapes: &'a [Shape],
         short: &'a ShortObjects,
+        cache_of_caches: Option<u32>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
@@ -88,6 +91,7 @@ impl<'a> Scan<'a> {
             targets,
             shapes,
             short,
+            cache_of_caches,
             deadline,
         }
     }
@@ -111,6 +115,11 @@ impl<'a> Scan<'a> {
                 self.marked.set(object);
                 if self.holders.wants(object, cache) {
                     counts.held.push((cache, source(index * 8)));
+                }
+                if self.cache_of_caches == Some(cache)
+                    && let Source::Root(at) = source(index * 8)
+                {
+                    counts.cache_pointers.push((word, at));
                 }
             }
         }
@@ -210,12 +219,7 @@ impl<'a> Scan<'a> {
                 let step = (page - at as usize % page).min(rest.len());
                 let (now, later) = rest.split_at_mut(step);
                 add(&self.totals.root_pages, 1);
-                if self
-                    .kernel
-                    .space
-                    .read(crate::addr::VirtAddr(at), now)
-                    .is_err()
-                {
+                if self.kernel.space.read(VirtAddr(at), now).is_err() {
                     add(&self.totals.root_missing, 1);
                 }
                 at += step as u64;
@@ -230,6 +234,7 @@ impl<'a> Scan<'a> {
         add(&self.totals.words, counts.words);
         add(&self.totals.pointers, counts.pointers);
         self.holders.add(counts.held);
+        self.holders.add_cache_pointers(counts.cache_pointers);
     }
 
     /// The references of objects that were not reachable when they were passed, by source.
@@ -267,6 +272,7 @@ struct Counts {
     words: u64,
     pointers: u64,
     held: Vec<(u32, Source)>,
+    cache_pointers: Vec<(u64, PhysAddr)>,
 }
 
 /// What is gathered over a batch of slabs.

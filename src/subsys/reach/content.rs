@@ -1,0 +1,182 @@
+//! What objects look like: enough to tell those of one kind from others, and whose
+//! they are.
+//!
+//! A cluster is the objects that begin with the same text, or that have the same symbols
+//! at the same offsets. Data of users is not shown beyond the text that an object begins
+//! with.
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+use crate::kernel::Kernel;
+use crate::kernel::symbolize::{Place, Symbolizer};
+
+/// Bytes of an object that are looked at.
+const LOOKED_AT: usize = 512;
+/// Objects of a cache that are looked at, evenly spread.
+const SAMPLE: usize = 20_000;
+/// Clusters named for each cache.
+const NAMED: usize = 5;
+/// Addresses given of each cluster.
+const EXAMPLES: usize = 3;
+/// The shortest text that means something, and the longest that is shown.
+const TEXT: std::ops::RangeInclusive<usize> = 4..=48;
+/// Symbols that make up a cluster's name.
+const SYMBOLS: usize = 4;
+
+/// Objects that look alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// Text that they begin with, up to the first digit or what is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Symbols that they all point to, by offset.
+    pub symbols: Vec<SymbolAt>,
+    /// Offsets of list heads that only point to themselves.
+    pub empty_lists: Vec<u32>,
+    /// How many of those looked at.
+    pub objects: u64,
+    /// Of the first ones.
+    pub examples: Vec<VirtAddr>,
+}
+
+/// A pointer to a symbol in an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SymbolAt {
+    /// Bytes from the start of the object.
+    pub offset: u32,
+    /// The symbol.
+    pub symbol: String,
+    /// Its module, unless it is the kernel's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+}
+
+/// What objects of one cache look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Content {
+    /// Objects looked at.
+    pub looked_at: u64,
+    /// The largest first. Objects with nothing recognisable are in none.
+    pub clusters: Vec<Cluster>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Key {
+    text: Option<String>,
+    symbols: Vec<SymbolAt>,
+    empty_lists: Vec<u32>,
+}
+
+/// Looks at `objects`, each of `size` bytes.
+pub(crate) fn look(
+    kernel: &Kernel,
+    symbols: &Symbolizer<'_>,
+    objects: &[VirtAddr],
+    size: u32,
+) -> Content {
+    let step = objects.len().div_ceil(SAMPLE).max(1);
+    let len = (size as usize).min(LOOKED_AT);
+    let mut clusters: FxHashMap<Key, (u64, Vec<VirtAddr>)> = FxHashMap::default();
+    let mut names = FxHashMap::default();
+    let mut looked_at = 0;
+    for object in objects.iter().step_by(step) {
+        let Ok(bytes) = kernel.space.span(*object, len) else {
+            continue;
+        };
+        looked_at += 1;
+        let key = key(&bytes, *object, symbols, &mut names);
+        let (count, examples) = clusters.entry(key).or_default();
+        *count += 1;
+        if examples.len() < EXAMPLES {
+            examples.push(*object);
+        }
+    }
+    clusters.remove(&Key::default());
+    let mut clusters: Vec<Cluster> = clusters
+        .into_iter()
+        .map(|(key, (objects, examples))| Cluster {
+            text: key.text,
+            symbols: key.symbols,
+            empty_lists: key.empty_lists,
+            objects,
+            examples,
+        })
+        .collect();
+    clusters.sort_by(|a, b| {
+        let first = |cluster: &Cluster| cluster.examples.first().copied();
+        (b.objects, first(a)).cmp(&(a.objects, first(b)))
+    });
+    clusters.truncate(NAMED);
+    Content {
+        looked_at,
+        clusters,
+    }
+}
+
+fn key(
+    bytes: &[u8],
+    address: VirtAddr,
+    symbols: &Symbolizer<'_>,
+    names: &mut FxHashMap<u64, Option<Place>>,
+) -> Key {
+    let mut key = Key {
+        text: leading_text(bytes),
+        ..Key::default()
+    };
+    for offset in (0..bytes.len()).step_by(8) {
+        let word = u64_at(bytes, offset).unwrap_or(0);
+        let at = address.plus(offset as u64);
+        // Both pointers of an empty list lead to the first.
+        if word == at.0 && u64_at(bytes, offset + 8) == Some(word) {
+            key.empty_lists.push(offset as u32);
+        }
+        if key.symbols.len() < SYMBOLS && symbols.may_name(VirtAddr(word)) {
+            let place = names
+                .entry(word)
+                .or_insert_with(|| symbols.name(VirtAddr(word)));
+            // Operations and tables are pointed to where they begin.
+            if let Some(place) = place.as_ref().filter(|place| place.offset == 0) {
+                key.symbols.push(SymbolAt {
+                    offset: offset as u32,
+                    symbol: place.symbol.clone(),
+                    module: place.module.clone(),
+                });
+            }
+        }
+    }
+    key
+}
+
+/// The text at the start, up to the first digit: `leaky-buf-` of `leaky-buf-000042`.
+fn leading_text(bytes: &[u8]) -> Option<String> {
+    let is_text = |byte: &&u8| byte.is_ascii_graphic() || **byte == b' ';
+    let whole = bytes.iter().take_while(is_text).count();
+    let stem = bytes
+        .iter()
+        .take(whole.min(*TEXT.end()))
+        .take_while(|byte| !byte.is_ascii_digit())
+        .count();
+    let text = bytes.get(..stem)?;
+    // What is no text may begin like it by chance: eight bytes of it do not.
+    let long_enough = whole >= 8 || bytes.get(whole) == Some(&0);
+    (TEXT.contains(&stem) && long_enough).then(|| String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_ends_at_digits_and_needs_some_length() {
+        let of = |bytes: &[u8]| leading_text(bytes);
+        assert_eq!(of(b"leaky-buf-000042\0\0\0"), Some("leaky-buf-".into()));
+        assert_eq!(of(b"eth0\0"), None);
+        assert_eq!(of(b"veth0\0"), Some("veth".into()));
+        assert_eq!(of(b"abcde\x01\x02"), None);
+        assert_eq!(of(b"12345678"), None);
+        assert_eq!(of(b"\0\0"), None);
+    }
+}
