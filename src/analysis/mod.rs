@@ -3,4 +3,5 @@
 pub mod accounting;
 pub mod conntrack;
 pub mod filter;
+pub mod leaks;
 pub mod nat;

@@ -4,22 +4,47 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use vmleak::analysis::leaks::{history, memory};
 use vmleak::render;
-use vmleak::subsys::reach;
+use vmleak::report::leaks::{Facts, LeaksReport};
+use vmleak::subsys::{counters, log, reach};
 
-use super::leaks_args::LeaksArgs;
-use super::session::{Reader, Session, exit, output};
+use super::leaks_args::{LeaksArgs, LeaksFormat};
+use super::run::verdict_code;
+use super::session::{Session, json_lines, output};
 
 pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
+    let kernel = &session.kernel;
     let options = reach::Options {
         deadline: args.budget.map(|budget| Instant::now() + budget),
         progress: &session.progress,
     };
-    let (slabs, reach) = session.explain(reach::collect(&session.kernel, &options))?;
-    let document = session.document(&args.common, slabs.complete, (slabs, reach));
-    output(&args.common, Reader::Program, |out, _| {
-        render::json(out, &document.body)
-    })?;
-    Ok(exit(document.complete))
+    let (slabs, reach) = session.explain(reach::collect(kernel, &options))?;
+    let page_size = kernel.dump().page_size() as u64;
+    let memory_bytes = session.run.system.memory_bytes;
+    let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
+    let (history, _) = history::events(&records, page_size);
+    let complete = slabs.complete && slabs.caches.iter().all(|cache| cache.exact.complete);
+    let report = LeaksReport::new(Facts {
+        counters: session.explain(counters::collect(kernel))?,
+        memory: memory::account(&reach.pages, page_size, memory_bytes),
+        slabs,
+        reach,
+        history,
+        memory_bytes,
+    });
+    let worst = report.worst();
+    let complete = complete && report.trust.reliable;
+    let document = session.document(&args.common, complete, report);
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            LeaksFormat::Table => render::leaks::write_text(out, &document, width, args.all),
+            LeaksFormat::Json => render::json(out, &document),
+            LeaksFormat::Jsonl => json_lines(out, &document.body.caches),
+        },
+    )?;
+    Ok(verdict_code(args.fail_on, worst, document.complete))
 }

@@ -2,18 +2,48 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::args::Common;
+use super::args::{Common, FailOn};
+use super::session::Reader;
 
 /// Of `leaks`.
 #[derive(Debug, Args)]
 pub(crate) struct LeaksArgs {
     #[command(flatten)]
     pub(crate) common: Common,
+    /// How to show the result
+    #[arg(long, value_enum, default_value_t = LeaksFormat::Table, help_heading = "Output")]
+    pub(crate) format: LeaksFormat,
+    /// Show all caches
+    #[arg(long, help_heading = "Output")]
+    pub(crate) all: bool,
+    /// Exit with 1 if a cache is at least this
+    #[arg(long, value_enum, value_name = "LEVEL", help_heading = "Output")]
+    pub(crate) fail_on: Option<FailOn>,
     /// Stop searching after this time (for example 60s or 5m) with what there is
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "Resources")]
     pub(crate) budget: Option<Duration>,
+}
+
+/// Forms of `leaks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LeaksFormat {
+    /// For people: findings with their evidence
+    Table,
+    /// One document
+    Json,
+    /// One cache a line
+    Jsonl,
+}
+
+impl LeaksFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            LeaksFormat::Table => Reader::Person,
+            LeaksFormat::Json | LeaksFormat::Jsonl => Reader::Program,
+        }
+    }
 }
 
 /// Seconds, or a number with `ms`, `s`, `m` or `h`.

@@ -81,16 +81,25 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
             SlabsFormat::Slabinfo => render::slabs::write_slabinfo(out, &document.body),
         },
     )?;
-    let failed = match args.fail_on {
+    Ok(verdict_code(args.fail_on, worst, document.complete))
+}
+
+/// The exit code of a command that gives verdicts.
+pub(crate) fn verdict_code(
+    fail_on: Option<FailOn>,
+    worst: Option<Level>,
+    complete: bool,
+) -> ExitCode {
+    let failed = match fail_on {
         Some(FailOn::Leak) => worst >= Some(Level::Leak),
         Some(FailOn::Suspect) => worst >= Some(Level::Suspect),
         None => false,
     };
-    Ok(match (failed, document.complete) {
-        (true, _) => ExitCode::from(FOUND),
-        (false, true) => ExitCode::SUCCESS,
-        (false, false) => exit(false),
-    })
+    if failed {
+        ExitCode::from(FOUND)
+    } else {
+        exit(complete)
+    }
 }
 
 fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {

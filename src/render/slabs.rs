@@ -9,7 +9,8 @@ use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Verdict, share};
 use crate::report::{CacheReport, Document, SlabsReport};
 
-fn style(level: Level) -> Style {
+/// The colour of a level.
+pub(super) fn level_style(level: Level) -> Style {
     match level {
         Level::Leak => AnsiColor::Red.on_default().bold(),
         Level::Suspect => AnsiColor::Yellow.on_default().bold(),
@@ -20,7 +21,7 @@ fn style(level: Level) -> Style {
 
 /// The verdict's word and, unless it is that there is nothing to say, its first reason.
 pub(super) fn verdict(verdict: &Verdict, in_words: bool) -> String {
-    let style = style(verdict.level);
+    let style = level_style(verdict.level);
     let word = verdict.level.word();
     let reason = verdict
         .reasons

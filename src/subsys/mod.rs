@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod conntrack;
+pub mod counters;
 pub mod local_ports;
 pub mod log;
 pub mod reach;

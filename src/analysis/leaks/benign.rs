@@ -1,0 +1,33 @@
+//! Objects that the kernel means to keep without a pointer to them.
+//!
+//! Each rule names the line of the kernel that makes it so. A rule must fit an object by
+//! what it holds, never by its cache alone.
+
+use crate::subsys::reach::Cluster;
+
+struct Rule {
+    why: &'static str,
+    fits: fn(&Cluster) -> bool,
+}
+
+/// fs/proc/proc_sysctl.c: __register_sysctl_init() and sysctl_mount_point registrations drop
+/// what they are given back and call kmemleak_not_leak(); the header of an empty table has no
+/// node in its directory either.
+const RULES: &[Rule] = &[Rule {
+    why: "headers of sysctl tables that stay registered for ever (__register_sysctl_init)",
+    fits: |cluster| {
+        let names = |name: &str| name == "sysctl_table_root" || name.ends_with("_base_table");
+        cluster
+            .symbols
+            .iter()
+            .any(|at| at.module.is_none() && names(&at.symbol))
+    },
+}];
+
+/// Why objects of this kind are no leak, if they are none.
+pub(super) fn reason(cluster: &Cluster) -> Option<&'static str> {
+    RULES
+        .iter()
+        .find(|rule| (rule.fits)(cluster))
+        .map(|rule| rule.why)
+}

@@ -1,0 +1,27 @@
+//! Command lines that check a verdict by another way.
+
+use crate::subsys::reach::CacheReach;
+use crate::subsys::slab::CacheFacts;
+
+/// For crash and drgn, on the same dump.
+pub(super) fn commands(cache: &CacheFacts, reach: &CacheReach) -> Vec<String> {
+    let mut commands = vec![format!("crash> kmem -S {}", cache.name)];
+    let example = reach
+        .content
+        .clusters
+        .first()
+        .and_then(|c| c.examples.first());
+    if let Some(example) = example.or(reach.lost.first()) {
+        let last = example.plus(u64::from(cache.size).saturating_sub(1));
+        let words = cache.object_size.div_ceil(8).min(32);
+        commands.extend([
+            format!("crash> rd -SS {example} {words}"),
+            format!(
+                "crash> search -k -m {:#x} {example}",
+                cache.size.next_power_of_two() - 1
+            ),
+            format!("drgn> [hex(a) for a, _ in prog.search_memory_u64({example}, {last})]"),
+        ]);
+    }
+    commands
+}

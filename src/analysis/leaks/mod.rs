@@ -1,0 +1,76 @@
+//! Is it a leak: evidence of several kinds about each cache, weighed.
+//!
+//! Input: slab facts, what can be reached, counters, the log. Output: a [`LeakVerdict`] per
+//! cache with what speaks for a leak, what against it and what could not be checked, and
+//! the findings over all, worst first. Invariant: no single kind of evidence makes a leak.
+
+mod benign;
+mod checks;
+mod coverage;
+pub mod history;
+pub mod memory;
+mod owners;
+mod rules;
+
+use serde::Serialize;
+
+pub use coverage::Trust;
+pub use owners::Owner;
+pub use rules::{Context, judge};
+
+use super::accounting::{Level, Reason};
+use crate::subsys::reach::Cluster;
+
+/// What is known about a leak in one cache.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeakVerdict {
+    /// How likely.
+    pub level: Level,
+    /// What speaks for a leak, the strongest first.
+    pub r#for: Vec<Reason>,
+    /// What speaks against one.
+    pub against: Vec<Reason>,
+    /// What could not be looked at, and why.
+    pub not_checked: Vec<Reason>,
+}
+
+/// The objects of a cache that nothing points to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Unreachable {
+    /// How many; `None` if the search could not tell.
+    pub objects: Option<u64>,
+    /// Their size.
+    pub bytes: Option<u64>,
+    /// How many the others hang on.
+    pub sources: Option<u64>,
+    /// How many of them are known to be meant so, and no leak.
+    pub benign: u64,
+    /// What they look like.
+    pub clusters: Vec<Cluster>,
+}
+
+/// A verdict with all that belongs to it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CacheJudgement {
+    /// What it comes to.
+    pub verdict: LeakVerdict,
+    /// What nothing points to.
+    pub unreachable: Unreachable,
+    /// Who may have made them, the likeliest first.
+    pub owners: Vec<Owner>,
+    /// Command lines of crash and drgn that check it.
+    pub check_with: Vec<String>,
+}
+
+impl CacheJudgement {
+    /// The strongest reason for the level, in words.
+    pub fn headline(&self) -> &str {
+        let verdict = &self.verdict;
+        let first = match verdict.level {
+            Level::Leak | Level::Suspect => verdict.r#for.first(),
+            Level::Inconclusive => verdict.not_checked.first().or(verdict.r#for.first()),
+            Level::Clean => verdict.against.first(),
+        };
+        first.map_or("", |reason| reason.message.as_str())
+    }
+}

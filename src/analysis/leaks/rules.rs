@@ -1,0 +1,257 @@
+//! The rules by which evidence becomes a verdict. The thresholds are explained in
+//! docs/verdicts.md.
+
+use super::super::accounting::{self, Level, Reason, SlabTotals, share};
+use super::benign;
+use super::checks;
+use super::coverage::Trust;
+use super::owners;
+use super::{CacheJudgement, LeakVerdict, Unreachable};
+use crate::subsys::counters::Bound;
+use crate::subsys::reach::{CacheReach, Coverage};
+use crate::subsys::slab::CacheFacts;
+
+/// Fewer objects that nothing points to prove nothing: hidden pointers and objects that are
+/// just being handed over make some in every dump.
+const LOST: u64 = 50;
+/// Alike in more than this share, lost objects have one origin.
+const ALIKE: f64 = 0.5;
+/// Objects above the counter that bounds them.
+const BEYOND: u64 = 50;
+/// The most that stale pointers may keep alive before a share of the lost is surely hidden.
+const STALE: f64 = 0.10;
+
+/// Evidence that is the same for all caches.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Over all caches.
+    pub totals: &'a SlabTotals,
+    /// Whether the search can be believed.
+    pub trust: &'a Trust,
+    /// What it saw.
+    pub coverage: &'a Coverage,
+    /// Counters that bound caches.
+    pub bounds: &'a [Bound],
+}
+
+/// Judges one cache.
+pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> CacheJudgement {
+    let mut evidence = Evidence::default();
+    let by_size = accounting::judge(cache, context.totals);
+    evidence.size(by_size.level, &by_size.reasons);
+    let unreachable = unreachable(cache, reach, context.trust);
+    let owners = owners::owners(reach);
+    evidence.reach(reach, &unreachable, context);
+    if evidence.lost {
+        evidence.content(reach);
+        if let Some(owner) = owners.iter().find(|owner| owner.module != "vmlinux") {
+            let text = format!("module {}: {}", owner.module, owner.how);
+            evidence.supports("owner", "content", text);
+        }
+    }
+    evidence.bounds(cache, context.bounds);
+    let check_with = match evidence.level() {
+        Level::Clean => Vec::new(),
+        _ => checks::commands(cache, reach),
+    };
+    CacheJudgement {
+        verdict: evidence.verdict(),
+        unreachable,
+        owners,
+        check_with,
+    }
+}
+
+fn unreachable(cache: &CacheFacts, reach: &CacheReach, trust: &Trust) -> Unreachable {
+    let clusters = reach.content.clusters.iter();
+    let is_benign = |cluster: &&crate::subsys::reach::Cluster| benign::reason(cluster).is_some();
+    let known = |count: u64| trust.reliable.then_some(count);
+    Unreachable {
+        objects: known(reach.unreachable),
+        bytes: known(reach.unreachable * u64::from(cache.size)),
+        sources: known(reach.sources),
+        benign: clusters
+            .filter(is_benign)
+            .map(|cluster| cluster.objects)
+            .sum(),
+        clusters: reach.content.clusters.clone(),
+    }
+}
+
+/// What speaks for and against, as it is gathered.
+#[derive(Default)]
+struct Evidence {
+    by_size: Option<Level>,
+    r#for: Vec<Reason>,
+    against: Vec<Reason>,
+    not_checked: Vec<Reason>,
+    /// Enough objects that nothing points to.
+    lost: bool,
+    /// Enough objects, but in a dump that can't be believed on it.
+    doubtful: bool,
+    /// More objects than their counter knows.
+    beyond: bool,
+    /// Further kinds of evidence for the lost.
+    support: u32,
+}
+
+fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
+    Reason {
+        code,
+        basis,
+        message,
+    }
+}
+
+impl Evidence {
+    fn size(&mut self, level: Level, reasons: &[Reason]) {
+        self.by_size = Some(level);
+        for given in reasons {
+            match (given.code, level) {
+                // This command looks at who holds the objects.
+                ("accounting-only", _) => {}
+                ("incomplete", _) => self.not_checked.push(given.clone()),
+                (_, Level::Suspect | Level::Leak) => self.r#for.push(given.clone()),
+                _ => self.against.push(given.clone()),
+            }
+        }
+    }
+
+    fn reach(&mut self, reach: &CacheReach, unreachable: &Unreachable, context: &Context<'_>) {
+        let lost = reach.unreachable.saturating_sub(unreachable.benign);
+        if !context.trust.reliable {
+            self.doubtful = lost >= LOST;
+            self.not_checked
+                .extend(context.trust.reasons.iter().cloned());
+            return;
+        }
+        if lost >= LOST {
+            self.lost = true;
+            let text = format!(
+                "nothing in memory points to {lost} of {} objects{}",
+                reach.judged,
+                match reach.sources {
+                    sources if sources < lost => format!("; {sources} of them lead to the others"),
+                    _ => String::new(),
+                }
+            );
+            self.r#for
+                .insert(0, reason("unreachable", "reachability", text));
+        } else if reach.judged > 0 {
+            let mut text = match lost {
+                0 => format!("all of its {} objects can be reached", reach.judged),
+                few => format!(
+                    "all but {few} of its {} objects can be reached",
+                    reach.judged
+                ),
+            };
+            if let Some(holder) = reach.holders.first() {
+                text = format!("{text}, most often from {}", holder.holder);
+            }
+            self.against.push(reason("reachable", "reachability", text));
+        }
+        for cluster in &reach.content.clusters {
+            if let Some(why) = benign::reason(cluster) {
+                let text = format!(
+                    "{} that nothing points to are meant so: {why}",
+                    cluster.objects
+                );
+                self.against.push(reason("benign", "reachability", text));
+            }
+        }
+        let coverage = context.coverage;
+        let stale = share(coverage.free_objects_pointed_to, coverage.free_objects);
+        if stale > STALE {
+            let text = format!(
+                "stale pointers lead to {:.0} % of the free objects of this dump: about as many lost ones may be hidden",
+                stale * 100.0
+            );
+            self.not_checked
+                .push(reason("stale-pointers", "calibration", text));
+        }
+    }
+
+    fn supports(&mut self, code: &'static str, basis: &'static str, message: String) {
+        self.support += 1;
+        self.r#for.push(reason(code, basis, message));
+    }
+
+    fn content(&mut self, reach: &CacheReach) {
+        let Some(cluster) = reach.content.clusters.first() else {
+            return;
+        };
+        let alike = share(cluster.objects, reach.content.looked_at);
+        if alike < ALIKE {
+            return;
+        }
+        let mut marks = Vec::new();
+        marks.extend(
+            cluster
+                .text
+                .as_ref()
+                .map(|text| format!("begin with {text:?}")),
+        );
+        marks.extend(cluster.symbols.first().map(|at| {
+            let module = at
+                .module
+                .as_ref()
+                .map(|m| format!(" [{m}]"))
+                .unwrap_or_default();
+            format!("point to {}{module} at offset {:#x}", at.symbol, at.offset)
+        }));
+        marks.extend(
+            cluster
+                .empty_lists
+                .first()
+                .map(|at| format!("have a list head at offset {at:#x} that is on no list")),
+        );
+        let text = format!(
+            "{:.0} % of them are alike: they {}",
+            alike * 100.0,
+            marks.join(", ")
+        );
+        self.supports("alike", "content", text);
+    }
+
+    fn bounds(&mut self, cache: &CacheFacts, bounds: &[Bound]) {
+        for bound in bounds.iter().filter(|bound| bound.cache == cache.name) {
+            let allocated = cache.exact.allocated;
+            let beyond = allocated.saturating_sub(bound.limit);
+            if beyond >= BEYOND.max(bound.limit / 20) {
+                self.beyond = true;
+                let text = format!(
+                    "{beyond} more objects than {} accounts for ({})",
+                    bound.counter, bound.limit
+                );
+                self.r#for.push(reason("beyond-counter", "counter", text));
+            } else {
+                let text = format!(
+                    "as many objects as {} accounts for ({})",
+                    bound.counter, bound.limit
+                );
+                self.against.push(reason("within-counter", "counter", text));
+            }
+        }
+    }
+
+    fn level(&self) -> Level {
+        let by_size = self.by_size.unwrap_or(Level::Clean);
+        let large = by_size == Level::Suspect;
+        let kinds = u32::from(self.lost) + u32::from(self.beyond);
+        match (kinds, self.support > 0 || large) {
+            (2.., _) | (1, true) => Level::Leak,
+            (1, false) => Level::Suspect,
+            _ if self.doubtful => by_size.max(Level::Inconclusive),
+            _ => by_size,
+        }
+    }
+
+    fn verdict(self) -> LeakVerdict {
+        LeakVerdict {
+            level: self.level(),
+            r#for: self.r#for,
+            against: self.against,
+            not_checked: self.not_checked,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! `leaks` as text.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use super::head::head;
+use super::slabs::level_style;
+use super::{percent, printable, size, table, thousands, write_table};
+use crate::analysis::accounting::{Level, Reason, share};
+use crate::report::Document;
+use crate::report::leaks::{LeakCache, LeaksReport};
+
+/// Caches in the table of the others, unless all are wanted.
+const OTHERS: usize = 15;
+
+/// The findings in words, the evidence of each, and the other caches as a table.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_text(
+    out: &mut dyn Write,
+    document: &Document<LeaksReport>,
+    width: Option<u16>,
+    all: bool,
+) -> io::Result<()> {
+    let report = &document.body;
+    head(out, document)?;
+    writeln!(out)?;
+    memory(out, report, width)?;
+    let (accused, others): (Vec<&LeakCache>, Vec<&LeakCache>) = report
+        .caches
+        .iter()
+        .partition(|cache| cache.judgement.verdict.level >= Level::Suspect);
+    if accused.is_empty() {
+        let bold = Style::new().bold();
+        let text = match report.trust.reliable {
+            true => "No cache looks like a leak.",
+            false => "No cache can be called a leak.",
+        };
+        writeln!(out, "\n{bold}{text}{bold:#}")?;
+    }
+    for cache in accused {
+        writeln!(out)?;
+        evidence(out, cache, report.totals.memory_bytes)?;
+    }
+    history(out, report)?;
+    writeln!(out)?;
+    table_of(out, &others, report.totals.memory_bytes, width, all)?;
+    writeln!(out)?;
+    coverage(out, report)
+}
+
+fn memory(out: &mut dyn Write, report: &LeaksReport, width: Option<u16>) -> io::Result<()> {
+    let mut rows = table(&["MEMORY", "SIZE", "RAM", "WHAT"], &[1, 2], 3, width);
+    for class in &report.memory.classes {
+        rows.add_row([
+            class.class.to_owned(),
+            size(class.bytes),
+            percent(class.bytes, report.totals.memory_bytes),
+            class.what.to_owned(),
+        ]);
+    }
+    write_table(out, &rows)
+}
+
+fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::Result<()> {
+    let verdict = &cache.judgement.verdict;
+    let style = level_style(verdict.level);
+    let bold = Style::new().bold();
+    writeln!(
+        out,
+        "{style}{}{style:#}  {bold}{}{bold:#}  {} ({} of RAM), {} objects of {} B in use",
+        verdict.level.word().to_uppercase(),
+        printable(&cache.facts.name),
+        size(cache.facts.exact.bytes),
+        percent(cache.facts.exact.bytes, memory),
+        thousands(cache.facts.exact.allocated),
+        cache.facts.object_size,
+    )?;
+    for owner in cache
+        .judgement
+        .owners
+        .iter()
+        .filter(|owner| owner.module != "vmlinux")
+    {
+        let module = printable(&owner.module);
+        writeln!(
+            out,
+            "  {:<12} module {bold}{module}{bold:#}: {}",
+            "owner",
+            printable(&owner.how)
+        )?;
+    }
+    let mut list = |name: &str, reasons: &[Reason]| {
+        let mut name = name;
+        for reason in reasons {
+            writeln!(out, "  {name:<12} {}", printable(&reason.message))?;
+            name = "";
+        }
+        Ok::<(), io::Error>(())
+    };
+    let is_owner = |reason: &&Reason| reason.code != "owner";
+    let speaks_for: Vec<Reason> = verdict.r#for.iter().filter(is_owner).cloned().collect();
+    list("for", &speaks_for)?;
+    list("against", &verdict.against)?;
+    list("not checked", &verdict.not_checked)?;
+    let mut name = "check with";
+    for command in &cache.judgement.check_with {
+        writeln!(out, "  {name:<12} {}", printable(command))?;
+        name = "";
+    }
+    Ok(())
+}
+
+fn history(out: &mut dyn Write, report: &LeaksReport) -> io::Result<()> {
+    if report.history.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nThe log before the crash")?;
+    for event in &report.history {
+        let bytes = event
+            .unreclaimable_slab_bytes
+            .map(|bytes| format!("  (unreclaimable slab {})", size(bytes)));
+        let line = printable(&event.line);
+        writeln!(
+            out,
+            "  {:>12.3} s  {line}{}",
+            event.seconds,
+            bytes.unwrap_or_default()
+        )?;
+    }
+    Ok(())
+}
+
+fn table_of(
+    out: &mut dyn Write,
+    caches: &[&LeakCache],
+    memory: Option<u64>,
+    width: Option<u16>,
+    all: bool,
+) -> io::Result<()> {
+    let wide = width.is_none_or(|width| width >= 110);
+    let mut header = vec![
+        "CACHE",
+        "SIZE",
+        "RAM",
+        "ALLOCATED",
+        "UNREACHABLE",
+        "VERDICT",
+    ];
+    if wide {
+        header.push("HELD BY");
+    }
+    let mut rows = table(&header, &[1, 2, 3, 4], header.len() - 1, width);
+    let shown = if all { usize::MAX } else { OTHERS };
+    for cache in caches.iter().take(shown) {
+        let verdict = &cache.judgement.verdict;
+        let style = level_style(verdict.level);
+        let lost = cache.judgement.unreachable.objects;
+        let mut row = vec![
+            printable(&cache.facts.name),
+            size(cache.facts.exact.bytes),
+            percent(cache.facts.exact.bytes, memory),
+            thousands(cache.facts.exact.allocated),
+            lost.map_or("?".to_owned(), thousands),
+            format!("{style}{}{style:#}", verdict.level.word()),
+        ];
+        if wide {
+            let names: Vec<String> = cache
+                .holders
+                .iter()
+                .take(2)
+                .map(|h| printable(&h.holder))
+                .collect();
+            row.push(names.join(", "));
+        }
+        rows.add_row(row);
+    }
+    write_table(out, &rows)?;
+    let hidden = caches.len().saturating_sub(shown);
+    if hidden > 0 {
+        writeln!(out, "\n{hidden} smaller caches not shown (--all)")?;
+    }
+    Ok(())
+}
+
+fn coverage(out: &mut dyn Write, report: &LeaksReport) -> io::Result<()> {
+    let seen = &report.coverage;
+    writeln!(
+        out,
+        "Searched {} of kernel data and {} of slabs: {} words, {} pointers to objects.",
+        size(seen.root_pages.saturating_mul(4096)),
+        size(seen.slab_pages.saturating_mul(4096)),
+        thousands(seen.words),
+        thousands(seen.pointers),
+    )?;
+    let stale = share(seen.free_objects_pointed_to, seen.free_objects) * 100.0;
+    writeln!(
+        out,
+        "Stale pointers lead to {stale:.1} % of the free objects: about that share of a leak may be hidden."
+    )?;
+    for reason in &report.trust.reasons {
+        writeln!(out, "Not reliable: {}", printable(&reason.message))?;
+    }
+    Ok(())
+}
