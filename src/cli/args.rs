@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
-use super::leaks_args::LeaksArgs;
+use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Objects(ObjectsArgs),
     /// Is it a leak, who leaked it, and how do we know
     Leaks(LeaksArgs),
+    /// Which object lies at an address, and who points to it
+    Whatis(WhatisArgs),
     /// The connection table as it was, or its summary
     Conntrack(Box<ConntrackArgs>),
     /// The address translations, and the ports in use per external address
@@ -205,6 +207,12 @@ pub(crate) struct ObjectsArgs {
     /// With the bytes of each object
     #[arg(long)]
     pub(crate) hexdump: bool,
+    /// Only objects that nothing points to (searches the whole dump)
+    #[arg(long)]
+    pub(crate) unreachable: bool,
+    /// Only those of them that look like cluster N of `leaks`, the largest being 1
+    #[arg(long, value_name = "N")]
+    pub(crate) cluster: Option<usize>,
 }
 
 /// Formats of `objects`.

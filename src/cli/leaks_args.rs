@@ -26,6 +26,34 @@ pub(crate) struct LeaksArgs {
     pub(crate) budget: Option<Duration>,
 }
 
+/// Of `whatis`.
+#[derive(Debug, Args)]
+pub(crate) struct WhatisArgs {
+    /// The address, in hexadecimal
+    #[arg(value_parser = parse_address)]
+    pub(crate) address: u64,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How to show the result
+    #[arg(long, value_enum, default_value_t = WhatisFormat::Table, help_heading = "Output")]
+    pub(crate) format: WhatisFormat,
+}
+
+/// Forms of `whatis`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhatisFormat {
+    /// For people
+    Table,
+    /// One document
+    Json,
+}
+
+/// Hexadecimal, as crash and drgn print it.
+fn parse_address(text: &str) -> Result<u64, String> {
+    let digits = text.trim_start_matches("0x");
+    u64::from_str_radix(digits, 16).map_err(|_| "give an address in hexadecimal".to_owned())
+}
+
 /// Forms of `leaks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LeaksFormat {

@@ -7,10 +7,12 @@ mod leaks;
 mod leaks_args;
 mod locate;
 mod modules;
+mod objects;
 mod open;
 mod progress;
 mod run;
 mod session;
+mod whatis;
 
 use std::process::ExitCode;
 

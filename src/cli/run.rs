@@ -5,18 +5,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use vmleak::analysis::accounting::Level;
 use vmleak::render;
-use vmleak::report::{InfoReport, ObjectCounts, ObjectsReport, SlabsReport};
+use vmleak::report::{InfoReport, SlabsReport};
 use vmleak::subsys::slab::SlabHeap;
 use vmleak::subsys::slab::era::SlabEra;
-use vmleak::subsys::slab::objects::{self, ObjectState};
 
-use super::args::{
-    Command, Common, FailOn, InfoArgs, InfoFormat, ObjectsArgs, ObjectsFormat, SlabsArgs,
-    SlabsFormat, Sort, StateFilter,
-};
+use super::args::{Command, Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
 use super::conntrack;
 use super::leaks;
+use super::objects;
 use super::session::{Session, exit, json_lines, output};
+use super::whatis;
 
 /// What `--fail-on` names was found.
 const FOUND: u8 = 1;
@@ -25,9 +23,10 @@ const FOUND: u8 = 1;
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Slabs(args) => with_threads(&args.common, || slabs(args)),
-        Command::Objects(args) => with_threads(&args.common, || list_objects(args)),
+        Command::Objects(args) => with_threads(&args.common, || objects::objects(args)),
         Command::Info(args) => with_threads(&args.common, || info(args)),
         Command::Leaks(args) => with_threads(&args.common, || leaks::leaks(args)),
+        Command::Whatis(args) => with_threads(&args.common, || whatis::whatis(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
     }
@@ -100,76 +99,6 @@ pub(crate) fn verdict_code(
     } else {
         exit(complete)
     }
-}
-
-fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
-    let session = Session::open(&args.common)?;
-    let kernel = &session.kernel;
-    let heap = session.explain(SlabHeap::read(kernel, &session.progress))?;
-    let index = match heap.find(&args.cache) {
-        Some(index) => Some(index),
-        None => heap
-            .aliases()?
-            .iter()
-            .position(|names| names.contains(&args.cache)),
-    };
-    let Some((index, cache)) = index.and_then(|i| Some((i, heap.caches().get(i)?))) else {
-        anyhow::bail!(
-            "no slab cache is called {:?}; vmleak slabs --all lists them",
-            args.cache
-        );
-    };
-    let mut report = ObjectsReport {
-        cache: cache.name.clone(),
-        object_size: cache.object_size,
-        counts: ObjectCounts::default(),
-        objects: Vec::new(),
-    };
-    let limit = args.limit.unwrap_or(usize::MAX);
-    let whole = objects::each(&heap, index, |object| {
-        let (count, wanted) = match object.state {
-            ObjectState::Allocated => (
-                &mut report.counts.allocated,
-                args.state != StateFilter::Free,
-            ),
-            ObjectState::Free => (
-                &mut report.counts.free,
-                args.state != StateFilter::Allocated,
-            ),
-            ObjectState::PendingFree => (
-                &mut report.counts.pending_free,
-                args.state == StateFilter::All,
-            ),
-            ObjectState::Unknown => (&mut report.counts.unknown, args.state == StateFilter::All),
-        };
-        *count += 1;
-        if wanted && report.objects.len() < limit {
-            report.objects.push(object);
-        }
-    });
-    let complete = whole && report.counts.unknown == 0 && heap.is_complete();
-    let document = session.document(&args.common, complete, report);
-    let read = |address, len| {
-        kernel
-            .space
-            .read_bytes(address, len)
-            .map_err(|fault| fault.to_string())
-    };
-    output(&args.common, args.format.reader(), |out, _| {
-        match args.format {
-            ObjectsFormat::Table => {
-                let hexdump: Option<render::objects::ReadObject<'_>> =
-                    args.hexdump.then_some(&read);
-                render::objects::write_text(out, &document, hexdump)
-            }
-            ObjectsFormat::Json => render::json(out, &document),
-            ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
-            ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
-            ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
-            ObjectsFormat::Crash => render::objects::write_crash(out, &document.body),
-        }
-    })?;
-    Ok(exit(document.complete))
 }
 
 fn info(args: &InfoArgs) -> Result<ExitCode> {

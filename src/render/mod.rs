@@ -16,6 +16,7 @@ pub mod leaks;
 pub mod nat;
 pub mod objects;
 pub mod slabs;
+pub mod whatis;
 
 /// Writes the whole document as indented JSON.
 ///

@@ -12,7 +12,6 @@ pub(super) fn commands(cache: &CacheFacts, reach: &CacheReach) -> Vec<String> {
         .first()
         .and_then(|c| c.examples.first());
     if let Some(example) = example.or(reach.lost.first()) {
-        let last = example.plus(u64::from(cache.size).saturating_sub(1));
         let words = cache.object_size.div_ceil(8).min(32);
         commands.extend([
             format!("crash> rd -SS {example} {words}"),
@@ -20,7 +19,8 @@ pub(super) fn commands(cache: &CacheFacts, reach: &CacheReach) -> Vec<String> {
                 "crash> search -k -m {:#x} {example}",
                 cache.size.next_power_of_two() - 1
             ),
-            format!("drgn> [hex(a) for a, _ in prog.search_memory_u64({example}, {last})]"),
+            // Allocated, and of this cache; its own search stops at pages that dumps leave out.
+            format!("drgn> slab_object_info(prog, {example})"),
         ]);
     }
     commands

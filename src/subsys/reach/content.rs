@@ -16,7 +16,7 @@ use crate::kernel::symbolize::{Place, Symbolizer};
 /// Bytes of an object that are looked at.
 const LOOKED_AT: usize = 512;
 /// Objects of a cache that are looked at, evenly spread.
-const SAMPLE: usize = 20_000;
+const SAMPLE: usize = 200_000;
 /// Clusters named for each cache.
 const NAMED: usize = 5;
 /// Addresses given of each cluster.
@@ -40,6 +40,9 @@ pub struct Cluster {
     pub objects: u64,
     /// Of the first ones.
     pub examples: Vec<VirtAddr>,
+    /// Of all of them.
+    #[serde(skip)]
+    pub members: Vec<VirtAddr>,
 }
 
 /// A pointer to a symbol in an object.
@@ -79,7 +82,7 @@ pub(crate) fn look(
 ) -> Content {
     let step = objects.len().div_ceil(SAMPLE).max(1);
     let len = (size as usize).min(LOOKED_AT);
-    let mut clusters: FxHashMap<Key, (u64, Vec<VirtAddr>)> = FxHashMap::default();
+    let mut clusters: FxHashMap<Key, Vec<VirtAddr>> = FxHashMap::default();
     let mut names = FxHashMap::default();
     let mut looked_at = 0;
     for object in objects.iter().step_by(step) {
@@ -88,21 +91,18 @@ pub(crate) fn look(
         };
         looked_at += 1;
         let key = key(&bytes, *object, symbols, &mut names);
-        let (count, examples) = clusters.entry(key).or_default();
-        *count += 1;
-        if examples.len() < EXAMPLES {
-            examples.push(*object);
-        }
+        clusters.entry(key).or_default().push(*object);
     }
     clusters.remove(&Key::default());
     let mut clusters: Vec<Cluster> = clusters
         .into_iter()
-        .map(|(key, (objects, examples))| Cluster {
+        .map(|(key, members)| Cluster {
             text: key.text,
             symbols: key.symbols,
             empty_lists: key.empty_lists,
-            objects,
-            examples,
+            objects: members.len() as u64,
+            examples: members.iter().take(EXAMPLES).copied().collect(),
+            members,
         })
         .collect();
     clusters.sort_by(|a, b| {

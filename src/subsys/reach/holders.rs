@@ -144,7 +144,7 @@ fn most(names: FxHashMap<String, u64>) -> Vec<Holder> {
     holders
 }
 
-fn describe(source: Source, symbols: &Symbolizer<'_>, caches: &[Cache]) -> String {
+pub(crate) fn describe(source: Source, symbols: &Symbolizer<'_>, caches: &[Cache]) -> String {
     match source {
         Source::Object(cache, offset) => {
             let name = caches.get(cache as usize).map_or("?", |cache| &cache.name);

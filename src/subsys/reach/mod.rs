@@ -13,19 +13,21 @@ mod closure;
 mod content;
 mod holders;
 mod lost;
+mod objects;
 mod omit;
 mod scan;
+mod structures;
 mod targets;
+mod watch;
+mod whatis;
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
-use crate::kernel::layout::layout;
-use crate::kernel::memmap::{Chunk, Memmap};
+use crate::kernel::memmap::Memmap;
 use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::symbolize::Symbolizer;
@@ -36,23 +38,10 @@ pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
 use omit::{OmittedRanges, Shape, ShortObjects};
 use scan::{Found, Scan};
+use structures::PageStructures;
 use targets::Targets;
-
-layout! {
-    /// mm/slab.h: the word that leads to the owners of a slab's objects.
-    struct OwnersLayout = "slab" in "mm/slub.c" {
-        /// `memcg_data` up to 6.9, `obj_exts` since.
-        maybe owners = "obj_exts" | "memcg_data",
-    }
-}
-
-layout! {
-    /// include/linux/mm_types.h, before 5.17.
-    struct PageOwnersLayout = "page" in "mm/slub.c" {
-        /// `obj_cgroups` up to 5.10.
-        maybe owners = "memcg_data" | "obj_cgroups",
-    }
-}
+use watch::Watch;
+pub use whatis::{ObjectAt, Referrer, WhatIs, WordAt, whatis};
 
 /// The reachable and the lost objects of one cache.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -131,66 +120,21 @@ pub fn collect(
     kernel: &Kernel,
     options: &Options<'_>,
 ) -> Result<(SlabFacts, ReachFacts), KernelError> {
-    let memmap = Memmap::find(kernel)?;
-    let kinds = PageKinds::new(kernel, &memmap)?;
-    let structures = PageStructures::new(kernel, &kinds)?;
-    let heap = SlabHeap::read_with(kernel, &memmap, options.progress, |chunk| {
-        structures.read(chunk, &kinds);
-    })?;
-    kinds.finish(kernel, &memmap)?;
-    for slab in heap.slabs() {
-        // KFENCE's pages belong to slabs only in name.
-        let kind = match heap.geometry(slab) {
-            Some(_) => PageKind::Slab,
-            None => PageKind::Kernel,
-        };
-        kinds.set(slab.pfn, u32::from(slab.order), kind);
-    }
-    let stacks = tasks::stacks(kernel)?;
-    mark_stacks(kernel, &kinds, &stacks);
-    let targets = Targets::of(kernel, &heap, kinds.index())?;
-    let shapes: Vec<Shape> = heap
-        .caches()
-        .iter()
-        .map(|cache| Shape::of(&heap, cache))
-        .collect();
-    let short = ShortObjects::of(&heap, |address| {
-        targets
-            .object(address)
-            .and_then(|(object, _)| targets.place(object))
-    });
-    let omitted = OmittedRanges::of(kernel, &heap);
-    let of_caches = heap.find("kmem_cache").map(|index| index as u32);
-    let scan = Scan::new(
-        kernel,
-        &targets,
-        &shapes,
-        &short,
-        of_caches,
-        options.deadline,
-    );
-    scan.page_structures(&structures.take());
-    scan.roots(&kinds, &omitted, options.progress);
-    scan.stacks(&stacks);
-    let slabs = heap.facts_with(options.progress, &scan)?;
-    let (found, edges) = scan.into_edges();
-    let edges = Edges::new(edges);
-    options
-        .progress
-        .start("following references", edges.len() as u64);
-    edges.propagate(&found.marked);
-    let coverage = coverage(&found, stacks.complete);
-    let objects: Vec<u32> = found.allocated.without(&found.marked).collect();
-    let lost = lost::by_cache(&objects, &edges, &targets, heap.caches().len());
-    let judged = judged(&found, &targets, heap.caches().len());
+    let search = Search::prepare(kernel, options.progress)?;
+    let done = search.run(options, None)?;
+    let heap = &search.heap;
+    let coverage = coverage(&done.found, search.stacks.complete);
+    let objects: Vec<u32> = done.found.allocated.without(&done.found.marked).collect();
+    let lost = lost::by_cache(&objects, &done.edges, &search.targets, heap.caches().len());
+    let judged = judged(&done.found, &search.targets, heap.caches().len());
     let modules = Modules::read(kernel)?;
     let symbols = Symbolizer::new(kernel, &modules);
-    let named = found.holders.named(&symbols, heap.caches());
+    let named = done.found.holders.named(&symbols, heap.caches());
     let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
     let caches = caches.map(|(((lost, judged), named), cache)| {
         let objects = lost.objects.iter();
         let addresses: Vec<VirtAddr> = objects
-            .filter_map(|object| targets.address(*object))
+            .filter_map(|object| search.targets.address(*object))
             .map(|(address, _)| address)
             .collect();
         let modules = named.variables.iter().filter_map(|at| at.module.clone());
@@ -208,9 +152,97 @@ pub fn collect(
     let reach = ReachFacts {
         caches: caches.collect(),
         coverage,
-        pages: kinds.counts(),
+        pages: search.kinds.counts(),
     };
-    Ok((slabs, reach))
+    Ok((done.slabs, reach))
+}
+
+/// All that must be known before memory is searched.
+struct Search<'k> {
+    kernel: &'k Kernel,
+    kinds: PageKinds,
+    heap: SlabHeap<'k>,
+    stacks: tasks::Stacks,
+    targets: Targets,
+    shapes: Vec<Shape>,
+    short: ShortObjects,
+    omitted: OmittedRanges,
+    structures: Vec<u64>,
+}
+
+/// What a search through memory leaves behind.
+struct Done {
+    slabs: SlabFacts,
+    found: Found,
+    edges: Edges,
+}
+
+impl<'k> Search<'k> {
+    fn prepare(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
+        let memmap = Memmap::find(kernel)?;
+        let kinds = PageKinds::new(kernel, &memmap)?;
+        let structures = PageStructures::new(kernel, &kinds)?;
+        let heap = SlabHeap::read_with(kernel, &memmap, progress, |chunk| {
+            structures.read(chunk, &kinds);
+        })?;
+        kinds.finish(kernel, &memmap)?;
+        for slab in heap.slabs() {
+            // KFENCE's pages belong to slabs only in name.
+            let kind = match heap.geometry(slab) {
+                Some(_) => PageKind::Slab,
+                None => PageKind::Kernel,
+            };
+            kinds.set(slab.pfn, u32::from(slab.order), kind);
+        }
+        let stacks = tasks::stacks(kernel)?;
+        mark_stacks(kernel, &kinds, &stacks);
+        let targets = Targets::of(kernel, &heap, kinds.index())?;
+        let shapes = heap.caches().iter();
+        let shapes = shapes.map(|cache| Shape::of(&heap, cache)).collect();
+        let short = ShortObjects::of(&heap, |address| {
+            let (object, _) = targets.object(address)?;
+            targets.place(object)
+        });
+        Ok(Self {
+            omitted: OmittedRanges::of(kernel, &heap),
+            structures: structures.take(),
+            kernel,
+            kinds,
+            heap,
+            stacks,
+            targets,
+            shapes,
+            short,
+        })
+    }
+
+    fn run(&self, options: &Options<'_>, watch: Option<Watch>) -> Result<Done, KernelError> {
+        let scan = Scan {
+            watch,
+            ..Scan::new(
+                self.kernel,
+                &self.targets,
+                &self.shapes,
+                &self.short,
+                self.heap.find("kmem_cache").map(|index| index as u32),
+                options.deadline,
+            )
+        };
+        scan.page_structures(&self.structures);
+        scan.roots(&self.kinds, &self.omitted, options.progress);
+        scan.stacks(&self.stacks);
+        let slabs = self.heap.facts_with(options.progress, &scan)?;
+        let (found, edges) = scan.into_edges();
+        let edges = Edges::new(edges);
+        let progress = options.progress;
+        progress.start("following references", edges.len() as u64);
+        edges.propagate(&found.marked);
+        Ok(Done {
+            slabs,
+            found,
+            edges,
+        })
+    }
 }
 
 fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &tasks::Stacks) {
@@ -259,65 +291,4 @@ fn judged(found: &Found, targets: &Targets, caches: usize) -> Vec<u64> {
         }
     }
     judged
-}
-
-/// The words of page structures that may point to objects.
-struct PageStructures {
-    owners: Option<crate::kernel::layout::Field>,
-    direct: u64,
-    reach: u64,
-    words: Mutex<Vec<Vec<u64>>>,
-}
-
-impl PageStructures {
-    fn new(kernel: &Kernel, kinds: &PageKinds) -> Result<Self, KernelError> {
-        // Commit d122019bf061 ("mm: Split slab into its own type", v5.17).
-        let split = kernel.types.find_struct("slab", "mm/slub.c", false)?;
-        let owners = match split {
-            Some(_) => kernel.layout::<OwnersLayout>()?.owners,
-            None => kernel.layout::<PageOwnersLayout>()?.owners,
-        };
-        let shift = kernel.dump().page_shift();
-        Ok(Self {
-            owners,
-            direct: kernel.space.direct_map_start().0,
-            reach: kinds.index().end().0 << shift,
-            words: Mutex::default(),
-        })
-    }
-
-    fn read(&self, chunk: &Chunk<'_>, kinds: &PageKinds) {
-        let mut found = Vec::new();
-        let mut add = |word: u64| {
-            // Neighbours in a file have the same mapping.
-            let points = word.wrapping_sub(self.direct) < self.reach;
-            if points && found.last() != Some(&word) {
-                found.push(word);
-            }
-        };
-        kinds.classify(chunk, |record, kind| match kind {
-            PageKind::Free | PageKind::Offline | PageKind::Unknown => {}
-            // The others are the allocator's own: lists and free objects.
-            PageKind::Slab => {
-                if let Some(owners) = &self.owners {
-                    add(owners.get(record) & !7);
-                }
-            }
-            // The first word is flags.
-            _ => {
-                let (words, _) = record.as_chunks::<8>();
-                let words = words.iter().skip(1);
-                words.for_each(|word| add(u64::from_le_bytes(*word)));
-            }
-        });
-        if !found.is_empty() {
-            let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-            words.push(found);
-        }
-    }
-
-    fn take(self) -> Vec<u64> {
-        let words = self.words.into_inner();
-        words.unwrap_or_else(PoisonError::into_inner).concat()
-    }
 }

@@ -14,13 +14,13 @@ use super::bitmap::Bitmap;
 use super::holders::{Holders, Source};
 use super::omit::{OmittedRanges, Shape, ShortObjects};
 use super::targets::Targets;
+use super::watch::Watch;
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::dump::PageFault;
 use crate::kernel::Kernel;
 use crate::kernel::page_kinds::PageKinds;
 use crate::kernel::tasks::Stacks;
 use crate::subsys::slab::Progress;
-use crate::subsys::slab::visit::{SlabView, SlabVisitor};
 
 /// Pages taken at a time: contiguous in the file, small enough to share out evenly.
 const PAGES: usize = 512;
@@ -45,7 +45,9 @@ pub(crate) struct Scan<'a> {
     pub(crate) marked: Bitmap,
     pub(crate) totals: Totals,
     pub(crate) stopped: AtomicBool,
-    edges: Mutex<Vec<Vec<Edge>>>,
+    /// Whose referrers are wanted.
+    pub(crate) watch: Option<Watch>,
+    pub(super) edges: Mutex<Vec<Vec<Edge>>>,
     pub(crate) holders: Holders,
 }
 
@@ -61,11 +63,11 @@ pub(crate) struct Totals {
     pub(crate) doubtful: AtomicU64,
 }
 
-fn add(total: &AtomicU64, count: u64) {
+pub(super) fn add(total: &AtomicU64, count: u64) {
     total.fetch_add(count, Ordering::Relaxed);
 }
 
-fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+pub(super) fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
     let (words, _) = bytes.as_chunks::<8>();
     words.iter().map(|word| u64::from_le_bytes(*word))
 }
@@ -86,6 +88,7 @@ impl<'a> Scan<'a> {
             holders: Holders::of(targets),
             totals: Totals::default(),
             stopped: AtomicBool::new(false),
+            watch: None,
             edges: Mutex::default(),
             kernel,
             targets,
@@ -96,7 +99,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn out_of_time(&self) -> bool {
+    pub(super) fn out_of_time(&self) -> bool {
         let late = self.deadline.is_some_and(|at| Instant::now() >= at);
         if late {
             self.stopped.store(true, Ordering::Relaxed);
@@ -192,6 +195,12 @@ impl<'a> Scan<'a> {
                     add(&self.totals.root_pages, 1);
                     omitted.clear(pfn, page);
                     let phys = pfn.start(dump.page_shift());
+                    if let Some(watch) = &self.watch {
+                        watch.look(page, |offset| {
+                            let at = phys.plus(offset as u64);
+                            (Source::Root(at), self.kernel.space.direct_map_address(at))
+                        });
+                    }
                     self.mark_from(page, &mut counts, |offset| {
                         Source::Root(phys.plus(offset as u64))
                     });
@@ -225,12 +234,16 @@ impl<'a> Scan<'a> {
                 at += step as u64;
                 rest = later;
             }
+            if let Some(watch) = &self.watch {
+                let at = VirtAddr(start);
+                watch.look(&bytes, |offset| (Source::Stack, at.plus(offset as u64)));
+            }
             self.mark_from(&bytes, &mut counts, |_| Source::Stack);
             self.finish(counts);
         });
     }
 
-    fn finish(&self, counts: Counts) {
+    pub(super) fn finish(&self, counts: Counts) {
         add(&self.totals.words, counts.words);
         add(&self.totals.pointers, counts.pointers);
         self.holders.add(counts.held);
@@ -251,6 +264,7 @@ impl<'a> Scan<'a> {
             totals: self.totals,
             stopped: self.stopped.into_inner(),
             holders: self.holders,
+            watch: self.watch,
         };
         (found, batches.concat())
     }
@@ -264,148 +278,14 @@ pub(crate) struct Found {
     pub(crate) totals: Totals,
     pub(crate) stopped: bool,
     pub(crate) holders: Holders,
+    pub(crate) watch: Option<Watch>,
 }
 
 /// What one batch counts by itself.
 #[derive(Default)]
-struct Counts {
-    words: u64,
-    pointers: u64,
-    held: Vec<(u32, Source)>,
+pub(super) struct Counts {
+    pub(super) words: u64,
+    pub(super) pointers: u64,
+    pub(super) held: Vec<(u32, Source)>,
     cache_pointers: Vec<(u64, PhysAddr)>,
-}
-
-/// What is gathered over a batch of slabs.
-#[derive(Default)]
-pub(crate) struct SlabBatch {
-    counts: Counts,
-    edges: Vec<Edge>,
-    bytes: Vec<u8>,
-    missing: Vec<bool>,
-    late: bool,
-}
-
-impl SlabVisitor for Scan<'_> {
-    type Batch = SlabBatch;
-
-    fn begin(&self) -> SlabBatch {
-        SlabBatch {
-            late: self.out_of_time(),
-            ..SlabBatch::default()
-        }
-    }
-
-    fn slab(&self, batch: &mut SlabBatch, view: &SlabView<'_>) {
-        let number = view.index as u32;
-        let (Some(span), Some(shape), false) = (
-            self.targets.slabs.get(view.index),
-            self.shapes.get(view.slab.cache as usize),
-            batch.late,
-        ) else {
-            return;
-        };
-        self.read_slab(batch, view);
-        if !view.trusted {
-            add(&self.totals.doubtful, 1);
-        }
-        let page = self.kernel.dump().page_size();
-        let base = view.geometry.base().0;
-        let short = self.short.in_slab(number);
-        for index in 0..span.objects {
-            let object = span.first + index;
-            if view.is_free(index) {
-                self.free.set(object);
-                continue;
-            }
-            if view.is_pending(index) {
-                continue;
-            }
-            let start = (span.start - base) as usize + index as usize * span.stride as usize;
-            let pages = start / page..=(start + span.stride as usize - 1) / page;
-            let lost = batch
-                .missing
-                .get(pages)
-                .is_none_or(|lost| lost.contains(&true));
-            if view.trusted && !lost {
-                self.allocated.set(object);
-            }
-            let limit = short.iter().find(|(at, _)| *at == index);
-            let len = limit.map_or(shape.len, |(_, len)| *len);
-            self.object(
-                batch,
-                object,
-                view.slab.cache,
-                start,
-                Shape { len, ..*shape },
-            );
-        }
-    }
-
-    fn end(&self, batch: SlabBatch) {
-        self.finish(batch.counts);
-        if !batch.edges.is_empty() {
-            let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
-            edges.push(batch.edges);
-        }
-    }
-}
-
-impl Scan<'_> {
-    fn read_slab(&self, batch: &mut SlabBatch, view: &SlabView<'_>) {
-        let dump = self.kernel.dump();
-        let pages = 1usize << view.slab.order;
-        batch.bytes.resize(pages * dump.page_size(), 0);
-        batch.missing.clear();
-        add(&self.totals.slab_pages, pages as u64);
-        let slots = batch.bytes.chunks_exact_mut(dump.page_size());
-        for (at, out) in (0u64..).zip(slots) {
-            // Through the cache: the free chain has just been walked over the same pages.
-            let page = dump.page(Pfn(view.slab.pfn.0 + at));
-            match &page {
-                Ok(page) if page.len() == out.len() => out.copy_from_slice(page),
-                _ => {
-                    out.fill(0);
-                    add(&self.totals.slab_missing, 1);
-                }
-            }
-            batch.missing.push(page.is_err());
-        }
-    }
-
-    /// One object in use, at `start` in the batch's bytes.
-    fn object(&self, batch: &mut SlabBatch, object: u32, cache: u32, start: usize, shape: Shape) {
-        let SlabBatch {
-            bytes,
-            edges,
-            counts,
-            ..
-        } = batch;
-        let Some(bytes) = bytes.get(start..start + shape.len) else {
-            return;
-        };
-        let reachable = self.marked.get(object);
-        counts.words += bytes.len() as u64 / 8;
-        for (index, word) in words(bytes).enumerate() {
-            if !self.targets.may_point(word) || shape.free_pointer == Some(index * 8) {
-                continue;
-            }
-            let Some((target, of)) = self.targets.object(word) else {
-                continue;
-            };
-            counts.pointers += 1;
-            if target == object {
-                continue;
-            }
-            if self.holders.wants(target, of) {
-                counts
-                    .held
-                    .push((of, Source::Object(cache, index as u32 * 8)));
-            }
-            if reachable {
-                self.marked.set(target);
-            } else if !self.marked.get(target) && edges.last() != Some(&(object, target)) {
-                edges.push((object, target));
-            }
-        }
-    }
 }

@@ -1,0 +1,128 @@
+//! `objects`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use rustc_hash::FxHashSet;
+use vmleak::addr::VirtAddr;
+use vmleak::analysis::leaks::Trust;
+use vmleak::render;
+use vmleak::report::{ObjectCounts, ObjectsReport};
+use vmleak::subsys::reach;
+use vmleak::subsys::slab::SlabHeap;
+use vmleak::subsys::slab::objects::{self as slab_objects, ObjectState};
+
+use super::args::{ObjectsArgs, ObjectsFormat, StateFilter};
+use super::session::{Session, exit, json_lines, output};
+
+pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let kernel = &session.kernel;
+    let heap = session.explain(SlabHeap::read(kernel, &session.progress))?;
+    let index = match heap.find(&args.cache) {
+        Some(index) => Some(index),
+        None => heap
+            .aliases()?
+            .iter()
+            .position(|names| names.contains(&args.cache)),
+    };
+    let Some((index, cache)) = index.and_then(|i| Some((i, heap.caches().get(i)?))) else {
+        anyhow::bail!(
+            "no slab cache is called {:?}; vmleak slabs --all lists them",
+            args.cache
+        );
+    };
+    let mut report = ObjectsReport {
+        cache: cache.name.clone(),
+        object_size: cache.object_size,
+        counts: ObjectCounts::default(),
+        objects: Vec::new(),
+    };
+    let chosen = chosen(&session, args, index)?;
+    let limit = args.limit.unwrap_or(usize::MAX);
+    let whole = slab_objects::each(&heap, index, |object| {
+        let (count, wanted) = match object.state {
+            ObjectState::Allocated => (
+                &mut report.counts.allocated,
+                args.state != StateFilter::Free,
+            ),
+            ObjectState::Free => (
+                &mut report.counts.free,
+                args.state != StateFilter::Allocated,
+            ),
+            ObjectState::PendingFree => (
+                &mut report.counts.pending_free,
+                args.state == StateFilter::All,
+            ),
+            ObjectState::Unknown => (&mut report.counts.unknown, args.state == StateFilter::All),
+        };
+        *count += 1;
+        let wanted = wanted
+            && chosen
+                .as_ref()
+                .is_none_or(|set| set.contains(&object.address));
+        if wanted && report.objects.len() < limit {
+            report.objects.push(object);
+        }
+    });
+    let complete = whole && report.counts.unknown == 0 && heap.is_complete();
+    let document = session.document(&args.common, complete, report);
+    let read = |address, len| {
+        kernel
+            .space
+            .read_bytes(address, len)
+            .map_err(|fault| fault.to_string())
+    };
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            ObjectsFormat::Table => {
+                let hexdump: Option<render::objects::ReadObject<'_>> =
+                    args.hexdump.then_some(&read);
+                render::objects::write_text(out, &document, hexdump)
+            }
+            ObjectsFormat::Json => render::json(out, &document),
+            ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
+            ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
+            ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
+            ObjectsFormat::Crash => render::objects::write_crash(out, &document.body),
+        }
+    })?;
+    Ok(exit(document.complete))
+}
+
+/// The objects that `--unreachable` and `--cluster` leave; `None` without them.
+fn chosen(
+    session: &Session,
+    args: &ObjectsArgs,
+    cache: usize,
+) -> Result<Option<FxHashSet<VirtAddr>>> {
+    if !args.unreachable && args.cluster.is_none() {
+        return Ok(None);
+    }
+    let options = reach::Options {
+        deadline: None,
+        progress: &session.progress,
+    };
+    let (_, found) = session.explain(reach::collect(&session.kernel, &options))?;
+    if let Some(why) = Trust::of(&found.coverage).reasons.first() {
+        bail!("no object can be called unreachable: {}", why.message);
+    }
+    let Some(of) = found.caches.into_iter().nth(cache) else {
+        return Ok(None);
+    };
+    let clusters = of.content.clusters.len();
+    let members = match args.cluster {
+        None => of.lost,
+        Some(number) => match number
+            .checked_sub(1)
+            .and_then(|at| of.content.clusters.into_iter().nth(at))
+        {
+            Some(cluster) => cluster.members,
+            None => bail!(
+                "{} has {clusters} clusters of unreachable objects: vmleak leaks shows them",
+                args.cache
+            ),
+        },
+    };
+    Ok(Some(members.into_iter().collect()))
+}

@@ -1,0 +1,31 @@
+//! `whatis`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::addr::VirtAddr;
+use vmleak::render;
+use vmleak::subsys::reach;
+
+use super::leaks_args::{WhatisArgs, WhatisFormat};
+use super::session::{Reader, Session, exit, output};
+
+pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let options = reach::Options {
+        deadline: None,
+        progress: &session.progress,
+    };
+    let found = reach::whatis(&session.kernel, VirtAddr(args.address), &options);
+    let found = session.explain(found)?;
+    let document = session.document(&args.common, true, found);
+    let reader = match args.format {
+        WhatisFormat::Table => Reader::Person,
+        WhatisFormat::Json => Reader::Program,
+    };
+    output(&args.common, reader, |out, _| match args.format {
+        WhatisFormat::Table => render::whatis::write_text(out, &document),
+        WhatisFormat::Json => render::json(out, &document),
+    })?;
+    Ok(exit(document.complete))
+}

@@ -1,0 +1,86 @@
+//! `whatis` as text.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use super::head::head;
+use super::printable;
+use crate::report::Document;
+use crate::subsys::reach::WhatIs;
+
+/// Referrers shown one by one.
+const SHOWN: usize = 20;
+
+/// For people.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Result<()> {
+    let found = &document.body;
+    let bold = Style::new().bold();
+    head(out, document)?;
+    writeln!(out)?;
+    match &found.object {
+        Some(object) => {
+            let reachable = match object.reachable {
+                true => "reachable",
+                false => "nothing reachable points to it",
+            };
+            writeln!(
+                out,
+                "{} is {bold}{}{bold:#}+{:#x}: the object at {} of {} B, {}, {reachable}",
+                found.address,
+                printable(&object.cache),
+                object.offset,
+                object.address,
+                object.object_size,
+                object.state.describe(),
+            )?;
+        }
+        None => {
+            let page = found.page.map_or("not mapped".to_owned(), |kind| {
+                format!("in a page of kind {kind:?}").to_lowercase()
+            });
+            writeln!(out, "{} is no slab object: {page}", found.address)?;
+        }
+    }
+    if let Some(symbol) = &found.symbol {
+        writeln!(out, "symbol {}", printable(symbol))?;
+    }
+    if !found.words.is_empty() {
+        writeln!(out, "\nWORDS")?;
+        for word in &found.words {
+            let meaning = printable(&word.meaning);
+            let line = format!("  +{:<#6x} {}  {meaning}", word.offset, word.value);
+            writeln!(out, "{}", line.trim_end())?;
+        }
+    }
+    writeln!(out, "\nPOINTED TO BY {}", found.referrers.len())?;
+    for referrer in found.referrers.iter().take(SHOWN) {
+        let lost = if referrer.reachable {
+            ""
+        } else {
+            "  (not reachable itself)"
+        };
+        writeln!(
+            out,
+            "  {}  to +{:<#6x} {}{lost}",
+            referrer.at,
+            referrer.into,
+            printable(&referrer.holder)
+        )?;
+    }
+    if found.referrers.len() > SHOWN {
+        writeln!(out, "  summed up:")?;
+        for holder in found.holders.iter().take(SHOWN) {
+            writeln!(
+                out,
+                "  {:>8}  {}",
+                holder.references,
+                printable(&holder.holder)
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! The pass over slabs: every object in use, in the order of the file.
+
+use std::sync::PoisonError;
+
+use super::holders::Source;
+use super::omit::Shape;
+use super::scan::{Counts, Edge, Scan, add, words};
+use crate::addr::{Pfn, VirtAddr};
+use crate::subsys::slab::visit::{SlabView, SlabVisitor};
+
+/// What is gathered over a batch of slabs.
+#[derive(Default)]
+pub(crate) struct SlabBatch {
+    counts: Counts,
+    edges: Vec<Edge>,
+    bytes: Vec<u8>,
+    missing: Vec<bool>,
+    /// Where the slab starts.
+    base: u64,
+    late: bool,
+}
+
+impl SlabVisitor for Scan<'_> {
+    type Batch = SlabBatch;
+
+    fn begin(&self) -> SlabBatch {
+        SlabBatch {
+            late: self.out_of_time(),
+            ..SlabBatch::default()
+        }
+    }
+
+    fn slab(&self, batch: &mut SlabBatch, view: &SlabView<'_>) {
+        let number = view.index as u32;
+        let (Some(span), Some(shape), false) = (
+            self.targets.slabs.get(view.index),
+            self.shapes.get(view.slab.cache as usize),
+            batch.late,
+        ) else {
+            return;
+        };
+        self.read_slab(batch, view);
+        if !view.trusted {
+            add(&self.totals.doubtful, 1);
+        }
+        let page = self.kernel.dump().page_size();
+        let base = view.geometry.base().0;
+        batch.base = base;
+        let short = self.short.in_slab(number);
+        for index in 0..span.objects {
+            let object = span.first + index;
+            if view.is_free(index) {
+                self.free.set(object);
+                continue;
+            }
+            if view.is_pending(index) {
+                continue;
+            }
+            let start = (span.start - base) as usize + index as usize * span.stride as usize;
+            let pages = start / page..=(start + span.stride as usize - 1) / page;
+            let lost = batch
+                .missing
+                .get(pages)
+                .is_none_or(|lost| lost.contains(&true));
+            if view.trusted && !lost {
+                self.allocated.set(object);
+            }
+            let limit = short.iter().find(|(at, _)| *at == index);
+            let len = limit.map_or(shape.len, |(_, len)| *len);
+            self.object(
+                batch,
+                object,
+                view.slab.cache,
+                start,
+                Shape { len, ..*shape },
+            );
+        }
+    }
+
+    fn end(&self, batch: SlabBatch) {
+        self.finish(batch.counts);
+        if !batch.edges.is_empty() {
+            let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+            edges.push(batch.edges);
+        }
+    }
+}
+
+impl Scan<'_> {
+    fn read_slab(&self, batch: &mut SlabBatch, view: &SlabView<'_>) {
+        let dump = self.kernel.dump();
+        let pages = 1usize << view.slab.order;
+        batch.bytes.resize(pages * dump.page_size(), 0);
+        batch.missing.clear();
+        add(&self.totals.slab_pages, pages as u64);
+        let slots = batch.bytes.chunks_exact_mut(dump.page_size());
+        for (at, out) in (0u64..).zip(slots) {
+            // Through the cache: the free chain has just been walked over the same pages.
+            let page = dump.page(Pfn(view.slab.pfn.0 + at));
+            match &page {
+                Ok(page) if page.len() == out.len() => out.copy_from_slice(page),
+                _ => {
+                    out.fill(0);
+                    add(&self.totals.slab_missing, 1);
+                }
+            }
+            batch.missing.push(page.is_err());
+        }
+    }
+
+    /// One object in use, at `start` in the batch's bytes.
+    fn object(&self, batch: &mut SlabBatch, object: u32, cache: u32, start: usize, shape: Shape) {
+        let SlabBatch {
+            bytes,
+            edges,
+            counts,
+            base,
+            ..
+        } = batch;
+        let batch_base = *base;
+        let Some(bytes) = bytes.get(start..start + shape.len) else {
+            return;
+        };
+        if let Some(watch) = &self.watch {
+            let at = VirtAddr(batch_base + start as u64);
+            watch.look(bytes, |offset| {
+                (Source::Object(cache, offset as u32), at.plus(offset as u64))
+            });
+        }
+        let reachable = self.marked.get(object);
+        counts.words += bytes.len() as u64 / 8;
+        for (index, word) in words(bytes).enumerate() {
+            if !self.targets.may_point(word) || shape.free_pointer == Some(index * 8) {
+                continue;
+            }
+            let Some((target, of)) = self.targets.object(word) else {
+                continue;
+            };
+            counts.pointers += 1;
+            if target == object {
+                continue;
+            }
+            if self.holders.wants(target, of) {
+                counts
+                    .held
+                    .push((of, Source::Object(cache, index as u32 * 8)));
+            }
+            if reachable {
+                self.marked.set(target);
+            } else if !self.marked.get(target) && edges.last() != Some(&(object, target)) {
+                edges.push((object, target));
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Page structures as roots: some objects are held from nowhere else, such as the buffer
+//! heads of cached blocks and the owners of slab objects.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::kernel::layout::{Field, layout};
+use crate::kernel::memmap::Chunk;
+use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::{Kernel, KernelError};
+
+layout! {
+    /// mm/slab.h: the word that leads to the owners of a slab's objects.
+    struct OwnersLayout = "slab" in "mm/slub.c" {
+        /// `memcg_data` up to 6.9, `obj_exts` since.
+        maybe owners = "obj_exts" | "memcg_data",
+    }
+}
+
+layout! {
+    /// include/linux/mm_types.h, before 5.17.
+    struct PageOwnersLayout = "page" in "mm/slub.c" {
+        /// `obj_cgroups` up to 5.10.
+        maybe owners = "memcg_data" | "obj_cgroups",
+    }
+}
+
+/// The words of page structures that may point to objects.
+pub(super) struct PageStructures {
+    owners: Option<Field>,
+    direct: u64,
+    reach: u64,
+    words: Mutex<Vec<Vec<u64>>>,
+}
+
+impl PageStructures {
+    pub(super) fn new(kernel: &Kernel, kinds: &PageKinds) -> Result<Self, KernelError> {
+        // Commit d122019bf061 ("mm: Split slab into its own type", v5.17).
+        let split = kernel.types.find_struct("slab", "mm/slub.c", false)?;
+        let owners = match split {
+            Some(_) => kernel.layout::<OwnersLayout>()?.owners,
+            None => kernel.layout::<PageOwnersLayout>()?.owners,
+        };
+        let shift = kernel.dump().page_shift();
+        Ok(Self {
+            owners,
+            direct: kernel.space.direct_map_start().0,
+            reach: kinds.index().end().0 << shift,
+            words: Mutex::default(),
+        })
+    }
+
+    pub(super) fn read(&self, chunk: &Chunk<'_>, kinds: &PageKinds) {
+        let mut found = Vec::new();
+        let mut add = |word: u64| {
+            // Neighbours in a file have the same mapping.
+            let points = word.wrapping_sub(self.direct) < self.reach;
+            if points && found.last() != Some(&word) {
+                found.push(word);
+            }
+        };
+        kinds.classify(chunk, |record, kind| match kind {
+            PageKind::Free | PageKind::Offline | PageKind::Unknown => {}
+            // The others are the allocator's own: lists and free objects.
+            PageKind::Slab => {
+                if let Some(owners) = &self.owners {
+                    add(owners.get(record) & !7);
+                }
+            }
+            // The first word is flags.
+            _ => {
+                let (words, _) = record.as_chunks::<8>();
+                let words = words.iter().skip(1);
+                words.for_each(|word| add(u64::from_le_bytes(*word)));
+            }
+        });
+        if !found.is_empty() {
+            let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+            words.push(found);
+        }
+    }
+
+    pub(super) fn take(self) -> Vec<u64> {
+        let words = self.words.into_inner();
+        words.unwrap_or_else(PoisonError::into_inner).concat()
+    }
+}

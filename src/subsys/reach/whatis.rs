@@ -1,0 +1,225 @@
+//! What lies at an address, and who points there.
+
+use serde::Serialize;
+
+use super::holders::{Holder, describe};
+use super::watch::Watch;
+use super::{Done, Options, Search};
+use crate::addr::{Pfn, VirtAddr};
+use crate::bytes::u64_at;
+use crate::kernel::modules::Modules;
+use crate::kernel::page_kinds::PageKind;
+use crate::kernel::symbolize::Symbolizer;
+use crate::kernel::{Kernel, KernelError};
+use crate::subsys::slab::objects::ObjectState;
+
+/// Words of an object that are explained.
+const WORDS: usize = 64;
+
+/// The object that an address lies in.
+#[derive(Clone, Debug, Serialize)]
+pub struct ObjectAt {
+    /// Its cache.
+    pub cache: String,
+    /// Where it starts.
+    pub address: VirtAddr,
+    /// How far behind that the address is.
+    pub offset: u64,
+    /// Bytes that its user asked for.
+    pub object_size: u32,
+    /// Whether it is in use.
+    pub state: ObjectState,
+    /// Whether something reachable points to it.
+    pub reachable: bool,
+}
+
+/// A word that is not zero, and what it seems to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct WordAt {
+    /// Bytes from the start.
+    pub offset: u64,
+    /// The word.
+    pub value: VirtAddr,
+    /// A symbol, an object, a list, text; empty if nothing is known.
+    pub meaning: String,
+}
+
+/// A word that points into the object.
+#[derive(Clone, Debug, Serialize)]
+pub struct Referrer {
+    /// Where the word lies.
+    pub at: VirtAddr,
+    /// What that is: a cache and an offset, a variable, a stack.
+    pub holder: String,
+    /// How far behind the start of the object it points.
+    pub into: u64,
+    /// Whether that place is reachable itself.
+    pub reachable: bool,
+}
+
+/// All about one address.
+#[derive(Clone, Debug, Serialize)]
+pub struct WhatIs {
+    /// The address asked for.
+    pub address: VirtAddr,
+    /// What its page is used for; `None` if nothing is mapped there.
+    pub page: Option<PageKind>,
+    /// The variable or function there.
+    pub symbol: Option<String>,
+    /// The slab object there.
+    pub object: Option<ObjectAt>,
+    /// What lies there.
+    pub words: Vec<WordAt>,
+    /// Who points there, by address.
+    pub referrers: Vec<Referrer>,
+    /// The same, summed up.
+    pub holders: Vec<Holder>,
+}
+
+/// Looks at an address, and at all memory for those who point there.
+///
+/// # Errors
+/// If the slab allocator, the memmap or the tasks can't be read at all.
+pub fn whatis(
+    kernel: &Kernel,
+    address: VirtAddr,
+    options: &Options<'_>,
+) -> Result<WhatIs, KernelError> {
+    let search = Search::prepare(kernel, options.progress)?;
+    let targets = &search.targets;
+    let found = targets.object(address.0);
+    let place = found.and_then(|(object, _)| targets.address(object));
+    let (start, len) = place.map_or((address, 8), |(start, len)| (start, u64::from(len)));
+    let done = search.run(options, Some(Watch::new(start..start.plus(len))))?;
+    let modules = Modules::read(kernel)?;
+    let symbols = Symbolizer::new(kernel, &modules);
+    let object = found.and_then(|(number, cache)| {
+        let cache = search.heap.caches().get(cache as usize)?;
+        Some(ObjectAt {
+            cache: cache.name.clone(),
+            address: start,
+            offset: address.offset_from(start)?,
+            object_size: cache.object_size,
+            state: state(&done, number),
+            reachable: done.found.marked.get(number),
+        })
+    });
+    let shift = kernel.dump().page_shift();
+    let mapping = kernel.space.translate(address).ok();
+    let kind = mapping.map(|mapping| search.kinds.get(Pfn::containing(mapping.phys, shift)));
+    let referrers = referrers(&search, &done, &symbols, start);
+    let size = object
+        .as_ref()
+        .map_or(len, |object| u64::from(object.object_size));
+    Ok(WhatIs {
+        address,
+        page: kind,
+        symbol: symbols.name(address).map(|place| place.to_string()),
+        words: words(&search, &symbols, start, size),
+        holders: sum_up(&referrers),
+        referrers,
+        object,
+    })
+}
+
+fn state(done: &Done, object: u32) -> ObjectState {
+    if done.found.free.get(object) {
+        ObjectState::Free
+    } else if done.found.allocated.get(object) {
+        ObjectState::Allocated
+    } else {
+        // It waits for RCU, or its slab's free chain is broken.
+        ObjectState::Unknown
+    }
+}
+
+fn referrers(
+    search: &Search<'_>,
+    done: &Done,
+    symbols: &Symbolizer<'_>,
+    start: VirtAddr,
+) -> Vec<Referrer> {
+    let found = done
+        .found
+        .watch
+        .as_ref()
+        .map(Watch::take)
+        .unwrap_or_default();
+    let referrers = found.into_iter().map(|(source, at, word)| Referrer {
+        at,
+        holder: describe(source, symbols, search.heap.caches()),
+        into: word.wrapping_sub(start.0),
+        reachable: match search.targets.object(at.0) {
+            Some((object, _)) => done.found.marked.get(object),
+            None => true,
+        },
+    });
+    referrers.collect()
+}
+
+fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {
+    let mut holders: Vec<Holder> = Vec::new();
+    for referrer in referrers {
+        match holders
+            .iter_mut()
+            .find(|holder| holder.holder == referrer.holder)
+        {
+            Some(holder) => holder.references += 1,
+            None => holders.push(Holder {
+                holder: referrer.holder.clone(),
+                references: 1,
+            }),
+        }
+    }
+    holders.sort_by_key(|holder| std::cmp::Reverse(holder.references));
+    holders
+}
+
+fn words(search: &Search<'_>, symbols: &Symbolizer<'_>, start: VirtAddr, size: u64) -> Vec<WordAt> {
+    let len = (size as usize).next_multiple_of(8).min(WORDS * 8);
+    let Ok(bytes) = search.kernel.space.read_bytes(start, len) else {
+        return Vec::new();
+    };
+    let all = (0..len).step_by(8).filter_map(|offset| {
+        let value = u64_at(&bytes, offset).filter(|value| *value != 0)?;
+        let at = start.plus(offset as u64);
+        Some(WordAt {
+            offset: offset as u64,
+            value: VirtAddr(value),
+            meaning: meaning(search, symbols, at, value),
+        })
+    });
+    all.collect()
+}
+
+fn meaning(search: &Search<'_>, symbols: &Symbolizer<'_>, at: VirtAddr, value: u64) -> String {
+    if value == at.0 {
+        return "itself: an empty list, or the start of one".to_owned();
+    }
+    if let Some((object, cache)) = search.targets.object(value) {
+        let name = search
+            .heap
+            .caches()
+            .get(cache as usize)
+            .map(|c| c.name.as_str());
+        let offset = search
+            .targets
+            .address(object)
+            .and_then(|(start, _)| VirtAddr(value).offset_from(start));
+        return format!("{}+{:#x}", name.unwrap_or("?"), offset.unwrap_or(0));
+    }
+    if symbols.may_name(VirtAddr(value))
+        && let Some(place) = symbols.name(VirtAddr(value))
+    {
+        return place.to_string();
+    }
+    let bytes = value.to_le_bytes();
+    let text = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_graphic() || **byte == b' ')
+        .count();
+    match bytes.get(..text) {
+        Some(text) if text.len() >= 4 => format!("{:?}", String::from_utf8_lossy(text)),
+        _ => String::new(),
+    }
+}
