@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use serde::Serialize;
+use vmleak::diag::Warning;
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::{Document, RunFacts};
@@ -90,16 +91,32 @@ impl Session {
         self.progress.finish();
         let document = Document::new(&self.kernel, &self.run, complete, body);
         if !common.quiet {
-            for warning in &document.warnings {
-                let times = match warning.count {
-                    1 => String::new(),
-                    n => format!(" ({n} times)"),
-                };
-                let message = render::printable(&warning.message);
-                anstream::eprintln!("vmleak: warning: {message}{times}");
-            }
+            show(&document.warnings);
         }
         document
+    }
+}
+
+/// Of one code, so many are shown.
+const SHOWN: usize = 5;
+
+/// Shows warnings; of many of one kind the first ones.
+fn show(warnings: &[Warning]) {
+    for same in warnings.chunk_by(|a, b| a.code == b.code) {
+        for warning in same.iter().take(SHOWN) {
+            let times = match warning.count {
+                1 => String::new(),
+                n => format!(" ({n} times)"),
+            };
+            let message = render::printable(&warning.message);
+            anstream::eprintln!("vmleak: warning: {message}{times}");
+        }
+        if let Some(more) = same.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            let code = same.first().map_or("", |warning| warning.code);
+            anstream::eprintln!(
+                "vmleak: warning: {more} more such warnings ({code}; all are in --format json)"
+            );
+        }
     }
 }
 

@@ -86,6 +86,11 @@ impl<'k> Symbolizer<'k> {
         })
     }
 
+    /// The pages that hold modules.
+    pub fn module_pages(&self) -> impl Iterator<Item = Pfn> + '_ {
+        self.module_pages.keys().copied()
+    }
+
     /// Whether an address can have a symbol at all: the cheap first question.
     pub fn may_name(&self, address: VirtAddr) -> bool {
         address.0 >= START_KERNEL_MAP

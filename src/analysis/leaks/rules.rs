@@ -8,7 +8,7 @@ use super::coverage::Trust;
 use super::owners;
 use super::{CacheJudgement, LeakVerdict, Unreachable};
 use crate::subsys::counters::Bound;
-use crate::subsys::reach::{CacheReach, Coverage};
+use crate::subsys::reach::{CacheReach, Coverage, Holder};
 use crate::subsys::slab::CacheFacts;
 
 /// Fewer objects that nothing points to prove nothing: hidden pointers and objects that are
@@ -18,6 +18,8 @@ const LOST: u64 = 50;
 const ALIKE: f64 = 0.5;
 /// Objects above the counter that bounds them.
 const BEYOND: u64 = 50;
+/// As many objects of somebody else's cache are more than a module needs at hand.
+const HOARD: u64 = 100;
 /// The most that stale pointers may keep alive before a share of the lost is surely hidden.
 const STALE: f64 = 0.10;
 
@@ -42,8 +44,16 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
     let unreachable = unreachable(cache, reach, context.trust);
     let owners = owners::owners(reach);
     evidence.reach(reach, &unreachable, context);
+    evidence.hoarded(cache, reach);
     if evidence.lost {
         evidence.content(reach);
+        if let Some(from) = reach.led_by.first().filter(|from| from.references >= LOST) {
+            let text = format!(
+                "{} of them hang on unreachable objects of {}",
+                from.references, from.holder
+            );
+            evidence.supports("led-by", "reachability", text);
+        }
         if let Some(owner) = owners.iter().find(|owner| owner.module != "vmlinux") {
             let text = format!("module {}: {}", owner.module, owner.how);
             evidence.supports("owner", "content", text);
@@ -91,6 +101,8 @@ struct Evidence {
     doubtful: bool,
     /// More objects than their counter knows.
     beyond: bool,
+    /// Many objects are held by one module.
+    hoard: bool,
     /// Further kinds of evidence for the lost.
     support: u32,
 }
@@ -213,6 +225,45 @@ impl Evidence {
         self.supports("alike", "content", text);
     }
 
+    /// A list or table of one module that holds much of a cache which is not its own.
+    fn hoarded(&mut self, cache: &CacheFacts, reach: &CacheReach) {
+        let own = |holder: &&Holder| {
+            reach
+                .modules
+                .iter()
+                .any(|m| holder.holder.ends_with(&format!("[{m}]")))
+        };
+        let Some(holder) = reach.in_modules.iter().find(|holder| !own(holder)) else {
+            return;
+        };
+        let itself = format!("{}+", cache.name);
+        let linked = reach
+            .holders
+            .first()
+            .filter(|first| first.holder.starts_with(&itself));
+        let many = holder.references >= HOARD;
+        if many {
+            self.hoard = true;
+            let text = format!(
+                "{} of its objects are held by {}",
+                holder.references, holder.holder
+            );
+            self.r#for
+                .push(reason("held-by-module", "reachability", text));
+        } else if let Some(linked) = linked.filter(|_| cache.exact.allocated >= 10 * HOARD)
+            // Of kmalloc's caches nobody knows whose list it is.
+            && !cache.name.contains("kmalloc")
+        {
+            self.hoard = true;
+            let text = format!(
+                "its objects are linked to each other, most often at {}, and {} holds some of them: a list that only grows?",
+                linked.holder, holder.holder
+            );
+            self.r#for
+                .push(reason("linked-from-module", "reachability", text));
+        }
+    }
+
     fn bounds(&mut self, cache: &CacheFacts, bounds: &[Bound]) {
         for bound in bounds.iter().filter(|bound| bound.cache == cache.name) {
             let allocated = cache.exact.allocated;
@@ -241,6 +292,7 @@ impl Evidence {
         match (kinds, self.support > 0 || large) {
             (2.., _) | (1, true) => Level::Leak,
             (1, false) => Level::Suspect,
+            _ if self.hoard => by_size.max(Level::Suspect),
             _ if self.doubtful => by_size.max(Level::Inconclusive),
             _ => by_size,
         }

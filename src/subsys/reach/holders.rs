@@ -119,6 +119,7 @@ impl Holders {
             }
         }
         let named = by_name.into_iter().zip(caches).map(|(names, cache)| Named {
+            in_modules: most(only_modules(&names)),
             holders: most(names),
             variables: variables.remove(&cache.address.0).unwrap_or_default(),
         });
@@ -130,8 +131,17 @@ impl Holders {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Named {
     pub(crate) holders: Vec<Holder>,
+    /// Those of them that are variables of modules.
+    pub(crate) in_modules: Vec<Holder>,
     /// Variables that point to the cache's structure.
     pub(crate) variables: Vec<Place>,
+}
+
+fn only_modules(names: &FxHashMap<String, u64>) -> FxHashMap<String, u64> {
+    // Each module's own structure is in many of the kernel's lists.
+    let variable = |name: &str| name.ends_with(']') && !name.starts_with("__this_module ");
+    let module = names.iter().filter(|(name, _)| variable(name));
+    module.map(|(name, count)| (name.clone(), *count)).collect()
 }
 
 fn most(names: FxHashMap<String, u64>) -> Vec<Holder> {

@@ -1,5 +1,7 @@
 //! The objects that nothing points to, and which of them the others hang on.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
 use super::closure::Edges;
@@ -11,6 +13,8 @@ pub(crate) struct Lost {
     pub(crate) objects: Vec<u32>,
     /// Those that no other lost object leads to, or that lead to each other: one for each ring.
     pub(crate) sources: u64,
+    /// How many are pointed to by lost objects of each other cache, by its number.
+    pub(crate) led_by: BTreeMap<u32, u64>,
 }
 
 /// Sorts lost objects by cache, and finds the sources.
@@ -28,6 +32,23 @@ pub(crate) fn by_cache(
     for object in objects {
         if let Some(of) = cache_of(*object).and_then(|cache| lost.get_mut(cache)) {
             of.objects.push(*object);
+        }
+    }
+    let mut led: Vec<(u32, u32)> = objects
+        .iter()
+        .filter_map(|object| Some((*object, cache_of(*object)? as u32)))
+        .flat_map(|(object, cache)| edges.of(object).map(move |to| (to, cache)))
+        .collect();
+    led.sort_unstable();
+    led.dedup();
+    for (object, from) in led {
+        let Some(cache) = cache_of(object).filter(|cache| *cache != from as usize) else {
+            continue;
+        };
+        if let Some(of) = lost.get_mut(cache)
+            && of.objects.binary_search(&object).is_ok()
+        {
+            *of.led_by.entry(from).or_default() += 1;
         }
     }
     for source in sources(objects, edges) {

@@ -21,6 +21,7 @@ mod targets;
 mod watch;
 mod whatis;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -52,8 +53,12 @@ pub struct CacheReach {
     pub unreachable: u64,
     /// Of these, how many no other unreachable object leads to; a ring counts once.
     pub sources: u64,
+    /// Caches whose unreachable objects lead to those of this one, and to how many.
+    pub led_by: Vec<Holder>,
     /// Who points to the cache's objects, by a sample of them.
     pub holders: Vec<Holder>,
+    /// Variables of modules that point to them, by all of them.
+    pub in_modules: Vec<Holder>,
     /// Variables of the kernel or of modules that point to the cache itself: whose it is.
     pub variables: Vec<String>,
     /// Modules among the owners of those variables.
@@ -120,15 +125,15 @@ pub fn collect(
     kernel: &Kernel,
     options: &Options<'_>,
 ) -> Result<(SlabFacts, ReachFacts), KernelError> {
+    let modules = Modules::read(kernel)?;
+    let symbols = Symbolizer::new(kernel, &modules);
     let search = Search::prepare(kernel, options.progress)?;
-    let done = search.run(options, None)?;
+    let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
     let coverage = coverage(&done.found, search.stacks.complete);
     let objects: Vec<u32> = done.found.allocated.without(&done.found.marked).collect();
     let lost = lost::by_cache(&objects, &done.edges, &search.targets, heap.caches().len());
     let judged = judged(&done.found, &search.targets, heap.caches().len());
-    let modules = Modules::read(kernel)?;
-    let symbols = Symbolizer::new(kernel, &modules);
     let named = done.found.holders.named(&symbols, heap.caches());
     let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
     let caches = caches.map(|(((lost, judged), named), cache)| {
@@ -146,6 +151,8 @@ pub fn collect(
             modules: modules.collect(),
             variables: named.variables.iter().map(ToString::to_string).collect(),
             holders: named.holders,
+            in_modules: named.in_modules,
+            led_by: led_by(&lost.led_by, heap),
             lost: addresses,
         }
     });
@@ -216,9 +223,15 @@ impl<'k> Search<'k> {
         })
     }
 
-    fn run(&self, options: &Options<'_>, watch: Option<Watch>) -> Result<Done, KernelError> {
+    fn run(
+        &self,
+        options: &Options<'_>,
+        symbols: &Symbolizer<'_>,
+        watch: Option<Watch>,
+    ) -> Result<Done, KernelError> {
         let scan = Scan {
             watch,
+            module_pages: symbols.module_pages().collect(),
             ..Scan::new(
                 self.kernel,
                 &self.targets,
@@ -276,6 +289,20 @@ fn coverage(found: &Found, all_tasks: bool) -> Coverage {
         all_tasks,
         out_of_time: found.stopped,
     }
+}
+
+fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {
+    let mut caches: Vec<Holder> = counts
+        .iter()
+        .filter_map(|(cache, count)| {
+            Some(Holder {
+                holder: heap.caches().get(*cache as usize)?.name.clone(),
+                references: *count,
+            })
+        })
+        .collect();
+    caches.sort_by_key(|cache| std::cmp::Reverse(cache.references));
+    caches
 }
 
 /// Objects in use whose state is certain, of each cache.

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 use super::bitmap::Bitmap;
 use super::holders::{Holders, Source};
@@ -47,6 +48,8 @@ pub(crate) struct Scan<'a> {
     pub(crate) stopped: AtomicBool,
     /// Whose referrers are wanted.
     pub(crate) watch: Option<Watch>,
+    /// Pages of modules, whose variables are few and tell the most.
+    pub(crate) module_pages: FxHashSet<Pfn>,
     pub(super) edges: Mutex<Vec<Vec<Edge>>>,
     pub(crate) holders: Holders,
 }
@@ -89,6 +92,7 @@ impl<'a> Scan<'a> {
             totals: Totals::default(),
             stopped: AtomicBool::new(false),
             watch: None,
+            module_pages: FxHashSet::default(),
             edges: Mutex::default(),
             kernel,
             targets,
@@ -109,14 +113,21 @@ impl<'a> Scan<'a> {
 
     /// Marks what the words of memory that is always reachable point to. `source` says where
     /// a word lies, by its offset.
-    fn mark_from(&self, bytes: &[u8], counts: &mut Counts, source: impl Fn(usize) -> Source) {
+    /// With `all`, who holds them is counted for all objects and not for a sample.
+    fn mark_from(
+        &self,
+        bytes: &[u8],
+        counts: &mut Counts,
+        all: bool,
+        source: impl Fn(usize) -> Source,
+    ) {
         for (index, word) in words(bytes).enumerate() {
             if self.targets.may_point(word)
                 && let Some((object, cache)) = self.targets.object(word)
             {
                 counts.pointers += 1;
                 self.marked.set(object);
-                if self.holders.wants(object, cache) {
+                if all || self.holders.wants(object, cache) {
                     counts.held.push((cache, source(index * 8)));
                 }
                 if self.cache_of_caches == Some(cache)
@@ -201,7 +212,8 @@ impl<'a> Scan<'a> {
                             (Source::Root(at), self.kernel.space.direct_map_address(at))
                         });
                     }
-                    self.mark_from(page, &mut counts, |offset| {
+                    let all = self.module_pages.contains(&pfn);
+                    self.mark_from(page, &mut counts, all, |offset| {
                         Source::Root(phys.plus(offset as u64))
                     });
                 }
@@ -238,7 +250,7 @@ impl<'a> Scan<'a> {
                 let at = VirtAddr(start);
                 watch.look(&bytes, |offset| (Source::Stack, at.plus(offset as u64)));
             }
-            self.mark_from(&bytes, &mut counts, |_| Source::Stack);
+            self.mark_from(&bytes, &mut counts, false, |_| Source::Stack);
             self.finish(counts);
         });
     }

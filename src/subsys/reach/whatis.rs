@@ -85,14 +85,14 @@ pub fn whatis(
     address: VirtAddr,
     options: &Options<'_>,
 ) -> Result<WhatIs, KernelError> {
+    let modules = Modules::read(kernel)?;
+    let symbols = Symbolizer::new(kernel, &modules);
     let search = Search::prepare(kernel, options.progress)?;
     let targets = &search.targets;
     let found = targets.object(address.0);
     let place = found.and_then(|(object, _)| targets.address(object));
     let (start, len) = place.map_or((address, 8), |(start, len)| (start, u64::from(len)));
-    let done = search.run(options, Some(Watch::new(start..start.plus(len))))?;
-    let modules = Modules::read(kernel)?;
-    let symbols = Symbolizer::new(kernel, &modules);
+    let done = search.run(options, &symbols, Some(Watch::new(start..start.plus(len))))?;
     let object = found.and_then(|(number, cache)| {
         let cache = search.heap.caches().get(cache as usize)?;
         Some(ObjectAt {
