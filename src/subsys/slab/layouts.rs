@@ -108,6 +108,56 @@ layout! {
 }
 
 layout! {
+    /// mm/slab_common.c (6.14 and later), kernel/rcu/tree.c (before).
+    pub(crate) struct KfreeRcuLayout = "kfree_rcu_cpu" in "mm/slab_common.c" | "kernel/rcu/tree.c" {
+        need head = "head",
+        /// 6.4 and later: heads of lists, one for each kind of memory.
+        maybe lists = "bulk_head",
+        /// 5.9 to 6.3: pointers to the first page.
+        maybe chains = "bkvhead",
+        need krw_arr = "krw_arr",
+        maybe bkvcache = "bkvcache.first",
+    }
+}
+
+layout! {
+    /// A batch that waits for its grace period; in the same file.
+    pub(crate) struct KfreeRcuWorkLayout = "kfree_rcu_cpu_work" in "mm/slab_common.c" | "kernel/rcu/tree.c" {
+        need head = "head_free",
+        maybe lists = "bulk_head_free",
+        maybe chains = "bkvhead_free",
+    }
+}
+
+layout! {
+    /// A page of pointers; in the same file.
+    pub(crate) struct BulkLayout = "kvfree_rcu_bulk_data" in "mm/slab_common.c" | "kernel/rcu/tree.c" {
+        /// 6.4 and later.
+        maybe list = "list",
+        maybe next = "next",
+        need nr_records = "nr_records",
+        need records = "records",
+    }
+}
+
+layout! {
+    /// include/linux/types.h: `struct rcu_head`.
+    pub(crate) struct RcuHeadLayout = "callback_head" in "mm/slub.c" {
+        need next = "next",
+        need func = "func",
+    }
+}
+
+layout! {
+    /// kernel/rcu/tree.h
+    pub(crate) struct RcuDataLayout = "rcu_data" in "kernel/rcu/tree.c" {
+        need cblist = "cblist.head",
+        /// 5.4 and later, with CONFIG_RCU_NOCB_CPU.
+        maybe bypass = "nocb_bypass.head",
+    }
+}
+
+layout! {
     /// include/linux/mm_types.h
     pub(crate) struct PageLayout = "page" in "mm/slub.c" {
         need flags = "flags.f" | "flags",

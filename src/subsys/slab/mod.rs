@@ -9,12 +9,14 @@
 
 mod alias;
 pub mod cache;
+mod callbacks;
 mod count;
 mod deferred;
 pub mod era;
 pub mod flags;
 pub mod freelist;
 mod kfence;
+pub mod kfree_rcu;
 mod layouts;
 pub mod nodes;
 pub mod objects;
@@ -32,9 +34,11 @@ use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::Memmap;
 use crate::kernel::{Kernel, KernelError};
 use cache::{Cache, FlagMasks};
+use callbacks::CallbackFacts;
 use deferred::DeferredFacts;
 use era::SlabEra;
 use flags::CacheFlags;
+use kfree_rcu::{BulkPages, KfreeRcuFacts};
 use nodes::{NodeFacts, NodeReader};
 use pages::SlabScan;
 use percpu::{CpuFacts, CpuReader};
@@ -187,6 +191,8 @@ pub struct SlabHeap<'k> {
     cpus: Vec<CpuFacts>,
     sheaves: Vec<SheafFacts>,
     deferred: DeferredFacts,
+    kfree_rcu: KfreeRcuFacts,
+    callbacks: CallbackFacts,
     kfence: Range<Pfn>,
 }
 
@@ -233,9 +239,15 @@ impl<'k> SlabHeap<'k> {
         } else {
             vec![CpuFacts::default(); caches.len()]
         };
+        let most = scan.objects().saturating_add(memmap.pages());
+        let callbacks = callbacks::read(kernel, most)?;
         let sheaves = if era.has_sheaves() {
             let reader = SheafReader::new(kernel)?;
-            caches.iter().map(|cache| reader.read(cache)).collect()
+            let mut all: Vec<_> = caches.iter().map(|cache| reader.read(cache)).collect();
+            for sheaf in &callbacks.sheaves {
+                reader.add_waiting(&caches, &mut all, *sheaf);
+            }
+            all
         } else {
             vec![SheafFacts::default(); caches.len()]
         };
@@ -251,6 +263,8 @@ impl<'k> SlabHeap<'k> {
             cpus,
             sheaves,
             deferred,
+            kfree_rcu: kfree_rcu::read(kernel, most)?,
+            callbacks,
             kfence,
         })
     }
@@ -262,7 +276,18 @@ impl<'k> SlabHeap<'k> {
 
     /// Whether all caches and the whole memmap were seen, so that no slab is missing.
     pub fn is_complete(&self) -> bool {
-        self.all_caches && self.scan.missing == 0 && self.deferred.broken == 0
+        let lists = [
+            self.deferred.broken,
+            self.kfree_rcu.broken,
+            self.callbacks.broken,
+        ];
+        self.all_caches && self.scan.missing == 0 && lists == [0; 3]
+    }
+
+    /// The pages in which kfree_rcu() keeps pointers to freed objects: no search for references
+    /// may look there.
+    pub fn bulk_pages(&self) -> &BulkPages {
+        &self.kfree_rcu.pages
     }
 
     /// All caches.

@@ -13,7 +13,7 @@ use crate::addr::{Pfn, VirtAddr};
 enum Held {
     /// In a sheaf.
     Sheaf,
-    /// In a sheaf that waits for RCU.
+    /// Waits for RCU, in a sheaf or a batch of kfree_rcu().
     Pending,
     /// Its free was put off.
     Deferred,
@@ -73,6 +73,20 @@ impl Places {
                     }
                     _ => *wild += 1,
                 }
+            }
+        }
+        for object in heap.kfree_rcu.objects.iter().chain(&heap.callbacks.objects) {
+            match heap.object_at(*object, 0) {
+                Some((index, _, object)) => {
+                    let held = self.held.entry(index).or_default();
+                    held.push((object, Held::Pending));
+                }
+                // Large allocations have no slab.
+                None if heap.slab_at(*object).is_none() => {}
+                None => heap.kernel.diag.warn(
+                    "kfree-rcu-stray",
+                    "pointers that wait in kfree_rcu's batches lead into slabs, but to no object (memory was overwritten? look at them with crash: p krc)",
+                ),
             }
         }
         for link in &heap.deferred.links {
@@ -172,13 +186,18 @@ impl SlabHeap<'_> {
         SlabKind::Live
     }
 
-    /// The slab and the index in it of the object at a pointer; with `links` of 1 the pointer is
-    /// to the object's free pointer.
-    fn object_at(&self, pointer: VirtAddr, links: u64) -> Option<(usize, &Slab, u32)> {
+    /// The slab that a pointer leads into.
+    fn slab_at(&self, pointer: VirtAddr) -> Option<(usize, &Slab)> {
         let space = &self.kernel.space;
         let offset = pointer.offset_from(space.direct_map_start())?;
         let pfn = Pfn(offset >> self.kernel.dump().page_shift());
-        let (index, slab) = self.scan.find_around(pfn)?;
+        self.scan.find_around(pfn)
+    }
+
+    /// The slab and the index in it of the object at a pointer; with `links` of 1 the pointer is
+    /// to the object's free pointer.
+    fn object_at(&self, pointer: VirtAddr, links: u64) -> Option<(usize, &Slab, u32)> {
+        let (index, slab) = self.slab_at(pointer)?;
         let cache: &Cache = self.caches.get(slab.cache as usize)?;
         // KFENCE puts its objects anywhere in their pages; no counter knows of them.
         if self.kfence.contains(&slab.pfn) {

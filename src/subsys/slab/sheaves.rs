@@ -3,9 +3,9 @@
 //!
 //! The slabs count these objects as in use. A sheaf belongs to one cache and holds no
 //! more than the cache's capacity; what does not fit that is not believed. Those that
-//! wait in `rcu_free` are no longer anybody's, but not free yet. Not reachable, and so
-//! allocated by all that the dump tells: sheaves that RCU has already got, and those
-//! that a user took prefilled.
+//! wait in `rcu_free`, or that RCU has already got, are no longer anybody's, but not free
+//! yet. Not reachable, and so allocated by all that the dump tells: sheaves that a user
+//! took prefilled.
 
 use rustc_hash::FxHashSet;
 
@@ -75,6 +75,27 @@ impl<'k> SheafReader<'k> {
             }
         }
         met.facts
+    }
+
+    /// Adds a sheaf that RCU has got to what waits of its cache.
+    pub(crate) fn add_waiting(&self, caches: &[Cache], all: &mut [SheafFacts], sheaf: VirtAddr) {
+        let owner = self.kernel.space.read_bytes(sheaf, self.sheaf.len).ok();
+        let owner = owner.map(|record| self.sheaf.cache.get(&record));
+        let cache = caches
+            .iter()
+            .position(|cache| Some(cache.address.0) == owner);
+        let found = cache.and_then(|index| Some((caches.get(index)?, all.get_mut(index)?)));
+        let Some((cache, facts)) = found else {
+            self.kernel.diag.warn(
+                "rcu-sheaf-stray",
+                "sheaves that RCU is to free belong to no cache: objects in them count as allocated (look at them with crash: p rcu_data)",
+            );
+            return;
+        };
+        match self.objects(cache, sheaf) {
+            Some(objects) => facts.pending.extend(objects),
+            None => facts.broken += 1,
+        }
     }
 
     fn add_cpu(&self, cache: &Cache, at: VirtAddr, met: &mut Met) -> Option<()> {

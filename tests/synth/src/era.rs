@@ -52,6 +52,17 @@ impl Era {
             Era::V6_12 => table.parse(include_str!("../layouts/6.12.types")),
             Era::V7_2 => table.parse(include_str!("../layouts/7.2.types")),
         }
+        match self {
+            Era::V5_10 | Era::V6_1 => {
+                table.parse(include_str!("../layouts/kfree-rcu-5.9.types"));
+            }
+            Era::V6_12 | Era::V7_2 => {
+                table.parse(include_str!("../layouts/kfree-rcu-6.4.types"));
+            }
+        }
+        if self.has_sheaves() {
+            table.parse(include_str!("../layouts/rcu-data.types"));
+        }
         table
     }
 

@@ -4,6 +4,7 @@
 //! many they were.
 
 use crate::machine::Machine;
+use crate::slub::kfree_rcu;
 
 /// The main sheaf of a CPU.
 struct Main {
@@ -94,6 +95,17 @@ pub fn await_rcu(machine: &mut Machine, cache: &str) -> u64 {
     let kernel = &mut machine.kernel;
     kernel.set(main.per_cpu, "slub_percpu_sheaves", "main", 0);
     kernel.set(main.per_cpu, "slub_percpu_sheaves", "rcu_free", main.sheaf);
+    main.size
+}
+
+/// RCU has got the sheaf: none of the CPU's pointers leads to it any more.
+pub fn give_to_rcu(machine: &mut Machine, cache: &str) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let kernel = &mut machine.kernel;
+    kernel.set(main.per_cpu, "slub_percpu_sheaves", "main", 0);
+    let (free_sheaf, other) = (kernel.symbol("rcu_free_sheaf"), kernel.symbol("panic"));
+    let another = kernel.alloc_struct("callback_head");
+    kfree_rcu::call_rcu(machine, 2, &[(another, other), (main.sheaf, free_sheaf)]);
     main.size
 }
 

@@ -6,7 +6,7 @@ use super::geometry::Geometry;
 use super::page::{make_compound, slab_tag};
 use super::scenario::{Cache, Freelist, Place, Scenario};
 use super::slab::{LaidSlab, lay_slab};
-use super::{kfence, sheaves, sysfs};
+use super::{kfence, kfree_rcu, sheaves, sysfs};
 use crate::machine::cpus::{NODES, PerCpu};
 use crate::machine::{Kernel, SlabFrames};
 
@@ -54,6 +54,7 @@ pub fn lay(
     let head = kernel.symbol("slab_caches");
     kernel.link_list(head, &entries);
     sysfs::lay(kernel, &caches);
+    kfree_rcu::lay(kernel, percpu, &caches);
     let kfence = kfence::lay(kernel, &caches, &scenario.kfence);
     for page in &scenario.compound {
         let pfn = frames.take(page.node, page.order);
