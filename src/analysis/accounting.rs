@@ -219,6 +219,8 @@ mod tests {
             exact: ExactView {
                 objects,
                 allocated,
+                allocated_min: allocated,
+                allocated_max: allocated,
                 bytes,
                 complete: true,
                 ..ExactView::default()

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::slabs::verdict;
+use super::slabs::{allocated, verdict};
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::{CacheReport, Document, SlabsReport};
 
@@ -66,7 +66,7 @@ fn detail(
         "exact",
         format!(
             "{} allocated, {} free, {} pending free, of {}",
-            thousands(exact.allocated),
+            allocated(exact),
             thousands(exact.free),
             thousands(exact.pending_free),
             thousands(exact.objects)

@@ -8,6 +8,7 @@ use super::head::head;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Verdict, share};
 use crate::report::{CacheReport, Document, SlabsReport};
+use crate::subsys::slab::ExactView;
 
 fn style(level: Level) -> Style {
     match level {
@@ -30,6 +31,18 @@ pub(super) fn verdict(verdict: &Verdict, in_words: bool) -> String {
         Some(reason) => format!("{style}{word}{style:#}: {}", reason.message),
         None => format!("{style}{word}{style:#}"),
     }
+}
+
+/// How many objects are allocated, or from how many to how many if that is not certain.
+pub(super) fn allocated(exact: &ExactView) -> String {
+    if exact.allocated_min == exact.allocated_max {
+        return thousands(exact.allocated);
+    }
+    format!(
+        "{}..{}",
+        thousands(exact.allocated_min),
+        thousands(exact.allocated_max)
+    )
 }
 
 /// What a reader must know of a cache besides its numbers.
@@ -118,7 +131,7 @@ pub fn write_text(
         let name = printable(&cache.facts.name);
         let bytes = size(exact.bytes);
         let of_ram = percent(exact.bytes, totals.memory_bytes);
-        let allocated = thousands(exact.allocated);
+        let allocated = allocated(exact);
         let used = format!("{:.0}%", share(exact.allocated, exact.objects) * 100.0);
         let reclaim = if cache.facts.reclaimable { "yes" } else { "no" }.to_owned();
         let verdict = verdict(&cache.verdict, wide);
@@ -212,6 +225,8 @@ pub fn write_csv(out: &mut dyn Write, report: &SlabsReport) -> io::Result<()> {
         "slabinfo_num_slabs",
         "verdict",
         "aliases",
+        "allocated_min",
+        "allocated_max",
     ])?;
     for cache in &report.caches {
         let (facts, exact, view) = (&cache.facts, &cache.facts.exact, &cache.facts.slabinfo);
@@ -236,6 +251,8 @@ pub fn write_csv(out: &mut dyn Write, report: &SlabsReport) -> io::Result<()> {
             view.num_slabs.to_string(),
             cache.verdict.level.word().to_owned(),
             printable(&facts.aliases.join(" ")),
+            exact.allocated_min.to_string(),
+            exact.allocated_max.to_string(),
         ])?;
     }
     csv.flush()

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::freelist::{Freelists, Geometry};
 use super::places::{Marks, Places, SlabKind};
+use super::range::{self, Lost, Unsure};
 use super::warnings;
 use super::{
     CacheFacts, Damage, ExactView, Occupancy, Progress, SlabFacts, SlabHeap, SlabinfoView,
@@ -30,6 +31,7 @@ struct Sum {
     doubly_free: u64,
     rcu_slabs: u64,
     kfence_pages: u64,
+    unsure: Unsure,
 }
 
 impl Sum {
@@ -47,6 +49,7 @@ impl Sum {
         self.doubly_free += other.doubly_free;
         self.rcu_slabs += other.rcu_slabs;
         self.kfence_pages += other.kfence_pages;
+        self.unsure.merge(other.unsure);
     }
 }
 
@@ -74,7 +77,7 @@ impl SlabHeap<'_> {
         self.mark_free(freelists, &geometry, index, slab, places, marks);
         let counted = u64::from(slab.objects.saturating_sub(slab.inuse));
         let objects = u64::from(slab.objects);
-        let own = if marks.whole { marks.own } else { counted };
+        let own = if marks.own_whole { marks.own } else { counted };
         let free = (own + marks.elsewhere).min(objects);
         let pending = marks.pending_free.min(objects - free);
         let unused = free + pending;
@@ -86,9 +89,11 @@ impl SlabHeap<'_> {
         sum.full += u64::from(unused == 0);
         sum.empty += u64::from(unused >= objects);
         sum.fallback_order += u64::from(1 << slab.order < cache.pages_per_slab);
-        sum.broken_freelists += u64::from(!marks.whole);
-        sum.counter_mismatches += u64::from(marks.whole && marks.own != counted);
+        sum.broken_freelists += u64::from(!marks.whole());
+        sum.counter_mismatches += u64::from(marks.own_whole && marks.own != counted);
         sum.doubly_free += marks.doubled;
+        let unsure = Unsure::of_slab(slab, marks, objects - unused);
+        sum.unsure.merge(unsure);
     }
 }
 
@@ -177,7 +182,7 @@ fn one_cache(
     let allocated = sum.objects - sum.free - sum.pending_free;
     let chains_whole = damage.broken_freelists == 0 && damage.lost_cpu_slabs == 0;
     let sheaves_whole = damage.broken_sheaves == 0 && damage.wild_sheaf_objects == 0;
-    Some(CacheFacts {
+    let mut facts = CacheFacts {
         name: cache.name.clone(),
         aliases,
         address: cache.address,
@@ -198,6 +203,8 @@ fn one_cache(
             slabs: sum.slabs,
             objects: sum.objects,
             allocated,
+            allocated_min: allocated,
+            allocated_max: allocated,
             free: sum.free,
             pending_free: sum.pending_free,
             bytes: sum.pages * page_size,
@@ -217,5 +224,15 @@ fn one_cache(
         rcu_slabs: sum.rcu_slabs,
         kfence_pages: sum.kfence_pages,
         damage,
-    })
+    };
+    if !facts.exact.complete {
+        let lost = Lost {
+            cpu_slabs: cpus.lost,
+            in_sheaves: sheaves.hidden,
+            wild: facts.damage.wild_sheaf_objects,
+        };
+        let exact = range::allocated(&facts, nodes, sum.unsure, lost);
+        (facts.exact.allocated_min, facts.exact.allocated_max) = exact;
+    }
+    Some(facts)
 }

@@ -23,6 +23,7 @@ pub mod objects;
 pub mod pages;
 mod percpu;
 mod places;
+mod range;
 mod sheaves;
 mod warnings;
 
@@ -66,6 +67,10 @@ pub struct ExactView {
     pub objects: u64,
     /// Objects handed out and not freed.
     pub allocated: u64,
+    /// The fewest that it may be; as `allocated` unless part of the cache is lost.
+    pub allocated_min: u64,
+    /// The most that it may be.
+    pub allocated_max: u64,
     /// Objects on a free chain, in a sheaf, or put off to be freed.
     pub free: u64,
     /// Freed by their owner, but waiting for RCU.

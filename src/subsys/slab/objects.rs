@@ -84,7 +84,7 @@ pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) ->
                 ObjectState::Free
             } else if marks.is_pending(object) {
                 ObjectState::PendingFree
-            } else if marks.whole {
+            } else if marks.whole() {
                 ObjectState::Allocated
             } else {
                 ObjectState::Unknown

@@ -118,11 +118,13 @@ pub(super) enum SlabKind {
 /// The objects of one slab that are not allocated; reused from slab to slab.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    chains: ObjectSet,
-    held: ObjectSet,
-    pending: ObjectSet,
-    /// Whether all chains reach their ends.
-    pub(super) whole: bool,
+    pub(super) chains: ObjectSet,
+    pub(super) held: ObjectSet,
+    pub(super) pending: ObjectSet,
+    /// Whether the slab's own chain reaches its end.
+    pub(super) own_whole: bool,
+    /// Whether the chains of CPUs do.
+    pub(super) others_whole: bool,
     /// Objects on the slab's own chain.
     pub(super) own: u64,
     /// Further free ones: on CPUs' chains, in sheaves, put off.
@@ -134,6 +136,11 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// Whether all chains reach their ends.
+    pub(super) fn whole(&self) -> bool {
+        self.own_whole && self.others_whole
+    }
+
     /// Whether the object was met as free.
     pub(super) fn is_free(&self, object: u32) -> bool {
         self.chains.contains(object) || self.held.contains(object)
@@ -148,13 +155,14 @@ impl Marks {
         for set in [&mut self.chains, &mut self.held, &mut self.pending] {
             set.reset(objects);
         }
-        (self.whole, self.own, self.elsewhere) = (true, 0, 0);
+        (self.own_whole, self.others_whole) = (true, true);
+        (self.own, self.elsewhere) = (0, 0);
         (self.pending_free, self.doubled) = (0, 0);
     }
 
     fn add_held(&mut self, object: u32, why: Held) {
         // Behind a broken chain nobody knows what is on it: it can't accuse an object.
-        let met = self.whole && self.chains.contains(object)
+        let met = self.whole() && self.chains.contains(object)
             || self.held.contains(object)
             || self.pending.contains(object);
         if met {
@@ -221,10 +229,10 @@ impl SlabHeap<'_> {
         marks.reset(geometry.objects());
         let own = freelists.walk(geometry, slab.freelist, &mut marks.chains, |_| ());
         marks.own = own.seen;
-        marks.whole = own.end.is_complete();
+        marks.own_whole = own.end.is_complete();
         for head in places.current.get(&index).into_iter().flatten() {
             let chain = freelists.walk(geometry, *head, &mut marks.chains, |_| ());
-            marks.whole &= chain.end.is_complete();
+            marks.others_whole &= chain.end.is_complete();
             marks.elsewhere += chain.seen;
         }
         for (object, why) in places.held.get(&index).into_iter().flatten() {
