@@ -2,5 +2,6 @@
 
 pub mod accounting;
 pub mod conntrack;
+pub mod families;
 pub mod filter;
 pub mod nat;

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::head::head;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Verdict, share};
+use crate::analysis::families::Family;
 use crate::report::{CacheReport, Document, SlabsReport};
 use crate::subsys::slab::ExactView;
 
@@ -161,7 +162,59 @@ pub fn write_text(
     if empty > 0 {
         writeln!(out, "\n{empty} caches without a slab not shown (--all)")?;
     }
-    Ok(())
+    write_families(out, report, width, all)
+}
+
+/// A family below this share of the slab is left out of the table.
+const SMALL_FAMILY: f64 = 0.01;
+
+/// The kmalloc caches by size, largest first, where more than one cache makes up the sum.
+fn write_families(
+    out: &mut dyn Write,
+    report: &SlabsReport,
+    width: Option<u16>,
+    all: bool,
+) -> io::Result<()> {
+    let in_use = |family: &Family| {
+        let of = |c: &&CacheReport| family.caches.contains(&c.facts.name);
+        let caches = report.caches.iter().filter(of);
+        caches.filter(|c| c.facts.exact.slabs > 0).count()
+    };
+    let mut shown: Vec<(&Family, usize)> = report
+        .families
+        .iter()
+        .map(|family| (family, in_use(family)))
+        .filter(|(family, caches)| {
+            let small = share(family.exact.bytes, report.totals.slab_bytes) < SMALL_FAMILY;
+            *caches > 1 && (all || !small)
+        })
+        .collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    shown.sort_by_key(|(family, _)| std::cmp::Reverse(family.exact.bytes));
+    let header = [
+        "KMALLOC BY SIZE",
+        "SIZE",
+        "RAM",
+        "ALLOCATED",
+        "USED",
+        "CACHES",
+    ];
+    let mut rows = table(&header, &[1, 2, 3, 4, 5], header.len(), width);
+    for (family, caches) in shown {
+        let exact = &family.exact;
+        rows.add_row(vec![
+            printable(&family.name),
+            size(exact.bytes),
+            percent(exact.bytes, report.totals.memory_bytes),
+            allocated(exact),
+            format!("{:.0}%", share(exact.allocated, exact.objects) * 100.0),
+            caches.to_string(),
+        ]);
+    }
+    writeln!(out)?;
+    write_table(out, &rows)
 }
 
 /// /proc/slabinfo 2.1 to the letter (mm/slab_common.c: print_slabinfo_header, cache_show).
