@@ -228,6 +228,7 @@ mod tests {
             occupancy: Occupancy::default(),
             rcu_slabs: 0,
             kfence_pages: 0,
+            memcg_children: 0,
             damage: Damage::default(),
         }
     }

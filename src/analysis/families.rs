@@ -32,7 +32,7 @@ pub fn of(caches: &[CacheFacts]) -> Vec<Family> {
         match families.iter_mut().find(|family| family.name == name) {
             Some(family) => {
                 family.caches.push(cache.name.clone());
-                add(&mut family.exact, &cache.exact);
+                family.exact.add(&cache.exact);
             }
             None => families.push(Family {
                 name,
@@ -55,19 +55,6 @@ fn family_of(cache: &str) -> Option<String> {
     let digits = size.strip_suffix(['k', 'M']).unwrap_or(size);
     let is_size = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_size.then(|| format!("kmalloc-{size}"))
-}
-
-fn add(sum: &mut ExactView, one: &ExactView) {
-    sum.slabs += one.slabs;
-    sum.objects += one.objects;
-    sum.allocated += one.allocated;
-    sum.allocated_min += one.allocated_min;
-    sum.allocated_max += one.allocated_max;
-    sum.free += one.free;
-    sum.pending_free += one.pending_free;
-    sum.bytes += one.bytes;
-    sum.allocated_bytes += one.allocated_bytes;
-    sum.complete &= one.complete;
 }
 
 #[cfg(test)]

@@ -92,6 +92,10 @@ fn detail(
     if lie.sheaves > 0 {
         apart.push(format!("{} objects lie in sheaves", lie.sheaves));
     }
+    if facts.memcg_children > 0 {
+        let copies = facts.memcg_children;
+        apart.push(format!("{copies} copies for memory cgroups are counted in"));
+    }
     if facts.rcu_slabs > 0 {
         apart.push(format!("{} slabs wait for RCU", facts.rcu_slabs));
     }

@@ -56,6 +56,9 @@ fn marks(cache: &CacheReport) -> String {
     if !facts.aliases.is_empty() {
         marks.push(format!("+{} merged", facts.aliases.len()));
     }
+    if facts.memcg_children > 0 {
+        marks.push(format!("+{} memcg", facts.memcg_children));
+    }
     if facts.occupancy.fallback_order > 0 {
         marks.push("small slabs".to_owned());
     }

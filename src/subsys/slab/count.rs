@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::children;
 use super::freelist::{Freelists, Geometry};
 use super::places::{Marks, Places, SlabKind};
 use super::range::{self, Lost, Unsure};
@@ -139,7 +140,7 @@ pub(super) fn facts(
         .collect();
     warnings::warn(heap, &caches);
     Ok(SlabFacts {
-        caches,
+        caches: children::fold(heap.kernel, &heap.caches, caches),
         complete: heap.is_complete(),
         missing_page_structs: heap.scan.missing,
         stray_slabs: heap.scan.strays,
@@ -223,6 +224,7 @@ fn one_cache(
         },
         rcu_slabs: sum.rcu_slabs,
         kfence_pages: sum.kfence_pages,
+        memcg_children: 0,
         damage,
     };
     if !facts.exact.complete {

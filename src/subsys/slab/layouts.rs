@@ -25,6 +25,8 @@ layout! {
         maybe kobj = "kobj",
         /// Only with CONFIG_SLAB_FREELIST_HARDENED.
         maybe random = "random",
+        /// Up to 5.8, with memory cgroups: null in a cache that is not one's own.
+        maybe root_cache = "memcg_params.root_cache",
         /// Up to 7.0.
         maybe node = "node",
         /// 7.1 and later (commit 5ba6bc27b1f9).

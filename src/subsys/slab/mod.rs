@@ -10,6 +10,7 @@
 mod alias;
 pub mod cache;
 mod callbacks;
+mod children;
 mod count;
 mod deferred;
 pub mod era;
@@ -25,6 +26,7 @@ mod percpu;
 mod places;
 mod range;
 mod sheaves;
+mod sums;
 mod warnings;
 
 use std::ops::Range;
@@ -162,6 +164,8 @@ pub struct CacheFacts {
     pub rcu_slabs: u64,
     /// Objects of this cache in KFENCE pages; not in `exact`.
     pub kfence_pages: u64,
+    /// Copies of it for memory cgroups that are counted in (up to 5.8).
+    pub memcg_children: u64,
     /// What is broken.
     pub damage: Damage,
 }
