@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use vmleak_synth::damage::{NON_CANONICAL, sheaves};
-use vmleak_synth::slub::kfree_rcu::{Batch, FreedBy, add_heads, add_pages};
+use vmleak_synth::slub::kfree_rcu::{Batch, FreedBy, add_heads, add_pages, call_rcu};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
 use crate::damage::{analyse, assert_others_right, cache, codes};
@@ -120,6 +120,29 @@ fn a_sheaf_that_rcu_has_got_is_pending() {
     assert_eq!(exact["pending_free"], waiting);
     assert_eq!(exact["allocated"], allocated(&m).len());
     assert_others_right(&document, &m, &[], "given to RCU");
+}
+
+/// Up to 5.3 kfree_rcu() asked for a callback whose function is the way to the object.
+#[test]
+fn callbacks_of_kfree_rcu_are_pending() {
+    let mut m = machine(Era::V4_18);
+    let objects = allocated(&m);
+    let function = m.kernel.symbol("panic");
+    let callbacks = [
+        (objects[0] + 0x40, 0x40),
+        (objects[1] + 8, function),
+        (objects[2], 0),
+    ];
+    call_rcu(&mut m, 3, &callbacks);
+    let (exit, document) = analyse(&m);
+    assert_eq!(exit, 0, "{:?}", document["warnings"]);
+    assert_pending(&document, &m, 2, "4.18");
+
+    m.kernel.write_u64(objects[2], objects[1] + 8);
+    let (exit, document) = analyse(&m);
+    assert_eq!(exit, 4);
+    assert!(codes(&document).contains(&"rcu-callbacks-lost"));
+    assert_pending(&document, &m, 2, "a circle");
 }
 
 /// What drgn finds in `krc` of these dumps, over both CPUs (`nr_records` of all blocks of channel

@@ -143,6 +143,17 @@ fn objects_whose_free_was_put_off_are_free() {
     }
 }
 
+/// 6.18 and 6.19 put off giving back whole slabs too.
+#[test]
+fn slabs_whose_return_was_put_off_keep_their_chains() {
+    let mut m = Machine::build(Era::V6_18, PagingLevels::Four, &Scenario::standard());
+    assert_eq!(sheaves::defer_slabs(&mut m, CACHE), 2);
+    let (exit, document) = analyse(&m);
+    assert_eq!(exit, 0, "{:?}", document["warnings"]);
+    assert_others_right(&document, &m, &[], "deferred slabs");
+    assert_eq!(cache(&document, CACHE)["occupancy"]["cpu"], 0);
+}
+
 /// The same dump filtered at level 31 by makedumpfile 1.7.8, which takes one page in two of
 /// compound kernel blocks for a process's.
 fn refiltered(vmcore: &Path) -> Option<PathBuf> {

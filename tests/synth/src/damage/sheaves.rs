@@ -3,8 +3,9 @@
 //! Each function takes the first CPU whose main sheaf holds objects, and returns how
 //! many they were.
 
-use crate::machine::Machine;
+use crate::machine::{Kernel, Machine};
 use crate::slub::kfree_rcu;
+use crate::slub::scenario::Place;
 
 /// The main sheaf of a CPU.
 struct Main {
@@ -131,6 +132,33 @@ pub fn defer_free(machine: &mut Machine, cache: &str, count: usize) -> Vec<u64> 
     }
     kernel.write_u64(link, 0);
     objects
+}
+
+/// 6.18: the current slabs of all CPUs were taken from them where no lock may be taken; they wait
+/// with the CPUs' chains to be given back. Nothing is lost. Returns how many.
+pub fn defer_slabs(machine: &mut Machine, cache: &str) -> usize {
+    let laid = machine.cache(cache).clone();
+    let kernel = &mut machine.kernel;
+    let offsets = kernel.symbol("__per_cpu_offset");
+    let area = |kernel: &Kernel, cpu: u64| kernel.read_u64(offsets + cpu * 8);
+    let head = kernel.types.offset("defer_free", "slabs");
+    let list = area(kernel, 2).wrapping_add(kernel.symbol("defer_free_objects") + head);
+    let (mut link, mut count) = (list, 0);
+    for slab in &laid.slabs {
+        let Place::Current { cpu, .. } = slab.place else {
+            continue;
+        };
+        let cpu_slab = area(kernel, u64::from(cpu)).wrapping_add(laid.cpu_slab);
+        let chain = kernel.get(cpu_slab, "kmem_cache_cpu", "freelist");
+        kernel.set(cpu_slab, "kmem_cache_cpu", "freelist", 0);
+        kernel.set(cpu_slab, "kmem_cache_cpu", "slab", 0);
+        kernel.set(slab.descriptor, "slab", "flush_freelist", chain);
+        let node = slab.descriptor + kernel.types.offset("slab", "llnode");
+        kernel.write_u64(link, node);
+        (link, count) = (node, count + 1);
+    }
+    kernel.write_u64(link, 0);
+    count
 }
 
 /// The last of some deferred objects is followed by `target`.
