@@ -219,6 +219,8 @@ mod tests {
             exact: ExactView {
                 objects,
                 allocated,
+                allocated_min: allocated,
+                allocated_max: allocated,
                 bytes,
                 complete: true,
                 ..ExactView::default()
@@ -226,6 +228,7 @@ mod tests {
             occupancy: Occupancy::default(),
             rcu_slabs: 0,
             kfence_pages: 0,
+            memcg_children: 0,
             damage: Damage::default(),
         }
     }

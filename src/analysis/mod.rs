@@ -2,6 +2,7 @@
 
 pub mod accounting;
 pub mod conntrack;
+pub mod families;
 pub mod filter;
 pub mod leaks;
 pub mod nat;

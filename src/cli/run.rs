@@ -55,10 +55,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
         (_, Sort::Name) => report.sort_by_name(),
     }
     if let Some(name) = &args.cache {
-        let known = |facts: &vmleak::subsys::slab::CacheFacts| {
-            facts.name == *name || facts.aliases.contains(name)
-        };
-        report.caches.retain(|cache| known(&cache.facts));
+        report.keep(name);
         if report.caches.is_empty() {
             anyhow::bail!("no slab cache is called {name:?}; vmleak slabs --all lists them");
         }

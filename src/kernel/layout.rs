@@ -141,9 +141,8 @@ macro_rules! layout {
         impl $crate::kernel::layout::Layout for $layout {
             fn resolve(types: &$crate::types::TypeDb) -> Result<Self, $crate::kernel::layout::LayoutError> {
                 use $crate::kernel::layout::LayoutError;
-                let home = types.first_home(&[$($home),+]);
                 let found = types
-                    .find_struct($structure, home, true)?
+                    .find_at_homes($structure, &[$($home),+])?
                     .ok_or(LayoutError::NoStruct($structure))?;
                 let mut len = 0;
                 $(

@@ -157,9 +157,13 @@ impl Memmap {
         let section_shift = u32::try_from(section_bits).unwrap_or(27).clamp(shift, 40) - shift;
         let section_pages = 1u64 << section_shift;
         let stated = info.get("SIZE(page)").and_then(|size| size.parse().ok());
+        let known = match kernel.types.find_struct("page", "mm/slub.c", true)? {
+            Some(page) => u64::from(page.body.size),
+            None => 64,
+        };
         let struct_page = stated
             .filter(|size| (32..=256).contains(size))
-            .unwrap_or(64);
+            .unwrap_or(known);
         let memory = |fault| KernelError::Memory {
             what: "the table of memory sections",
             fault,

@@ -55,6 +55,51 @@ fn list_into(space: &AddressSpace, head: VirtAddr, bound: u64, found: &mut Vec<V
     }
 }
 
+/// The nodes of a list that ends with null, from `first` on. Each has a pointer to the next one
+/// `link` bytes from where it is pointed to (`struct llist_node` and `rcu_head`: 0 bytes). `bound`
+/// is the most nodes that there can be.
+pub fn chain(
+    space: &AddressSpace,
+    first: VirtAddr,
+    link: u64,
+    bound: u64,
+) -> Partial<Vec<VirtAddr>> {
+    let mut found: Vec<VirtAddr> = Vec::new();
+    let mut node = first;
+    // Brent's: a node is compared with one that stands still twice as long each time.
+    let (mut still, mut lap, mut power) = (VirtAddr(0), 0, 1);
+    let end = loop {
+        if node.is_null() {
+            break End::Complete;
+        }
+        if node == still {
+            first_lap(&mut found, lap);
+            break End::Cycle;
+        }
+        if found.len() as u64 >= bound {
+            break End::Limit;
+        }
+        let Ok(next) = space.read_ptr(node.plus(link)) else {
+            break End::Fault;
+        };
+        if lap == power {
+            (still, lap, power) = (node, 0, power * 2);
+        }
+        found.push(node);
+        node = next;
+        lap += 1;
+    };
+    let seen = found.len() as u64;
+    Partial::new(found, end, seen)
+}
+
+/// Cuts a walk that has run in a circle of `lap` nodes where it begins to repeat itself.
+fn first_lap(found: &mut Vec<VirtAddr>, lap: usize) {
+    let repeats = found.iter().zip(found.iter().skip(lap));
+    let before = repeats.take_while(|(one, other)| one != other).count();
+    found.truncate(before + lap);
+}
+
 /// The nodes of the red-black tree whose root pointer is at `root`, in no particular order
 /// (`struct rb_node`: parent and colour, right, left).
 pub fn rbtree(space: &AddressSpace, root: VirtAddr, bound: usize) -> Partial<Vec<VirtAddr>> {
@@ -90,4 +135,20 @@ pub fn rbtree(space: &AddressSpace, root: VirtAddr, bound: usize) -> Partial<Vec
     }
     let count = found.len() as u64;
     Partial::new(found, end, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_is_cut_after_its_first_lap() {
+        let walk = |nodes: &[u64]| nodes.iter().copied().map(VirtAddr).collect::<Vec<_>>();
+        let mut found = walk(&[1, 2, 3, 4, 5, 3, 4, 5, 3, 4]);
+        first_lap(&mut found, 3);
+        assert_eq!(found, walk(&[1, 2, 3, 4, 5]));
+        let mut found = walk(&[7, 7]);
+        first_lap(&mut found, 1);
+        assert_eq!(found, walk(&[7]));
+    }
 }

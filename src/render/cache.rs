@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::slabs::verdict;
+use super::slabs::{allocated, verdict};
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::{CacheReport, Document, SlabsReport};
 
@@ -66,7 +66,7 @@ fn detail(
         "exact",
         format!(
             "{} allocated, {} free, {} pending free, of {}",
-            thousands(exact.allocated),
+            allocated(exact),
             thousands(exact.free),
             thousands(exact.pending_free),
             thousands(exact.objects)
@@ -91,6 +91,10 @@ fn detail(
     let mut apart = Vec::new();
     if lie.sheaves > 0 {
         apart.push(format!("{} objects lie in sheaves", lie.sheaves));
+    }
+    if facts.memcg_children > 0 {
+        let copies = facts.memcg_children;
+        apart.push(format!("{copies} copies for memory cgroups are counted in"));
     }
     if facts.rcu_slabs > 0 {
         apart.push(format!("{} slabs wait for RCU", facts.rcu_slabs));

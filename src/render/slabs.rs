@@ -7,7 +7,9 @@ use anstyle::{AnsiColor, Style};
 use super::head::head;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Verdict, share};
+use crate::analysis::families::Family;
 use crate::report::{CacheReport, Document, SlabsReport};
+use crate::subsys::slab::ExactView;
 
 /// The colour of a level.
 pub(super) fn level_style(level: Level) -> Style {
@@ -33,6 +35,18 @@ pub(super) fn verdict(verdict: &Verdict, in_words: bool) -> String {
     }
 }
 
+/// How many objects are allocated, or from how many to how many if that is not certain.
+pub(super) fn allocated(exact: &ExactView) -> String {
+    if exact.allocated_min == exact.allocated_max {
+        return thousands(exact.allocated);
+    }
+    format!(
+        "{}..{}",
+        thousands(exact.allocated_min),
+        thousands(exact.allocated_max)
+    )
+}
+
 /// What a reader must know of a cache besides its numbers.
 fn marks(cache: &CacheReport) -> String {
     let facts = &cache.facts;
@@ -42,6 +56,9 @@ fn marks(cache: &CacheReport) -> String {
     }
     if !facts.aliases.is_empty() {
         marks.push(format!("+{} merged", facts.aliases.len()));
+    }
+    if facts.memcg_children > 0 {
+        marks.push(format!("+{} memcg", facts.memcg_children));
     }
     if facts.occupancy.fallback_order > 0 {
         marks.push("small slabs".to_owned());
@@ -119,7 +136,7 @@ pub fn write_text(
         let name = printable(&cache.facts.name);
         let bytes = size(exact.bytes);
         let of_ram = percent(exact.bytes, totals.memory_bytes);
-        let allocated = thousands(exact.allocated);
+        let allocated = allocated(exact);
         let used = format!("{:.0}%", share(exact.allocated, exact.objects) * 100.0);
         let reclaim = if cache.facts.reclaimable { "yes" } else { "no" }.to_owned();
         let verdict = verdict(&cache.verdict, wide);
@@ -149,7 +166,59 @@ pub fn write_text(
     if empty > 0 {
         writeln!(out, "\n{empty} caches without a slab not shown (--all)")?;
     }
-    Ok(())
+    write_families(out, report, width, all)
+}
+
+/// A family below this share of the slab is left out of the table.
+const SMALL_FAMILY: f64 = 0.01;
+
+/// The kmalloc caches by size, largest first, where more than one cache makes up the sum.
+fn write_families(
+    out: &mut dyn Write,
+    report: &SlabsReport,
+    width: Option<u16>,
+    all: bool,
+) -> io::Result<()> {
+    let in_use = |family: &Family| {
+        let of = |c: &&CacheReport| family.caches.contains(&c.facts.name);
+        let caches = report.caches.iter().filter(of);
+        caches.filter(|c| c.facts.exact.slabs > 0).count()
+    };
+    let mut shown: Vec<(&Family, usize)> = report
+        .families
+        .iter()
+        .map(|family| (family, in_use(family)))
+        .filter(|(family, caches)| {
+            let small = share(family.exact.bytes, report.totals.slab_bytes) < SMALL_FAMILY;
+            *caches > 1 && (all || !small)
+        })
+        .collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    shown.sort_by_key(|(family, _)| std::cmp::Reverse(family.exact.bytes));
+    let header = [
+        "KMALLOC BY SIZE",
+        "SIZE",
+        "RAM",
+        "ALLOCATED",
+        "USED",
+        "CACHES",
+    ];
+    let mut rows = table(&header, &[1, 2, 3, 4, 5], header.len(), width);
+    for (family, caches) in shown {
+        let exact = &family.exact;
+        rows.add_row(vec![
+            printable(&family.name),
+            size(exact.bytes),
+            percent(exact.bytes, report.totals.memory_bytes),
+            allocated(exact),
+            format!("{:.0}%", share(exact.allocated, exact.objects) * 100.0),
+            caches.to_string(),
+        ]);
+    }
+    writeln!(out)?;
+    write_table(out, &rows)
 }
 
 /// /proc/slabinfo 2.1 to the letter (mm/slab_common.c: print_slabinfo_header, cache_show).
@@ -213,6 +282,8 @@ pub fn write_csv(out: &mut dyn Write, report: &SlabsReport) -> io::Result<()> {
         "slabinfo_num_slabs",
         "verdict",
         "aliases",
+        "allocated_min",
+        "allocated_max",
     ])?;
     for cache in &report.caches {
         let (facts, exact, view) = (&cache.facts, &cache.facts.exact, &cache.facts.slabinfo);
@@ -237,6 +308,8 @@ pub fn write_csv(out: &mut dyn Write, report: &SlabsReport) -> io::Result<()> {
             view.num_slabs.to_string(),
             cache.verdict.level.word().to_owned(),
             printable(&facts.aliases.join(" ")),
+            exact.allocated_min.to_string(),
+            exact.allocated_max.to_string(),
         ])?;
     }
     csv.flush()

@@ -7,6 +7,7 @@ pub mod leaks;
 use serde::Serialize;
 
 use crate::analysis::accounting::{SlabTotals, Verdict, judge};
+use crate::analysis::families::{self, Family};
 use crate::diag::{Assumption, Warning};
 use crate::dump::DumpFacts;
 use crate::kernel::Kernel;
@@ -130,12 +131,15 @@ pub struct SlabsReport {
     pub totals: SlabTotals,
     /// Each cache.
     pub caches: Vec<CacheReport>,
+    /// The kmalloc caches summed up by size.
+    pub families: Vec<Family>,
 }
 
 impl SlabsReport {
     /// Judges all caches, in the order of /proc/slabinfo.
     pub fn new(facts: SlabFacts, memory_bytes: Option<u64>) -> Self {
         let totals = SlabTotals::of(&facts.caches, memory_bytes);
+        let families = families::of(&facts.caches);
         let caches = facts
             .caches
             .into_iter()
@@ -144,7 +148,20 @@ impl SlabsReport {
                 facts,
             })
             .collect();
-        Self { totals, caches }
+        Self {
+            totals,
+            caches,
+            families,
+        }
+    }
+
+    /// Keeps the cache called `name`, by its own name or another's merged into it, and its family.
+    pub fn keep(&mut self, name: &str) {
+        let is = |facts: &CacheFacts| facts.name == name || facts.aliases.iter().any(|a| a == name);
+        self.caches.retain(|cache| is(&cache.facts));
+        let kept: Vec<&str> = self.caches.iter().map(|c| c.facts.name.as_str()).collect();
+        let related = |family: &Family| family.caches.iter().any(|c| kept.contains(&c.as_str()));
+        self.families.retain(related);
     }
 
     /// Puts the largest cache first.

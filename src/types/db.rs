@@ -32,12 +32,30 @@ impl TypeDb {
             .map_or("none", |source| source.origin())
     }
 
-    /// The first of `homes` that is a translation unit of this kernel, else the first at all:
-    /// source files move, and searching all units for want of one is slow.
-    pub fn first_home<'h>(&self, homes: &[&'h str]) -> &'h str {
-        let exists = |home: &&&str| self.sources.iter().any(|source| source.has_home(home));
-        let first = homes.iter().find(exists).or(homes.first());
-        first.copied().unwrap_or_default()
+    /// The structure `name` out of the first of `homes` that has it, else from anywhere; `None`
+    /// if no source has it. Structures move from file to file, and searching all units is slow.
+    ///
+    /// # Errors
+    /// If a source is damaged.
+    pub fn find_at_homes(
+        &self,
+        name: &str,
+        homes: &[&str],
+    ) -> Result<Option<FoundStruct<'_>>, TypeError> {
+        for home in homes {
+            for source in self.sources.iter().filter(|source| source.has_home(home)) {
+                if let Some(found) = found_in(source.as_ref(), name, home, false)? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        let home = homes.first().copied().unwrap_or_default();
+        for source in &self.sources {
+            if let Some(found) = found_in(source.as_ref(), name, home, true)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The structure `name`, or `None` if no source has it.
@@ -236,5 +254,9 @@ mod tests {
         assert_eq!(size("nf_conn_nat", home, false), None);
         assert_eq!(size("nf_conn_nat", home, true), Some(3));
         assert_eq!(size("nf_conn_nat", "net/none.c", false), Some(3));
+        let types = kernel_and_module();
+        let homes = [home, "net/nf_nat_core.c"];
+        let moved = types.find_at_homes("nf_conn_nat", &homes).unwrap();
+        assert_eq!(moved.map(|found| found.body.size), Some(3));
     }
 }

@@ -6,6 +6,7 @@ mod conntrack_real;
 mod conntrack_synthetic;
 mod corpora;
 mod damage;
+mod kfree_rcu;
 mod modules;
 mod nat_real;
 mod no_vmlinux;

@@ -142,7 +142,7 @@ fn write(path: PathBuf, bytes: &[u8]) -> PathBuf {
 /// Synthetic kernels carry BTF, as a file's section and in memory, but no kallsyms yet.
 #[test]
 fn every_source_of_types_is_one_report() {
-    for era in [Era::V5_10, Era::V6_1, Era::V6_12] {
+    for era in Era::ALLOCATORS {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let at = |name: &str| folder.path().join(name);
         let machine = Machine::build(era, PagingLevels::Four, &Scenario::standard());

@@ -189,3 +189,37 @@ fn aliases_are_those_of_sysfs() {
         assert_aliases_as_captured(&dump);
     }
 }
+
+/// The kmalloc caches that drgn lists, added up by the size at the end of their names.
+#[test]
+fn kmalloc_caches_add_up_by_size() {
+    for dump in real_dumps(&SUPPORTED) {
+        let mut theirs: BTreeMap<String, (u64, Vec<String>)> = BTreeMap::new();
+        let oracle = dump.oracle();
+        for cache in oracle["caches"].as_array().expect("caches") {
+            let name = cache["name"].as_str().expect("a name");
+            if name.contains("kmalloc-") {
+                let size = name.rsplit('-').next().expect("a size");
+                let family = theirs.entry(format!("kmalloc-{size}")).or_default();
+                family.0 += cache["allocated"].as_u64().expect("a number");
+                family.1.push(name.to_owned());
+            }
+        }
+        let (_, document) = slabs_json(&[&dump.vmcore, &dump.vmlinux], &[]);
+        let families = document["families"].as_array().expect("families");
+        assert_eq!(families.len(), theirs.len(), "{}", dump.name);
+        for family in families {
+            let name = family["name"].as_str().expect("a name");
+            let exact = |key: &str| family["exact"][key].as_u64().expect("a number");
+            let (allocated, members) = &theirs[name];
+            let sum = exact("allocated") + exact("pending_free");
+            assert_eq!(sum, *allocated, "{}: {name}", dump.name);
+            let mut members = members.clone();
+            members.sort();
+            let caches = family["caches"].as_array().expect("names");
+            let mut ours: Vec<&str> = caches.iter().filter_map(|c| c.as_str()).collect();
+            ours.sort_unstable();
+            assert_eq!(ours, members, "{}: {name}", dump.name);
+        }
+    }
+}

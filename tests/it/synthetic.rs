@@ -12,7 +12,17 @@ use vmleak_synth::{Era, Freelist, Machine, Options, PagingLevels, Scenario, Trut
 
 use crate::support::{slabs_json, without_form};
 
-const SUPPORTED: [Era; 4] = [Era::V5_10, Era::V6_1, Era::V6_12, Era::V7_2];
+const SUPPORTED: [Era; 8] = Era::ALLOCATORS;
+
+/// One of everything that the kernel has.
+fn scenario(era: Era) -> Scenario {
+    let standard = Scenario::standard();
+    if era.has_memcg_children() {
+        standard.with_memcgs().with_freelist(Freelist::Hardened)
+    } else {
+        standard
+    }
+}
 
 fn save(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
@@ -52,6 +62,7 @@ pub(crate) fn assert_truth(document: &Value, truth: &Truth, what: &str) {
             want.name
         );
         assert_eq!(got["address"], format!("{:#018x}", want.address), "{what}");
+        assert_eq!(got["memcg_children"], want.memcg_children, "{what}");
         assert_eq!(got["objects_per_slab"], want.objects_per_slab, "{what}");
         let aliases: Vec<&str> = want.aliases.iter().map(String::as_str).collect();
         let mut listed: Vec<&str> = got["aliases"]
@@ -142,7 +153,7 @@ fn every_form_of_every_era_is_one_report() {
     for era in SUPPORTED {
         for paging in [PagingLevels::Four, PagingLevels::Five] {
             let folder = tempfile::tempdir().expect("a temporary directory");
-            let machine = Machine::build(era, paging, &Scenario::standard());
+            let machine = Machine::build(era, paging, &scenario(era));
             let types = save(
                 folder.path(),
                 "vmlinux",
@@ -168,7 +179,7 @@ fn every_form_of_every_era_is_one_report() {
 fn every_shape_of_debug_information_is_one_report() {
     for era in SUPPORTED {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let machine = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+        let machine = Machine::build(era, PagingLevels::Four, &scenario(era));
         let dump = save(
             folder.path(),
             "dump",
@@ -211,7 +222,7 @@ fn freelists_and_encrypted_memory() {
             let folder = tempfile::tempdir().expect("a temporary directory");
             let mut options = Options::new(era, PagingLevels::Four);
             options.encrypted = encrypted;
-            let machine = Machine::with(options, &Scenario::standard().with_freelist(freelist));
+            let machine = Machine::with(options, &scenario(era).with_freelist(freelist));
             let dump = save(
                 folder.path(),
                 "dump",
@@ -229,12 +240,33 @@ fn freelists_and_encrypted_memory() {
     }
 }
 
+/// 64 bytes is only the usual size: without memory cgroups it is 56, with debugging more.
+#[test]
+fn page_structures_of_other_sizes() {
+    for era in [Era::V4_18, Era::V5_10, Era::V6_12, Era::V6_18] {
+        for struct_page in [56, 72, 80, 96] {
+            let what = format!("{} with {struct_page} bytes", era.name());
+            let folder = tempfile::tempdir().expect("a temporary directory");
+            let mut options = Options::new(era, PagingLevels::Four);
+            options.struct_page = struct_page;
+            let machine = Machine::with(options, &scenario(era));
+            let dump = elf::elf(&machine, elf::Options::default());
+            let dump = save(folder.path(), "dump", &dump);
+            let types = vmlinux(&machine, VmlinuxOptions::new(5));
+            let types = save(folder.path(), "vmlinux", &types);
+            let (code, document) = slabs_json(&[&dump, &types], &[]);
+            assert_eq!(code, 0, "{what}: {:?}", document["warnings"]);
+            assert_truth(&document, machine.truth(), &what);
+        }
+    }
+}
+
 /// Every object that the scenario allocated, at its address, and no other.
 #[test]
 fn objects_are_listed_one_by_one() {
     for era in SUPPORTED {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let machine = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+        let machine = Machine::build(era, PagingLevels::Four, &scenario(era));
         let dump = save(
             folder.path(),
             "dump",

@@ -50,6 +50,8 @@ pub struct Cache {
     pub(crate) nodes: Vec<VirtAddr>,
     /// `node_barn` of each node that has one, where `per_node[]` leads to them.
     pub(crate) barns: Vec<VirtAddr>,
+    /// The cache that this one is the copy of for one memory cgroup (up to 5.8).
+    pub(crate) root: Option<VirtAddr>,
     /// Address of `kmem_cache.kobj`, with CONFIG_SYSFS.
     pub(crate) kobj: Option<VirtAddr>,
 }
@@ -193,6 +195,9 @@ fn read_one(
         sheaf_capacity: layout.sheaf_capacity.as_ref().map_or(0, narrow),
         nodes: nodes.pointers(&record, Some(nodes.node)),
         barns: nodes.pointers(&record, nodes.barn),
+        root: (layout.root_cache.as_ref().map(word))
+            .filter(|root| *root != 0)
+            .map(VirtAddr),
         kobj: layout
             .kobj
             .map(|field| address.plus(u64::from(field.offset))),

@@ -6,8 +6,10 @@
 
 use rayon::prelude::*;
 
+use super::children;
 use super::freelist::{Freelists, Geometry};
 use super::places::{Marks, Places, SlabKind};
+use super::range::{self, Lost, Unsure};
 use super::visit::{SlabView, SlabVisitor};
 use super::warnings;
 use super::{
@@ -31,6 +33,7 @@ struct Sum {
     doubly_free: u64,
     rcu_slabs: u64,
     kfence_pages: u64,
+    unsure: Unsure,
 }
 
 impl Sum {
@@ -48,6 +51,7 @@ impl Sum {
         self.doubly_free += other.doubly_free;
         self.rcu_slabs += other.rcu_slabs;
         self.kfence_pages += other.kfence_pages;
+        self.unsure.merge(other.unsure);
     }
 }
 
@@ -75,7 +79,7 @@ impl SlabHeap<'_> {
         self.mark_free(freelists, &geometry, index, slab, places, marks);
         let counted = u64::from(slab.objects.saturating_sub(slab.inuse));
         let objects = u64::from(slab.objects);
-        let own = if marks.whole { marks.own } else { counted };
+        let own = if marks.own_whole { marks.own } else { counted };
         let free = (own + marks.elsewhere).min(objects);
         let pending = marks.pending_free.min(objects - free);
         let unused = free + pending;
@@ -87,9 +91,11 @@ impl SlabHeap<'_> {
         sum.full += u64::from(unused == 0);
         sum.empty += u64::from(unused >= objects);
         sum.fallback_order += u64::from(1 << slab.order < cache.pages_per_slab);
-        sum.broken_freelists += u64::from(!marks.whole);
-        sum.counter_mismatches += u64::from(marks.whole && marks.own != counted);
+        sum.broken_freelists += u64::from(!marks.whole());
+        sum.counter_mismatches += u64::from(marks.own_whole && marks.own != counted);
         sum.doubly_free += marks.doubled;
+        let unsure = Unsure::of_slab(slab, marks, objects - unused);
+        sum.unsure.merge(unsure);
         visitor.slab(
             batch,
             &SlabView {
@@ -98,7 +104,7 @@ impl SlabHeap<'_> {
                 cache,
                 geometry: &geometry,
                 marks,
-                trusted: marks.whole && marks.own == counted && marks.doubled == 0,
+                trusted: marks.whole() && marks.own == counted && marks.doubled == 0,
             },
         );
     }
@@ -150,7 +156,7 @@ pub(super) fn facts(
         .collect();
     warnings::warn(heap, &caches);
     Ok(SlabFacts {
-        caches,
+        caches: children::fold(heap.kernel, &heap.caches, caches),
         complete: heap.is_complete(),
         missing_page_structs: heap.scan.missing,
         stray_slabs: heap.scan.strays,
@@ -193,7 +199,7 @@ fn one_cache(
     let allocated = sum.objects - sum.free - sum.pending_free;
     let chains_whole = damage.broken_freelists == 0 && damage.lost_cpu_slabs == 0;
     let sheaves_whole = damage.broken_sheaves == 0 && damage.wild_sheaf_objects == 0;
-    Some(CacheFacts {
+    let mut facts = CacheFacts {
         name: cache.name.clone(),
         aliases,
         address: cache.address,
@@ -214,6 +220,8 @@ fn one_cache(
             slabs: sum.slabs,
             objects: sum.objects,
             allocated,
+            allocated_min: allocated,
+            allocated_max: allocated,
             free: sum.free,
             pending_free: sum.pending_free,
             bytes: sum.pages * page_size,
@@ -232,6 +240,17 @@ fn one_cache(
         },
         rcu_slabs: sum.rcu_slabs,
         kfence_pages: sum.kfence_pages,
+        memcg_children: 0,
         damage,
-    })
+    };
+    if !facts.exact.complete {
+        let lost = Lost {
+            cpu_slabs: cpus.lost,
+            in_sheaves: sheaves.hidden,
+            wild: facts.damage.wild_sheaf_objects,
+        };
+        let exact = range::allocated(&facts, nodes, sum.unsure, lost);
+        (facts.exact.allocated_min, facts.exact.allocated_max) = exact;
+    }
+    Some(facts)
 }

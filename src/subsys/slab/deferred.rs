@@ -5,14 +5,12 @@
 //! plain pointers. In 6.18 and 6.19 slabs hang beside them, each with the CPU's chain
 //! that was not put back into it yet.
 
-use rustc_hash::FxHashSet;
-
 use super::layouts::{DeferredLayout, DeferredSlabLayout};
 use super::pages::SlabScan;
 use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::memmap::Memmap;
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, walk};
 
 /// What waits on all CPUs.
 #[derive(Clone, Debug, Default)]
@@ -40,23 +38,23 @@ pub(crate) fn read(
     };
     let layout: DeferredLayout = kernel.layout()?;
     let slab: DeferredSlabLayout = kernel.layout()?;
-    let bound = scan.slabs.iter().map(|s| usize::from(s.objects)).sum();
+    let bound = scan.objects();
     for (_, at) in Cpus::read(kernel)?.instances(percpu) {
         let Ok(record) = kernel.space.read_bytes(at, layout.len) else {
             facts.broken += 1;
             continue;
         };
         let first = VirtAddr(layout.objects.get(&record));
-        let (links, whole) = llist(kernel, first, bound);
-        facts.links.extend(links);
-        facts.broken += u64::from(!whole);
+        let links = walk::chain(&kernel.space, first, 0, bound);
+        facts.broken += u64::from(!links.is_complete());
+        facts.links.extend(links.value);
         if let (Some(list), Some(link), Some(chain)) =
             (layout.slabs, slab.llnode, slab.flush_freelist)
         {
             let first = VirtAddr(list.get(&record));
-            let (links, whole) = llist(kernel, first, scan.slabs.len());
-            facts.broken += u64::from(!whole);
-            for node in links {
+            let links = walk::chain(&kernel.space, first, 0, scan.slabs.len() as u64);
+            facts.broken += u64::from(!links.is_complete());
+            for node in links.value {
                 let descriptor = node.minus(u64::from(link.offset));
                 let index = memmap.pfn_of(descriptor).and_then(|pfn| scan.find(pfn));
                 let head = (kernel.space).read_ptr(descriptor.plus(u64::from(chain.offset)));
@@ -75,23 +73,4 @@ pub(crate) fn read(
         );
     }
     Ok(facts)
-}
-
-/// The nodes of a list (include/linux/llist.h: one pointer, null at the end), and whether it
-/// reached its end.
-fn llist(kernel: &Kernel, first: VirtAddr, bound: usize) -> (Vec<VirtAddr>, bool) {
-    let mut nodes = Vec::new();
-    let mut seen = FxHashSet::default();
-    let mut node = first;
-    while !node.is_null() {
-        if nodes.len() >= bound || !seen.insert(node) {
-            return (nodes, false);
-        }
-        let Ok(next) = kernel.space.read_ptr(node) else {
-            return (nodes, false);
-        };
-        nodes.push(node);
-        node = next;
-    }
-    (nodes, true)
 }

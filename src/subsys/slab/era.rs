@@ -72,7 +72,7 @@ impl SlabEra {
     pub(crate) fn has_cpu_slabs(self) -> bool {
         matches!(
             self,
-            SlabEra::SlubCpuSlabs | SlabEra::SlubSheavesAndCpuSlabs
+            SlabEra::SlubCpuSlabs | SlabEra::SlubSheavesAndCpuSlabs | SlabEra::SlubMemcgChildren
         )
     }
 
@@ -86,10 +86,7 @@ impl SlabEra {
 
     /// Whether it is read, or refused by name.
     pub fn is_supported(self) -> bool {
-        !matches!(
-            self,
-            SlabEra::SlubMemcgChildren | SlabEra::Slab | SlabEra::Slob
-        )
+        !matches!(self, SlabEra::Slab | SlabEra::Slob)
     }
 
     /// Refuses, by name, an era that is not supported.
@@ -101,7 +98,7 @@ impl SlabEra {
             return Ok(());
         }
         Err(KernelError::Unsupported(format!(
-            "this kernel's slab allocator is {}, which vmleak does not read yet; supported: SLUB of 5.9 and later",
+            "this kernel's slab allocator is {}, which vmleak does not read yet; supported: SLUB",
             self.name()
         )))
     }
@@ -113,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_unsupported_era_is_refused_by_name() {
-        for era in [SlabEra::SlubMemcgChildren, SlabEra::Slab, SlabEra::Slob] {
+        for era in [SlabEra::Slab, SlabEra::Slob] {
             let refusal = era.require_supported().expect_err("it is refused");
             assert!(refusal.to_string().contains(era.name()), "{refusal}");
         }

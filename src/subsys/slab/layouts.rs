@@ -25,6 +25,8 @@ layout! {
         maybe kobj = "kobj",
         /// Only with CONFIG_SLAB_FREELIST_HARDENED.
         maybe random = "random",
+        /// Up to 5.8, with memory cgroups: null in a cache that is not one's own.
+        maybe root_cache = "memcg_params.root_cache",
         /// Up to 7.0.
         maybe node = "node",
         /// 7.1 and later (commit 5ba6bc27b1f9).
@@ -105,6 +107,56 @@ layout! {
     pub(crate) struct DeferredSlabLayout = "slab" in "mm/slub.c" {
         maybe llnode = "llnode",
         maybe flush_freelist = "flush_freelist",
+    }
+}
+
+layout! {
+    /// mm/slab_common.c (6.14 and later), kernel/rcu/tree.c (before).
+    pub(crate) struct KfreeRcuLayout = "kfree_rcu_cpu" in "mm/slab_common.c" | "kernel/rcu/tree.c" {
+        need head = "head",
+        /// 6.4 and later: heads of lists, one for each kind of memory.
+        maybe lists = "bulk_head",
+        /// 5.9 to 6.3: pointers to the first page.
+        maybe chains = "bkvhead",
+        need krw_arr = "krw_arr",
+        maybe bkvcache = "bkvcache.first",
+    }
+}
+
+layout! {
+    /// A batch that waits for its grace period; in the same file.
+    pub(crate) struct KfreeRcuWorkLayout = "kfree_rcu_cpu_work" in "mm/slab_common.c" | "kernel/rcu/tree.c" {
+        need head = "head_free",
+        maybe lists = "bulk_head_free",
+        maybe chains = "bkvhead_free",
+    }
+}
+
+layout! {
+    /// A page of pointers; in the same file.
+    pub(crate) struct BulkLayout = "kvfree_rcu_bulk_data" in "mm/slab_common.c" | "kernel/rcu/tree.c" {
+        /// 6.4 and later.
+        maybe list = "list",
+        maybe next = "next",
+        need nr_records = "nr_records",
+        need records = "records",
+    }
+}
+
+layout! {
+    /// include/linux/types.h: `struct rcu_head`.
+    pub(crate) struct RcuHeadLayout = "callback_head" in "mm/slub.c" {
+        need next = "next",
+        need func = "func",
+    }
+}
+
+layout! {
+    /// kernel/rcu/tree.h
+    pub(crate) struct RcuDataLayout = "rcu_data" in "kernel/rcu/tree.c" {
+        need cblist = "cblist.head",
+        /// 5.4 and later, with CONFIG_RCU_NOCB_CPU.
+        maybe bypass = "nocb_bypass.head",
     }
 }
 

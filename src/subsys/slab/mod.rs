@@ -9,19 +9,24 @@
 
 mod alias;
 pub mod cache;
+mod callbacks;
+mod children;
 mod count;
 mod deferred;
 pub mod era;
 pub mod flags;
 pub mod freelist;
 mod kfence;
+pub mod kfree_rcu;
 mod layouts;
 pub mod nodes;
 pub mod objects;
 pub mod pages;
 mod percpu;
 mod places;
+mod range;
 mod sheaves;
+mod sums;
 pub mod visit;
 mod warnings;
 
@@ -33,10 +38,12 @@ use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::{Chunk, Memmap};
 use crate::kernel::{Kernel, KernelError};
 use cache::{Cache, FlagMasks};
+use callbacks::CallbackFacts;
 use deferred::DeferredFacts;
 use era::SlabEra;
 use flags::CacheFlags;
 use freelist::Geometry;
+use kfree_rcu::{BulkPages, KfreeRcuFacts};
 use nodes::{NodeFacts, NodeReader};
 use pages::{Slab, SlabScan};
 use percpu::{CpuFacts, CpuReader};
@@ -65,6 +72,10 @@ pub struct ExactView {
     pub objects: u64,
     /// Objects handed out and not freed.
     pub allocated: u64,
+    /// The fewest that it may be; as `allocated` unless part of the cache is lost.
+    pub allocated_min: u64,
+    /// The most that it may be.
+    pub allocated_max: u64,
     /// Objects on a free chain, in a sheaf, or put off to be freed.
     pub free: u64,
     /// Freed by their owner, but waiting for RCU.
@@ -156,6 +167,8 @@ pub struct CacheFacts {
     pub rcu_slabs: u64,
     /// Objects of this cache in KFENCE pages; not in `exact`.
     pub kfence_pages: u64,
+    /// Copies of it for memory cgroups that are counted in (up to 5.8).
+    pub memcg_children: u64,
     /// What is broken.
     pub damage: Damage,
 }
@@ -190,6 +203,8 @@ pub struct SlabHeap<'k> {
     cpus: Vec<CpuFacts>,
     sheaves: Vec<SheafFacts>,
     deferred: DeferredFacts,
+    kfree_rcu: KfreeRcuFacts,
+    callbacks: CallbackFacts,
     kfence: Range<Pfn>,
 }
 
@@ -248,9 +263,15 @@ impl<'k> SlabHeap<'k> {
         } else {
             vec![CpuFacts::default(); caches.len()]
         };
+        let most = scan.objects().saturating_add(memmap.pages());
+        let callbacks = callbacks::read(kernel, most)?;
         let sheaves = if era.has_sheaves() {
             let reader = SheafReader::new(kernel)?;
-            caches.iter().map(|cache| reader.read(cache)).collect()
+            let mut all: Vec<_> = caches.iter().map(|cache| reader.read(cache)).collect();
+            for sheaf in &callbacks.sheaves {
+                reader.add_waiting(&caches, &mut all, *sheaf);
+            }
+            all
         } else {
             vec![SheafFacts::default(); caches.len()]
         };
@@ -266,6 +287,8 @@ impl<'k> SlabHeap<'k> {
             cpus,
             sheaves,
             deferred,
+            kfree_rcu: kfree_rcu::read(kernel, most)?,
+            callbacks,
             kfence,
         })
     }
@@ -277,7 +300,18 @@ impl<'k> SlabHeap<'k> {
 
     /// Whether all caches and the whole memmap were seen, so that no slab is missing.
     pub fn is_complete(&self) -> bool {
-        self.all_caches && self.scan.missing == 0 && self.deferred.broken == 0
+        let lists = [
+            self.deferred.broken,
+            self.kfree_rcu.broken,
+            self.callbacks.broken,
+        ];
+        self.all_caches && self.scan.missing == 0 && lists == [0; 3]
+    }
+
+    /// The pages in which kfree_rcu() keeps pointers to freed objects: no search for references
+    /// may look there.
+    pub fn bulk_pages(&self) -> &BulkPages {
+        &self.kfree_rcu.pages
     }
 
     /// All caches.

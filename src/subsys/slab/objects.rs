@@ -50,53 +50,72 @@ pub struct Object {
     pub cpu: Option<u32>,
 }
 
-/// Calls `visit` with every object of the cache at `cache` (an index into the heap's caches), in
-/// the order of addresses. Returns whether all that CPUs and sheaves hold of it was seen; else
-/// objects free there are given as allocated, and a warning says so.
+/// Calls `visit` with every object of the cache at `cache` (an index into the heap's caches) and
+/// of its copies for memory cgroups, in the order of addresses. Returns whether all that CPUs and
+/// sheaves hold of them was seen; else objects free there are given as allocated, and a warning
+/// says so.
 pub fn each(heap: &SlabHeap<'_>, cache: usize, mut visit: impl FnMut(Object)) -> bool {
     let places = Places::of(heap);
     let freelists = Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs);
-    let Some(of) = heap.caches.get(cache) else {
+    if cache >= heap.caches.len() {
         return false;
-    };
-    let cpus = heap.cpus.get(cache);
-    let damage = Damage {
-        lost_cpu_slabs: cpus.map_or(0, |cpus| cpus.lost),
-        broken_sheaves: heap.sheaves.get(cache).map_or(0, |sheaves| sheaves.broken),
-        wild_sheaf_objects: places.wild.get(cache).copied().unwrap_or(0),
-        ..Damage::default()
-    };
-    warn_held(&heap.kernel.diag, &of.name, &damage);
+    }
+    let members = heap.counted_as(cache);
+    let mut whole = true;
+    for member in &members {
+        whole &= is_whole(heap, *member, &places);
+    }
     let mut marks = Marks::default();
     for (index, slab) in heap.scan.slabs.iter().enumerate() {
-        if slab.cache as usize != cache || heap.kind(index, slab, &places) != SlabKind::Live {
+        let owner = slab.cache as usize;
+        if !members.contains(&owner) || heap.kind(index, slab, &places) != SlabKind::Live {
             continue;
         }
+        let Some(of) = heap.caches.get(owner) else {
+            continue;
+        };
         let geometry = Geometry::of(heap.kernel, of, slab);
         heap.mark_free(&freelists, &geometry, index, slab, &places, &mut marks);
-        let cpu = cpus.and_then(|cpus| {
+        let cpu = heap.cpus.get(owner).and_then(|cpus| {
             let current = cpus.current.iter().find(|(_, at, _)| *at == index);
             current.map(|(cpu, _, _)| *cpu)
         });
         let phys = slab.pfn.start(heap.kernel.dump().page_shift());
         for object in 0..geometry.objects() {
-            let state = if marks.is_free(object) {
-                ObjectState::Free
-            } else if marks.is_pending(object) {
-                ObjectState::PendingFree
-            } else if marks.whole {
-                ObjectState::Allocated
-            } else {
-                ObjectState::Unknown
-            };
             visit(Object {
                 address: geometry.address_of(object),
-                state,
+                state: state(&marks, object),
                 slab: heap.kernel.space.direct_map_address(phys),
                 index: object,
                 cpu,
             });
         }
+    }
+    whole
+}
+
+fn state(marks: &Marks, object: u32) -> ObjectState {
+    if marks.is_free(object) {
+        ObjectState::Free
+    } else if marks.is_pending(object) {
+        ObjectState::PendingFree
+    } else if marks.whole() {
+        ObjectState::Allocated
+    } else {
+        ObjectState::Unknown
+    }
+}
+
+/// Whether all that CPUs and sheaves hold of a cache was seen; warns if not.
+fn is_whole(heap: &SlabHeap<'_>, cache: usize, places: &Places) -> bool {
+    let damage = Damage {
+        lost_cpu_slabs: heap.cpus.get(cache).map_or(0, |cpus| cpus.lost),
+        broken_sheaves: heap.sheaves.get(cache).map_or(0, |sheaves| sheaves.broken),
+        wild_sheaf_objects: places.wild.get(cache).copied().unwrap_or(0),
+        ..Damage::default()
+    };
+    if let Some(of) = heap.caches.get(cache) {
+        warn_held(&heap.kernel.diag, &of.name, &damage);
     }
     damage == Damage::default()
 }

@@ -53,6 +53,11 @@ impl SlabScan {
         self.slabs.binary_search_by_key(&pfn, |slab| slab.pfn).ok()
     }
 
+    /// How many objects all slabs are divided into: no list of objects is longer.
+    pub(crate) fn objects(&self) -> u64 {
+        self.slabs.iter().map(|slab| u64::from(slab.objects)).sum()
+    }
+
     /// The slab that `pfn` is any page of.
     pub(crate) fn find_around(&self, pfn: Pfn) -> Option<(usize, &Slab)> {
         let after = self.slabs.partition_point(|slab| slab.pfn <= pfn);

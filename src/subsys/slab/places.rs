@@ -13,7 +13,7 @@ use crate::addr::{Pfn, VirtAddr};
 enum Held {
     /// In a sheaf.
     Sheaf,
-    /// In a sheaf that waits for RCU.
+    /// Waits for RCU, in a sheaf or a batch of kfree_rcu().
     Pending,
     /// Its free was put off.
     Deferred,
@@ -75,6 +75,20 @@ impl Places {
                 }
             }
         }
+        for object in heap.kfree_rcu.objects.iter().chain(&heap.callbacks.objects) {
+            match heap.object_at(*object, 0) {
+                Some((index, _, object)) => {
+                    let held = self.held.entry(index).or_default();
+                    held.push((object, Held::Pending));
+                }
+                // Large allocations have no slab.
+                None if heap.slab_at(*object).is_none() => {}
+                None => heap.kernel.diag.warn(
+                    "kfree-rcu-stray",
+                    "pointers that wait in kfree_rcu's batches lead into slabs, but to no object (memory was overwritten? look at them with crash: p krc)",
+                ),
+            }
+        }
         for link in &heap.deferred.links {
             match heap.object_at(*link, 1) {
                 Some((index, _, object)) => {
@@ -104,11 +118,13 @@ pub(super) enum SlabKind {
 /// The objects of one slab that are not allocated; reused from slab to slab.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    chains: ObjectSet,
-    held: ObjectSet,
-    pending: ObjectSet,
-    /// Whether all chains reach their ends.
-    pub(super) whole: bool,
+    pub(super) chains: ObjectSet,
+    pub(super) held: ObjectSet,
+    pub(super) pending: ObjectSet,
+    /// Whether the slab's own chain reaches its end.
+    pub(super) own_whole: bool,
+    /// Whether the chains of CPUs do.
+    pub(super) others_whole: bool,
     /// Objects on the slab's own chain.
     pub(super) own: u64,
     /// Further free ones: on CPUs' chains, in sheaves, put off.
@@ -120,6 +136,11 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// Whether all chains reach their ends.
+    pub(super) fn whole(&self) -> bool {
+        self.own_whole && self.others_whole
+    }
+
     /// Whether the object was met as free.
     pub(super) fn is_free(&self, object: u32) -> bool {
         self.chains.contains(object) || self.held.contains(object)
@@ -134,13 +155,14 @@ impl Marks {
         for set in [&mut self.chains, &mut self.held, &mut self.pending] {
             set.reset(objects);
         }
-        (self.whole, self.own, self.elsewhere) = (true, 0, 0);
+        (self.own_whole, self.others_whole) = (true, true);
+        (self.own, self.elsewhere) = (0, 0);
         (self.pending_free, self.doubled) = (0, 0);
     }
 
     fn add_held(&mut self, object: u32, why: Held) {
         // Behind a broken chain nobody knows what is on it: it can't accuse an object.
-        let met = self.whole && self.chains.contains(object)
+        let met = self.whole() && self.chains.contains(object)
             || self.held.contains(object)
             || self.pending.contains(object);
         if met {
@@ -172,13 +194,18 @@ impl SlabHeap<'_> {
         SlabKind::Live
     }
 
-    /// The slab and the index in it of the object at a pointer; with `links` of 1 the pointer is
-    /// to the object's free pointer.
-    fn object_at(&self, pointer: VirtAddr, links: u64) -> Option<(usize, &Slab, u32)> {
+    /// The slab that a pointer leads into.
+    fn slab_at(&self, pointer: VirtAddr) -> Option<(usize, &Slab)> {
         let space = &self.kernel.space;
         let offset = pointer.offset_from(space.direct_map_start())?;
         let pfn = Pfn(offset >> self.kernel.dump().page_shift());
-        let (index, slab) = self.scan.find_around(pfn)?;
+        self.scan.find_around(pfn)
+    }
+
+    /// The slab and the index in it of the object at a pointer; with `links` of 1 the pointer is
+    /// to the object's free pointer.
+    fn object_at(&self, pointer: VirtAddr, links: u64) -> Option<(usize, &Slab, u32)> {
+        let (index, slab) = self.slab_at(pointer)?;
         let cache: &Cache = self.caches.get(slab.cache as usize)?;
         // KFENCE puts its objects anywhere in their pages; no counter knows of them.
         if self.kfence.contains(&slab.pfn) {
@@ -202,10 +229,10 @@ impl SlabHeap<'_> {
         marks.reset(geometry.objects());
         let own = freelists.walk(geometry, slab.freelist, &mut marks.chains, |_| ());
         marks.own = own.seen;
-        marks.whole = own.end.is_complete();
+        marks.own_whole = own.end.is_complete();
         for head in places.current.get(&index).into_iter().flatten() {
             let chain = freelists.walk(geometry, *head, &mut marks.chains, |_| ());
-            marks.whole &= chain.end.is_complete();
+            marks.others_whole &= chain.end.is_complete();
             marks.elsewhere += chain.seen;
         }
         for (object, why) in places.held.get(&index).into_iter().flatten() {

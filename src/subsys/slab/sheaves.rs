@@ -3,9 +3,9 @@
 //!
 //! The slabs count these objects as in use. A sheaf belongs to one cache and holds no
 //! more than the cache's capacity; what does not fit that is not believed. Those that
-//! wait in `rcu_free` are no longer anybody's, but not free yet. Not reachable, and so
-//! allocated by all that the dump tells: sheaves that RCU has already got, and those
-//! that a user took prefilled.
+//! wait in `rcu_free`, or that RCU has already got, are no longer anybody's, but not free
+//! yet. Not reachable, and so allocated by all that the dump tells: sheaves that a user
+//! took prefilled.
 
 use rustc_hash::FxHashSet;
 
@@ -16,7 +16,11 @@ use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::{Kernel, KernelError, walk};
 
-/// A barn keeps 10 full sheaves (`MAX_FULL_SHEAVES`), and for a moment some more.
+/// What a barn keeps, but for moments (mm/slub.c).
+const MAX_FULL_SHEAVES: u64 = 10;
+/// `main`, `spare` and `rcu_free`.
+const CPU_SHEAVES: u64 = 3;
+/// More full sheaves than any barn has.
 const MAX_SHEAVES: u64 = 4096;
 /// `calculate_sheaf_capacity()` gives 60 at most; users may ask for more.
 const MAX_CAPACITY: u32 = 1 << 16;
@@ -34,6 +38,17 @@ pub(crate) struct SheafFacts {
     pub(crate) header: u32,
     /// Sheaves, barns or per-CPU structures that can't be read, make no sense, or are met twice.
     pub(crate) broken: u64,
+    /// The most objects that what is broken could hold.
+    pub(crate) hidden: u64,
+}
+
+impl SheafFacts {
+    /// Notes something broken that could hold so many sheaves.
+    fn lose(&mut self, cache: &Cache, sheaves: u64) {
+        self.broken += 1;
+        let capacity = u64::from(cache.sheaf_capacity.min(MAX_CAPACITY));
+        self.hidden = self.hidden.saturating_add(sheaves.saturating_mul(capacity));
+    }
 }
 
 /// Reads the sheaves of caches.
@@ -72,16 +87,37 @@ impl<'k> SheafReader<'k> {
         if !cache.cpu_sheaves.is_null() {
             for (_, at) in self.cpus.instances(cache.cpu_sheaves) {
                 if self.add_cpu(cache, at, &mut met).is_none() {
-                    met.facts.broken += 1;
+                    met.facts.lose(cache, CPU_SHEAVES);
                 }
             }
         }
         for barn in self.barns(cache, &mut met.facts) {
             if self.add_barn(cache, barn, &mut met).is_none() {
-                met.facts.broken += 1;
+                met.facts.lose(cache, self.barn_sheaves());
             }
         }
         met.facts
+    }
+
+    /// Adds a sheaf that RCU has got to what waits of its cache.
+    pub(crate) fn add_waiting(&self, caches: &[Cache], all: &mut [SheafFacts], sheaf: VirtAddr) {
+        let owner = self.kernel.space.read_bytes(sheaf, self.sheaf.len).ok();
+        let owner = owner.map(|record| self.sheaf.cache.get(&record));
+        let cache = caches
+            .iter()
+            .position(|cache| Some(cache.address.0) == owner);
+        let found = cache.and_then(|index| Some((caches.get(index)?, all.get_mut(index)?)));
+        let Some((cache, facts)) = found else {
+            self.kernel.diag.warn(
+                "rcu-sheaf-stray",
+                "sheaves that RCU is to free belong to no cache: objects in them count as allocated (look at them with crash: p rcu_data)",
+            );
+            return;
+        };
+        match self.objects(cache, sheaf) {
+            Some(objects) => facts.pending.extend(objects),
+            None => facts.lose(cache, 1),
+        }
     }
 
     fn add_cpu(&self, cache: &Cache, at: VirtAddr, met: &mut Met) -> Option<()> {
@@ -111,18 +147,25 @@ impl<'k> SheafReader<'k> {
             match self.kernel.space.read_ptr(at) {
                 Ok(barn) if barn.is_null() => {}
                 Ok(barn) => barns.push(barn),
-                Err(_) => facts.broken += 1,
+                Err(_) => facts.lose(cache, self.barn_sheaves()),
             }
         }
         barns
     }
 
+    /// The most full sheaves of a barn. Each CPU that adds one looks first, but under no lock.
+    fn barn_sheaves(&self) -> u64 {
+        MAX_FULL_SHEAVES + self.cpus.len() as u64
+    }
+
     fn add_barn(&self, cache: &Cache, barn: VirtAddr, met: &mut Met) -> Option<()> {
         let record = self.kernel.space.read_bytes(barn, self.barn.len).ok()?;
         let head = barn.plus(u64::from(self.barn.sheaves_full.offset));
-        let list = walk::list(&self.kernel.space, head, MAX_SHEAVES)
-            .expecting(self.barn.nr_full.get(&record));
-        met.facts.broken += u64::from(!list.is_complete());
+        let counted = self.barn.nr_full.get(&record);
+        let list = walk::list(&self.kernel.space, head, MAX_SHEAVES).expecting(counted);
+        if !list.is_complete() {
+            met.facts.lose(cache, counted.abs_diff(list.seen).max(1));
+        }
         let sheaf = |link: VirtAddr| link.minus(u64::from(self.sheaf.barn_list.offset));
         for link in list.value {
             self.add_sheaf(cache, sheaf(link), false, met);
@@ -145,7 +188,7 @@ impl<'k> SheafReader<'k> {
                     met.facts.free.extend(objects);
                 }
             }
-            _ => met.facts.broken += 1,
+            _ => met.facts.lose(cache, 1),
         }
     }
 

@@ -1,27 +1,53 @@
 //! Which kernels can be synthesised, and what is not in their C types.
 
 use crate::ctypes::TypeTable;
+use crate::slub::scenario::Place;
 
 /// A kernel whose structures have a shape of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Era {
+    /// A child cache for each memory cgroup, slab state inside `struct page`.
+    V4_18,
     /// Slab state inside `struct page`.
     V5_10,
     /// `struct slab`, `folio._folio_order`, KFENCE metadata in an array.
     V6_1,
     /// `PGTY_slab`, `folio._flags_1`, `PG_workingset` on the partial list.
     V6_12,
-    /// Sheaves instead of `kmem_cache_cpu`, `per_node`, `compound_info` as a mask.
+    /// 6.12 with CONFIG_SLUB_TINY: neither CPU slabs nor counters nor sysfs.
+    V6_12Tiny,
+    /// Sheaves for the caches that ask for them, beside `kmem_cache_cpu`.
+    V6_18,
+    /// Sheaves instead of `kmem_cache_cpu`, barns in `kmem_cache_node`.
+    V7_0,
+    /// `per_node`, `compound_info` as a mask.
     V7_2,
 }
 
 impl Era {
-    /// Every era, oldest first.
+    /// Those whose types were all read from a kernel, oldest first.
     pub const ALL: [Era; 4] = [Era::V5_10, Era::V6_1, Era::V6_12, Era::V7_2];
+
+    /// Every shape of the slab allocator. What the others have of their own was taken from
+    /// the kernel's sources; the rest is as in the next one that was read.
+    pub const ALLOCATORS: [Era; 8] = [
+        Era::V4_18,
+        Era::V5_10,
+        Era::V6_1,
+        Era::V6_12,
+        Era::V6_12Tiny,
+        Era::V6_18,
+        Era::V7_0,
+        Era::V7_2,
+    ];
 
     /// `uname -r`.
     pub fn release(self) -> &'static str {
         match self {
+            Era::V4_18 => "4.18.0-99.el8.synth.x86_64",
+            Era::V6_12Tiny => "6.12.99+synth-tiny-amd64",
+            Era::V6_18 => "6.18.99+synth-amd64",
+            Era::V7_0 => "7.0.99+synth-amd64",
             Era::V5_10 => "5.10.0-99-synth-amd64",
             Era::V6_1 => "6.1.0-99-synth-amd64",
             Era::V6_12 => "6.12.99+synth-amd64",
@@ -32,6 +58,10 @@ impl Era {
     /// A short name for files: `6.1`.
     pub fn name(self) -> &'static str {
         match self {
+            Era::V4_18 => "4.18",
+            Era::V6_12Tiny => "6.12-tiny",
+            Era::V6_18 => "6.18",
+            Era::V7_0 => "7.0",
             Era::V5_10 => "5.10",
             Era::V6_1 => "6.1",
             Era::V6_12 => "6.12",
@@ -42,24 +72,50 @@ impl Era {
     /// The C types of this kernel.
     pub fn types(self) -> TypeTable {
         let mut table = TypeTable::default();
-        table.parse(include_str!("../layouts/common.types"));
-        match self {
-            Era::V5_10 => table.parse(include_str!("../layouts/5.10.types")),
-            Era::V6_1 => {
-                table.parse(include_str!("../layouts/6.1.types"));
-                table.parse(include_str!("../layouts/6.1-kfence.types"));
-            }
-            Era::V6_12 => table.parse(include_str!("../layouts/6.12.types")),
-            Era::V7_2 => table.parse(include_str!("../layouts/7.2.types")),
+        for text in self.tables() {
+            table.parse(text);
+        }
+        if self == Era::V6_12Tiny {
+            table.aggregates.remove("kmem_cache_cpu");
+            table.variables.retain(|variable| variable.0 != "slab_kset");
         }
         table
+    }
+
+    /// Its tables in order: a later one says what is different.
+    fn tables(self) -> Vec<&'static str> {
+        const COMMON: &str = include_str!("../layouts/common.types");
+        const V5_10: &str = include_str!("../layouts/5.10.types");
+        const V6_12: &str = include_str!("../layouts/6.12.types");
+        const V7_2: &str = include_str!("../layouts/7.2.types");
+        const BATCHES: &str = include_str!("../layouts/kfree-rcu-5.9.types");
+        const LISTS: &str = include_str!("../layouts/kfree-rcu-6.4.types");
+        const CALLBACKS: &str = include_str!("../layouts/rcu-data.types");
+        let own = match self {
+            Era::V4_18 => vec![V5_10, include_str!("../layouts/4.18.types"), CALLBACKS],
+            Era::V5_10 => vec![V5_10, BATCHES],
+            Era::V6_1 => vec![
+                include_str!("../layouts/6.1.types"),
+                include_str!("../layouts/6.1-kfence.types"),
+                BATCHES,
+            ],
+            Era::V6_12 => vec![V6_12, LISTS],
+            Era::V6_12Tiny => vec![V6_12, include_str!("../layouts/6.12-tiny.types"), LISTS],
+            Era::V6_18 => {
+                let own = include_str!("../layouts/6.18.types");
+                vec![V6_12, own, LISTS, CALLBACKS]
+            }
+            Era::V7_0 => vec![V7_2, include_str!("../layouts/7.0.types"), LISTS, CALLBACKS],
+            Era::V7_2 => vec![V7_2, LISTS, CALLBACKS],
+        };
+        [vec![COMMON], own].concat()
     }
 
     /// The types with those of conntrack, and what a kernel without it has of them:
     /// there conntrack is a module.
     pub fn types_with_conntrack(self) -> (TypeTable, TypeTable) {
         let (net, module) = match self {
-            Era::V5_10 => (
+            Era::V4_18 | Era::V5_10 => (
                 include_str!("../layouts/5.10-net.types"),
                 include_str!("../layouts/5.10-conntrack.types"),
             ),
@@ -67,11 +123,11 @@ impl Era {
                 include_str!("../layouts/6.1-net.types"),
                 include_str!("../layouts/6.1-conntrack.types"),
             ),
-            Era::V6_12 => (
+            Era::V6_12 | Era::V6_12Tiny | Era::V6_18 => (
                 include_str!("../layouts/6.12-net.types"),
                 include_str!("../layouts/6.12-conntrack.types"),
             ),
-            Era::V7_2 => (
+            Era::V7_0 | Era::V7_2 => (
                 include_str!("../layouts/7.2-net.types"),
                 include_str!("../layouts/7.2-conntrack.types"),
             ),
@@ -85,7 +141,7 @@ impl Era {
 
     /// Conntrack follows DCCP (to 6.17).
     pub fn has_dccp(self) -> bool {
-        self < Era::V7_2
+        self < Era::V6_18
     }
 
     /// Conntrack follows UDP-Lite (to 7.0).
@@ -95,12 +151,12 @@ impl Era {
 
     /// Unconfirmed entries are on a list of their CPU (to 5.18).
     pub fn has_unconfirmed_list(self) -> bool {
-        self == Era::V5_10
+        self <= Era::V5_10
     }
 
     /// KFENCE came with 5.12.
     pub fn has_kfence(self) -> bool {
-        self != Era::V5_10
+        self > Era::V5_10
     }
 
     /// From 6.8 on a slab on a CPU's partial list is not frozen, and one on a
@@ -109,14 +165,56 @@ impl Era {
         self >= Era::V6_12
     }
 
-    /// Free objects wait in sheaves and not on CPU slabs (7.0; opt-in from 6.18).
+    /// The slab's words are those of `struct page` (to 5.16).
+    pub fn slab_in_page(self) -> bool {
+        self <= Era::V5_10
+    }
+
+    /// Each memory cgroup has caches of its own (to 5.8).
+    pub fn has_memcg_children(self) -> bool {
+        self == Era::V4_18
+    }
+
+    /// CPUs take slabs for themselves (to 6.19).
+    pub fn has_cpu_slabs(self) -> bool {
+        self <= Era::V6_18 && self != Era::V6_12Tiny
+    }
+
+    /// There are sheaves (6.18).
     pub fn has_sheaves(self) -> bool {
-        self >= Era::V7_2
+        self >= Era::V6_18
+    }
+
+    /// Free objects of this cache wait in sheaves and not on CPU slabs: those of every cache
+    /// from 7.0 on, before that where the cache asks for it.
+    pub fn has_sheaves_of(self, cache: &str) -> bool {
+        self >= Era::V7_0 || self == Era::V6_18 && cache == "vm_area_struct"
     }
 
     /// Per-CPU symbols are ordinary addresses (6.15), before that they start at 0.
     pub fn relocates_percpu(self) -> bool {
-        self >= Era::V7_2
+        self >= Era::V6_18
+    }
+
+    /// Where a slab is, that would be on a CPU where there are such: without, its free objects
+    /// are all its own.
+    pub(crate) fn place(self, place: Place) -> Place {
+        if self.has_cpu_slabs() || self.has_sheaves() {
+            return place;
+        }
+        let free = match place {
+            Place::Current {
+                cpu_free,
+                remote_free,
+                ..
+            } => cpu_free + remote_free,
+            Place::CpuPartial { free, .. } => free,
+            other => return other,
+        };
+        match free {
+            0 => Place::Full,
+            _ => Place::NodePartial { free },
+        }
     }
 
     /// Slabs are a page type instead of a page flag (6.10).
@@ -158,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_type_has_a_size() {
-        for era in Era::ALL {
+        for era in Era::ALLOCATORS {
             let table = era.types_with_conntrack().0;
             for aggregate in table.aggregates.values() {
                 for member in &aggregate.members {

@@ -97,6 +97,7 @@ fn cache(name: &str, object_size: u64, order: u32) -> Cache {
         usercopy: false,
         order,
         slabs: Vec::new(),
+        memcg_of: None,
     }
 }
 

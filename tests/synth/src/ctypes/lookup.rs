@@ -140,6 +140,27 @@ impl TypeTable {
             .retain(|member| member.name.as_deref() != Some(name));
     }
 
+    /// Makes `struct page` larger or smaller at its end, and with it the slab's descriptor, and
+    /// a folio, which lies over several of them.
+    pub fn resize_page(&mut self, size: u64) {
+        let old = self.sizeof("page");
+        if size == old {
+            return;
+        }
+        for tag in ["page", "slab", "folio"] {
+            let Some(aggregate) = self.aggregates.get_mut(tag) else {
+                continue;
+            };
+            for member in &mut aggregate.members {
+                let page = member.bit_offset / (old * 8);
+                member.bit_offset = member.bit_offset - page * old * 8 + page * size * 8;
+            }
+            let first = |bit: u64| bit < size * 8 || tag == "folio";
+            aggregate.members.retain(|member| first(member.bit_offset));
+            aggregate.size = aggregate.size / old * size;
+        }
+    }
+
     /// The type of a variable, if this kernel has it.
     pub fn variable(&self, name: &str) -> Option<&CType> {
         let found = self.variables.iter().find(|each| each.0 == name);

@@ -3,7 +3,9 @@
 //! Each function takes the first CPU whose main sheaf holds objects, and returns how
 //! many they were.
 
-use crate::machine::Machine;
+use crate::machine::{Kernel, Machine};
+use crate::slub::kfree_rcu;
+use crate::slub::scenario::Place;
 
 /// The main sheaf of a CPU.
 struct Main {
@@ -97,6 +99,17 @@ pub fn await_rcu(machine: &mut Machine, cache: &str) -> u64 {
     main.size
 }
 
+/// RCU has got the sheaf: none of the CPU's pointers leads to it any more.
+pub fn give_to_rcu(machine: &mut Machine, cache: &str) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let kernel = &mut machine.kernel;
+    kernel.set(main.per_cpu, "slub_percpu_sheaves", "main", 0);
+    let (free_sheaf, other) = (kernel.symbol("rcu_free_sheaf"), kernel.symbol("panic"));
+    let another = kernel.alloc_struct("callback_head");
+    kfree_rcu::call_rcu(machine, 2, &[(another, other), (main.sheaf, free_sheaf)]);
+    main.size
+}
+
 /// Allocated objects of a cache are freed where no lock may be taken: they wait on a CPU's
 /// list. Returns them.
 pub fn defer_free(machine: &mut Machine, cache: &str, count: usize) -> Vec<u64> {
@@ -119,6 +132,33 @@ pub fn defer_free(machine: &mut Machine, cache: &str, count: usize) -> Vec<u64> 
     }
     kernel.write_u64(link, 0);
     objects
+}
+
+/// 6.18: the current slabs of all CPUs were taken from them where no lock may be taken; they wait
+/// with the CPUs' chains to be given back. Nothing is lost. Returns how many.
+pub fn defer_slabs(machine: &mut Machine, cache: &str) -> usize {
+    let laid = machine.cache(cache).clone();
+    let kernel = &mut machine.kernel;
+    let offsets = kernel.symbol("__per_cpu_offset");
+    let area = |kernel: &Kernel, cpu: u64| kernel.read_u64(offsets + cpu * 8);
+    let head = kernel.types.offset("defer_free", "slabs");
+    let list = area(kernel, 2).wrapping_add(kernel.symbol("defer_free_objects") + head);
+    let (mut link, mut count) = (list, 0);
+    for slab in &laid.slabs {
+        let Place::Current { cpu, .. } = slab.place else {
+            continue;
+        };
+        let cpu_slab = area(kernel, u64::from(cpu)).wrapping_add(laid.cpu_slab);
+        let chain = kernel.get(cpu_slab, "kmem_cache_cpu", "freelist");
+        kernel.set(cpu_slab, "kmem_cache_cpu", "freelist", 0);
+        kernel.set(cpu_slab, "kmem_cache_cpu", "slab", 0);
+        kernel.set(slab.descriptor, "slab", "flush_freelist", chain);
+        let node = slab.descriptor + kernel.types.offset("slab", "llnode");
+        kernel.write_u64(link, node);
+        (link, count) = (node, count + 1);
+    }
+    kernel.write_u64(link, 0);
+    count
 }
 
 /// The last of some deferred objects is followed by `target`.

@@ -16,8 +16,12 @@ use crate::ctypes::TypeTable;
 pub const TEXT_SIZE: u64 = 256 << 10;
 /// Bytes of the per-CPU section.
 pub const PER_CPU_SIZE: u64 = 0x8000;
-/// Where in it `defer_free_objects` lies.
-const DEFER_FREE: u64 = 0x5d0;
+/// Variables of the per-CPU section: name, type, where in it they lie.
+const PER_CPU: &[(&str, &str, u64)] = &[
+    ("defer_free_objects", "defer_free", 0x5d0),
+    ("krc", "kfree_rcu_cpu", 0x840),
+    ("rcu_data", "rcu_data", 0x1000),
+];
 /// Link-time address of the kernel's BTF.
 pub const BTF_BASE: u64 = LINK_BASE + (512 << 10);
 /// Link-time address of the data section.
@@ -81,6 +85,7 @@ const FUNCTIONS: &[&str] = &[
     "dbg_record_create",
     "sysrq_handle_crash",
     "panic",
+    "rcu_free_sheaf",
     // Its presence says that the memory map is virtually contiguous.
     "vmemmap_populate",
 ];
@@ -98,6 +103,9 @@ impl Image {
             image.add(name, LINK_BASE, 0, SymbolKind::Label);
         }
         for (index, name) in FUNCTIONS.iter().enumerate() {
+            if *name == "rcu_free_sheaf" && !types.aggregates.contains_key("slab_sheaf") {
+                continue;
+            }
             let address = LINK_BASE + 0x1000 + index as u64 * 0x400;
             image.add(name, address, 0x400, SymbolKind::Function);
         }
@@ -120,21 +128,28 @@ impl Image {
             image.place(name, size, 32);
         }
         image.alias("jiffies", "jiffies_64");
-        if relocates_percpu {
-            image.place("__per_cpu_start", PER_CPU_SIZE, 4096);
-            // Sheaves came with deferred frees; a variable of the per-CPU section.
-            if types.aggregates.contains_key("defer_free") {
-                let address = image.address("__per_cpu_start") + DEFER_FREE;
-                image.add("defer_free_objects", address, 40, SymbolKind::Object);
-            }
-        } else {
-            image.add("__per_cpu_start", 0, 0, SymbolKind::Absolute);
-            image.add("__per_cpu_end", PER_CPU_SIZE, 0, SymbolKind::Absolute);
-        }
+        image.add_per_cpu(types, relocates_percpu);
         image.add("_edata", image.next, 0, SymbolKind::Label);
         assert!(image.next < LINK_BASE + IMAGE_SIZE, "image overflows");
         image.add("_end", LINK_BASE + IMAGE_SIZE, 0, SymbolKind::Label);
         image
+    }
+
+    fn add_per_cpu(&mut self, types: &TypeTable, relocated: bool) {
+        let (start, kind) = if relocated {
+            self.place("__per_cpu_start", PER_CPU_SIZE, 4096);
+            (self.address("__per_cpu_start"), SymbolKind::Object)
+        } else {
+            let kind = SymbolKind::Absolute;
+            self.add("__per_cpu_start", 0, 0, kind);
+            self.add("__per_cpu_end", PER_CPU_SIZE, 0, kind);
+            (0, kind)
+        };
+        for (name, tag, offset) in PER_CPU {
+            if types.aggregates.contains_key(*tag) {
+                self.add(name, start + offset, types.sizeof(tag), kind);
+            }
+        }
     }
 
     fn add(&mut self, name: &str, address: u64, size: u64, kind: SymbolKind) {

@@ -165,6 +165,15 @@ impl Kernel {
         found.unwrap_or_else(|| panic!("no symbol {name}"))
     }
 
+    /// The per-CPU pointer that a variable of the per-CPU section is.
+    pub fn per_cpu_symbol(&self, name: &str) -> u64 {
+        if self.era.relocates_percpu() {
+            self.symbol(name)
+        } else {
+            self.image.address(name)
+        }
+    }
+
     /// Sets a scalar variable, by its size in the type table.
     pub fn set_variable(&mut self, name: &str, value: u64) {
         let ctype = self.types.variable(name);

@@ -24,7 +24,8 @@ pub fn lay(kernel: &mut Kernel, paging: PagingLevels, huge: &mut Frames) {
         let size = (frames.end - frames.start) * kernel.types.sizeof("page");
         let pages = size >> PAGE_SHIFT;
         let base = (first - kernel.space.vmemmap) >> PAGE_SHIFT;
-        if section.huge {
+        // Large pages hold a section's map only if its structures are 64 bytes each.
+        if section.huge && size.is_multiple_of(2 << 20) {
             let frame = huge.take(9);
             kernel.memory.touch(frame, pages);
             let phys = frame << PAGE_SHIFT;
@@ -96,7 +97,7 @@ fn lay_sections(kernel: &mut Kernel, paging: PagingLevels) {
         // The kernel stores the section's map minus its first frame, so that
         // every section holds the address of frame 0.
         let section_mem_map = kernel.space.page(section.number * PAGES_PER_SECTION)
-            - section.number * PAGES_PER_SECTION * 64;
+            - section.number * PAGES_PER_SECTION * kernel.space.struct_page;
         kernel.set(
             entry,
             "mem_section",

@@ -49,6 +49,8 @@ pub struct Options {
     pub seed: u64,
     /// Conntrack, where the scenario has it, is a module and not built in.
     pub conntrack_module: bool,
+    /// Bytes of a `struct page`, which depend on the configuration: 64 with memory cgroups.
+    pub struct_page: u64,
 }
 
 impl Options {
@@ -60,6 +62,7 @@ impl Options {
             encrypted: false,
             seed: 0x5eed,
             conntrack_module: false,
+            struct_page: 64,
         }
     }
 
@@ -136,6 +139,12 @@ impl Machine {
 
     /// Builds a machine.
     pub fn with(options: Options, scenario: &Scenario) -> Self {
+        let mut scenario = scenario.clone();
+        if options.era == Era::V6_12Tiny {
+            // CONFIG_SLUB_TINY and hardening exclude each other.
+            scenario.freelist = Freelist::Plain;
+        }
+        let scenario = &scenario;
         let (all, vmlinux) = types(options, scenario);
         let scenario = &conntrack::with_caches(scenario, options.era, &all);
         let mut kernel = boot(options, scenario, (all, vmlinux));
@@ -223,6 +232,9 @@ fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
             (all.clone(), all)
         }
     };
+    for table in [&mut all, &mut vmlinux] {
+        table.resize_page(options.struct_page);
+    }
     if scenario.freelist == Freelist::Plain {
         all.drop_member("kmem_cache", "random");
         vmlinux.drop_member("kmem_cache", "random");
@@ -241,7 +253,12 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
     let extra = if many { conntrack::pages(scenario) } else { 0 };
     let btf_size = btf::encode(&vmlinux_types).len() as u64;
     let image = Image::new(&vmlinux_types, btf_size, options.era.relocates_percpu());
-    let space = Space::new(options.era, options.paging, &mut random);
+    let space = Space::new(
+        options.era,
+        options.paging,
+        types.sizeof("page"),
+        &mut random,
+    );
     let root = space.phys(space.relocated(image.address("init_top_pgt")));
     let frames = Frames::new(0x1000..0x1400);
     Kernel {

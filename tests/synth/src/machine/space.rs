@@ -40,11 +40,13 @@ pub struct Space {
     pub module_pages: Vec<u64>,
     /// Pages of the memory map that exist, by number from its base: page frame numbers.
     pub vmemmap_pages: BTreeMap<u64, u64>,
+    /// Bytes of a `struct page`.
+    pub struct_page: u64,
 }
 
 impl Space {
     /// Rolls the dice as KASLR would.
-    pub fn new(era: Era, paging: PagingLevels, random: &mut Random) -> Self {
+    pub fn new(era: Era, paging: PagingLevels, struct_page: u64, random: &mut Random) -> Self {
         // Bases move by whole page upper directories.
         let (page_offset, vmalloc, vmemmap) = match paging {
             PagingLevels::Four => (
@@ -61,7 +63,7 @@ impl Space {
         // A third of the eras has the image above where it was linked, the
         // others below: phys_base is positive or negative.
         let (kernel_offset, image_phys) = match era {
-            Era::V5_10 => ((1 + random.below(4)) * PMD, 0x0a60_0000),
+            Era::V4_18 | Era::V5_10 => ((1 + random.below(4)) * PMD, 0x0a60_0000),
             _ => ((64 + random.below(300)) * PMD, 0x0560_0000),
         };
         let text = LINK_BASE + kernel_offset;
@@ -76,6 +78,7 @@ impl Space {
             modules: MODULES_VADDR + 0x24_5000,
             module_pages: Vec::new(),
             vmemmap_pages: BTreeMap::new(),
+            struct_page,
         }
     }
 
@@ -86,7 +89,7 @@ impl Space {
 
     /// Address of a frame's `struct page`.
     pub fn page(&self, pfn: u64) -> u64 {
-        self.vmemmap + pfn * 64
+        self.vmemmap + pfn * self.struct_page
     }
 
     /// Run-time address of a link-time one.

@@ -104,6 +104,7 @@ mod tests {
             usercopy: false,
             order: 0,
             slabs: Vec::new(),
+            memcg_of: None,
         }
     }
 

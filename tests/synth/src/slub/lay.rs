@@ -6,7 +6,7 @@ use super::geometry::Geometry;
 use super::page::{make_compound, slab_tag};
 use super::scenario::{Cache, Freelist, Place, Scenario};
 use super::slab::{LaidSlab, lay_slab};
-use super::{kfence, sheaves, sysfs};
+use super::{kfence, kfree_rcu, sheaves, sysfs};
 use crate::machine::cpus::{NODES, PerCpu};
 use crate::machine::{Kernel, SlabFrames};
 
@@ -21,6 +21,8 @@ pub struct LaidCache {
     pub nodes: Vec<u64>,
     /// Per-CPU pointer to the `kmem_cache_cpu`s or `slub_percpu_sheaves`.
     pub cpu_slab: u64,
+    /// In 6.18: the `kmem_cache_cpu`s of a cache with sheaves, which are empty.
+    pub idle_cpu_slab: u64,
     /// Sizes and offsets.
     pub geometry: Geometry,
     /// How its free pointers are stored.
@@ -53,7 +55,13 @@ pub fn lay(
     let entries: Vec<_> = caches.iter().map(|cache| cache.address + list).collect();
     let head = kernel.symbol("slab_caches");
     kernel.link_list(head, &entries);
-    sysfs::lay(kernel, &caches);
+    if kernel.era.has_memcg_children() {
+        link_memcgs(kernel, &caches);
+    }
+    if kernel.types.has("kmem_cache", "kobj") {
+        sysfs::lay(kernel, &caches);
+    }
+    kfree_rcu::lay(kernel, percpu, &caches);
     let kfence = kfence::lay(kernel, &caches, &scenario.kfence);
     for page in &scenario.compound {
         let pfn = frames.take(page.node, page.order);
@@ -64,6 +72,32 @@ pub fn lay(
         kernel.write(kernel.space.direct(pfn << 12), b"no slab at all");
     }
     LaidSlub { caches, kfence }
+}
+
+/// Links the copies for memory cgroups to the caches they are of.
+fn link_memcgs(kernel: &mut Kernel, caches: &[LaidCache]) {
+    let offset = |path: &str| kernel.types.offset("kmem_cache", path);
+    let on_roots = offset("memcg_params.__root_caches_node");
+    let (children, on_children) = (
+        offset("memcg_params.children"),
+        offset("memcg_params.children_node"),
+    );
+    let of = |laid: &LaidCache| laid.cache.memcg_of.clone();
+    let roots: Vec<_> = caches.iter().filter(|laid| of(laid).is_none()).collect();
+    for root in &roots {
+        let copies = caches
+            .iter()
+            .filter(|laid| of(laid).as_ref() == Some(&root.cache.name));
+        let copies: Vec<_> = copies.map(|laid| laid.address).collect();
+        for copy in &copies {
+            kernel.set(*copy, "kmem_cache", "memcg_params.root_cache", root.address);
+        }
+        let entries: Vec<_> = copies.iter().map(|copy| copy + on_children).collect();
+        kernel.link_list(root.address + children, &entries);
+    }
+    let entries: Vec<_> = roots.iter().map(|root| root.address + on_roots).collect();
+    let head = kernel.symbol("slab_root_caches");
+    kernel.link_list(head, &entries);
 }
 
 fn lay_cache(
@@ -85,6 +119,7 @@ fn lay_cache(
         cache: cache.clone(),
         address,
         cpu_slab: percpu.alloc(32),
+        idle_cpu_slab: percpu.alloc(32),
         geometry,
         pointers: FreePointers {
             freelist,
@@ -101,9 +136,9 @@ fn lay_cache(
         laid.slabs.push(slab);
     }
     lay_kmem_cache(kernel, &laid);
-    if kernel.era.has_sheaves() {
+    if kernel.era.has_sheaves_of(&cache.name) {
         sheaves::lay(kernel, percpu, &laid);
-    } else {
+    } else if kernel.era.has_cpu_slabs() {
         lay_cpus(kernel, percpu, &laid);
     }
     lay_nodes(kernel, &laid);
@@ -154,10 +189,15 @@ fn lay_kmem_cache(kernel: &mut Kernel, laid: &LaidCache) {
     for (path, value) in fields {
         kernel.set(laid.address, "kmem_cache", path, value);
     }
+    let with_sheaves = kernel.era.has_sheaves_of(&cache.name);
+    let (cpu_slab, cpu_sheaves, capacity) = match with_sheaves {
+        true => (laid.idle_cpu_slab, laid.cpu_slab, sheaves::capacity(laid)),
+        false => (laid.cpu_slab, 0, 0),
+    };
     for (path, value) in [
-        ("cpu_slab", laid.cpu_slab),
-        ("cpu_sheaves", laid.cpu_slab),
-        ("sheaf_capacity", u64::from(sheaves::capacity(laid))),
+        ("cpu_slab", cpu_slab),
+        ("cpu_sheaves", cpu_sheaves),
+        ("sheaf_capacity", u64::from(capacity)),
         ("cpu_partial", 30),
         ("cpu_partial_slabs", 4),
         ("max.x", orders(cache.order)),
@@ -247,14 +287,18 @@ fn lay_nodes(kernel: &mut Kernel, laid: &LaidCache) {
             ("nr_slabs", counted.len() as u64),
             ("total_objects", objects as u64),
         ] {
-            kernel.set(*address, "kmem_cache_node", member, value);
+            if kernel.types.has("kmem_cache_node", member) {
+                kernel.set(*address, "kmem_cache_node", member, value);
+            }
         }
         let head = address + kernel.types.offset("kmem_cache_node", "partial");
         let entries: Vec<_> = partial.iter().map(|slab| slab.descriptor + link).collect();
         kernel.link_list(head, &entries);
-        let head = address + kernel.types.offset("kmem_cache_node", "full");
-        let entries: Vec<_> = full.map(|slab| slab.descriptor + link).collect();
-        kernel.link_list(head, &entries);
+        if kernel.types.has("kmem_cache_node", "full") {
+            let head = address + kernel.types.offset("kmem_cache_node", "full");
+            let entries: Vec<_> = full.map(|slab| slab.descriptor + link).collect();
+            kernel.link_list(head, &entries);
+        }
         if kernel.era.marks_node_partial() {
             for slab in partial {
                 kernel.set_page_flag(slab.pfn, "PG_workingset");

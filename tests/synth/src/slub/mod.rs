@@ -7,6 +7,7 @@ pub mod flags;
 pub mod freelist;
 pub mod geometry;
 pub mod kfence;
+pub mod kfree_rcu;
 pub mod lay;
 pub mod objects;
 pub mod page;

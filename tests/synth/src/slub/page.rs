@@ -5,7 +5,7 @@ use crate::machine::Kernel;
 
 /// The struct that describes a slab in this era.
 pub fn slab_tag(era: Era) -> &'static str {
-    if era == Era::V5_10 { "page" } else { "slab" }
+    if era.slab_in_page() { "page" } else { "slab" }
 }
 
 /// Links the pages of a compound page to their head and records the order.

@@ -50,6 +50,8 @@ pub struct Cache {
     pub order: u32,
     /// Its slabs.
     pub slabs: Vec<Slab>,
+    /// The cache that this one is a copy of, for a memory cgroup.
+    pub memcg_of: Option<String>,
 }
 
 /// One slab.

@@ -1,4 +1,4 @@
-//! Sheaves (7.0): arrays of free objects for each CPU, and barns of full ones for
+//! Sheaves (7.0, and some in 6.18): arrays of free objects for each CPU, and barns of full ones for
 //! each node. The slabs count these objects as in use.
 
 use super::lay::{LaidCache, node_array};
@@ -93,9 +93,13 @@ fn lay_sheaf(kernel: &mut Kernel, laid: &LaidCache, objects: &[u64]) -> u64 {
 
 fn lay_barn(kernel: &mut Kernel, laid: &LaidCache, node: usize, full: &[Vec<u64>]) {
     let barn = kernel.alloc_struct("node_barn");
-    let (array, entry) = node_array(kernel);
-    let slot = laid.address + array + node as u64 * entry;
-    kernel.write_u64(slot, barn);
+    if kernel.types.has("kmem_cache_node", "barn") {
+        kernel.set(laid.nodes[node], "kmem_cache_node", "barn", barn);
+    } else {
+        let (array, entry) = node_array(kernel);
+        let slot = laid.address + array + node as u64 * entry;
+        kernel.write_u64(slot, barn);
+    }
     let full: Vec<_> = full
         .iter()
         .map(|objects| lay_sheaf(kernel, laid, objects))

@@ -39,13 +39,14 @@ pub(super) fn lay_slab(
     node: u32,
     place: Place,
 ) -> LaidSlab {
+    let place = kernel.era.place(place);
     let geometry = &laid.geometry;
     let base = kernel.space.direct(pfn << 12) + u64::from(geometry.red_left_pad);
     let count = geometry.objects(order);
     let objects: Vec<u64> = (0..u64::from(count))
         .map(|index| base + index * u64::from(geometry.size))
         .collect();
-    let sheaves = kernel.era.has_sheaves();
+    let sheaves = kernel.era.has_sheaves_of(&laid.cache.name);
     let (on_slab, on_cpu) = match place {
         Place::Current {
             cpu_free,

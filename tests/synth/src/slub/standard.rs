@@ -17,6 +17,7 @@ fn cache(name: &str, object_size: u32, order: u32) -> Cache {
         usercopy: false,
         order,
         slabs: Vec::new(),
+        memcg_of: None,
     }
 }
 
@@ -66,11 +67,38 @@ impl Scenario {
         }
     }
 
+    /// The same with caches of memory cgroups, as kernels up to 5.8 have them.
+    pub fn with_memcgs(mut self) -> Self {
+        self.caches.splice(0..0, of_memcgs());
+        self
+    }
+
     /// The same with another freelist encoding.
     pub fn with_freelist(mut self, freelist: Freelist) -> Self {
         self.freelist = freelist;
         self
     }
+}
+
+/// The caches that memory cgroups have of their own: two of dentries, one of inodes, and an
+/// empty one. The newest caches, they stand before those they are copies of.
+fn of_memcgs() -> Vec<Cache> {
+    let copy = |root: Cache, serial: u32, slabs: Vec<Slab>| Cache {
+        name: format!("{}({serial}:pod.slice)", root.name),
+        memcg_of: Some(root.name.clone()),
+        slabs,
+        ..root
+    };
+    vec![
+        copy(
+            dentries(),
+            77,
+            vec![current(0, 0, 3, 1), node_partial(1, 5)],
+        ),
+        copy(dentries(), 91, vec![full(0), full(1), cpu_partial(2, 0, 4)]),
+        copy(inodes(), 77, vec![current(1, 0, 2, 0)]),
+        copy(inodes(), 91, Vec::new()),
+    ]
 }
 
 /// Nothing but full slabs, on no list: only the memory map knows them.

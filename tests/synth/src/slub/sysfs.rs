@@ -26,7 +26,8 @@ pub fn lay(kernel: &mut Kernel, caches: &[LaidCache]) {
 
     let kobj = kernel.types.offset("kmem_cache", "kobj");
     let mut children = Vec::new();
-    for laid in caches {
+    // Copies for memory cgroups are elsewhere.
+    for laid in caches.iter().filter(|laid| laid.cache.memcg_of.is_none()) {
         let mergeable = is_mergeable(laid);
         let directory = if mergeable {
             unique_name(laid)
@@ -60,7 +61,8 @@ pub fn lay(kernel: &mut Kernel, caches: &[LaidCache]) {
     kernel.set(root, "kernfs_node", "dir.subdirs", caches.len() as u64);
     lay_tree(kernel, root, children);
     let entry = kobj + kernel.types.offset("kobject", "entry");
-    let entries: Vec<_> = caches.iter().map(|laid| laid.address + entry).collect();
+    let listed = caches.iter().filter(|laid| laid.cache.memcg_of.is_none());
+    let entries: Vec<_> = listed.map(|laid| laid.address + entry).collect();
     kernel.link_list(kset, &entries);
 }
 

@@ -51,6 +51,8 @@ pub struct CacheTruth {
     pub pending_rcu_slabs: u64,
     /// Pages of all slabs, those that wait for RCU included.
     pub pages: u64,
+    /// Copies for memory cgroups, which all numbers include.
+    pub memcg_children: u64,
     /// The cache's row of /proc/slabinfo.
     pub slabinfo: Slabinfo,
 }
@@ -79,7 +81,7 @@ pub struct Slabinfo {
 pub fn of(era: Era, slub: &LaidSlub) -> Truth {
     Truth {
         release: era.release().into(),
-        caches: slub.caches.iter().map(cache).collect(),
+        caches: caches(era, slub),
         kfence: slub.kfence.clone(),
         reclaimable_pages: 0,
         unreclaimable_pages: 0,
@@ -87,7 +89,32 @@ pub fn of(era: Era, slub: &LaidSlub) -> Truth {
     }
 }
 
-fn cache(laid: &super::lay::LaidCache) -> CacheTruth {
+/// Copies for memory cgroups are counted where their caches are.
+fn caches(era: Era, slub: &LaidSlub) -> Vec<CacheTruth> {
+    let copies = |laid: &&super::lay::LaidCache| laid.cache.memcg_of.is_some();
+    let (copies, roots): (Vec<_>, Vec<_>) = slub.caches.iter().partition(copies);
+    let mut truths: Vec<_> = roots.iter().map(|laid| cache(era, laid)).collect();
+    for laid in copies {
+        let root = laid.cache.memcg_of.as_deref().unwrap_or_default();
+        let copy = cache(era, laid);
+        let root = truths.iter_mut().find(|truth| truth.name == root);
+        let root = root.expect("the cache that it is a copy of");
+        root.memcg_children += 1;
+        root.slabs += copy.slabs;
+        root.objects += copy.objects;
+        root.pages += copy.pages;
+        root.pending_rcu_slabs += copy.pending_rcu_slabs;
+        root.allocated.extend(copy.allocated);
+        root.allocated.sort_unstable();
+        root.slabinfo.active_objs += copy.slabinfo.active_objs;
+        root.slabinfo.num_objs += copy.slabinfo.num_objs;
+        root.slabinfo.active_slabs += copy.slabinfo.active_slabs;
+        root.slabinfo.num_slabs += copy.slabinfo.num_slabs;
+    }
+    truths
+}
+
+fn cache(era: Era, laid: &super::lay::LaidCache) -> CacheTruth {
     let all = laid.slabs.iter();
     let counted: Vec<_> = all.filter(|slab| slab.place != Place::PendingRcu).collect();
     let mut allocated = Vec::new();
@@ -104,7 +131,11 @@ fn cache(laid: &super::lay::LaidCache) -> CacheTruth {
     let slabs = counted.len() as u64;
     CacheTruth {
         name: laid.cache.name.clone(),
-        aliases: laid.cache.aliases.clone(),
+        // Only sysfs knows them.
+        aliases: match era {
+            Era::V6_12Tiny => Vec::new(),
+            _ => laid.cache.aliases.clone(),
+        },
         address: laid.address,
         flags: laid.cache.flags.iter().map(|flag| flag.name()).collect(),
         object_size: laid.cache.object_size,
@@ -115,6 +146,7 @@ fn cache(laid: &super::lay::LaidCache) -> CacheTruth {
         objects,
         allocated,
         pending_rcu_slabs: laid.slabs.len() as u64 - slabs,
+        memcg_children: 0,
         pages: laid.slabs.iter().map(|slab| 1 << slab.order).sum(),
         slabinfo: Slabinfo {
             active_objs: objects - free_on_lists,
