@@ -8,6 +8,7 @@ mod modules;
 mod open;
 mod progress;
 mod run;
+mod save_profile;
 mod session;
 
 use std::process::ExitCode;

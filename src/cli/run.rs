@@ -15,6 +15,7 @@ use super::args::{
     SlabsFormat, Sort, StateFilter,
 };
 use super::conntrack;
+use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 
 /// What `--fail-on` names was found.
@@ -162,7 +163,11 @@ fn list_objects(args: &ObjectsArgs) -> Result<ExitCode> {
 }
 
 fn info(args: &InfoArgs) -> Result<ExitCode> {
-    let session = Session::open(&args.common)?;
+    let mut session = Session::open(&args.common)?;
+    let saved = match &args.save_profile {
+        Some(path) => save_profile::write(&mut session, &args.common, path)?,
+        None => true,
+    };
     let kernel = &session.kernel;
     let era = SlabEra::detect(kernel)?;
     if args.layouts && era.is_supported() {
@@ -175,7 +180,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         slab_allocator: era.name(),
         layouts: args.layouts.then(|| kernel.layouts()),
     };
-    let document = session.document(&args.common, true, body);
+    let document = session.document(&args.common, saved, body);
     output(
         &args.common,
         args.format.reader(),

@@ -5,7 +5,7 @@
 //! order; so all sources are first asked whether they have the home, and only then
 //! anything is searched at large.
 
-use super::model::{Member, StructType, TypeKind};
+use super::model::{Member, StructType, TypeId, TypeKind};
 use super::{TypeError, TypeSource};
 
 /// The types of one kernel, from one or more sources asked in order.
@@ -32,11 +32,16 @@ impl TypeDb {
             .map_or("none", |source| source.origin())
     }
 
+    /// Whether any source has the translation unit `home`.
+    pub fn has_home(&self, home: &str) -> bool {
+        self.sources.iter().any(|source| source.has_home(home))
+    }
+
     /// The first of `homes` that is a translation unit of this kernel, else the first at all:
     /// source files move, and searching all units for want of one is slow.
     pub fn first_home<'h>(&self, homes: &[&'h str]) -> &'h str {
-        let exists = |home: &&&str| self.sources.iter().any(|source| source.has_home(home));
-        let first = homes.iter().find(exists).or(homes.first());
+        let exists = homes.iter().find(|home| self.has_home(home));
+        let first = exists.or(homes.first());
         first.copied().unwrap_or_default()
     }
 
@@ -120,7 +125,7 @@ fn found_in<'a>(
         return Ok(None);
     };
     let body = source.get_struct(id)?;
-    Ok(Some(FoundStruct { body, source }))
+    Ok(Some(FoundStruct { body, id, source }))
 }
 
 /// A structure together with the source that its members' types refer to.
@@ -128,10 +133,21 @@ fn found_in<'a>(
 pub struct FoundStruct<'a> {
     /// The structure itself.
     pub body: StructType,
+    id: TypeId,
     source: &'a dyn TypeSource,
 }
 
-impl FoundStruct<'_> {
+impl<'a> FoundStruct<'a> {
+    /// Its identity within [`source`](Self::source).
+    pub(super) fn id(&self) -> TypeId {
+        self.id
+    }
+
+    /// Whose it is.
+    pub(super) fn source(&self) -> &'a dyn TypeSource {
+        self.source
+    }
+
     /// Follows a dotted path (`kobj.sd`) through embedded structures; the offset is from the
     /// start of this one. `None` if a name on the way does not exist.
     ///
@@ -163,7 +179,6 @@ impl FoundStruct<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::TypeId;
 
     /// Knows one structure, in one unit.
     #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::hash::Hasher;
 
 use object::LittleEndian;
 use object::read::elf::{ElfFile64, FileHeader, Sym};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::{DebugFile, TypeError};
 
@@ -23,6 +23,8 @@ pub enum SymbolOrigin {
     Kallsyms,
     /// The file of that name.
     SystemMap,
+    /// A profile: only what was asked for when it was written.
+    Profile,
 }
 
 impl SymbolOrigin {
@@ -32,6 +34,7 @@ impl SymbolOrigin {
             Self::Vmlinux => "vmlinux",
             Self::Kallsyms => "kallsyms",
             Self::SystemMap => "System.map",
+            Self::Profile => "profile",
         }
     }
 }
@@ -42,6 +45,8 @@ pub struct SymbolTable {
     origin: SymbolOrigin,
     /// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
     addresses: FxHashMap<u64, (u64, bool)>,
+    /// Of a profile: names known not to exist.
+    absent: FxHashSet<u64>,
 }
 
 impl SymbolTable {
@@ -87,7 +92,11 @@ impl SymbolTable {
     fn sized(origin: SymbolOrigin, count: usize) -> Self {
         let mut addresses = FxHashMap::default();
         addresses.reserve(count);
-        Self { origin, addresses }
+        Self {
+            origin,
+            addresses,
+            absent: FxHashSet::default(),
+        }
     }
 
     pub(super) fn at_run_time(count: usize) -> Self {
@@ -96,6 +105,14 @@ impl SymbolTable {
 
     pub(super) fn of_system_map() -> Self {
         Self::sized(SymbolOrigin::SystemMap, 0)
+    }
+
+    pub(super) fn of_profile() -> Self {
+        Self::sized(SymbolOrigin::Profile, 0)
+    }
+
+    pub(super) fn insert_absent(&mut self, name: &[u8]) {
+        self.absent.insert(hash(name));
     }
 
     pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
@@ -120,6 +137,21 @@ impl SymbolTable {
         self.addresses
             .get(&hash(name.as_bytes()))
             .map(|(address, _)| *address)
+    }
+
+    /// Whether the source tells if there is such a symbol. A profile tells of the names that were
+    /// asked for when it was written, and of those with a number behind (`ct_id_seed.0`).
+    pub fn tells_of(&self, name: &str) -> bool {
+        let asked = |name: &str| {
+            let hash = hash(name.as_bytes());
+            self.addresses.contains_key(&hash) || self.absent.contains(&hash)
+        };
+        let plain = |(name, number): (&str, &str)| {
+            number.bytes().all(|byte| byte.is_ascii_digit()) && asked(name)
+        };
+        self.origin != SymbolOrigin::Profile
+            || asked(name)
+            || name.rsplit_once('.').is_some_and(plain)
     }
 
     /// How many names there are.
