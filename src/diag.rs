@@ -66,6 +66,12 @@ impl Diagnostics {
         });
     }
 
+    /// Whether there was a warning of this code.
+    pub fn has(&self, code: &str) -> bool {
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.keys().any(|(known, _)| *known == code)
+    }
+
     /// All warnings so far, in a stable order.
     pub fn warnings(&self) -> Vec<Warning> {
         let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);

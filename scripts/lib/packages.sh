@@ -4,8 +4,9 @@
 # leaves the machine's apt alone. Uses $WORK. A mirror that stands still is
 # good enough, so expired lists are accepted.
 
-readonly SUITES="bullseye bookworm sid"
-readonly SECURITY_SUITES="bullseye bookworm"
+# More suites, and whole lines of sources, may be set before.
+readonly SUITES="${SUITES:-bullseye bookworm sid}"
+readonly SECURITY_SUITES="${SECURITY_SUITES:-bullseye bookworm}"
 readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The mirror which the machine itself uses for its own suite (or its -security).
@@ -31,6 +32,7 @@ write_sources() {
     for suite in $SECURITY_SUITES; do
         echo "deb [signed-by=$KEYRING] $security $suite-security main"
     done
+    printf '%s' "${MORE_SOURCES:-}"
 }
 
 # Readies $WORK/apt; the lists are fetched again when they are a day old.

@@ -70,7 +70,17 @@ pub(crate) struct Common {
     #[arg(long, help_heading = "Debug files")]
     pub(crate) no_default_debug_directories: bool,
     /// Where types come from
-    #[arg(long, value_enum, default_value_t = TypesFrom::Auto, help_heading = "Debug files")]
+    ///
+    /// `auto`: DWARF where a vmlinux is given or found, else BTF; `dwarf`: of vmlinux; `btf`: of
+    /// vmlinux, else of the dump itself; `profile:FILE`: written by `info --save-profile`, with
+    /// the symbols that it holds
+    #[arg(
+        long,
+        value_name = "auto|dwarf|btf|profile:FILE",
+        default_value = "auto",
+        value_parser = parse_types,
+        help_heading = "Debug files"
+    )]
     pub(crate) types: TypesFrom,
     /// Go on although the vmlinux is not the dump's
     #[arg(long, help_heading = "Debug files")]
@@ -99,14 +109,16 @@ pub(crate) struct Common {
 }
 
 /// Sources of types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TypesFrom {
-    /// DWARF where a vmlinux is given or found, else BTF
+    /// DWARF where a vmlinux is given or found, else BTF.
     Auto,
-    /// DWARF of vmlinux
+    /// DWARF of vmlinux.
     Dwarf,
-    /// BTF of vmlinux, else of the dump itself
+    /// BTF of vmlinux, else of the dump itself.
     Btf,
+    /// A profile.
+    Profile(PathBuf),
 }
 
 /// When to colour.
@@ -264,6 +276,9 @@ pub(crate) struct InfoArgs {
     /// With the structures that were probed, and where their members lie
     #[arg(long)]
     pub(crate) layouts: bool,
+    /// Write the types and symbols that vmleak uses to FILE, for --types profile:FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_profile: Option<PathBuf>,
 }
 
 /// Formats of `info`.
@@ -281,6 +296,16 @@ impl InfoFormat {
             InfoFormat::Table => Reader::Person,
             _ => Reader::Program,
         }
+    }
+}
+
+fn parse_types(text: &str) -> Result<TypesFrom, String> {
+    match (text, text.split_once(':')) {
+        ("auto", _) => Ok(TypesFrom::Auto),
+        ("dwarf", _) => Ok(TypesFrom::Dwarf),
+        ("btf", _) => Ok(TypesFrom::Btf),
+        (_, Some(("profile", file))) if !file.is_empty() => Ok(TypesFrom::Profile(file.into())),
+        _ => Err("it is auto, dwarf, btf or profile:FILE".to_owned()),
     }
 }
 
@@ -311,6 +336,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sources_of_types_parse() {
+        assert_eq!(parse_types("btf"), Ok(TypesFrom::Btf));
+        let file = TypesFrom::Profile("a:b".into());
+        assert_eq!(parse_types("profile:a:b"), Ok(file));
+        assert!(parse_types("profile:").is_err());
+        assert!(parse_types("profile").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod objects;
 mod open;
 mod progress;
 mod run;
+mod save_profile;
 mod session;
 mod whatis;
 

@@ -9,7 +9,8 @@ use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump, VmcoreInfo};
 use vmleak::kernel::{Kernel, btf, check_symbols, kallsyms};
 use vmleak::space::AddressSpace;
 use vmleak::types::{
-    Btf, DebugFile, Dwarf, Kallsyms, SymbolTable, TypeDb, TypeError, TypeSource, is_system_map,
+    Btf, DebugFile, Dwarf, Kallsyms, Profile, SymbolTable, TypeDb, TypeError, TypeSource,
+    is_system_map,
 };
 
 use super::args::{Common, TypesFrom};
@@ -20,6 +21,8 @@ pub(crate) struct Opened {
     pub(crate) kernel: Kernel,
     /// The kernel's BTF, if its types come from there: modules' parts continue it.
     pub(crate) btf: Option<Arc<Btf>>,
+    /// The profile, if its types come from one: it may have modules' types too.
+    pub(crate) profile: Option<Arc<Profile>>,
 }
 
 /// Opens everything that a command needs.
@@ -33,8 +36,14 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
             dump.path().display()
         )
     })?;
+    let profile = match &common.types {
+        TypesFrom::Profile(path) => Some(Arc::new(open_profile(common, &info, path)?)),
+        _ => None,
+    };
     let vmlinux = match inputs.vmlinux {
         Some(path) => Ok(path),
+        // A profile is there to do without.
+        None if profile.is_some() => Err(Vec::new()),
         None => locate::find_vmlinux(common, &info),
     };
     let found = match vmlinux {
@@ -42,7 +51,11 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
         Err(looked) => Err(looked),
     };
     let file = found.as_ref().ok();
-    let whose = file.map_or_else(|| dump.path(), |file| file.path());
+    let whose = match (&profile, file) {
+        (Some(profile), _) => profile.path(),
+        (None, Some(file)) => file.path(),
+        (None, None) => dump.path(),
+    };
     let whose = whose.display().to_string();
 
     let sources = Sources {
@@ -50,6 +63,7 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
         info: &info,
         dump: &dump,
         file,
+        profile: profile.as_ref(),
     };
     if common.types == TypesFrom::Dwarf
         && let Err(looked) = &found
@@ -77,7 +91,11 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
             "the one of the known encodings by which _stext is where VMCOREINFO has it",
         );
     }
-    Ok(Opened { kernel, btf })
+    Ok(Opened {
+        kernel,
+        btf,
+        profile,
+    })
 }
 
 fn open_vmlinux(common: &Common, info: &VmcoreInfo, path: &Path) -> Result<Arc<DebugFile>> {
@@ -92,12 +110,33 @@ fn open_vmlinux(common: &Common, info: &VmcoreInfo, path: &Path) -> Result<Arc<D
     }
 }
 
+/// A profile is keyed by the build-id, and by the release where a dump has none (before 5.9).
+fn open_profile(common: &Common, info: &VmcoreInfo, path: &Path) -> Result<Profile> {
+    let profile = Profile::open(path)?;
+    let whose = profile.identity();
+    let (kind, found, wanted) = match (info.build_id(), whose.build_id.as_deref()) {
+        (Some(wanted), Some(found)) => ("build-id", Some(found), Some(wanted)),
+        _ => ("release", whose.release.as_deref(), info.release()),
+    };
+    if found != wanted && !common.force {
+        bail!(
+            "{}: a profile of {kind} {}, but the kernel that crashed has {}; give the one of {} (--force to go on all the same)",
+            path.display(),
+            found.unwrap_or("unknown"),
+            wanted.unwrap_or("unknown"),
+            info.release().unwrap_or("that kernel")
+        );
+    }
+    Ok(profile)
+}
+
 /// What types and symbols can be had from.
 struct Sources<'a> {
     common: &'a Common,
     info: &'a VmcoreInfo,
     dump: &'a Arc<Dump>,
     file: Option<&'a Arc<DebugFile>>,
+    profile: Option<&'a Arc<Profile>>,
 }
 
 impl Sources<'_> {
@@ -120,11 +159,15 @@ impl Sources<'_> {
         )
     }
 
-    /// A System.map that was given, else vmlinux's, else the dump's own, with their encoding.
+    /// A System.map that was given, else the profile's, else vmlinux's, else the dump's own, with
+    /// their encoding.
     fn symbols(&self) -> Result<(SymbolTable, Option<String>)> {
         let maps = &self.common.symbols;
         if let Some(map) = maps.iter().find(|path| is_system_map(path)) {
             return Ok((SymbolTable::from_system_map(map)?, None));
+        }
+        if let Some(symbols) = self.profile.and_then(|profile| profile.symbols()) {
+            return Ok((symbols, None));
         }
         let in_file = self.file.map(|file| SymbolTable::from_elf(file));
         let own = match in_file {
@@ -144,11 +187,15 @@ impl Sources<'_> {
     }
 
     fn types(&self, symbols: &SymbolTable) -> Result<(TypeDb, Option<Arc<Btf>>)> {
-        let dwarf = match (self.common.types, self.file) {
+        if let Some(profile) = self.profile {
+            let source: Box<dyn TypeSource> = Box::new(Arc::clone(profile));
+            return Ok((TypeDb::new(vec![source]), None));
+        }
+        let dwarf = match (&self.common.types, self.file) {
             (TypesFrom::Btf, _) | (_, None) => None,
             (_, Some(file)) => Some(Dwarf::new(Arc::clone(file))),
         };
-        match (dwarf, self.common.types) {
+        match (dwarf, &self.common.types) {
             (Some(Ok(dwarf)), _) => {
                 let source: Box<dyn TypeSource> = Box::new(dwarf);
                 Ok((TypeDb::new(vec![source]), None))

@@ -13,6 +13,7 @@ use super::args::{Command, Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, Slab
 use super::conntrack;
 use super::leaks;
 use super::objects;
+use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 use super::whatis;
 
@@ -99,7 +100,11 @@ pub(crate) fn verdict_code(
 }
 
 fn info(args: &InfoArgs) -> Result<ExitCode> {
-    let session = Session::open(&args.common)?;
+    let mut session = Session::open(&args.common)?;
+    let saved = match &args.save_profile {
+        Some(path) => save_profile::write(&mut session, &args.common, path)?,
+        None => true,
+    };
     let kernel = &session.kernel;
     let era = SlabEra::detect(kernel)?;
     if args.layouts && era.is_supported() {
@@ -112,7 +117,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         slab_allocator: era.name(),
         layouts: args.layouts.then(|| kernel.layouts()),
     };
-    let document = session.document(&args.common, true, body);
+    let document = session.document(&args.common, saved, body);
     output(
         &args.common,
         args.format.reader(),

@@ -15,7 +15,7 @@ use vmleak::render;
 use vmleak::report::{Document, RunFacts};
 use vmleak::subsys::slab::Progress;
 use vmleak::subsys::system;
-use vmleak::types::Btf;
+use vmleak::types::{Btf, Profile};
 
 use super::args::{Color, Common};
 use super::open::{self, Opened};
@@ -31,13 +31,19 @@ pub(crate) struct Session {
     pub(crate) progress: Bar,
     /// The kernel's BTF, if its types come from there.
     pub(crate) btf: Option<Arc<Btf>>,
+    /// The profile, if its types come from one.
+    pub(crate) profile: Option<Arc<Profile>>,
 }
 
 impl Session {
     pub(crate) fn open(common: &Common) -> Result<Self> {
         let progress = Bar::new(common);
         progress.start("opening the dump and its debug information", 1);
-        let Opened { kernel, btf } = open::kernel(common)?;
+        let Opened {
+            kernel,
+            btf,
+            profile,
+        } = open::kernel(common)?;
         let run = RunFacts {
             system: system::collect(&kernel),
             dump: kernel.dump().facts(),
@@ -65,6 +71,7 @@ impl Session {
             run,
             progress,
             btf,
+            profile,
         })
     }
 

@@ -118,6 +118,28 @@ pub trait Layout: Sized {
     fn info(&self) -> LayoutInfo;
 }
 
+/// What there is to know of a layout without a kernel: each one that `layout!` declares is listed.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its name in vmleak.
+    pub layout: &'static str,
+    /// The structure's name in C.
+    pub structure: &'static str,
+    /// The units that may define it.
+    pub homes: &'static [&'static str],
+    /// Resolves it.
+    pub resolve: fn(&TypeDb) -> Result<LayoutInfo, LayoutError>,
+}
+
+inventory::collect!(Registered);
+
+impl Registered {
+    /// All layouts, in no particular order.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        inventory::iter::<Self>()
+    }
+}
+
 /// Declares a layout: `need` members must exist, `maybe` members are `Option<Field>`. Where the
 /// source file that defines the structure has moved, homes stand newest first.
 macro_rules! layout {
@@ -167,6 +189,18 @@ macro_rules! layout {
                         member(stringify!($field), $crate::kernel::layout::layout!(@as_ref $kind self.$field)),
                     )*],
                 }
+            }
+        }
+
+        inventory::submit! {
+            $crate::kernel::layout::Registered {
+                layout: stringify!($layout),
+                structure: $structure,
+                homes: &[$($home),+],
+                resolve: |types| {
+                    use $crate::kernel::layout::Layout;
+                    Ok($layout::resolve(types)?.info())
+                },
             }
         }
     };

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
+pub mod asked;
 pub mod btf;
 pub mod cpus;
 pub mod kallsyms;
@@ -32,6 +33,9 @@ use layout::{Layout, LayoutError, LayoutInfo};
 /// Symbols that VMCOREINFO has too. Every x86_64 kernel is linked to the same `_stext`; the
 /// others lie behind its code, so they differ from build to build.
 const CHECKED: [&str; 3] = ["_stext", "init_uts_ns", "init_top_pgt"];
+
+/// Code of the warning that a profile does not know what is asked for.
+pub(crate) const UNTOLD: &str = "profile-incomplete";
 
 /// Why the kernel in a dump can't be asked at all.
 #[derive(Debug, Error)]
@@ -159,6 +163,12 @@ impl Kernel {
 
     /// Run-time address of a symbol.
     pub fn symbol(&self, name: &str) -> Option<VirtAddr> {
+        if !self.symbols.tells_of(name) {
+            self.diag.warn(
+                UNTOLD,
+                format!("the profile says nothing of the symbol {name}, so what needs it is missing: it was written by another version of vmleak; write it again with `vmleak info --save-profile`"),
+            );
+        }
         run_time_address(&self.symbols, name, self.offset)
     }
 

@@ -10,8 +10,8 @@ use crate::analysis::accounting::{SlabTotals, Verdict, judge};
 use crate::analysis::families::{self, Family};
 use crate::diag::{Assumption, Warning};
 use crate::dump::DumpFacts;
-use crate::kernel::Kernel;
 use crate::kernel::layout::LayoutInfo;
+use crate::kernel::{Kernel, UNTOLD};
 use crate::subsys::slab::objects::Object;
 use crate::subsys::slab::{CacheFacts, SlabFacts};
 use crate::subsys::system::SystemFacts;
@@ -106,7 +106,10 @@ impl<T> Document<T> {
                 types_from: kernel.types.origin(),
                 symbols_from: kernel.symbols_from().name(),
             },
-            complete: complete && !run.dump.incomplete && !run.dump.contradictory,
+            complete: complete
+                && !run.dump.incomplete
+                && !run.dump.contradictory
+                && !kernel.diag.has(UNTOLD),
             warnings: kernel.diag.warnings(),
             assumptions: kernel.diag.assumptions(),
             body,

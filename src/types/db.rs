@@ -5,7 +5,7 @@
 //! order; so all sources are first asked whether they have the home, and only then
 //! anything is searched at large.
 
-use super::model::{Member, StructType, TypeKind};
+use super::model::{Member, StructType, TypeId, TypeKind};
 use super::{TypeError, TypeSource};
 
 /// The types of one kernel, from one or more sources asked in order.
@@ -30,6 +30,11 @@ impl TypeDb {
         self.sources
             .first()
             .map_or("none", |source| source.origin())
+    }
+
+    /// Whether any source has the translation unit `home`.
+    pub fn has_home(&self, home: &str) -> bool {
+        self.sources.iter().any(|source| source.has_home(home))
     }
 
     /// The structure `name` out of the first of `homes` that has it, else from anywhere; `None`
@@ -138,7 +143,7 @@ fn found_in<'a>(
         return Ok(None);
     };
     let body = source.get_struct(id)?;
-    Ok(Some(FoundStruct { body, source }))
+    Ok(Some(FoundStruct { body, id, source }))
 }
 
 /// A structure together with the source that its members' types refer to.
@@ -146,10 +151,21 @@ fn found_in<'a>(
 pub struct FoundStruct<'a> {
     /// The structure itself.
     pub body: StructType,
+    id: TypeId,
     source: &'a dyn TypeSource,
 }
 
-impl FoundStruct<'_> {
+impl<'a> FoundStruct<'a> {
+    /// Its identity within [`source`](Self::source).
+    pub(super) fn id(&self) -> TypeId {
+        self.id
+    }
+
+    /// Whose it is.
+    pub(super) fn source(&self) -> &'a dyn TypeSource {
+        self.source
+    }
+
     /// Follows a dotted path (`kobj.sd`) through embedded structures; the offset is from the
     /// start of this one. `None` if a name on the way does not exist.
     ///
@@ -181,7 +197,6 @@ impl FoundStruct<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::TypeId;
 
     /// Knows one structure, in one unit.
     #[derive(Debug)]

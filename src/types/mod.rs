@@ -15,6 +15,7 @@ mod debug_file;
 mod dwarf;
 mod kallsyms;
 mod model;
+mod profile;
 mod relocate;
 mod symbols;
 mod system_map;
@@ -26,6 +27,7 @@ pub use debug_file::{DebugFile, build_id_of, module_name_of};
 pub use dwarf::Dwarf;
 pub use kallsyms::{Kallsyms, KallsymsError, KallsymsTables};
 pub use model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
+pub use profile::{Profile, ProfileIdentity, ProfileWriter};
 pub use symbols::{SymbolOrigin, SymbolTable};
 pub use system_map::is_system_map;
 
@@ -75,6 +77,26 @@ pub enum TypeError {
         name: String,
         /// What is wrong.
         why: String,
+    },
+    /// No profile, or a damaged one.
+    #[error("{path}: not a usable profile: {why}")]
+    BadProfile {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// What a profile says nothing of, neither that the kernel has it nor that it has not.
+    #[error(
+        "{path}: says nothing of {kind} {name}: it was written by another version of vmleak; write it again with `vmleak info --save-profile`"
+    )]
+    NotInProfile {
+        /// The file.
+        path: String,
+        /// `struct` or `enum`.
+        kind: &'static str,
+        /// Of what.
+        name: String,
     },
     /// No list of symbols.
     #[error("{path}: not a System.map: {why}")]

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use object::LittleEndian;
 use object::read::elf::{ElfFile64, FileHeader, Sym};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::{DebugFile, TypeError};
 
@@ -24,6 +24,8 @@ pub enum SymbolOrigin {
     Kallsyms,
     /// The file of that name.
     SystemMap,
+    /// A profile: only what was asked for when it was written.
+    Profile,
 }
 
 impl SymbolOrigin {
@@ -33,6 +35,7 @@ impl SymbolOrigin {
             Self::Vmlinux => "vmlinux",
             Self::Kallsyms => "kallsyms",
             Self::SystemMap => "System.map",
+            Self::Profile => "profile",
         }
     }
 }
@@ -46,6 +49,8 @@ pub struct SymbolTable {
     by_address: OnceLock<AddressIndex>,
     /// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
     addresses: FxHashMap<u64, (u64, bool)>,
+    /// Of a profile: names known not to exist.
+    absent: FxHashSet<u64>,
 }
 
 impl std::fmt::Debug for SymbolTable {
@@ -139,6 +144,14 @@ impl SymbolTable {
         Self::sized(SymbolOrigin::SystemMap, 0)
     }
 
+    pub(super) fn of_profile() -> Self {
+        Self::sized(SymbolOrigin::Profile, 0)
+    }
+
+    pub(super) fn insert_absent(&mut self, name: &[u8]) {
+        self.absent.insert(hash(name));
+    }
+
     pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
         let new = (address, global);
         self.addresses
@@ -161,6 +174,21 @@ impl SymbolTable {
         self.addresses
             .get(&hash(name.as_bytes()))
             .map(|(address, _)| *address)
+    }
+
+    /// Whether the source tells if there is such a symbol. A profile tells of the names that were
+    /// asked for when it was written, and of those with a number behind (`ct_id_seed.0`).
+    pub fn tells_of(&self, name: &str) -> bool {
+        let asked = |name: &str| {
+            let hash = hash(name.as_bytes());
+            self.addresses.contains_key(&hash) || self.absent.contains(&hash)
+        };
+        let plain = |(name, number): (&str, &str)| {
+            number.bytes().all(|byte| byte.is_ascii_digit()) && asked(name)
+        };
+        self.origin != SymbolOrigin::Profile
+            || asked(name)
+            || name.rsplit_once('.').is_some_and(plain)
     }
 
     /// How many names there are.

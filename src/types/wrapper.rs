@@ -19,7 +19,8 @@ pub(super) fn unpack(raw: &[u8]) -> Option<io::Result<Vec<u8>>> {
     unpack_at_most(raw, MAX_UNPACKED)
 }
 
-fn unpack_at_most(raw: &[u8], most: u64) -> Option<io::Result<Vec<u8>>> {
+/// As [`unpack`], to at most `most` bytes.
+pub(super) fn unpack_at_most(raw: &[u8], most: u64) -> Option<io::Result<Vec<u8>>> {
     if raw.starts_with(&[0x1f, 0x8b]) {
         Some(drain(flate2::read::MultiGzDecoder::new(raw), most))
     } else if raw.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {

@@ -12,10 +12,10 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
 use crate::support::{real_dumps, run};
 
-const NOWHERE: &str = "--no-default-debug-directories";
+pub(crate) const NOWHERE: &str = "--no-default-debug-directories";
 
 /// The document, and where types and symbols came from, which it is without.
-fn document(command: &str, files: &[&Path], more: &[&str]) -> (Value, [String; 2]) {
+pub(crate) fn document(command: &str, files: &[&Path], more: &[&str]) -> (Value, [String; 2]) {
     let mut args: Vec<&OsStr> = [command, "--format", "json"].map(OsStr::new).to_vec();
     args.extend(files.iter().map(|path| path.as_os_str()));
     args.extend(more.iter().map(OsStr::new));
@@ -60,7 +60,7 @@ fn system_map(vmlinux: &Path, folder: &Path) -> PathBuf {
     path
 }
 
-const COMMANDS: [&str; 4] = ["info", "slabs", "conntrack", "nat"];
+pub(crate) const COMMANDS: [&str; 4] = ["info", "slabs", "conntrack", "nat"];
 
 #[test]
 fn without_a_vmlinux_the_report_is_the_same() {

@@ -19,7 +19,7 @@ use vmleak::dump::VmcoreInfo;
 use vmleak::kernel::Kernel;
 use vmleak::kernel::btf::{self, OwnTypesError};
 use vmleak::kernel::modules::{Module, Modules};
-use vmleak::types::{Btf, DebugFile, Dwarf, TypeError, TypeSource, module_name_of};
+use vmleak::types::{Btf, DebugFile, Dwarf, Profile, TypeError, TypeSource, module_name_of};
 
 use super::args::Common;
 use super::locate;
@@ -84,6 +84,9 @@ pub(crate) fn add_types(
     let files = ModuleFiles::new(common, session.kernel.vmcoreinfo(), vmlinux.as_deref());
     let mut found: Vec<Box<dyn TypeSource>> = Vec::new();
     for module in names.iter().filter_map(|name| modules.find(name)) {
+        if in_profile(session.profile.as_deref(), module) {
+            continue;
+        }
         // The kernel's BTF and a module's DWARF mix, but one kind is enough.
         if session.btf.is_some()
             && let Ok(Some(types)) = from_dump(&session.kernel, &session.btf, module)
@@ -111,6 +114,21 @@ pub(crate) fn add_types(
         session.kernel.types.add_source(types);
     }
     Ok(())
+}
+
+/// Whether the profile has the types of this build of the module.
+fn in_profile(profile: Option<&Profile>, module: &Module) -> bool {
+    let known = profile.and_then(|profile| profile.identity().modules.get(&module.name));
+    match (known, &module.build_id) {
+        (Some(Some(found)), Some(wanted)) => same_build_id(found, wanted),
+        (known, _) => known.is_some(),
+    }
+}
+
+/// `module.build_id` has room for the longest kind, and zeros behind a shorter one.
+fn same_build_id(found: &str, wanted: &str) -> bool {
+    let rest = wanted.strip_prefix(found);
+    rest.is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'))
 }
 
 /// The module's part of the kernel's own BTF, as the dump holds it.
@@ -261,9 +279,7 @@ impl<'a> ModuleFiles<'a> {
         build_id: Option<&str>,
     ) -> Option<ModuleFileError> {
         let (found, wanted) = (file.build_id()?, build_id?);
-        // `module.build_id` has room for the longest kind, and zeros behind a shorter one.
-        let rest = wanted.strip_prefix(found);
-        if rest.is_some_and(|rest| rest.bytes().all(|digit| digit == b'0')) {
+        if same_build_id(found, wanted) {
             return None;
         }
         Some(ModuleFileError::OtherBuild {

@@ -3,6 +3,7 @@
 //! Decided by the members that `struct kmem_cache` has, newest kernel first.
 
 use crate::kernel::{Kernel, KernelError};
+use crate::types::{TypeDb, TypeError};
 
 /// The structural eras of the slab allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,19 @@ impl SlabEra {
     /// # Errors
     /// If the type information is damaged.
     pub fn detect(kernel: &Kernel) -> Result<Self, KernelError> {
-        let cache = kernel
-            .types
+        Ok(Self::of(&kernel.types, |name| {
+            kernel.symbol(name).is_some()
+        })?)
+    }
+
+    /// As [`detect`](Self::detect), without a dump.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(types: &TypeDb, has_symbol: impl Fn(&str) -> bool) -> Result<Self, TypeError> {
+        let cache = types
             .find_struct("kmem_cache", "mm/slub.c", false)?
-            .or(kernel
-                .types
-                .find_struct("kmem_cache", "mm/slab_common.c", true)?);
+            .or(types.find_struct("kmem_cache", "mm/slab_common.c", true)?);
         let has = |member: &str| {
             cache
                 .as_ref()
@@ -45,7 +53,7 @@ impl SlabEra {
         Ok(match (has("cpu_slab"), has("cpu_sheaves")) {
             _ if has("cpu_cache") || has("gfporder") => SlabEra::Slab,
             _ if !has("offset") => SlabEra::Slob,
-            _ if kernel.symbol("slab_root_caches").is_some() => SlabEra::SlubMemcgChildren,
+            _ if has_symbol("slab_root_caches") => SlabEra::SlubMemcgChildren,
             (false, true) if has("per_node") => SlabEra::SlubPerNode,
             (false, true) => SlabEra::SlubSheaves,
             (true, true) => SlabEra::SlubSheavesAndCpuSlabs,

@@ -1,0 +1,54 @@
+//! `info --save-profile FILE`: the types and symbols of this run's kernel as a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use vmleak::kernel::asked;
+use vmleak::kernel::modules::Modules;
+use vmleak::types::ProfileIdentity;
+
+use super::args::Common;
+use super::modules::add_types;
+use super::session::Session;
+
+/// Writes the profile; `false` if the types of a loaded module are missing in it.
+pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Result<bool> {
+    if session.profile.is_some() {
+        bail!("--save-profile: the types are those of a profile already; copy that file");
+    }
+    let modules = Modules::read(&session.kernel)?;
+    let mut held = BTreeMap::new();
+    let mut whole = true;
+    for module in asked::MODULES.iter().filter_map(|name| modules.find(name)) {
+        match add_types(session, &modules, common, &[&module.name]) {
+            Ok(()) => {
+                held.insert(module.name.clone(), module.build_id.clone());
+            }
+            Err(error) => {
+                whole = false;
+                session.kernel.diag.warn(
+                    "profile-module",
+                    format!(
+                        "the profile is without the module {}: {error:#}",
+                        module.name
+                    ),
+                );
+            }
+        }
+    }
+    let kernel = &session.kernel;
+    let info = kernel.vmcoreinfo();
+    let identity = ProfileIdentity {
+        release: info.release().map(str::to_owned),
+        build_id: info.build_id().map(str::to_owned),
+        arch: "x86_64".to_owned(),
+        types_from: kernel.types.origin().to_owned(),
+        symbols_from: None,
+        modules: held,
+    };
+    let symbols = Some((kernel.symbol_table(), info.kernel_offset()));
+    let bytes = asked::profile(&kernel.types, symbols, identity)?;
+    std::fs::write(path, bytes).with_context(|| path.display().to_string())?;
+    Ok(whole)
+}

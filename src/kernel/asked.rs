@@ -1,0 +1,127 @@
+//! All that vmleak asks a kernel's types and symbols: what a profile has to answer.
+//!
+//! Layouts register themselves (`layout!`). What code asks for by hand stands here; a test
+//! compares the lists with the sources, and what a profile can't answer is said at run
+//! time.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::layout::Registered;
+use crate::space::x86_64::START_KERNEL_MAP;
+use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, TypeDb, TypeError};
+
+/// Modules whose types are asked for, where the kernel has them as modules.
+pub const MODULES: [&str; 2] = ["nf_conntrack", "nf_nat"];
+
+/// Structures that are looked up without a layout, with the units that see them.
+pub const STRUCTURES: [(&str, &str); 5] = [
+    ("cpumask", "kernel/cpu.c"),
+    ("folio", "mm/slub.c"),
+    ("kmem_cache", "mm/slub.c"),
+    ("kmem_cache", "mm/slab_common.c"),
+    ("slab", "mm/slub.c"),
+];
+
+/// Enumerations, with the units that see them.
+pub const ENUMERATIONS: [(&str, &str); 3] = [
+    ("_slab_flag_bits", "mm/slub.c"),
+    ("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c"),
+    ("pageflags", "mm/slub.c"),
+];
+
+/// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
+/// have the module built in.
+pub const SYMBOLS: [&str; 44] = [
+    "__cpu_possible_mask",
+    "__cpu_present_mask",
+    "__kfence_pool",
+    "__per_cpu_offset",
+    "__start_BTF",
+    "__stop_BTF",
+    "_stext",
+    "_totalram_pages",
+    "btf_modules",
+    "conntrack_gc_work",
+    "count_partial_free_approx",
+    "ct_id_seed",
+    "defer_free_objects",
+    "init_net",
+    "init_top_pgt",
+    "init_uts_ns",
+    "jiffies_64",
+    "kfence_metadata",
+    "mem_section",
+    "modules",
+    "net_namespace_list",
+    "nf_conntrack_hash",
+    "nf_conntrack_htable_size",
+    "nf_conntrack_l4proto_dccp",
+    "nf_conntrack_l4proto_gre",
+    "nf_conntrack_l4proto_sctp",
+    "nf_conntrack_l4proto_udplite",
+    "nf_conntrack_max",
+    "nf_conntrack_net_id",
+    "nf_ct_expect_hash",
+    "nf_ct_expect_hsize",
+    "nf_ct_expect_max",
+    "nr_node_ids",
+    "page_offset_base",
+    "prb",
+    "slab_caches",
+    "slab_kset",
+    "slab_nomerge",
+    "slab_root_caches",
+    "tick_nsec",
+    "tk_ntp_data",
+    "totalram_pages",
+    "vmalloc_base",
+    "vmemmap_base",
+];
+
+/// Why a profile can't be written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// The type information is damaged.
+    #[error(transparent)]
+    Types(#[from] TypeError),
+    /// It can't be packed.
+    #[error("the profile can't be packed: {0}")]
+    Pack(#[from] io::Error),
+}
+
+/// The profile of a kernel, as the bytes of a file. `kernel_offset` is KASLR's, for symbols that
+/// were found where they were at run time.
+///
+/// # Errors
+/// If the types are damaged.
+pub fn profile(
+    types: &TypeDb,
+    symbols: Option<(&SymbolTable, u64)>,
+    identity: ProfileIdentity,
+) -> Result<Vec<u8>, ProfileError> {
+    let mut writer = ProfileWriter::new(types, identity);
+    for layout in Registered::all() {
+        writer.structure(layout.structure, layout.homes)?;
+    }
+    for (name, home) in STRUCTURES {
+        writer.structure(name, &[home])?;
+    }
+    for (name, home) in ENUMERATIONS {
+        writer.enumeration(name, home)?;
+    }
+    if let Some((table, kernel_offset)) = symbols {
+        let moved = table.origin() == SymbolOrigin::Kallsyms;
+        let linked = |address: u64| match moved && address >= START_KERNEL_MAP {
+            true => address.wrapping_sub(kernel_offset),
+            false => address,
+        };
+        writer.symbols(table, linked, SYMBOLS);
+    }
+    Ok(writer.finish()?)
+}
+
+#[cfg(test)]
+mod tests;

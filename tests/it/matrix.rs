@@ -1,0 +1,247 @@
+//! The version matrix: profiles of many distribution kernels. On each one every layout
+//! resolves, or is refused by name, and is made of the members that the kernel has.
+//!
+//! What is expected stands here by release, from the kernel's history; vmleak itself never
+//! compares releases. Where a release is not in the tables, the layout has to resolve.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vmleak::kernel::layout::{LayoutError, Registered};
+use vmleak::subsys::slab::era::SlabEra;
+use vmleak::types::{Profile, TypeDb};
+
+type Release = (u32, u32);
+
+const FIRST: Release = (0, 0);
+const NEXT: Release = (u32::MAX, 0);
+
+/// Layouts of structures that are not in all releases: since, and gone by.
+const STRUCTURES: [(&str, Release, Release); 18] = [
+    // Commit 5ba6bc27b1f9.
+    ("PerNodeLayout", (7, 1), NEXT),
+    // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
+    ("CpuSlabLayout", FIRST, (7, 0)),
+    // Commit 2d517aa09bbc and those around it.
+    ("CpuSheavesLayout", (6, 18), NEXT),
+    ("SheafLayout", (6, 18), NEXT),
+    ("BarnLayout", (6, 18), NEXT),
+    // `struct deferred_percpu_work` since 7.3.
+    ("DeferredLayout", (6, 18), (7, 3)),
+    // Commit d122019bf061, "mm: Split slab into its own type".
+    ("SlabLayout", (5, 17), NEXT),
+    ("DeferredSlabLayout", (5, 17), NEXT),
+    ("SlabInPageLayout", FIRST, (5, 17)),
+    // Commit 7b230db3b8d3.
+    ("FolioLayout", (5, 16), NEXT),
+    // Commit 0ce20dd84089.
+    ("MetadataLayout", (5, 12), NEXT),
+    // Commit ac3b43283923.
+    ("MemoryLayout", (6, 4), NEXT),
+    // Commit 951bb64621b8, "bpf: Add in-kernel split BTF support".
+    ("BtfLayout", (5, 11), NEXT),
+    // Commit 36e68442d1af, "bpf: Load and verify kernel module BTFs".
+    ("BtfModuleLayout", (5, 11), NEXT),
+    ("NtpLayout", (6, 13), NEXT),
+    // Commit 8a75a2c17410, "netfilter: conntrack: remove unconfirmed list".
+    ("PcpuListsLayout", FIRST, (5, 19)),
+    ("RingLayout", (5, 10), NEXT),
+    ("DescLayout", (5, 10), NEXT),
+];
+
+/// Structures that a kernel of the right release may yet be built without.
+const CONFIGURED: [&str; 1] = ["MetadataLayout"];
+
+/// Members that are not in all releases: since, and gone by.
+const MEMBERS: [(&str, &str, Release, Release); 22] = [
+    ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
+    ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
+    ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
+    ("CacheLayout", "node", FIRST, (7, 1)),
+    ("CacheLayout", "per_node", (7, 1), NEXT),
+    ("NodeLayout", "barn", (6, 18), (7, 1)),
+    ("DeferredLayout", "slabs", (6, 18), (7, 0)),
+    ("DeferredSlabLayout", "llnode", (6, 18), (7, 0)),
+    ("DeferredSlabLayout", "flush_freelist", (6, 18), (7, 0)),
+    ("SlabInPageLayout", "slab_cache", FIRST, (5, 17)),
+    ("FolioLayout", "folio_order", (6, 1), (6, 6)),
+    ("FolioLayout", "flags_1", (6, 1), NEXT),
+    ("ModuleLayout", "mem", (6, 4), NEXT),
+    ("ModuleLayout", "core_base", FIRST, (6, 4)),
+    ("ModuleLayout", "init_size", FIRST, (6, 4)),
+    ("NetLayout", "ct_count", FIRST, (5, 13)),
+    ("NetLayout", "ct_expect_count", FIRST, (5, 13)),
+    ("NetLayout", "pcpu_lists", FIRST, (5, 19)),
+    ("ConntrackNetLayout", "count", (5, 13), NEXT),
+    ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
+    ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
+    ("StatLayout", "chaintoolong", (5, 15), NEXT),
+];
+
+struct Kernel {
+    name: String,
+    release: Release,
+    profile: Arc<Profile>,
+    types: TypeDb,
+}
+
+impl Kernel {
+    fn open(path: &Path) -> Self {
+        let profile = Profile::open(path).unwrap_or_else(|error| panic!("{error}"));
+        let profile = Arc::new(profile);
+        let name = profile.identity().release.clone().expect("a release");
+        let file = path.file_stem().expect("a name").to_string_lossy();
+        assert_eq!(file, name, "files are named after their kernel");
+        let mut numbers = name.split(['.', '-']).map(str::parse);
+        let mut number = || numbers.next().expect("numbers").expect("a number");
+        Self {
+            release: (number(), number()),
+            types: TypeDb::new(vec![Box::new(Arc::clone(&profile))]),
+            profile,
+            name,
+        }
+    }
+
+    /// Whether the types of connection tracking are in the profile: as a module it has none of
+    /// its own before 5.11, and not all packages with an image have modules.
+    fn has_conntrack(&self) -> bool {
+        self.profile.identity().modules.contains_key("nf_conntrack")
+    }
+
+    fn is_in(&self, since: Release, gone: Release) -> bool {
+        (since..gone).contains(&self.release)
+    }
+}
+
+fn kernels() -> Vec<Kernel> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora/profiles");
+    let entries = std::fs::read_dir(folder).expect("corpora/profiles");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("one").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "profile"));
+    paths.sort();
+    let kernels: Vec<_> = paths.iter().map(|path| Kernel::open(path)).collect();
+    for wanted in [
+        (5, 10),
+        (5, 15),
+        (6, 1),
+        (6, 8),
+        (6, 12),
+        (6, 18),
+        (7, 0),
+        (7, 2),
+    ] {
+        let found = kernels.iter().any(|kernel| kernel.release == wanted);
+        assert!(found, "no kernel {wanted:?} in the matrix");
+    }
+    kernels
+}
+
+#[test]
+fn every_layout_resolves_or_is_refused_by_name() {
+    let mut wrong = Vec::new();
+    for kernel in kernels() {
+        for layout in Registered::all() {
+            let what = format!("{}: {}", kernel.name, layout.layout);
+            let row = STRUCTURES.iter().find(|row| row.0 == layout.layout);
+            let wanted = row.is_none_or(|row| kernel.is_in(row.1, row.2));
+            let of_module = layout
+                .homes
+                .iter()
+                .all(|home| home.starts_with("net/netfilter/"));
+            let may_lack =
+                CONFIGURED.contains(&layout.layout) || of_module && !kernel.has_conntrack();
+            match (layout.resolve)(&kernel.types) {
+                Ok(_) if wanted => {}
+                Ok(_) => wrong.push(format!("{what}: this release has none")),
+                Err(error @ (LayoutError::NoStruct(_) | LayoutError::NoMember { .. })) => {
+                    if wanted && !may_lack {
+                        wrong.push(format!("{what}: {error}"));
+                    }
+                    let name = format!("struct {}", layout.structure);
+                    assert!(error.to_string().contains(&name), "{what}: {error}");
+                }
+                Err(error) => wrong.push(format!("{what}: {error}; run scripts/make-profiles")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn members_are_those_of_the_release() {
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for kernel in kernels() {
+        for (name, member, since, gone) in MEMBERS {
+            let mut all = Registered::all();
+            let layout = all.find(|layout| layout.layout == name).expect(name);
+            let Ok(info) = (layout.resolve)(&kernel.types) else {
+                continue;
+            };
+            let mut members = info.members.iter();
+            let found = members.find(|found| found.name == member).expect(member);
+            let what = format!("{}: {name}.{member}", kernel.name);
+            if found.offset.is_some() != kernel.is_in(since, gone) {
+                wrong.push(format!("{what}: {:?}", found.offset));
+            }
+            if let (Some(offset), Some(size)) = (found.offset, found.size) {
+                assert!(offset + size <= info.size, "{what}: beyond its structure");
+            }
+            compared += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(compared > 300, "{compared}");
+}
+
+#[test]
+fn the_era_is_that_of_the_release() {
+    for kernel in kernels() {
+        let symbols = kernel.profile.symbols();
+        let has = |name: &str| {
+            symbols
+                .as_ref()
+                .is_some_and(|all| all.address(name).is_some())
+        };
+        let era = SlabEra::of(&kernel.types, has).expect("the types are not damaged");
+        let wanted = match kernel.release {
+            (7, 0) => SlabEra::SlubSheaves,
+            (7.., _) => SlabEra::SlubPerNode,
+            (6, 18..) => SlabEra::SlubSheavesAndCpuSlabs,
+            _ => SlabEra::SlubCpuSlabs,
+        };
+        assert_eq!(era, wanted, "{}", kernel.name);
+    }
+}
+
+#[test]
+fn enumerations_are_those_of_the_release() {
+    for kernel in kernels() {
+        let find = |name, home| kernel.types.enumeration(name, home).expect("it was asked");
+        // Commit cc61eb851cbe; before, the flags are macros.
+        let flags = find("_slab_flag_bits", "mm/slub.c");
+        assert_eq!(flags.is_some(), kernel.release >= (6, 9), "{}", kernel.name);
+        let pages = find("pageflags", "mm/slub.c").expect("every kernel has page flags");
+        let bit = |name| {
+            pages
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, bit)| *bit)
+        };
+        assert_eq!(bit("PG_locked"), Some(0), "{}", kernel.name);
+        assert!(
+            bit("PG_head").is_some_and(|bit| bit < 32),
+            "{}",
+            kernel.name
+        );
+        if kernel.has_conntrack() {
+            let ids = find("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c");
+            let ids = ids.expect("conntrack has extensions");
+            assert_eq!(
+                ids[0],
+                ("NF_CT_EXT_HELPER".to_owned(), 0),
+                "{}",
+                kernel.name
+            );
+        }
+    }
+}
