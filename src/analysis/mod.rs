@@ -3,4 +3,5 @@
 pub mod accounting;
 pub mod conntrack;
 pub mod filter;
+pub mod memory;
 pub mod nat;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
+use super::machine::args::MeminfoArgs;
 use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Nat(Box<NatArgs>),
     /// Which kernel, when and why it died, what the dump holds and lacks
     Info(InfoArgs),
+    /// What /proc/meminfo said, what free says, and where the memory went by the counters
+    Meminfo(MeminfoArgs),
 }
 
 /// What every command takes.

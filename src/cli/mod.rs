@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod conntrack;
 mod conntrack_args;
 mod locate;
+mod machine;
 mod modules;
 mod open;
 mod progress;

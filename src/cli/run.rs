@@ -15,6 +15,7 @@ use super::args::{
     SlabsFormat, Sort, StateFilter,
 };
 use super::conntrack;
+use super::machine;
 use super::session::{Session, exit, json_lines, output};
 
 /// What `--fail-on` names was found.
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Info(args) => with_threads(&args.common, || info(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
+        Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod cache;
 pub mod conntrack;
 mod head;
 pub mod info;
+pub mod meminfo;
 pub mod nat;
 pub mod objects;
 pub mod slabs;

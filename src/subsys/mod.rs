@@ -7,5 +7,6 @@ pub mod clock;
 pub mod conntrack;
 pub mod local_ports;
 pub mod log;
+pub mod meminfo;
 pub mod slab;
 pub mod system;

@@ -6,6 +6,7 @@ mod conntrack_real;
 mod conntrack_synthetic;
 mod corpora;
 mod damage;
+mod meminfo;
 mod modules;
 mod nat_real;
 mod no_vmlinux;

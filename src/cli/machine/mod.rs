@@ -1,0 +1,6 @@
+//! Commands about the machine as a whole, each as its namesake on a live one.
+
+pub(crate) mod args;
+mod meminfo;
+
+pub(crate) use meminfo::meminfo;
