@@ -5,3 +5,4 @@ pub mod conntrack;
 pub mod filter;
 pub mod memory;
 pub mod nat;
+pub mod oom;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
-use super::machine::args::MeminfoArgs;
+use super::machine::args::{LogArgs, MeminfoArgs};
 use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// What /proc/meminfo said, what free says, and where the memory went by the counters
     Meminfo(MeminfoArgs),
+    /// The kernel's log as dmesg prints it, or what the out-of-memory killer said
+    Log(LogArgs),
 }
 
 /// What every command takes.

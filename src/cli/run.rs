@@ -30,6 +30,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
         Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
+        Command::Log(args) => with_threads(&args.common, || machine::log(args)),
     }
 }
 

@@ -12,9 +12,11 @@ pub mod cache;
 pub mod conntrack;
 mod head;
 pub mod info;
+pub mod log;
 pub mod meminfo;
 pub mod nat;
 pub mod objects;
+pub mod oom;
 pub mod slabs;
 
 /// Writes the whole document as indented JSON.

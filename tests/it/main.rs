@@ -6,6 +6,7 @@ mod conntrack_real;
 mod conntrack_synthetic;
 mod corpora;
 mod damage;
+mod log;
 mod meminfo;
 mod modules;
 mod nat_real;

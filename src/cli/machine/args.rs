@@ -38,3 +38,57 @@ impl MeminfoFormat {
         }
     }
 }
+
+/// Of `log`.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = LogFormat::Table, help_heading = "Output")]
+    pub(crate) format: LogFormat,
+    /// Only the reports of the out-of-memory killer, as tables
+    #[arg(long)]
+    pub(crate) oom: bool,
+    /// Only records of LEVEL and worse
+    #[arg(long, value_enum, value_name = "LEVEL", conflicts_with = "oom")]
+    pub(crate) level: Option<LogLevel>,
+    /// With who printed each record: task or CPU
+    #[arg(long, conflicts_with = "oom")]
+    pub(crate) callers: bool,
+}
+
+/// Levels of records, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // named as dmesg names them
+pub(crate) enum LogLevel {
+    Emerg = 0,
+    Alert = 1,
+    Crit = 2,
+    Err = 3,
+    Warn = 4,
+    Notice = 5,
+    Info = 6,
+    Debug = 7,
+}
+
+/// Formats of `log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// As dmesg prints it
+    Table,
+    /// One document
+    Json,
+    /// One record a line
+    Jsonl,
+}
+
+impl LogFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            LogFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Commands about the machine as a whole, each as its namesake on a live one.
 
 pub(crate) mod args;
+mod log;
 mod meminfo;
 
+pub(crate) use log::log;
 pub(crate) use meminfo::meminfo;
