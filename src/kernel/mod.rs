@@ -14,6 +14,7 @@ pub mod kallsyms;
 pub mod layout;
 pub mod memmap;
 pub mod modules;
+pub mod symbolize;
 pub mod walk;
 
 use crate::addr::VirtAddr;
@@ -183,6 +184,21 @@ impl Kernel {
     /// The 32-bit variable `name`; `None` if there is no such symbol or it can't be read.
     pub fn read_u32_symbol(&self, name: &str) -> Option<u32> {
         self.space.read_u32(self.symbol(name)?).ok()
+    }
+
+    /// Bytes of addresses that vmalloc has: VMALLOC_SIZE_TB of 4 and of 5 levels
+    /// (arch/x86/include/asm/pgtable_64_types.h).
+    pub fn vmalloc_size(&self) -> u64 {
+        match self.vmcoreinfo().number("pgtable_l5_enabled") {
+            Some(1) => 12800 << 40,
+            _ => 32 << 40,
+        }
+    }
+
+    /// The addresses of vmalloc; `None` if the dump does not tell where they begin.
+    pub fn vmalloc_range(&self) -> Option<std::ops::Range<VirtAddr>> {
+        let start = VirtAddr(self.read_u64_symbol("vmalloc_base")?);
+        Some(start..start.plus(self.vmalloc_size()))
     }
 
     /// Resolves a layout and keeps it for `info --layouts`.

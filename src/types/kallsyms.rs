@@ -145,29 +145,42 @@ impl Kallsyms {
     /// # Errors
     /// If no encoding makes sense of the tables.
     pub fn decode(tables: &KallsymsTables) -> Result<Self, KallsymsError> {
-        let tokens = Tokens::new(&tables.token_table, &tables.token_index)?;
-        let mut why = KallsymsError::BadNames;
-        for lengths in [Lengths::TwoBytes, Lengths::OneByte] {
-            let Some(names) = tokens.names(tables, lengths) else {
-                continue;
-            };
-            match names.place(tables, &tokens) {
-                Ok((symbols, addresses)) => {
-                    let lengths = match (names.long, lengths) {
-                        (false, _) => "one byte",
-                        (true, Lengths::TwoBytes) => "two bytes where needed",
-                        (true, Lengths::OneByte) => "always one byte",
-                    };
-                    return Ok(Self {
-                        symbols,
-                        encoding: format!("{} addresses, lengths in {lengths}", addresses.name()),
-                    });
-                }
-                Err(error) => why = error,
-            }
-        }
-        Err(why)
+        let (symbols, encoding) = decode_into(
+            tables,
+            SymbolTable::at_run_time,
+            |symbols, name, address, global| symbols.insert(name, address, global),
+        )?;
+        Ok(Self { symbols, encoding })
     }
+}
+
+/// Finds the encoding, and adds every name in the table's order, with its address and whether it
+/// is global, to what `new` makes for so many; hands that back with how it was encoded.
+pub(super) fn decode_into<T>(
+    tables: &KallsymsTables,
+    new: impl Fn(usize) -> T,
+    add: impl Fn(&mut T, &[u8], u64, bool),
+) -> Result<(T, String), KallsymsError> {
+    let tokens = Tokens::new(&tables.token_table, &tables.token_index)?;
+    let mut why = KallsymsError::BadNames;
+    for lengths in [Lengths::TwoBytes, Lengths::OneByte] {
+        let Some(names) = tokens.names(tables, lengths) else {
+            continue;
+        };
+        match names.place(tables, &tokens, &new, &add) {
+            Ok((symbols, addresses)) => {
+                let lengths = match (names.long, lengths) {
+                    (false, _) => "one byte",
+                    (true, Lengths::TwoBytes) => "two bytes where needed",
+                    (true, Lengths::OneByte) => "always one byte",
+                };
+                let encoding = format!("{} addresses, lengths in {lengths}", addresses.name());
+                return Ok((symbols, encoding));
+            }
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
 }
 
 /// The text that each byte of a name stands for.
@@ -240,11 +253,13 @@ struct Names<'a> {
 
 impl Names<'_> {
     /// Puts each name at its address.
-    fn place(
+    fn place<T>(
         &self,
         tables: &KallsymsTables,
         tokens: &Tokens<'_>,
-    ) -> Result<(SymbolTable, Addresses), KallsymsError> {
+        new: &impl Fn(usize) -> T,
+        add: &impl Fn(&mut T, &[u8], u64, bool),
+    ) -> Result<(T, Addresses), KallsymsError> {
         let mut text = Vec::new();
         let is_stext = |span: &&[u8]| {
             tokens.spell(span, &mut text).is_some() && text.get(1..) == Some(b"_stext")
@@ -255,7 +270,7 @@ impl Names<'_> {
             .into_iter()
             .find(|way| way.get(tables, stext) == Some(tables.stext))
             .ok_or(KallsymsError::UnknownEncoding)?;
-        let mut symbols = SymbolTable::at_run_time(self.spans.len());
+        let mut symbols = new(self.spans.len());
         let mut text = Vec::new();
         for (index, span) in self.spans.iter().enumerate() {
             let kind = tokens
@@ -264,7 +279,7 @@ impl Names<'_> {
             let address = addresses.get(tables, index);
             let address = address.ok_or(KallsymsError::BadNames)?;
             let name = text.get(1..).unwrap_or_default();
-            symbols.insert(name, address, kind.is_ascii_uppercase());
+            add(&mut symbols, name, address, kind.is_ascii_uppercase());
         }
         Ok((symbols, addresses))
     }

@@ -15,6 +15,7 @@ mod debug_file;
 mod dwarf;
 mod kallsyms;
 mod model;
+mod names;
 mod relocate;
 mod symbols;
 mod system_map;
@@ -26,6 +27,7 @@ pub use debug_file::{DebugFile, build_id_of, module_name_of};
 pub use dwarf::Dwarf;
 pub use kallsyms::{Kallsyms, KallsymsError, KallsymsTables};
 pub use model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
+pub use names::{Named, SymbolNames};
 pub use symbols::{SymbolOrigin, SymbolTable};
 pub use system_map::is_system_map;
 
