@@ -6,3 +6,4 @@ pub mod filter;
 pub mod memory;
 pub mod nat;
 pub mod oom;
+pub mod vmalloc;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
-use super::machine::args::{LogArgs, MeminfoArgs};
+use super::machine::args::{LogArgs, MeminfoArgs, VmallocArgs};
 use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Meminfo(MeminfoArgs),
     /// The kernel's log as dmesg prints it, or what the out-of-memory killer said
     Log(LogArgs),
+    /// The areas of vmalloc by who asked for them
+    Vmalloc(VmallocArgs),
 }
 
 /// What every command takes.

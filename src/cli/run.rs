@@ -31,6 +31,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
         Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
         Command::Log(args) => with_threads(&args.common, || machine::log(args)),
+        Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
     }
 }
 

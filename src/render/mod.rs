@@ -18,6 +18,7 @@ pub mod nat;
 pub mod objects;
 pub mod oom;
 pub mod slabs;
+pub mod vmalloc;
 
 /// Writes the whole document as indented JSON.
 ///

@@ -10,3 +10,4 @@ pub mod log;
 pub mod meminfo;
 pub mod slab;
 pub mod system;
+pub mod vmalloc;

@@ -16,3 +16,4 @@ mod real_forms;
 mod sheaves;
 mod support;
 mod synthetic;
+mod vmalloc;

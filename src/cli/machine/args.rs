@@ -92,3 +92,41 @@ impl LogFormat {
         }
     }
 }
+
+/// Of `vmalloc`.
+#[derive(Debug, Args)]
+pub(crate) struct VmallocArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = VmallocFormat::Table, help_heading = "Output")]
+    pub(crate) format: VmallocFormat,
+    /// With --format proc: addresses as they are, not hashed as the kernel prints them
+    #[arg(long)]
+    pub(crate) real_addresses: bool,
+}
+
+/// Formats of `vmalloc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VmallocFormat {
+    /// By caller, for people
+    Table,
+    /// One document
+    Json,
+    /// One area a line
+    Jsonl,
+    /// One area a row
+    Csv,
+    /// /proc/vmallocinfo to the letter
+    Proc,
+}
+
+impl VmallocFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            VmallocFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}

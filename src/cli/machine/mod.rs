@@ -3,6 +3,8 @@
 pub(crate) mod args;
 mod log;
 mod meminfo;
+mod vmalloc;
 
 pub(crate) use log::log;
 pub(crate) use meminfo::meminfo;
+pub(crate) use vmalloc::vmalloc;
