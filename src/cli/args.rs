@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
-use super::machine::args::{LogArgs, MeminfoArgs, VmallocArgs};
+use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// The areas of vmalloc by who asked for them
     Vmalloc(VmallocArgs),
+    /// The modules that were loaded
+    Modules(ModulesArgs),
 }
 
 /// What every command takes.

@@ -14,6 +14,7 @@ mod head;
 pub mod info;
 pub mod log;
 pub mod meminfo;
+pub mod modules;
 pub mod nat;
 pub mod objects;
 pub mod oom;

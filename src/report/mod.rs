@@ -4,6 +4,7 @@
 pub mod conntrack;
 pub mod log;
 pub mod meminfo;
+pub mod modules;
 pub mod vmalloc;
 
 use serde::Serialize;

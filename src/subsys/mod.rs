@@ -8,6 +8,7 @@ pub mod conntrack;
 pub mod local_ports;
 pub mod log;
 pub mod meminfo;
+pub mod modules;
 pub mod slab;
 pub mod system;
 pub mod vmalloc;

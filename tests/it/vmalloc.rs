@@ -93,10 +93,20 @@ fn pages_are_those_of_the_counter() {
 fn without_a_vmlinux_they_are_the_same() {
     for dump in real_dumps(&ALL) {
         let vmcore = dump.vmcore.to_str().expect("UTF-8");
-        let (code, own, stderr) = run(&["vmalloc", "--format", "proc", vmcore, NOWHERE]);
-        assert_eq!(code, 0, "{}: {stderr}", dump.name);
-        let with = vmleak(&dump, "vmalloc", &["--format", "proc"]);
-        assert!(own == with, "{}", dump.name);
+        for command in ["vmalloc", "modules"] {
+            let (code, own, stderr) = run(&[command, "--format", "proc", vmcore, NOWHERE]);
+            assert_eq!(code, 0, "{}: {stderr}", dump.name);
+            let with = vmleak(&dump, command, &["--format", "proc"]);
+            assert!(own == with, "{}: {command}", dump.name);
+        }
+    }
+}
+
+#[test]
+fn modules_are_as_the_guest_printed_them() {
+    for dump in real_dumps(&ALL) {
+        let printed = vmleak(&dump, "modules", &["--format", "proc"]);
+        assert_eq!(printed, dump.captured("modules"), "{}", dump.name);
     }
 }
 

@@ -130,3 +130,38 @@ impl VmallocFormat {
         }
     }
 }
+
+/// Of `modules`.
+#[derive(Debug, Args)]
+pub(crate) struct ModulesArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = ModulesFormat::Table, help_heading = "Output")]
+    pub(crate) format: ModulesFormat,
+}
+
+/// Formats of `modules`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModulesFormat {
+    /// For people
+    Table,
+    /// One document
+    Json,
+    /// One module a line
+    Jsonl,
+    /// One module a row
+    Csv,
+    /// /proc/modules to the letter
+    Proc,
+}
+
+impl ModulesFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            ModulesFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}
