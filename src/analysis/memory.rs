@@ -75,11 +75,8 @@ impl Accounting {
     pub fn of(facts: &MeminfoFacts, page_size: u64) -> Option<Self> {
         let total = facts.total?;
         let shmem = facts.shmem?;
-        let stacks = facts.kernel_stack_kb?.saturating_mul(1024) / page_size.max(1);
+        let stacks = facts.kernel_stacks(page_size)?;
         let vmalloc = facts.vmalloc_used?;
-        let percpu = facts
-            .percpu
-            .map(|all| all.saturating_sub(facts.percpu_boot.unwrap_or(0)));
         let pages: [(&'static str, &'static str, Option<u64>); 17] = [
             ("free", "free", facts.free),
             ("free_on_cpus", "free, on lists of CPUs", facts.free_on_cpus),
@@ -120,7 +117,7 @@ impl Accounting {
                     false => vmalloc,
                 }),
             ),
-            ("percpu", "per-CPU variables", percpu),
+            ("percpu", "per-CPU variables", facts.percpu_since_boot()),
             (
                 "hugetlb",
                 "huge pages set aside",

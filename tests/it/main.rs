@@ -7,6 +7,7 @@ mod conntrack_synthetic;
 mod corpora;
 mod damage;
 mod log;
+mod machine_damage;
 mod meminfo;
 mod modules;
 mod nat_real;

@@ -42,18 +42,27 @@ layout! {
 /// The pages; `None` if they can't be counted.
 pub(super) fn pages(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
     let kernel = reader.kernel;
-    let inode: InodeLayout = kernel.layout()?;
-    let mapping: MappingLayout = kernel.layout()?;
+    const WHAT: &str = "the cache of block devices";
+    let (Some(inode), Some(mapping)) = (
+        reader.layout::<InodeLayout>(WHAT)?,
+        reader.layout::<MappingLayout>(WHAT)?,
+    ) else {
+        return Ok(None);
+    };
     let (head, inode_of) = match kernel.symbol("all_bdevs") {
         Some(head) => {
-            let device: DeviceLayout = kernel.layout()?;
+            let Some(device) = reader.layout(WHAT)? else {
+                return Ok(None);
+            };
             (head, Link::Device(device))
         }
         None => {
             let Some(block) = reader.long("blockdev_superblock") else {
                 return Ok(None);
             };
-            let layout: SuperLayout = kernel.layout()?;
+            let Some(layout) = reader.layout::<SuperLayout>(WHAT)? else {
+                return Ok(None);
+            };
             let inodes = u64::from(layout.inodes.offset);
             (VirtAddr(block).plus(inodes), Link::Inode(inode.sb_list))
         }

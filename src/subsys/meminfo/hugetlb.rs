@@ -58,7 +58,9 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Vec<HugePool>>, KernelE
     ) else {
         return Ok(None);
     };
-    let layout: StateLayout = kernel.layout()?;
+    let Some(layout) = reader.layout::<StateLayout>("huge pages")? else {
+        return Ok(None);
+    };
     let mut pools = Vec::new();
     for index in 0..count.min(MAX_POOLS) {
         let at = table.plus(u64::from(index) * layout.struct_size as u64);

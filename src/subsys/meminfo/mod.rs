@@ -126,6 +126,16 @@ impl MeminfoFacts {
         )
     }
 
+    /// Pages of kernel stacks.
+    pub fn kernel_stacks(&self, page_size: u64) -> Option<u64> {
+        Some(self.kernel_stack_kb?.saturating_mul(1024) / page_size.max(1))
+    }
+
+    /// Pages of per-CPU variables that were taken after boot; `None` if the dump does not tell.
+    pub fn percpu_since_boot(&self) -> Option<u64> {
+        Some(self.percpu?.saturating_sub(self.percpu_boot?))
+    }
+
     /// Pages of all huge pages for hugetlbfs.
     pub fn hugetlb_pages(&self) -> u64 {
         let pools = self.hugetlb.iter().flatten();
@@ -181,7 +191,8 @@ pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelErr
     let percpu = percpu::pages(&reader)?;
     facts.percpu = percpu.map(|percpu| percpu.all);
     facts.percpu_boot = percpu.and_then(|percpu| percpu.boot);
-    facts.stacks_in_vmalloc = kernel.layout::<TaskLayout>()?.stack_vm_area.is_some();
+    let task = reader.layout::<TaskLayout>("whether stacks come from vmalloc")?;
+    facts.stacks_in_vmalloc = task.is_some_and(|task| task.stack_vm_area.is_some());
     rest(&mut facts, &reader);
     facts.complete = !reader.has_lost();
     Ok(facts)
@@ -280,9 +291,8 @@ fn commit_limit(reader: &Reader<'_>, facts: &MeminfoFacts) -> Option<u64> {
 /// What has a variable of its own.
 fn rest(facts: &mut MeminfoFacts, reader: &Reader<'_>) {
     let kernel = reader.kernel;
-    // VMALLOC_SIZE_TB of 4 and 5 levels (arch/x86/include/asm/pgtable_64_types.h), less a byte.
-    let five_levels = kernel.vmcoreinfo().number("pgtable_l5_enabled") == Some(1);
-    facts.vmalloc_total = if five_levels { 12800 << 30 } else { 32 << 30 } - 1;
+    // The range's last byte is not counted.
+    facts.vmalloc_total = (kernel.vmalloc_size() - 1) >> 10;
     if facts.vmalloc_used.is_none() {
         // A variable from 5.3 to 6.19; before, the line always says 0.
         facts.vmalloc_used = match kernel.symbol("nr_vmalloc_pages") {

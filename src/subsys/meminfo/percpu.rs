@@ -71,7 +71,9 @@ fn grown(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
         .types
         .enumerator("pcpu_chunk_type", "mm/percpu.c", "PCPU_NR_CHUNK_TYPES")?
         .map_or(1, |types| types.clamp(1, 4).unsigned_abs());
-    let layout: ChunkLayout = kernel.layout()?;
+    let Some(layout) = reader.layout::<ChunkLayout>("per-CPU memory set aside at boot")? else {
+        return Ok(None);
+    };
     let mut sum = 0u64;
     for slot in 0..(u64::from(slots) * types).min(MAX_SLOTS) {
         let chunks = walk::list(&kernel.space, VirtAddr(lists).plus(slot * 16), MAX_CHUNKS);
@@ -106,7 +108,9 @@ pub(super) fn counter(
     let Some(at) = kernel.symbol(name) else {
         return Ok(None);
     };
-    let layout: CounterLayout = kernel.layout()?;
+    let Some(layout) = reader.layout::<CounterLayout>(name)? else {
+        return Ok(None);
+    };
     let record = kernel.space.read_bytes(at, layout.len);
     let Some(record) = reader.keep(name, record) else {
         return Ok(None);

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use crate::addr::VirtAddr;
-use crate::kernel::Kernel;
+use crate::kernel::layout::{Layout, LayoutError};
+use crate::kernel::{Kernel, KernelError};
 use crate::space::MemFault;
 
 /// Reads variables and remembers whether memory was missing.
@@ -28,6 +29,22 @@ impl<'k> Reader<'k> {
             "meminfo-unreadable",
             format!("{what} can't be read, and what is made of it is left out: take the dump with kernel pages included, and to its end"),
         );
+    }
+
+    /// A layout without which only `what` is missing; `None` and a warning if the types lack it.
+    pub(super) fn layout<L: Layout>(&self, what: &str) -> Result<Option<L>, KernelError> {
+        match self.kernel.layout() {
+            Ok(layout) => Ok(Some(layout)),
+            Err(error @ LayoutError::Types(_)) => Err(error.into()),
+            Err(error) => {
+                self.lost.set(true);
+                self.kernel.diag.warn(
+                    "meminfo-no-types",
+                    format!("{what}, and what is made of it, is left out: {error}"),
+                );
+                Ok(None)
+            }
+        }
     }
 
     /// Whether anything was lost.

@@ -69,7 +69,9 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Swap>, KernelError> {
     let mut swap = Swap { total, free };
     let files = reader.int("nr_swapfiles").unwrap_or(0).min(MAX_SWAPFILES);
     if let (true, Some(table)) = (files > 0, kernel.symbol("swap_info")) {
-        let layout: SwapLayout = kernel.layout()?;
+        let Some(layout) = reader.layout::<SwapLayout>("swap")? else {
+            return Ok(None);
+        };
         for index in 0..u64::from(files) {
             let record = kernel
                 .space
@@ -100,7 +102,9 @@ pub(super) fn cached_pages(reader: &Reader<'_>) -> Result<Option<u64>, KernelErr
     ) else {
         return Ok(None);
     };
-    let layout: MappingLayout = kernel.layout()?;
+    let Some(layout) = reader.layout::<MappingLayout>("the swap cache")? else {
+        return Ok(None);
+    };
     let files = reader.int("nr_swapfiles").unwrap_or(0).min(MAX_SWAPFILES);
     let mut sum = 0u64;
     for file in 0..u64::from(files) {
@@ -168,12 +172,16 @@ fn pool_pages(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
     if pools.value.is_empty() {
         return Ok(Some(0));
     }
-    let layout: PoolLayout = kernel.layout()?;
+    let Some(layout) = reader.layout::<PoolLayout>("zswap's pools")? else {
+        return Ok(None);
+    };
     let Some(zs_pool) = layout.zs_pool else {
         reader.lose("what zswap's pools take (behind zpool, up to 6.17)");
         return Ok(None);
     };
-    let zs: ZsPoolLayout = kernel.layout()?;
+    let Some(zs) = reader.layout::<ZsPoolLayout>("zswap's pools")? else {
+        return Ok(None);
+    };
     let mut sum = 0u64;
     for link in pools.value {
         let pool = link.minus(u64::from(layout.list.offset));
