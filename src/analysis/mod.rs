@@ -5,4 +5,7 @@ pub mod conntrack;
 pub mod families;
 pub mod filter;
 pub mod leaks;
+pub mod memory;
 pub mod nat;
+pub mod oom;
+pub mod vmalloc;

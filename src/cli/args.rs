@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::leaks_args::{LeaksArgs, WhatisArgs};
+use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::session::Reader;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -47,6 +48,14 @@ pub(crate) enum Command {
     Nat(Box<NatArgs>),
     /// Which kernel, when and why it died, what the dump holds and lacks
     Info(InfoArgs),
+    /// What /proc/meminfo said, what free says, and where the memory went by the counters
+    Meminfo(MeminfoArgs),
+    /// The kernel's log as dmesg prints it, or what the out-of-memory killer said
+    Log(LogArgs),
+    /// The areas of vmalloc by who asked for them
+    Vmalloc(VmallocArgs),
+    /// The modules that were loaded
+    Modules(ModulesArgs),
 }
 
 /// What every command takes.

@@ -6,6 +6,7 @@ mod conntrack_args;
 mod leaks;
 mod leaks_args;
 mod locate;
+mod machine;
 mod modules;
 mod objects;
 mod open;

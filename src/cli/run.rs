@@ -12,6 +12,7 @@ use vmleak::subsys::slab::era::SlabEra;
 use super::args::{Command, Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
 use super::conntrack;
 use super::leaks;
+use super::machine;
 use super::objects;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
@@ -30,6 +31,10 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Whatis(args) => with_threads(&args.common, || whatis::whatis(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
+        Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
+        Command::Log(args) => with_threads(&args.common, || machine::log(args)),
+        Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
+        Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod page;
 pub mod page_kinds;
 pub mod symbolize;
 pub mod tasks;
+pub mod variables;
 pub mod walk;
 pub mod zones;
 
@@ -172,17 +173,6 @@ impl Kernel {
         run_time_address(&self.symbols, name, self.offset)
     }
 
-    /// The symbol of the kernel itself that `address` lies at or behind: its name, the distance,
-    /// and the bytes to the next one. `None` outside of the kernel image.
-    pub fn symbolize(&self, address: VirtAddr) -> Option<(&str, u64, u64)> {
-        let image = self.symbol("_stext")?..self.symbol("_end")?;
-        let moved = self.symbols.origin() != SymbolOrigin::Kallsyms;
-        let offset = if moved { self.offset } else { 0 };
-        let linked = address.0.wrapping_sub(offset);
-        let inside = image.contains(&address);
-        inside.then(|| self.symbols.around(linked)).flatten()
-    }
-
     /// Where symbols come from.
     pub fn symbols_from(&self) -> SymbolOrigin {
         self.symbols.origin()
@@ -209,6 +199,21 @@ impl Kernel {
     /// The 32-bit variable `name`; `None` if there is no such symbol or it can't be read.
     pub fn read_u32_symbol(&self, name: &str) -> Option<u32> {
         self.space.read_u32(self.symbol(name)?).ok()
+    }
+
+    /// Bytes of addresses that vmalloc has: VMALLOC_SIZE_TB of 4 and of 5 levels
+    /// (arch/x86/include/asm/pgtable_64_types.h).
+    pub fn vmalloc_size(&self) -> u64 {
+        match self.vmcoreinfo().number("pgtable_l5_enabled") {
+            Some(1) => 12800 << 40,
+            _ => 32 << 40,
+        }
+    }
+
+    /// The addresses of vmalloc; `None` if the dump does not tell where they begin.
+    pub fn vmalloc_range(&self) -> Option<std::ops::Range<VirtAddr>> {
+        let start = VirtAddr(self.read_u64_symbol("vmalloc_base")?);
+        Some(start..start.plus(self.vmalloc_size()))
     }
 
     /// Resolves a layout and keeps it for `info --layouts`.

@@ -1,28 +1,32 @@
-//! From an address to the symbol there, of the kernel or of a module.
+//! Addresses of code as the kernel prints them: `name+0xoffset/0xsize [module]` (`%pS`).
+//!
+//! Names come from the dump's own kallsyms, whatever types and symbols were given: only its
+//! order tells which of several names at one address the kernel prints.
+
+use serde::Serialize;
 
 use super::Kernel;
+use super::kallsyms;
 use super::modules::Modules;
-use crate::addr::{Pfn, PhysAddr, VirtAddr};
-use crate::space::x86_64::START_KERNEL_MAP;
-use rustc_hash::FxHashMap;
+use crate::addr::VirtAddr;
+use crate::types::SymbolNames;
 
-/// A symbol and the distance from it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The symbol.
-    pub symbol: String,
-    /// Bytes behind it.
+/// What an address is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Symbolized {
+    /// The function.
+    pub function: String,
+    /// Bytes from its start.
     pub offset: u64,
-    /// The module, unless it is the kernel itself.
+    /// Its size, up to the next symbol.
+    pub size: u64,
+    /// The module that it belongs to; `None` in the kernel itself.
     pub module: Option<String>,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Symbolized {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.symbol)?;
-        if self.offset > 0 {
-            write!(f, "+{:#x}", self.offset)?;
-        }
+        write!(f, "{}+{:#x}/{:#x}", self.function, self.offset, self.size)?;
         match &self.module {
             Some(module) => write!(f, " [{module}]"),
             None => Ok(()),
@@ -30,82 +34,58 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Names addresses.
+/// Finds names of addresses.
 #[derive(Debug)]
-pub struct Symbolizer<'k> {
-    kernel: &'k Kernel,
-    modules: &'k Modules,
-    /// Memory of the boot that is given back, and may be anybody's since.
-    init: std::ops::Range<VirtAddr>,
-    image: std::ops::Range<VirtAddr>,
-    phys_base: u64,
-    /// Where the pages of modules are mapped.
-    module_pages: FxHashMap<Pfn, VirtAddr>,
+pub struct Symbolizer<'m> {
+    names: Option<SymbolNames>,
+    modules: &'m Modules,
+    start: u64,
+    end: u64,
 }
 
-impl<'k> Symbolizer<'k> {
-    /// Over the kernel and its modules.
-    pub fn new(kernel: &'k Kernel, modules: &'k Modules) -> Self {
-        let shift = kernel.dump().page_shift();
-        let mut module_pages = FxHashMap::default();
-        for region in modules.iter().flat_map(|module| &module.regions) {
-            for at in (0..region.size).step_by(1 << shift) {
-                let va = region.base.plus(at);
-                if let Ok(mapping) = kernel.space.translate(va) {
-                    module_pages.insert(Pfn::containing(mapping.phys, shift), va);
-                }
-            }
-        }
-        let at = |name: &str| kernel.symbol(name).unwrap_or_default();
-        let phys_base = kernel.vmcoreinfo().number("phys_base").unwrap_or(0);
+impl<'m> Symbolizer<'m> {
+    /// Reads the kernel's names. Without them only modules' addresses have some, and a warning
+    /// says so.
+    pub fn new(kernel: &Kernel, modules: &'m Modules) -> Self {
+        let names = kallsyms::read_names(&kernel.space)
+            .map_err(|error| {
+                kernel.diag.warn(
+                    "no-kernel-names",
+                    format!("functions of the kernel have no names here: {error}"),
+                );
+            })
+            .ok();
+        let address = |name, otherwise| kernel.symbol(name).map_or(otherwise, |at| at.0);
         Self {
-            init: at("__init_begin")..at("__init_end"),
-            image: at("_text").min(at("_stext"))..at("_end"),
-            phys_base: phys_base.cast_unsigned(),
-            kernel,
+            names,
             modules,
-            module_pages,
+            start: address("_stext", 0),
+            end: address("_end", u64::MAX),
         }
     }
 
-    /// The symbol that an address lies in.
-    pub fn name(&self, address: VirtAddr) -> Option<Place> {
-        if self.image.contains(&address) {
-            let (symbol, offset, _) = self.kernel.symbolize(address)?;
-            return Some(Place {
-                symbol: symbol.to_owned(),
-                offset,
+    /// Whether the kernel's own names are known.
+    pub fn is_complete(&self) -> bool {
+        self.names.is_some()
+    }
+
+    /// The name of `address`; `None` if it lies in no function that is known.
+    pub fn find(&self, address: VirtAddr) -> Option<Symbolized> {
+        if (self.start..self.end).contains(&address.0) {
+            let named = self.names.as_ref()?.find(address.0)?;
+            return Some(Symbolized {
+                function: named.name.to_owned(),
+                offset: named.offset,
+                size: named.size,
                 module: None,
             });
         }
-        let (module, symbol, offset) = self.modules.symbolize(address)?;
-        Some(Place {
-            symbol: symbol.to_owned(),
+        let (module, name, offset, size) = self.modules.symbolize_sized(address)?;
+        Some(Symbolized {
+            function: name.to_owned(),
             offset,
+            size,
             module: Some(module.name.clone()),
         })
-    }
-
-    /// The pages that hold modules.
-    pub fn module_pages(&self) -> impl Iterator<Item = Pfn> + '_ {
-        self.module_pages.keys().copied()
-    }
-
-    /// Whether an address can have a symbol at all: the cheap first question.
-    pub fn may_name(&self, address: VirtAddr) -> bool {
-        address.0 >= START_KERNEL_MAP
-    }
-
-    /// The variable of the kernel or of a module that a physical address lies in.
-    pub fn variable(&self, phys: PhysAddr) -> Option<Place> {
-        let shift = self.kernel.dump().page_shift();
-        let pfn = Pfn::containing(phys, shift);
-        if let Some(page) = self.module_pages.get(&pfn) {
-            return self.name(page.plus(phys.0 - pfn.start(shift).0));
-        }
-        let address = phys.0.wrapping_sub(self.phys_base);
-        let address = VirtAddr(address.checked_add(START_KERNEL_MAP)?);
-        let inside = self.image.contains(&address) && !self.init.contains(&address);
-        inside.then(|| self.name(address)).flatten()
     }
 }

@@ -13,9 +13,14 @@ pub mod conntrack;
 mod head;
 pub mod info;
 pub mod leaks;
+pub mod log;
+pub mod meminfo;
+pub mod modules;
 pub mod nat;
 pub mod objects;
+pub mod oom;
 pub mod slabs;
+pub mod vmalloc;
 pub mod whatis;
 
 /// Writes the whole document as indented JSON.

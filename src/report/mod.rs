@@ -3,6 +3,10 @@
 
 pub mod conntrack;
 pub mod leaks;
+pub mod log;
+pub mod meminfo;
+pub mod modules;
+pub mod vmalloc;
 
 use serde::Serialize;
 

@@ -145,56 +145,42 @@ impl Kallsyms {
     /// # Errors
     /// If no encoding makes sense of the tables.
     pub fn decode(tables: &KallsymsTables) -> Result<Self, KallsymsError> {
-        Self::decode_by(tables).map(|(found, _)| found)
+        let (symbols, encoding) = decode_into(
+            tables,
+            SymbolTable::at_run_time,
+            |symbols, name, address, global| symbols.insert(name, address, global),
+        )?;
+        Ok(Self { symbols, encoding })
     }
+}
 
-    /// As [`decode`](Self::decode); `tables` are kept for the way back, from addresses to names.
-    ///
-    /// # Errors
-    /// If no encoding makes sense of the tables.
-    pub fn read(tables: KallsymsTables) -> Result<Self, KallsymsError> {
-        let (mut found, lengths) = Self::decode_by(&tables)?;
-        found.symbols.read_again_with(Box::new(move |each| {
-            // They decoded a moment ago.
-            let tokens = Tokens::new(&tables.token_table, &tables.token_index);
-            if let Ok(tokens) = tokens
-                && let Some(names) = tokens.names(&tables, lengths)
-            {
-                let _ = names.each(&tables, &tokens, |name, address, _| each(name, address));
+/// Finds the encoding, and adds every name in the table's order, with its address and whether it
+/// is global, to what `new` makes for so many; hands that back with how it was encoded.
+pub(super) fn decode_into<T>(
+    tables: &KallsymsTables,
+    new: impl Fn(usize) -> T,
+    add: impl Fn(&mut T, &[u8], u64, bool),
+) -> Result<(T, String), KallsymsError> {
+    let tokens = Tokens::new(&tables.token_table, &tables.token_index)?;
+    let mut why = KallsymsError::BadNames;
+    for lengths in [Lengths::TwoBytes, Lengths::OneByte] {
+        let Some(names) = tokens.names(tables, lengths) else {
+            continue;
+        };
+        match names.place(tables, &tokens, &new, &add) {
+            Ok((symbols, addresses)) => {
+                let lengths = match (names.long, lengths) {
+                    (false, _) => "one byte",
+                    (true, Lengths::TwoBytes) => "two bytes where needed",
+                    (true, Lengths::OneByte) => "always one byte",
+                };
+                let encoding = format!("{} addresses, lengths in {lengths}", addresses.name());
+                return Ok((symbols, encoding));
             }
-        }));
-        Ok(found)
-    }
-
-    fn decode_by(tables: &KallsymsTables) -> Result<(Self, Lengths), KallsymsError> {
-        let tokens = Tokens::new(&tables.token_table, &tables.token_index)?;
-        let mut why = KallsymsError::BadNames;
-        for used in [Lengths::TwoBytes, Lengths::OneByte] {
-            let Some(names) = tokens.names(tables, used) else {
-                continue;
-            };
-            let mut symbols = SymbolTable::at_run_time(names.spans.len());
-            let placed = names.each(tables, &tokens, |name, address, global| {
-                symbols.insert(name, address, global);
-            });
-            match placed {
-                Ok(addresses) => {
-                    let lengths = match (names.long, used) {
-                        (false, _) => "one byte",
-                        (true, Lengths::TwoBytes) => "two bytes where needed",
-                        (true, Lengths::OneByte) => "always one byte",
-                    };
-                    let found = Self {
-                        symbols,
-                        encoding: format!("{} addresses, lengths in {lengths}", addresses.name()),
-                    };
-                    return Ok((found, used));
-                }
-                Err(error) => why = error,
-            }
+            Err(error) => why = error,
         }
-        Err(why)
     }
+    Err(why)
 }
 
 /// The text that each byte of a name stands for.
@@ -266,13 +252,14 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// Hands out each name with its address, and whether it is global.
-    fn each(
+    /// Puts each name at its address.
+    fn place<T>(
         &self,
         tables: &KallsymsTables,
         tokens: &Tokens<'_>,
-        mut each: impl FnMut(&[u8], u64, bool),
-    ) -> Result<Addresses, KallsymsError> {
+        new: &impl Fn(usize) -> T,
+        add: &impl Fn(&mut T, &[u8], u64, bool),
+    ) -> Result<(T, Addresses), KallsymsError> {
         let mut text = Vec::new();
         let is_stext = |span: &&[u8]| {
             tokens.spell(span, &mut text).is_some() && text.get(1..) == Some(b"_stext")
@@ -283,6 +270,7 @@ impl Names<'_> {
             .into_iter()
             .find(|way| way.get(tables, stext) == Some(tables.stext))
             .ok_or(KallsymsError::UnknownEncoding)?;
+        let mut symbols = new(self.spans.len());
         let mut text = Vec::new();
         for (index, span) in self.spans.iter().enumerate() {
             let kind = tokens
@@ -291,9 +279,9 @@ impl Names<'_> {
             let address = addresses.get(tables, index);
             let address = address.ok_or(KallsymsError::BadNames)?;
             let name = text.get(1..).unwrap_or_default();
-            each(name, address, kind.is_ascii_uppercase());
+            add(&mut symbols, name, address, kind.is_ascii_uppercase());
         }
-        Ok(addresses)
+        Ok((symbols, addresses))
     }
 }
 

@@ -6,7 +6,6 @@
 //! global one if there is one, else the first.
 
 use std::hash::Hasher;
-use std::sync::{Arc, OnceLock};
 
 use object::LittleEndian;
 use object::read::elf::{ElfFile64, FileHeader, Sym};
@@ -41,52 +40,13 @@ impl SymbolOrigin {
 }
 
 /// Name and address of every symbol of one kernel.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct SymbolTable {
     origin: SymbolOrigin,
-    /// Reads all symbols once more, for those who have an address and want a name.
-    reread: Option<Reread>,
-    by_address: OnceLock<AddressIndex>,
     /// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
     addresses: FxHashMap<u64, (u64, bool)>,
     /// Of a profile: names known not to exist.
     absent: FxHashSet<u64>,
-}
-
-impl std::fmt::Debug for SymbolTable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SymbolTable({} from {})", self.len(), self.origin.name())
-    }
-}
-
-/// Hands all symbols of a source to a visitor: name and address.
-pub(crate) type Reread = Box<dyn Fn(&mut dyn FnMut(&[u8], u64)) + Send + Sync>;
-
-/// Symbols by address, with their names.
-#[derive(Debug, Default)]
-struct AddressIndex {
-    text: Vec<u8>,
-    /// Address, and where in the text its name starts and ends; of one address the first of
-    /// the source comes first.
-    symbols: Vec<(u64, u32, u32)>,
-}
-
-impl AddressIndex {
-    fn add(&mut self, name: &[u8], address: u64) {
-        let start = self.text.len() as u32;
-        self.text.extend_from_slice(name);
-        self.symbols.push((address, start, self.text.len() as u32));
-    }
-
-    fn around(&self, address: u64) -> Option<(&str, u64, u64)> {
-        let after = self.symbols.partition_point(|symbol| symbol.0 <= address);
-        let last = self.symbols.get(after.checked_sub(1)?)?.0;
-        let at = self.symbols.partition_point(|symbol| symbol.0 < last);
-        let (start, from, to) = *self.symbols.get(at)?;
-        let name = self.text.get(from as usize..to as usize)?;
-        let size = self.symbols.get(after).map_or(0, |next| next.0 - start);
-        Some((std::str::from_utf8(name).ok()?, address - start, size))
-    }
 }
 
 impl SymbolTable {
@@ -94,36 +54,12 @@ impl SymbolTable {
     ///
     /// # Errors
     /// If the file has no symbols.
-    pub fn from_elf(file: &Arc<DebugFile>) -> Result<Self, TypeError> {
+    pub fn from_elf(file: &DebugFile) -> Result<Self, TypeError> {
         let mut symbols = Self::sized(SymbolOrigin::Vmlinux, 0);
         each_in_elf(file, |name, address, global| {
             symbols.insert(name, address, global);
         })?;
-        let file = Arc::clone(file);
-        symbols.reread = Some(Box::new(move |each| {
-            // It was readable a moment ago.
-            let _ = each_in_elf(&file, |name, address, _| each(name, address));
-        }));
         Ok(symbols)
-    }
-
-    /// Remembers how to read all symbols once more.
-    pub(crate) fn read_again_with(&mut self, reread: Reread) {
-        self.reread = Some(reread);
-    }
-
-    /// The symbol at or before `address`, both as the source has them: its name, the distance
-    /// from it, and the bytes to the next symbol.
-    pub fn around(&self, address: u64) -> Option<(&str, u64, u64)> {
-        let index = self.by_address.get_or_init(|| {
-            let mut index = AddressIndex::default();
-            if let Some(reread) = &self.reread {
-                reread(&mut |name, address| index.add(name, address));
-            }
-            index.symbols.sort_by_key(|symbol| symbol.0);
-            index
-        });
-        index.around(address)
     }
 
     fn sized(origin: SymbolOrigin, count: usize) -> Self {

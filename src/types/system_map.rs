@@ -62,13 +62,6 @@ impl SymbolTable {
         if symbols.is_empty() {
             return Err(bad("it is empty".to_owned()));
         }
-        symbols.read_again_with(Box::new(move |each| {
-            for line in file.bytes().split(|byte| *byte == b'\n') {
-                if let Some((address, _, name)) = parse(line) {
-                    each(name, address);
-                }
-            }
-        }));
         Ok(symbols)
     }
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::addr::VirtAddr;
 use crate::dump::VmcoreInfo;
 use crate::space::{AddressSpace, MemFault};
-use crate::types::{Kallsyms, KallsymsError, KallsymsTables};
+use crate::types::{Kallsyms, KallsymsError, KallsymsTables, SymbolNames};
 
 /// Kernels have 100,000 to 300,000 symbols.
 const MAX_SYMBOLS: u32 = 1 << 21;
@@ -45,6 +45,26 @@ pub enum OwnSymbolsError {
 /// # Errors
 /// If VMCOREINFO does not place them, or they can't be read or decoded.
 pub fn read(space: &AddressSpace) -> Result<Kallsyms, OwnSymbolsError> {
+    let (tables, found) = tables(space)?;
+    let mut kallsyms = Kallsyms::decode(&tables)?;
+    if found {
+        kallsyms
+            .encoding
+            .push_str(", tables found by their structure");
+    }
+    Ok(kallsyms)
+}
+
+/// All names by address, for what the kernel prints with `%pS`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_names(space: &AddressSpace) -> Result<SymbolNames, OwnSymbolsError> {
+    Ok(SymbolNames::decode(&tables(space)?.0)?)
+}
+
+/// The bytes of the tables, and whether they were found by their structure.
+fn tables(space: &AddressSpace) -> Result<(KallsymsTables, bool), OwnSymbolsError> {
     let info = space.dump().notes().vmcoreinfo.as_ref();
     let info = info.ok_or(OwnSymbolsError::NotNamed)?;
     let stext = info.symbol("_stext").ok_or(OwnSymbolsError::NotNamed)?;
@@ -54,13 +74,7 @@ pub fn read(space: &AddressSpace) -> Result<Kallsyms, OwnSymbolsError> {
     };
     let mut tables = read_tables(space, &places)?;
     tables.stext = stext.0;
-    let mut kallsyms = Kallsyms::read(tables)?;
-    if places.found {
-        kallsyms
-            .encoding
-            .push_str(", tables found by their structure");
-    }
-    Ok(kallsyms)
+    Ok((tables, places.found))
 }
 
 /// Where the tables are.

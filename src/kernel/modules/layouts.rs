@@ -22,6 +22,8 @@ layout! {
         maybe mem = "mem",
         maybe core_base = "core_layout.base",
         maybe core_size = "core_layout.size",
+        /// The code's part of it, up to 6.3.
+        maybe core_text = "core_layout.text_size",
         maybe init_base = "init_layout.base",
         maybe init_size = "init_layout.size",
         /// Only with CONFIG_KALLSYMS.
@@ -106,6 +108,11 @@ impl Layouts {
     /// Bytes to read of a `struct module`.
     pub(super) fn module_len(&self) -> usize {
         self.module.struct_size.min(MAX_RECORD)
+    }
+
+    /// Bytes of code at the start of the first region, where data follow behind it (up to 6.3).
+    pub(super) fn text_size(&self, record: &[u8]) -> Option<u64> {
+        self.module.core_text.map(|field| field.get(record))
     }
 
     /// The module's memory, its code first: MOD_TEXT is the first `enum mod_mem_type`. Regions

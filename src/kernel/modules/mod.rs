@@ -82,6 +82,8 @@ pub struct Module {
     pub build_id: Option<String>,
     /// Its code; up to 6.3 the data lie behind it in the same region. /proc/modules prints the base.
     pub text: Region,
+    /// Bytes of code in `text`, without the data behind it.
+    pub text_size: u64,
     /// All of its memory, `text` first.
     pub regions: Vec<Region>,
     /// Its symbols.
@@ -189,6 +191,24 @@ impl Modules {
         Some((module, name, offset))
     }
 
+    /// As [`symbolize`](Self::symbolize), with the size that the kernel takes a symbol to have:
+    /// up to the next one, or the end of the memory that it lies in (kernel/module/kallsyms.c).
+    pub fn symbolize_sized(&self, address: VirtAddr) -> Option<(&Module, &str, u64, u64)> {
+        let (module, name, offset) = self.symbolize(address)?;
+        let region = module.regions.iter().find(|r| r.contains(address))?;
+        let size = match address.offset_from(region.base) {
+            Some(within) if region.base == module.text.base && within < module.text_size => {
+                module.text_size
+            }
+            _ => region.size,
+        };
+        let end = region.base.plus(size);
+        let next = module.symbols.next_after(address);
+        let end = next.map_or(end, |next| next.min(end));
+        let start = address.minus(offset);
+        Some((module, name, offset, end.offset_from(start)?))
+    }
+
     /// All of them, the last loaded first.
     pub fn iter(&self) -> std::slice::Iter<'_, Module> {
         self.all.iter()
@@ -226,12 +246,15 @@ impl Layouts {
         let name = c_string(name);
         let regions = self.regions(&record);
         let symbols = ModuleSymbols::read(kernel, self, &record, &regions, &name);
+        let text = regions.first().copied()?;
+        let text_size = self.text_size(&record).unwrap_or(text.size);
         Some(Module {
             address,
             state,
             taints: layout.taints.get(&record),
             build_id: build_id::read(kernel, self, &record),
-            text: regions.first().copied()?,
+            text,
+            text_size: text_size.min(text.size),
             regions,
             symbols,
             name,

@@ -185,6 +185,16 @@ impl ModuleSymbols {
         })
     }
 
+    /// Where the next symbol above `address` is.
+    pub fn next_after(&self, address: VirtAddr) -> Option<VirtAddr> {
+        let after = self.by_address.partition_point(|index| {
+            self.get(Some(index))
+                .is_some_and(|symbol| symbol.address <= address.0)
+        });
+        let next = self.get(self.by_address.get(after))?;
+        Some(VirtAddr(next.address))
+    }
+
     /// All symbols in the order of the module's table; names may repeat.
     pub fn iter(&self) -> impl Iterator<Item = (&str, VirtAddr)> + '_ {
         self.all

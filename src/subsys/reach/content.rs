@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::Kernel;
-use crate::kernel::symbolize::{Place, Symbolizer};
+use crate::kernel::variables::{Place, Variables};
 
 /// Bytes of an object that are looked at.
 const LOOKED_AT: usize = 512;
@@ -76,7 +76,7 @@ struct Key {
 /// Looks at `objects`, each of `size` bytes.
 pub(crate) fn look(
     kernel: &Kernel,
-    symbols: &Symbolizer<'_>,
+    symbols: &Variables<'_>,
     objects: &[VirtAddr],
     size: u32,
 ) -> Content {
@@ -119,7 +119,7 @@ pub(crate) fn look(
 fn key(
     bytes: &[u8],
     address: VirtAddr,
-    symbols: &Symbolizer<'_>,
+    symbols: &Variables<'_>,
     names: &mut FxHashMap<u64, Option<Place>>,
 ) -> Key {
     let mut key = Key {

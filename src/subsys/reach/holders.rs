@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::targets::Targets;
 use crate::addr::PhysAddr;
-use crate::kernel::symbolize::{Place, Symbolizer};
+use crate::kernel::variables::{Place, Variables};
 use crate::subsys::slab::cache::Cache;
 
 /// At most so many objects of a cache are asked who holds them.
@@ -100,7 +100,7 @@ impl Holders {
     }
 
     /// For each cache, its holders by the number of references, most first.
-    pub(crate) fn named(self, symbols: &Symbolizer<'_>, caches: &[Cache]) -> Vec<Named> {
+    pub(crate) fn named(self, symbols: &Variables<'_>, caches: &[Cache]) -> Vec<Named> {
         let mut by_name: Vec<FxHashMap<String, u64>> = vec![FxHashMap::default(); caches.len()];
         for ((cache, source), count) in std::mem::take(&mut *lock(&self.counts)) {
             if let Some(names) = by_name.get_mut(cache as usize) {
@@ -154,7 +154,7 @@ fn most(names: FxHashMap<String, u64>) -> Vec<Holder> {
     holders
 }
 
-pub(crate) fn describe(source: Source, symbols: &Symbolizer<'_>, caches: &[Cache]) -> String {
+pub(crate) fn describe(source: Source, symbols: &Variables<'_>, caches: &[Cache]) -> String {
     match source {
         Source::Object(cache, offset) => {
             let name = caches.get(cache as usize).map_or("?", |cache| &cache.name);

@@ -31,7 +31,7 @@ use crate::addr::VirtAddr;
 use crate::kernel::memmap::Memmap;
 use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
-use crate::kernel::symbolize::Symbolizer;
+use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError, tasks};
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
 use closure::Edges;
@@ -126,7 +126,7 @@ pub fn collect(
     options: &Options<'_>,
 ) -> Result<(SlabFacts, ReachFacts), KernelError> {
     let modules = Modules::read(kernel)?;
-    let symbols = Symbolizer::new(kernel, &modules);
+    let symbols = Variables::new(kernel, &modules);
     let search = Search::prepare(kernel, options.progress)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
@@ -226,7 +226,7 @@ impl<'k> Search<'k> {
     fn run(
         &self,
         options: &Options<'_>,
-        symbols: &Symbolizer<'_>,
+        symbols: &Variables<'_>,
         watch: Option<Watch>,
     ) -> Result<Done, KernelError> {
         let scan = Scan {

@@ -9,7 +9,7 @@ use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
 use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::PageKind;
-use crate::kernel::symbolize::Symbolizer;
+use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::slab::objects::ObjectState;
 
@@ -86,7 +86,7 @@ pub fn whatis(
     options: &Options<'_>,
 ) -> Result<WhatIs, KernelError> {
     let modules = Modules::read(kernel)?;
-    let symbols = Symbolizer::new(kernel, &modules);
+    let symbols = Variables::new(kernel, &modules);
     let search = Search::prepare(kernel, options.progress)?;
     let targets = &search.targets;
     let found = targets.object(address.0);
@@ -136,7 +136,7 @@ fn state(done: &Done, object: u32) -> ObjectState {
 fn referrers(
     search: &Search<'_>,
     done: &Done,
-    symbols: &Symbolizer<'_>,
+    symbols: &Variables<'_>,
     start: VirtAddr,
 ) -> Vec<Referrer> {
     let found = done
@@ -175,7 +175,7 @@ fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {
     holders
 }
 
-fn words(search: &Search<'_>, symbols: &Symbolizer<'_>, start: VirtAddr, size: u64) -> Vec<WordAt> {
+fn words(search: &Search<'_>, symbols: &Variables<'_>, start: VirtAddr, size: u64) -> Vec<WordAt> {
     let len = (size as usize).next_multiple_of(8).min(WORDS * 8);
     let Ok(bytes) = search.kernel.space.read_bytes(start, len) else {
         return Vec::new();
@@ -192,7 +192,7 @@ fn words(search: &Search<'_>, symbols: &Symbolizer<'_>, start: VirtAddr, size: u
     all.collect()
 }
 
-fn meaning(search: &Search<'_>, symbols: &Symbolizer<'_>, at: VirtAddr, value: u64) -> String {
+fn meaning(search: &Search<'_>, symbols: &Variables<'_>, at: VirtAddr, value: u64) -> String {
     if value == at.0 {
         return "itself: an empty list, or the start of one".to_owned();
     }

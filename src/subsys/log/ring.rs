@@ -1,12 +1,13 @@
-//! The kernel's log: the printk ring buffer of 5.10 and later.
+//! The printk ring buffer of 5.10 and later.
 //!
 //! Descriptors from `tail_id` to `head_id` name blocks of text in a byte ring
 //! (kernel/printk/printk_ringbuffer.c). A descriptor's state is in the top two bits
 //! of its counter; a block starts with its descriptor's id.
 
+use super::{Caller, LogRecord};
 use crate::addr::VirtAddr;
-use crate::bytes::{slice, u64_at};
-use crate::kernel::layout::layout;
+use crate::bytes::{c_string, slice};
+use crate::kernel::layout::{Field, layout};
 use crate::kernel::{Kernel, KernelError};
 use crate::partial::{End, Partial};
 
@@ -37,16 +38,13 @@ layout! {
     struct InfoLayout = "printk_info" in "kernel/printk/printk.c" {
         need ts_nsec = "ts_nsec",
         need text_len = "text_len",
+        need seq = "seq",
+        need level = "level",
+        need facility = "facility",
+        need caller = "caller_id",
+        maybe subsystem = "dev_info.subsystem",
+        maybe device = "dev_info.device",
     }
-}
-
-/// One record of the log.
-#[derive(Clone, Debug)]
-pub struct LogRecord {
-    /// Nanoseconds since boot.
-    pub ts_nsec: u64,
-    /// Its text, which may have several lines.
-    pub text: String,
 }
 
 const ID_BITS: u64 = (1 << 62) - 1;
@@ -55,15 +53,9 @@ const FINALIZED: u64 = 2;
 /// Larger rings than 2^25 bytes are not configurable (CONFIG_LOG_BUF_SHIFT), 2^31 by boot option.
 const MAX_BITS: u64 = 31;
 
-/// All records, oldest first. An older kernel than 5.10 gives none.
-///
-/// # Errors
-/// If the kernel has the ring buffer, but its types don't describe it.
-pub fn records(kernel: &Kernel) -> Result<Partial<Vec<LogRecord>>, KernelError> {
+/// All records of the ring at `ring`, oldest first.
+pub(super) fn records(kernel: &Kernel, ring: u64) -> Result<Partial<Vec<LogRecord>>, KernelError> {
     let nothing = |end| Partial::new(Vec::new(), end, 0);
-    let Some(ring) = kernel.read_u64_symbol("prb").filter(|at| *at != 0) else {
-        return Ok(nothing(End::Fault));
-    };
     let layout: RingLayout = kernel.layout()?;
     let desc: DescLayout = kernel.layout()?;
     let info: InfoLayout = kernel.layout()?;
@@ -132,7 +124,9 @@ impl Reader<'_> {
             return Some(None);
         }
         let (begin, next) = (desc.begin.get(&bytes), desc.next.get(&bytes));
-        let bytes = space.read_bytes(information, info.len).ok()?;
+        let bytes = space
+            .read_bytes(information, info.struct_size.min(4096))
+            .ok()?;
         let len = info.text_len.get(&bytes) as usize;
         // Odd positions mark records without text.
         let text = if begin & 1 == 1 {
@@ -140,24 +134,37 @@ impl Reader<'_> {
         } else {
             self.text(begin, next, len)?
         };
+        let name = |field: Option<Field>| {
+            let field = field?;
+            let name = slice(&bytes, field.offset as usize, field.size as usize)?;
+            Some(c_string(name)).filter(|name| !name.is_empty())
+        };
         Some(Some(LogRecord {
+            seq: info.seq.get(&bytes),
             ts_nsec: info.ts_nsec.get(&bytes),
+            level: info.level.get(&bytes) as u8,
+            facility: info.facility.get(&bytes) as u8,
+            caller: Some(Caller::from_kernel(info.caller.get(&bytes) as u32)),
+            subsystem: name(info.subsystem),
+            device: name(info.device),
             text,
         }))
     }
 
+    /// `None` if memory is missing. A block starts with its descriptor's id; a record that says
+    /// it is longer than its block is cut to that.
     fn text(&self, begin: u64, next: u64, len: usize) -> Option<String> {
         let size = 1u64 << self.size_bits;
         // A block that would wrap lies at the start of the ring instead.
         let wraps = begin >> self.size_bits != next >> self.size_bits && !next.is_multiple_of(size);
-        let start = if wraps { 0 } else { begin % size };
-        let block = self
-            .kernel
-            .space
-            .read_bytes(self.data.plus(start), 8 + len.min(1 << 16))
-            .ok()?;
-        let text = slice(&block, 8, block.len() - 8)?;
-        u64_at(&block, 0)?;
-        Some(String::from_utf8_lossy(text).into_owned())
+        let start = if wraps { 0 } else { begin };
+        let room = match next.wrapping_sub(start) % size {
+            0 => size,
+            room => room,
+        };
+        let len = (len as u64).min(room.saturating_sub(8)) as usize;
+        let at = self.data.plus(start % size + 8);
+        let text = self.kernel.space.read_bytes(at, len).ok()?;
+        Some(super::text(&text))
     }
 }

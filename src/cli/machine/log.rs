@@ -1,0 +1,64 @@
+//! `log`: the kernel's log as dmesg prints it, or what the out-of-memory killer said.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::analysis::oom;
+use vmleak::render;
+use vmleak::report::log::{LogReport, OomReports};
+use vmleak::subsys::log as subsys;
+
+use super::super::session::{Reader, Session, exit, json_lines, output};
+use super::args::{LogArgs, LogFormat};
+
+/// Runs `vmleak log`.
+pub(crate) fn log(args: &LogArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let found = session.explain(subsys::records(&session.kernel))?;
+    let complete = found.is_complete();
+    if !complete {
+        session.kernel.diag.warn(
+            "log-incomplete",
+            format!(
+                "the log {} after {} records, the others are missing: its memory is damaged or not in the dump; take the dump with kernel pages included",
+                found.end.describe(),
+                found.value.len()
+            ),
+        );
+    }
+    if args.oom {
+        return oom_reports(args, &session, complete, &found.value);
+    }
+    let mut records = found.value;
+    if let Some(level) = args.level {
+        records.retain(|record| record.level <= level as u8);
+    }
+    let document = session.document(&args.common, complete, LogReport { records });
+    // Written as it is: all that a terminal would act on is escaped.
+    output(&args.common, Reader::Program, |out, _| match args.format {
+        LogFormat::Table => render::log::write_text(out, &document.body, args.callers),
+        LogFormat::Json => render::json(out, &document),
+        LogFormat::Jsonl => json_lines(out, &document.body.records),
+    })?;
+    Ok(exit(document.complete))
+}
+
+fn oom_reports(
+    args: &LogArgs,
+    session: &Session,
+    complete: bool,
+    records: &[subsys::LogRecord],
+) -> Result<ExitCode> {
+    let oom = oom::reports(records);
+    let document = session.document(&args.common, complete, OomReports { oom });
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            LogFormat::Table => render::oom::write_text(out, &document, width),
+            LogFormat::Json => render::json(out, &document),
+            LogFormat::Jsonl => json_lines(out, &document.body.oom),
+        },
+    )?;
+    Ok(exit(document.complete))
+}

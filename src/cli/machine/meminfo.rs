@@ -1,0 +1,31 @@
+//! `meminfo`: what the kernel counted of its memory.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::render;
+use vmleak::report::meminfo::MeminfoReport;
+use vmleak::subsys::meminfo as subsys;
+
+use super::super::session::{Session, exit, output};
+use super::args::{MeminfoArgs, MeminfoFormat};
+
+/// Runs `vmleak meminfo`.
+pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let facts = session.explain(subsys::collect(&session.kernel, args.precise))?;
+    let complete = facts.complete;
+    let page_size = session.kernel.dump().page_size() as u64;
+    let report = MeminfoReport::new(facts, page_size);
+    let document = session.document(&args.common, complete, report);
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            MeminfoFormat::Table => render::meminfo::write_text(out, &document, width),
+            MeminfoFormat::Json => render::json(out, &document),
+            MeminfoFormat::Proc => render::meminfo::write_proc(out, &document.body),
+        },
+    )?;
+    Ok(exit(document.complete))
+}

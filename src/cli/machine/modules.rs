@@ -1,0 +1,35 @@
+//! `modules`: what was loaded.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::kernel::modules::Modules;
+use vmleak::render;
+use vmleak::report::modules::ModulesReport;
+use vmleak::subsys::modules as subsys;
+
+use super::super::session::{Session, exit, json_lines, output};
+use super::args::{ModulesArgs, ModulesFormat};
+
+/// Runs `vmleak modules`.
+pub(crate) fn modules(args: &ModulesArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let all = Modules::read(&session.kernel)?;
+    let facts = session.explain(subsys::collect(&session.kernel, &all))?;
+    let report = ModulesReport {
+        modules: facts.modules,
+    };
+    let document = session.document(&args.common, facts.complete, report);
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            ModulesFormat::Table => render::modules::write_text(out, &document, width),
+            ModulesFormat::Json => render::json(out, &document),
+            ModulesFormat::Jsonl => json_lines(out, &document.body.modules),
+            ModulesFormat::Csv => render::modules::write_csv(out, &document.body),
+            ModulesFormat::Proc => render::modules::write_proc(out, &document.body),
+        },
+    )?;
+    Ok(exit(document.complete))
+}

@@ -1,0 +1,105 @@
+//! From a word in physical memory to the variable there, and from an address to its symbol
+//! with the module.
+
+use super::Kernel;
+use super::modules::Modules;
+use super::symbolize::Symbolizer;
+use crate::addr::{Pfn, PhysAddr, VirtAddr};
+use crate::space::x86_64::START_KERNEL_MAP;
+use rustc_hash::FxHashMap;
+
+/// A symbol and the distance from it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The symbol.
+    pub symbol: String,
+    /// Bytes behind it.
+    pub offset: u64,
+    /// The module, unless it is the kernel itself.
+    pub module: Option<String>,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.symbol)?;
+        if self.offset > 0 {
+            write!(f, "+{:#x}", self.offset)?;
+        }
+        match &self.module {
+            Some(module) => write!(f, " [{module}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names addresses.
+#[derive(Debug)]
+pub struct Variables<'k> {
+    kernel: &'k Kernel,
+    symbols: Symbolizer<'k>,
+    /// Memory of the boot that is given back, and may be anybody's since.
+    init: std::ops::Range<VirtAddr>,
+    image: std::ops::Range<VirtAddr>,
+    phys_base: u64,
+    /// Where the pages of modules are mapped.
+    module_pages: FxHashMap<Pfn, VirtAddr>,
+}
+
+impl<'k> Variables<'k> {
+    /// Over the kernel and its modules.
+    pub fn new(kernel: &'k Kernel, modules: &'k Modules) -> Self {
+        let shift = kernel.dump().page_shift();
+        let mut module_pages = FxHashMap::default();
+        for region in modules.iter().flat_map(|module| &module.regions) {
+            for at in (0..region.size).step_by(1 << shift) {
+                let va = region.base.plus(at);
+                if let Ok(mapping) = kernel.space.translate(va) {
+                    module_pages.insert(Pfn::containing(mapping.phys, shift), va);
+                }
+            }
+        }
+        let at = |name: &str| kernel.symbol(name).unwrap_or_default();
+        let phys_base = kernel.vmcoreinfo().number("phys_base").unwrap_or(0);
+        Self {
+            init: at("__init_begin")..at("__init_end"),
+            image: at("_text").min(at("_stext"))..at("_end"),
+            phys_base: phys_base.cast_unsigned(),
+            symbols: Symbolizer::new(kernel, modules),
+            kernel,
+            module_pages,
+        }
+    }
+
+    /// The symbol that an address lies in.
+    pub fn name(&self, address: VirtAddr) -> Option<Place> {
+        let found = self.symbols.find(address)?;
+        Some(Place {
+            symbol: found.function,
+            offset: found.offset,
+            module: found.module,
+        })
+    }
+
+    /// The pages that hold modules.
+    pub fn module_pages(&self) -> impl Iterator<Item = Pfn> + '_ {
+        self.module_pages.keys().copied()
+    }
+
+    /// Whether an address can have a symbol at all: the cheap first question.
+    pub fn may_name(&self, address: VirtAddr) -> bool {
+        address.0 >= START_KERNEL_MAP
+    }
+
+    /// The variable of the kernel or of a module that a physical address lies in.
+    pub fn variable(&self, phys: PhysAddr) -> Option<Place> {
+        let shift = self.kernel.dump().page_shift();
+        let pfn = Pfn::containing(phys, shift);
+        if let Some(page) = self.module_pages.get(&pfn) {
+            return self.name(page.plus(phys.0 - pfn.start(shift).0));
+        }
+        let address = phys.0.wrapping_sub(self.phys_base);
+        let address = VirtAddr(address.checked_add(START_KERNEL_MAP)?);
+        let inside = self.image.contains(&address) && !self.init.contains(&address);
+        inside.then(|| self.name(address)).flatten()
+    }
+}

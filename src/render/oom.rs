@@ -1,0 +1,170 @@
+//! `log --oom` as tables: who asked, what there was, who was running, who was killed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use super::head::head;
+use super::log::escaped;
+use super::{size, table, thousands, write_table};
+use crate::analysis::oom::OomReport;
+use crate::report::Document;
+use crate::report::log::OomReports;
+
+/// The kernel gives the tables of tasks and slabs whole; this many of the largest are shown.
+const ROWS: usize = 20;
+
+/// For people.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_text(
+    out: &mut dyn Write,
+    document: &Document<OomReports>,
+    width: Option<u16>,
+) -> io::Result<()> {
+    head(out, document)?;
+    let reports = &document.body.oom;
+    if reports.is_empty() {
+        return writeln!(
+            out,
+            "\nThe log has no report of the out-of-memory killer (older ones may have been overwritten)"
+        );
+    }
+    for report in reports {
+        writeln!(out)?;
+        write_report(out, report, width)?;
+    }
+    Ok(())
+}
+
+fn write_report(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+    let text = |value: &Option<String>| value.as_deref().map_or("-".to_owned(), escaped);
+    writeln!(
+        out,
+        "[{:>12.6}] out of memory: {} asked for {} pages with {}",
+        report.time,
+        text(&report.invoked_by),
+        report
+            .order
+            .filter(|order| (0..32).contains(order))
+            .map_or("?".to_owned(), |order| (1u64 << order).to_string()),
+        text(&report.gfp_mask),
+    )?;
+    if let Some(constraint) = &report.constraint {
+        let memcg = report.memcg.as_deref().map(escaped);
+        let memcg = memcg.map_or(String::new(), |memcg| format!(" in {memcg}"));
+        writeln!(out, "constraint {}{memcg}", escaped(constraint))?;
+    }
+    for victim in &report.killed {
+        let number = |key: &str| victim.numbers.get(key).copied().unwrap_or(0);
+        let kb = |key: &str| size(number(key).max(0).unsigned_abs().saturating_mul(1024));
+        writeln!(
+            out,
+            "killed {} ({}): {} of address space, {} anonymous, {} of files, {} shared",
+            victim.pid,
+            escaped(&victim.name),
+            kb("total-vm"),
+            kb("anon-rss"),
+            kb("file-rss"),
+            kb("shmem-rss"),
+        )?;
+    }
+    write_memory(out, report, width)?;
+    write_slabs(out, report, width)?;
+    write_tasks(out, report, width)
+}
+
+fn write_memory(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+    let pages: Vec<_> = report.meminfo.iter().filter(|(_, n)| **n > 0).collect();
+    if !pages.is_empty() {
+        writeln!(out)?;
+        let mut rows = table(&["MEM-INFO", "PAGES"], &[1], 2, width);
+        for (name, pages) in pages {
+            rows.add_row([escaped(name), thousands(*pages)]);
+        }
+        write_table(out, &rows)?;
+    }
+    let zones: Vec<_> = report
+        .zones
+        .iter()
+        .filter(|z| z.kb.contains_key("free"))
+        .collect();
+    if !zones.is_empty() {
+        writeln!(out)?;
+        let mut rows = table(
+            &["ZONE", "FREE", "MIN", "LOW", "HIGH"],
+            &[1, 2, 3, 4],
+            5,
+            width,
+        );
+        for zone in zones {
+            let kb = |key: &str| kib(&zone.kb, key);
+            rows.add_row([
+                escaped(&zone.name),
+                kb("free"),
+                kb("min"),
+                kb("low"),
+                kb("high"),
+            ]);
+        }
+        write_table(out, &rows)?;
+    }
+    Ok(())
+}
+
+fn kib(numbers: &BTreeMap<String, u64>, key: &str) -> String {
+    let value = numbers.get(key);
+    value.map_or("-".to_owned(), |kb| size(kb.saturating_mul(1024)))
+}
+
+fn write_slabs(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+    if report.slabs.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut slabs: Vec<_> = report.slabs.iter().collect();
+    slabs.sort_by_key(|slab| std::cmp::Reverse(slab.total_kb));
+    let mut rows = table(&["UNRECLAIMABLE SLAB", "USED", "TOTAL"], &[1, 2], 3, width);
+    for slab in slabs.iter().take(ROWS) {
+        let kb = |kb: u64| size(kb.saturating_mul(1024));
+        rows.add_row([escaped(&slab.name), kb(slab.used_kb), kb(slab.total_kb)]);
+    }
+    write_table(out, &rows)?;
+    more(out, slabs.len())
+}
+
+fn write_tasks(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+    if report.tasks.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut tasks: Vec<_> = report.tasks.iter().collect();
+    let rss = |task: &&crate::analysis::oom::OomTask| task.columns.get("rss").copied();
+    tasks.sort_by_key(|task| std::cmp::Reverse(rss(task)));
+    let header = [
+        "PID", "UID", "TOTAL_VM", "RSS", "PGTABLES", "SWAPENTS", "ADJ", "TASK",
+    ];
+    let mut rows = table(&header, &[0, 1, 2, 3, 4, 5, 6], 8, width);
+    for task in tasks.iter().take(ROWS) {
+        let number = |key: &str| task.columns.get(key).map_or("-".into(), i64::to_string);
+        rows.add_row([
+            task.pid.to_string(),
+            number("uid"),
+            number("total_vm"),
+            number("rss"),
+            number("pgtables_bytes"),
+            number("swapents"),
+            number("oom_score_adj"),
+            escaped(&task.name),
+        ]);
+    }
+    write_table(out, &rows)?;
+    more(out, tasks.len())
+}
+
+fn more(out: &mut dyn Write, all: usize) -> io::Result<()> {
+    match all.checked_sub(ROWS) {
+        Some(rest) if rest > 0 => writeln!(out, "… and {rest} more (--format json has all)"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,325 @@
+//! What the kernel counted of its memory: all that /proc/meminfo is made of, and two things
+//! that it leaves out (free pages on CPUs' own lists, per-CPU memory set aside at boot).
+//!
+//! Layer: subsys. Input: the counters of the VM and of those who keep their own. Output:
+//! [`MeminfoFacts`], in pages. Invariants: a counter is `None` if this kernel has none of
+//! that name, or if it can't be read; the second is a warning and clears `complete`. What a
+//! kernel has is told by its enumerators and symbols (fs/proc/meminfo.c says what is printed).
+
+mod buffers;
+mod counters;
+mod hugetlb;
+mod percpu;
+mod reader;
+mod swap;
+mod zones;
+
+use serde::Serialize;
+
+pub use self::hugetlb::HugePool;
+
+use self::counters::Counters;
+use self::reader::Reader;
+use self::zones::Nodes;
+use crate::kernel::cpus::Cpus;
+use crate::kernel::layout::layout;
+use crate::kernel::{Kernel, KernelError};
+
+/// Pages in a huge page of one PMD entry (HPAGE_PMD_NR of x86_64).
+const PMD_PAGES: u64 = 512;
+
+layout! {
+    /// include/linux/sched.h
+    struct TaskLayout = "task_struct" in "kernel/fork.c" {
+        /// With CONFIG_VMAP_STACK.
+        maybe stack_vm_area = "stack_vm_area",
+    }
+}
+
+/// The counters, in pages unless said otherwise, under the kernel's names.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs)] // named as in /proc/meminfo
+pub struct MeminfoFacts {
+    pub total: Option<u64>,
+    pub free: Option<u64>,
+    pub available: Option<u64>,
+    /// Free pages on the CPUs' own lists: in no line of /proc/meminfo.
+    pub free_on_cpus: Option<u64>,
+    pub buffers: Option<u64>,
+    /// NR_FILE_PAGES: page cache with buffers, shmem and swap cache.
+    pub file: Option<u64>,
+    pub swap_cached: Option<u64>,
+    pub active_anon: Option<u64>,
+    pub inactive_anon: Option<u64>,
+    pub active_file: Option<u64>,
+    pub inactive_file: Option<u64>,
+    pub unevictable: Option<u64>,
+    pub mlocked: Option<u64>,
+    pub swap_total: Option<u64>,
+    pub swap_free: Option<u64>,
+    /// What compressed swap takes.
+    pub zswap: Option<u64>,
+    /// What compressed swap holds.
+    pub zswapped: Option<u64>,
+    /// Whether the kernel prints lines for compressed swap.
+    #[serde(skip)]
+    pub has_zswap: bool,
+    pub dirty: Option<u64>,
+    pub writeback: Option<u64>,
+    pub anon: Option<u64>,
+    pub mapped: Option<u64>,
+    pub shmem: Option<u64>,
+    /// Reclaimable memory of the kernel outside the slab allocator.
+    pub misc_reclaimable: Option<u64>,
+    pub slab_reclaimable: Option<u64>,
+    pub slab_unreclaimable: Option<u64>,
+    /// In KiB: stacks need not be whole pages.
+    pub kernel_stack_kb: Option<u64>,
+    /// Whether stacks come from vmalloc, and `vmalloc_used` has them too.
+    pub stacks_in_vmalloc: bool,
+    pub page_tables: Option<u64>,
+    pub secondary_page_tables: Option<u64>,
+    pub nfs_unstable: Option<u64>,
+    pub bounce: Option<u64>,
+    pub writeback_temp: Option<u64>,
+    pub commit_limit: Option<u64>,
+    pub committed: Option<u64>,
+    pub vmalloc_total: u64,
+    pub vmalloc_used: Option<u64>,
+    pub percpu: Option<u64>,
+    /// Of `percpu`, set aside at boot, outside `total`.
+    pub percpu_boot: Option<u64>,
+    /// In KiB; `None` if nothing was tested at boot.
+    pub early_memtest_bad_kb: Option<u64>,
+    pub hardware_corrupted: Option<u64>,
+    pub anon_huge: Option<u64>,
+    pub shmem_huge: Option<u64>,
+    pub shmem_pmd_mapped: Option<u64>,
+    pub file_huge: Option<u64>,
+    pub file_pmd_mapped: Option<u64>,
+    pub cma_total: Option<u64>,
+    pub cma_free: Option<u64>,
+    pub unaccepted: Option<u64>,
+    pub balloon: Option<u64>,
+    pub gpu_active: Option<u64>,
+    pub gpu_reclaim: Option<u64>,
+    /// Pools of huge pages for hugetlbfs.
+    pub hugetlb: Option<Vec<HugePool>>,
+    /// Entries of the direct map by size: 4 KiB, 2 MiB, 1 GiB.
+    pub direct_map: Option<[u64; 3]>,
+    /// Whether the CPU can map 1 GiB at once: only then is its line printed.
+    #[serde(skip)]
+    pub has_gb_pages: bool,
+    /// Whether the CPUs' differences are in.
+    pub precise: bool,
+    /// Whether all of it could be read.
+    #[serde(skip)]
+    pub complete: bool,
+}
+
+impl MeminfoFacts {
+    /// Pages of the slab allocator.
+    pub fn slab(&self) -> Option<u64> {
+        Some(
+            self.slab_reclaimable?
+                .saturating_add(self.slab_unreclaimable?),
+        )
+    }
+
+    /// Pages of kernel stacks.
+    pub fn kernel_stacks(&self, page_size: u64) -> Option<u64> {
+        Some(self.kernel_stack_kb?.saturating_mul(1024) / page_size.max(1))
+    }
+
+    /// Pages of per-CPU variables that were taken after boot; `None` if the dump does not tell.
+    pub fn percpu_since_boot(&self) -> Option<u64> {
+        Some(self.percpu?.saturating_sub(self.percpu_boot?))
+    }
+
+    /// Pages of all huge pages for hugetlbfs.
+    pub fn hugetlb_pages(&self) -> u64 {
+        let pools = self.hugetlb.iter().flatten();
+        pools.fold(0, |sum, pool| sum.saturating_add(pool.pages()))
+    }
+}
+
+/// Reads the counters. With `precise`, what each CPU has not handed over yet is added to those
+/// of nodes and zones.
+///
+/// # Errors
+/// If the kernel has no such counters, or the dump lacks their memory.
+pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelError> {
+    let reader = Reader::new(kernel);
+    let cpus = Cpus::read(kernel)?;
+    let nodes = Nodes::read(kernel)?;
+    if nodes.lost() > 0 {
+        reader.lose("a NUMA node");
+    }
+    let mut counters = Counters::read(kernel)?;
+    if precise && counters.add_cpus(kernel, &cpus, &nodes)? > 0 {
+        reader.lose("differences that CPUs keep to the counters");
+    }
+    let mut facts = of_counters(&counters, kernel);
+    facts.precise = precise;
+    // `totalram_pages` before 5.0.
+    facts.total = reader
+        .count("_totalram_pages")
+        .or_else(|| reader.count("totalram_pages"));
+    facts.available = available(&facts, &nodes, reader.count("totalreserve_pages"));
+    facts.free_on_cpus = nodes.pages_of_cpus(kernel, &cpus)?;
+    if facts.free_on_cpus.is_none() {
+        reader.lose("the CPUs' lists of free pages");
+    }
+    facts.buffers = buffers::pages(&reader)?;
+    if facts.swap_cached.is_none() {
+        // Without swap there is none.
+        facts.swap_cached = match kernel.symbol("nr_swapper_spaces") {
+            Some(_) => swap::cached_pages(&reader)?,
+            None => Some(0),
+        };
+    }
+    let swap = swap::read(&reader)?;
+    facts.swap_total = swap.map(|swap| swap.total);
+    facts.swap_free = swap.map(|swap| swap.free);
+    let zswap = swap::zswap(&reader)?;
+    facts.has_zswap = zswap.is_some();
+    facts.zswapped = zswap.map(|zswap| zswap.stored);
+    facts.zswap = zswap.and_then(|zswap| zswap.pool);
+    facts.hugetlb = hugetlb::read(&reader)?;
+    facts.commit_limit = commit_limit(&reader, &facts);
+    facts.committed = percpu::counter(&reader, "vm_committed_as", &cpus)?;
+    let percpu = percpu::pages(&reader)?;
+    facts.percpu = percpu.map(|percpu| percpu.all);
+    facts.percpu_boot = percpu.and_then(|percpu| percpu.boot);
+    let task = reader.layout::<TaskLayout>("whether stacks come from vmalloc")?;
+    facts.stacks_in_vmalloc = task.is_some_and(|task| task.stack_vm_area.is_some());
+    rest(&mut facts, &reader);
+    facts.complete = !reader.has_lost();
+    Ok(facts)
+}
+
+/// What nodes and zones count.
+fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
+    let get = |name: &str| counters.get(&[name]);
+    // Huge pages were counted as such up to 5.11 (commit 69473e5de873, with that of NR_SWAPCACHE).
+    // Without CONFIG_SWAP the move of NR_PAGETABLE to the nodes, one release before, tells.
+    let in_base_pages = match kernel.symbol("nr_swap_pages") {
+        Some(_) => counters.of_nodes("NR_SWAPCACHE"),
+        None => !counters.of_zones("NR_PAGETABLE"),
+    };
+    let huge_pages = kernel.symbol("transparent_hugepage_flags").is_some();
+    let huge = |name: &str| {
+        let count = get(name).filter(|_| huge_pages)?;
+        Some(count.saturating_mul(if in_base_pages { 1 } else { PMD_PAGES }))
+    };
+    MeminfoFacts {
+        free: get("NR_FREE_PAGES"),
+        file: get("NR_FILE_PAGES"),
+        swap_cached: get("NR_SWAPCACHE"),
+        active_anon: get("NR_ACTIVE_ANON"),
+        inactive_anon: get("NR_INACTIVE_ANON"),
+        active_file: get("NR_ACTIVE_FILE"),
+        inactive_file: get("NR_INACTIVE_FILE"),
+        unevictable: get("NR_UNEVICTABLE"),
+        mlocked: get("NR_MLOCK"),
+        dirty: get("NR_FILE_DIRTY"),
+        writeback: get("NR_WRITEBACK"),
+        anon: counters.get(&["NR_ANON_MAPPED", "NR_ANON_PAGES"]),
+        mapped: get("NR_FILE_MAPPED"),
+        shmem: get("NR_SHMEM"),
+        // NR_INDIRECTLY_RECLAIMABLE_BYTES before 4.20 has no line.
+        misc_reclaimable: get("NR_KERNEL_MISC_RECLAIMABLE"),
+        // The global counters are in pages under either name.
+        slab_reclaimable: counters.get(&["NR_SLAB_RECLAIMABLE_B", "NR_SLAB_RECLAIMABLE"]),
+        slab_unreclaimable: counters.get(&["NR_SLAB_UNRECLAIMABLE_B", "NR_SLAB_UNRECLAIMABLE"]),
+        kernel_stack_kb: get("NR_KERNEL_STACK_KB"),
+        page_tables: get("NR_PAGETABLE"),
+        secondary_page_tables: get("NR_SECONDARY_PAGETABLE"),
+        nfs_unstable: get("NR_UNSTABLE_NFS"),
+        bounce: get("NR_BOUNCE"),
+        writeback_temp: get("NR_WRITEBACK_TEMP"),
+        vmalloc_used: get("NR_VMALLOC"),
+        anon_huge: huge("NR_ANON_THPS"),
+        shmem_huge: huge("NR_SHMEM_THPS"),
+        shmem_pmd_mapped: huge("NR_SHMEM_PMDMAPPED"),
+        file_huge: huge("NR_FILE_THPS"),
+        file_pmd_mapped: huge("NR_FILE_PMDMAPPED"),
+        cma_free: get("NR_FREE_CMA_PAGES"),
+        unaccepted: get("NR_UNACCEPTED"),
+        balloon: get("NR_BALLOON_PAGES"),
+        gpu_active: get("NR_GPU_ACTIVE"),
+        gpu_reclaim: get("NR_GPU_RECLAIM"),
+        ..MeminfoFacts::default()
+    }
+}
+
+/// `si_mem_available` (mm/show_mem.c).
+fn available(facts: &MeminfoFacts, nodes: &Nodes, reserve: Option<u64>) -> Option<u64> {
+    let low = nodes.low_watermarks();
+    let cache = facts.active_file?.saturating_add(facts.inactive_file?);
+    let cache = cache - (cache / 2).min(low);
+    let reclaimable = facts
+        .slab_reclaimable?
+        .saturating_add(facts.misc_reclaimable.unwrap_or(0));
+    let reclaimable = reclaimable - (reclaimable / 2).min(low);
+    let usable = facts
+        .free?
+        .saturating_add(cache)
+        .saturating_add(reclaimable);
+    Some(usable.saturating_sub(reserve?))
+}
+
+/// `vm_commit_limit` (mm/util.c).
+fn commit_limit(reader: &Reader<'_>, facts: &MeminfoFacts) -> Option<u64> {
+    let page_kb = reader.kernel.dump().page_size() as u64 / 1024;
+    let allowed = match reader.long("sysctl_overcommit_kbytes")? {
+        0 => {
+            let ratio = u64::from(reader.int("sysctl_overcommit_ratio")?);
+            let pages = facts.total?.saturating_sub(facts.hugetlb_pages());
+            pages.saturating_mul(ratio) / 100
+        }
+        kbytes => kbytes / page_kb.max(1),
+    };
+    // Not what is being taken out of use: that is in SwapTotal only.
+    let swap = match reader.kernel.symbol("total_swap_pages") {
+        Some(_) => reader.count("total_swap_pages")?,
+        None => 0,
+    };
+    Some(allowed.saturating_add(swap))
+}
+
+/// What has a variable of its own.
+fn rest(facts: &mut MeminfoFacts, reader: &Reader<'_>) {
+    let kernel = reader.kernel;
+    // The range's last byte is not counted.
+    facts.vmalloc_total = (kernel.vmalloc_size() - 1) >> 10;
+    if facts.vmalloc_used.is_none() {
+        // A variable from 5.3 to 6.19; before, the line always says 0.
+        facts.vmalloc_used = match kernel.symbol("nr_vmalloc_pages") {
+            Some(_) => reader.count("nr_vmalloc_pages"),
+            None => Some(0),
+        };
+    }
+    // With CONFIG_MEMTEST, once it has run (6.4 and later, commit bd23024b5d4b).
+    if reader.flag("early_memtest_done") == Some(true) {
+        let bytes = reader.long("early_memtest_bad_size");
+        facts.early_memtest_bad_kb = bytes.map(|bytes| match bytes >> 10 {
+            0 if bytes > 0 => 1,
+            kb => kb,
+        });
+    }
+    facts.hardware_corrupted = reader.count("num_poisoned_pages");
+    // Every kernel has the totals; only with CONFIG_CMA are there areas.
+    if kernel.symbol("cma_area_count").is_some() {
+        facts.cma_total = reader.count("totalcma_pages");
+    }
+    facts.has_gb_pages = reader.int("direct_gbpages").is_some_and(|flag| flag != 0);
+    // By `enum pg_level`, which starts with none.
+    facts.direct_map = kernel.symbol("direct_pages_count").and_then(|at| {
+        let read = |level: u64| {
+            let count = kernel.space.read_u64(at.plus(level * 8));
+            reader.keep("the counts of the direct map", count)
+        };
+        Some([read(1)?, read(2)?, read(3)?])
+    });
+}

@@ -1,0 +1,93 @@
+//! Variables of the kernel by name, where a missing symbol and missing memory are two things.
+
+use std::cell::Cell;
+
+use crate::addr::VirtAddr;
+use crate::kernel::layout::{Layout, LayoutError};
+use crate::kernel::{Kernel, KernelError};
+use crate::space::MemFault;
+
+/// Reads variables and remembers whether memory was missing.
+#[derive(Debug)]
+pub(super) struct Reader<'k> {
+    pub(super) kernel: &'k Kernel,
+    lost: Cell<bool>,
+}
+
+impl<'k> Reader<'k> {
+    pub(super) fn new(kernel: &'k Kernel) -> Self {
+        Self {
+            kernel,
+            lost: Cell::new(false),
+        }
+    }
+
+    /// Says that `what` is left out, because its memory is not there or makes no sense.
+    pub(super) fn lose(&self, what: &str) {
+        self.lost.set(true);
+        self.kernel.diag.warn(
+            "meminfo-unreadable",
+            format!("{what} can't be read, and what is made of it is left out: take the dump with kernel pages included, and to its end"),
+        );
+    }
+
+    /// A layout without which only `what` is missing; `None` and a warning if the types lack it.
+    pub(super) fn layout<L: Layout>(&self, what: &str) -> Result<Option<L>, KernelError> {
+        match self.kernel.layout() {
+            Ok(layout) => Ok(Some(layout)),
+            Err(error @ LayoutError::Types(_)) => Err(error.into()),
+            Err(error) => {
+                self.lost.set(true);
+                self.kernel.diag.warn(
+                    "meminfo-no-types",
+                    format!("{what}, and what is made of it, is left out: {error}"),
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether anything was lost.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost.get()
+    }
+
+    fn variable<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(VirtAddr) -> Result<T, MemFault>,
+    ) -> Option<T> {
+        let at = self.kernel.symbol(name)?;
+        self.keep(name, read(at))
+    }
+
+    /// The value, or `None` and a warning that `what` is missing.
+    pub(super) fn keep<T>(&self, what: &str, value: Result<T, MemFault>) -> Option<T> {
+        if value.is_err() {
+            self.lose(what);
+        }
+        value.ok()
+    }
+
+    /// A `long` or `unsigned long`; `None` if this kernel has no such variable.
+    pub(super) fn long(&self, name: &str) -> Option<u64> {
+        self.variable(name, |at| self.kernel.space.read_u64(at))
+    }
+
+    /// A counter that may be below zero for a moment, as `long` printed from zero up.
+    pub(super) fn count(&self, name: &str) -> Option<u64> {
+        self.long(name)
+            .map(|value| u64::try_from(value.cast_signed()).unwrap_or(0))
+    }
+
+    /// An `int`.
+    pub(super) fn int(&self, name: &str) -> Option<u32> {
+        self.variable(name, |at| self.kernel.space.read_u32(at))
+    }
+
+    /// A `bool`.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        self.variable(name, |at| self.kernel.space.read_bytes(at, 1))
+            .map(|byte| byte.first() != Some(&0))
+    }
+}

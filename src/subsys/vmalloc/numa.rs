@@ -1,0 +1,64 @@
+//! On which NUMA nodes the pages of an area lie (`show_numa_info`, mm/vmalloc.c).
+
+use std::collections::BTreeMap;
+
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+use crate::kernel::{Kernel, cpus};
+
+/// Counts pages by node.
+#[derive(Debug)]
+pub(super) struct PageNodes<'k> {
+    kernel: &'k Kernel,
+    /// `None` without CONFIG_NUMA.
+    shift: Option<u32>,
+    nodes: usize,
+}
+
+impl<'k> PageNodes<'k> {
+    /// A page's node is in the highest bits of its flags, as many as the nodes there can be need
+    /// (include/linux/page-flags-layout.h).
+    pub(super) fn new(kernel: &'k Kernel) -> Self {
+        let info = kernel.vmcoreinfo();
+        let most = info
+            .get("LENGTH(node_data)")
+            .and_then(|most| most.parse::<u64>().ok())
+            .filter(|most| (1..=1 << 16).contains(most));
+        Self {
+            kernel,
+            shift: kernel
+                .symbol("node_data")
+                .and(most)
+                .map(|most| 64 - most.next_power_of_two().trailing_zeros()),
+            nodes: cpus::node_count(kernel),
+        }
+    }
+
+    /// Pages by node; `step` pages each lie together, and the last ones count as whole. `None` if
+    /// a page can't be read; empty without CONFIG_NUMA.
+    pub(super) fn count(
+        &self,
+        pages: VirtAddr,
+        count: u64,
+        step: u64,
+    ) -> Option<BTreeMap<u32, u64>> {
+        let mut nodes = BTreeMap::new();
+        let Some(shift) = self.shift.filter(|_| count > 0) else {
+            return Some(nodes);
+        };
+        if self.nodes == 1 {
+            nodes.insert(0, count.checked_next_multiple_of(step)?);
+            return Some(nodes);
+        }
+        let space = &self.kernel.space;
+        let table = space.read_bytes(pages, usize::try_from(count.checked_mul(8)?).ok()?);
+        let table = table.ok()?;
+        for index in (0..count).step_by(usize::try_from(step).ok()?) {
+            let page = u64_at(&table, index as usize * 8)?;
+            let flags = space.read_u64(VirtAddr(page)).ok()?;
+            let node = if shift < 64 { flags >> shift } else { 0 };
+            *nodes.entry(node as u32).or_default() += step;
+        }
+        Some(nodes)
+    }
+}
