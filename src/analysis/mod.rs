@@ -4,3 +4,4 @@ pub mod accounting;
 pub mod conntrack;
 pub mod filter;
 pub mod nat;
+pub mod sysctl_check;

@@ -9,6 +9,7 @@ mod open;
 mod progress;
 mod run;
 mod session;
+mod sysctl;
 
 use std::process::ExitCode;
 

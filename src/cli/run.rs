@@ -16,6 +16,7 @@ use super::args::{
 };
 use super::conntrack;
 use super::session::{Session, exit, json_lines, output};
+use super::sysctl;
 
 /// What `--fail-on` names was found.
 const FOUND: u8 = 1;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Info(args) => with_threads(&args.common, || info(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
+        Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }
 }
 

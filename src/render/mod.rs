@@ -15,6 +15,7 @@ pub mod info;
 pub mod nat;
 pub mod objects;
 pub mod slabs;
+pub mod sysctl;
 
 /// Writes the whole document as indented JSON.
 ///

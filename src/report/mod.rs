@@ -2,6 +2,7 @@
 //! findings, warnings. Field names are a contract (see docs/json.md).
 
 pub mod conntrack;
+pub mod sysctl;
 
 use serde::Serialize;
 

@@ -8,4 +8,5 @@ pub mod conntrack;
 pub mod local_ports;
 pub mod log;
 pub mod slab;
+pub mod sysctl;
 pub mod system;

@@ -5,6 +5,7 @@
 //! names, in a few milliseconds. A name that several static symbols share gives the
 //! global one if there is one, else the first.
 
+use std::collections::hash_map::Entry;
 use std::hash::Hasher;
 
 use object::LittleEndian;
@@ -42,6 +43,8 @@ pub struct SymbolTable {
     origin: SymbolOrigin,
     /// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
     addresses: FxHashMap<u64, (u64, bool)>,
+    /// Addresses that share a name with one in `addresses`, by the hash of the name.
+    more: Vec<(u64, u64)>,
 }
 
 impl SymbolTable {
@@ -87,7 +90,11 @@ impl SymbolTable {
     fn sized(origin: SymbolOrigin, count: usize) -> Self {
         let mut addresses = FxHashMap::default();
         addresses.reserve(count);
-        Self { origin, addresses }
+        Self {
+            origin,
+            addresses,
+            more: Vec::new(),
+        }
     }
 
     pub(super) fn at_run_time(count: usize) -> Self {
@@ -100,14 +107,20 @@ impl SymbolTable {
 
     pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
         let new = (address, global);
-        self.addresses
-            .entry(hash(name))
-            .and_modify(|old: &mut (u64, bool)| {
-                if global && !old.1 {
-                    *old = new;
-                }
-            })
-            .or_insert(new);
+        match self.addresses.entry(hash(name)) {
+            Entry::Vacant(place) => {
+                place.insert(new);
+            }
+            Entry::Occupied(mut place) => {
+                let (hash, old) = (*place.key(), *place.get());
+                let other = if global && !old.1 {
+                    place.insert(new).0
+                } else {
+                    address
+                };
+                self.more.push((hash, other));
+            }
+        }
     }
 
     /// Where they come from.
@@ -120,6 +133,30 @@ impl SymbolTable {
         self.addresses
             .get(&hash(name.as_bytes()))
             .map(|(address, _)| *address)
+    }
+
+    /// Every address of each of `names`, as its source has it, with the name's index.
+    pub fn all_called(&self, names: &[&str]) -> Vec<(usize, u64)> {
+        let wanted: FxHashMap<u64, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| (hash(name.as_bytes()), index))
+            .collect();
+        let first = wanted.iter().filter_map(|(hash, index)| {
+            let (address, _) = self.addresses.get(hash)?;
+            Some((*index, *address))
+        });
+        let more = self
+            .more
+            .iter()
+            .filter_map(|(hash, address)| Some((*wanted.get(hash)?, *address)));
+        first.chain(more).collect()
+    }
+
+    /// The next address above `address` that has a name: nothing there is longer than up to it.
+    pub fn next_above(&self, address: u64) -> Option<u64> {
+        let all = self.addresses.values().map(|(at, _)| *at);
+        all.filter(|at| *at > address).min()
     }
 
     /// How many names there are.

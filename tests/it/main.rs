@@ -14,3 +14,4 @@ mod real_forms;
 mod sheaves;
 mod support;
 mod synthetic;
+mod sysctl;
