@@ -128,7 +128,7 @@ pub(super) const RULES: &[Rule] = &[
         judge: |facts, n| {
             let bytes = first(n)?.checked_mul(64 << 10)?;
             let text = format!("they may hold {}", amount(facts, bytes));
-            Some((over(facts, bytes, 50.0), text))
+            Some((over(facts, bytes, 100.0), text))
         },
     },
     Rule {
