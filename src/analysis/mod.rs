@@ -8,4 +8,5 @@ pub mod leaks;
 pub mod memory;
 pub mod nat;
 pub mod oom;
+pub mod sysctl_check;
 pub mod vmalloc;

@@ -8,6 +8,7 @@ use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::session::Reader;
+use super::sysctl::SysctlArgs;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
 #[derive(Debug, Parser)]
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     Conntrack(Box<ConntrackArgs>),
     /// The address translations, and the ports in use per external address
     Nat(Box<NatArgs>),
+    /// The sysctls as `sysctl -a` shows them, or those named by PATTERN
+    #[command(override_usage = "vmleak sysctl [OPTIONS] [PATTERN]... <VMCORE> [VMLINUX]")]
+    Sysctl(Box<SysctlArgs>),
     /// Which kernel, when and why it died, what the dump holds and lacks
     Info(InfoArgs),
     /// What /proc/meminfo said, what free says, and where the memory went by the counters
@@ -59,7 +63,7 @@ pub(crate) enum Command {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Common {
     /// The dump and, in any order, its vmlinux
     #[arg(value_name = "VMCORE [VMLINUX]", required = true, num_args = 1..)]

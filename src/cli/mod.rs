@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod save_profile;
 mod session;
+mod sysctl;
 mod whatis;
 
 use std::process::ExitCode;

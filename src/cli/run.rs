@@ -16,6 +16,7 @@ use super::machine;
 use super::objects;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
+use super::sysctl;
 use super::whatis;
 
 /// What `--fail-on` names was found.
@@ -35,6 +36,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Log(args) => with_threads(&args.common, || machine::log(args)),
         Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
+        Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }
 }
 

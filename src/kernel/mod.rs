@@ -82,12 +82,15 @@ pub enum KernelError {
 /// The address of a symbol at run time: with KASLR's offset, unless it is in there already.
 /// Per-CPU symbols of x86 up to 6.14 are offsets from zero, which KASLR does not move.
 fn run_time_address(symbols: &SymbolTable, name: &str, kernel_offset: u64) -> Option<VirtAddr> {
-    let address = symbols.address(name)?;
+    Some(moved(symbols, symbols.address(name)?, kernel_offset))
+}
+
+fn moved(symbols: &SymbolTable, address: u64, kernel_offset: u64) -> VirtAddr {
     let moved = symbols.origin() != SymbolOrigin::Kallsyms && address >= START_KERNEL_MAP;
-    Some(VirtAddr(match moved {
+    VirtAddr(match moved {
         true => address.wrapping_add(kernel_offset),
         false => address,
-    }))
+    })
 }
 
 /// Whether symbols are where VMCOREINFO has them.
@@ -171,6 +174,20 @@ impl Kernel {
             );
         }
         run_time_address(&self.symbols, name, self.offset)
+    }
+
+    /// Run-time addresses of everything that has one of `names`, with the name's index: static
+    /// functions may share one.
+    pub fn symbols_called(&self, names: &[&str]) -> Vec<(usize, VirtAddr)> {
+        let all = self.symbols.all_called(names).into_iter();
+        all.map(|(index, at)| (index, moved(&self.symbols, at, self.offset)))
+            .collect()
+    }
+
+    /// Bytes from the symbol `name` to the next one: it is no longer than that.
+    pub fn symbol_room(&self, name: &str) -> Option<u64> {
+        let address = self.symbols.address(name)?;
+        self.symbols.next_above(address)?.checked_sub(address)
     }
 
     /// Where symbols come from.

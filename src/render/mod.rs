@@ -20,6 +20,7 @@ pub mod nat;
 pub mod objects;
 pub mod oom;
 pub mod slabs;
+pub mod sysctl;
 pub mod vmalloc;
 pub mod whatis;
 

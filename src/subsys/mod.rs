@@ -12,5 +12,6 @@ pub mod meminfo;
 pub mod modules;
 pub mod reach;
 pub mod slab;
+pub mod sysctl;
 pub mod system;
 pub mod vmalloc;

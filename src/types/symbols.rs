@@ -5,6 +5,7 @@
 //! names, in a few milliseconds. A name that several static symbols share gives the
 //! global one if there is one, else the first.
 
+use std::collections::hash_map::Entry;
 use std::hash::Hasher;
 
 use object::LittleEndian;
@@ -47,6 +48,8 @@ pub struct SymbolTable {
     addresses: FxHashMap<u64, (u64, bool)>,
     /// Of a profile: names known not to exist.
     absent: FxHashSet<u64>,
+    /// Addresses that share a name with one in `addresses`, by the hash of the name.
+    more: Vec<(u64, u64)>,
 }
 
 impl SymbolTable {
@@ -90,14 +93,20 @@ impl SymbolTable {
 
     pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
         let new = (address, global);
-        self.addresses
-            .entry(hash(name))
-            .and_modify(|old: &mut (u64, bool)| {
-                if global && !old.1 {
-                    *old = new;
-                }
-            })
-            .or_insert(new);
+        match self.addresses.entry(hash(name)) {
+            Entry::Vacant(place) => {
+                place.insert(new);
+            }
+            Entry::Occupied(mut place) => {
+                let (hash, old) = (*place.key(), *place.get());
+                let other = if global && !old.1 {
+                    place.insert(new).0
+                } else {
+                    address
+                };
+                self.more.push((hash, other));
+            }
+        }
     }
 
     /// Where they come from.
@@ -125,6 +134,30 @@ impl SymbolTable {
         self.origin != SymbolOrigin::Profile
             || asked(name)
             || name.rsplit_once('.').is_some_and(plain)
+    }
+
+    /// Every address of each of `names`, as its source has it, with the name's index.
+    pub fn all_called(&self, names: &[&str]) -> Vec<(usize, u64)> {
+        let wanted: FxHashMap<u64, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| (hash(name.as_bytes()), index))
+            .collect();
+        let first = wanted.iter().filter_map(|(hash, index)| {
+            let (address, _) = self.addresses.get(hash)?;
+            Some((*index, *address))
+        });
+        let more = self
+            .more
+            .iter()
+            .filter_map(|(hash, address)| Some((*wanted.get(hash)?, *address)));
+        first.chain(more).collect()
+    }
+
+    /// The next address above `address` that has a name: nothing there is longer than up to it.
+    pub fn next_above(&self, address: u64) -> Option<u64> {
+        let all = self.addresses.values().map(|(at, _)| *at);
+        all.filter(|at| *at > address).min()
     }
 
     /// How many names there are.

@@ -20,4 +20,5 @@ mod real_forms;
 mod sheaves;
 mod support;
 mod synthetic;
+mod sysctl;
 mod vmalloc;

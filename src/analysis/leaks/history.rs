@@ -69,7 +69,13 @@ mod tests {
 
     fn record(seconds: u64, text: &str) -> LogRecord {
         LogRecord {
+            seq: seconds,
             ts_nsec: seconds * 1_000_000_000,
+            level: 4,
+            facility: 0,
+            caller: None,
+            subsystem: None,
+            device: None,
             text: text.to_owned(),
         }
     }

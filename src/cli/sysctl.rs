@@ -1,0 +1,201 @@
+//! `sysctl`: which of the arguments are patterns, which namespaces are wanted, what is shown.
+
+mod pattern;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use vmleak::analysis::sysctl_check;
+use vmleak::kernel::modules::Modules;
+use vmleak::render;
+use vmleak::report::sysctl::{SysctlCheckReport, SysctlReport};
+use vmleak::subsys::sysctl::usage::Usage;
+use vmleak::subsys::sysctl::{self, Network, SysctlFacts, Wanted};
+
+use super::args::Common;
+use super::conntrack_args::Netns;
+use super::session::{Reader, Session, exit, json_lines, output};
+use pattern::Pattern;
+
+/// Of `sysctl`.
+#[derive(Debug, Args)]
+#[command(after_help = PATTERNS)]
+pub(crate) struct SysctlArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = SysctlFormat::Proc, help_heading = "Output")]
+    pub(crate) format: SysctlFormat,
+    /// Network namespace: initial, all, or its number (initial by default, all in JSON)
+    #[arg(long, value_name = "NETNS")]
+    pub(crate) netns: Option<Netns>,
+    /// Those that bound memory and connections, with what they mean for this dump
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+const PATTERNS: &str = "\
+A PATTERN is a name (net.ipv4.tcp_mem), the start of one up to a dot (net.ipv4: all below it), \
+or has * and ? in it (*conntrack*); a slash may stand for a dot. An argument that is a file or \
+a folder here is the dump or its vmlinux.";
+
+/// Formats of `sysctl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SysctlFormat {
+    /// As `sysctl -a` prints them; with --check a table
+    Proc,
+    /// One document
+    Json,
+    /// One a line
+    Jsonl,
+    /// One a row
+    Csv,
+}
+
+impl SysctlFormat {
+    fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonl)
+    }
+}
+
+/// The arguments that name no file are patterns.
+fn sort_out(common: &Common) -> Result<(Vec<Pattern>, Common)> {
+    let (files, patterns): (Vec<PathBuf>, Vec<PathBuf>) =
+        common.files.iter().cloned().partition(|path| path.exists());
+    let patterns: Vec<Pattern> = patterns
+        .iter()
+        .map(|path| Pattern::new(&path.to_string_lossy()))
+        .collect();
+    if files.is_empty() {
+        bail!(
+            "no dump: there is no file {}",
+            common
+                .files
+                .iter()
+                .map(|path| format!("{path:?}"))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        );
+    }
+    let common = Common {
+        files,
+        ..common.clone()
+    };
+    Ok((patterns, common))
+}
+
+/// Runs `vmleak sysctl`.
+pub(crate) fn sysctl(args: &SysctlArgs) -> Result<ExitCode> {
+    let (patterns, common) = sort_out(&args.common)?;
+    let session = Session::open(&common)?;
+    let modules = Modules::read(&session.kernel)?;
+    let default = match args.format.is_json() && !args.check {
+        true => Netns::All,
+        false => Netns::Initial,
+    };
+    let facts = collect(
+        &session,
+        &modules,
+        args,
+        &patterns,
+        args.netns.unwrap_or(default),
+    )?;
+    if args.check {
+        return check(args, &common, &session, facts);
+    }
+    if let Some(pattern) = patterns.iter().find(|pattern| {
+        !facts
+            .entries
+            .iter()
+            .any(|entry| pattern.matches(&entry.name))
+    }) {
+        bail!("no sysctl is called {pattern}, and there is no such file");
+    }
+    let body = SysctlReport {
+        sysctls: facts.entries,
+    };
+    let document = session.document(&common, facts.complete, body);
+    output(&common, Reader::Program, |out, _| match args.format {
+        SysctlFormat::Proc => render::sysctl::write_text(out, &document.body),
+        SysctlFormat::Json => render::json(out, &document),
+        SysctlFormat::Jsonl => json_lines(out, &document.body.sysctls),
+        SysctlFormat::Csv => render::sysctl::write_csv(out, &document.body),
+    })?;
+    Ok(exit(document.complete))
+}
+
+fn collect(
+    session: &Session,
+    modules: &Modules,
+    args: &SysctlArgs,
+    patterns: &[Pattern],
+    netns: Netns,
+) -> Result<SysctlFacts> {
+    let known = RefCell::new(Vec::new());
+    let network = |network: &Network| {
+        known.borrow_mut().push(network.inum);
+        match netns {
+            Netns::All => true,
+            Netns::Initial => network.initial,
+            Netns::Inum(inum) => network.inum == inum,
+        }
+    };
+    let name = |name: &str| match args.check {
+        true => sysctl_check::is_wanted(name),
+        false => patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name)),
+    };
+    let wanted = Wanted {
+        network: &network,
+        name: &name,
+    };
+    let facts = session.explain(sysctl::collect(&session.kernel, modules, &wanted))?;
+    let known = known.into_inner();
+    if let Netns::Inum(inum) = netns
+        && !known.contains(&inum)
+    {
+        let known: Vec<String> = known.iter().map(u32::to_string).collect();
+        bail!(
+            "no network namespace has the number {inum}; there are {}",
+            known.join(", ")
+        );
+    }
+    Ok(facts)
+}
+
+fn check(
+    args: &SysctlArgs,
+    common: &Common,
+    session: &Session,
+    facts: SysctlFacts,
+) -> Result<ExitCode> {
+    if args.netns == Some(Netns::All) {
+        bail!("--check is of one network namespace: give its number with --netns");
+    }
+    let usage = Usage::read(&session.kernel, session.run.system.memory_bytes);
+    let values: BTreeMap<String, String> = facts
+        .entries
+        .into_iter()
+        .filter(|entry| !entry.raw)
+        .filter_map(|entry| Some((entry.name, entry.value?)))
+        .collect();
+    let body = SysctlCheckReport {
+        usage,
+        checks: sysctl_check::check(&values, usage),
+    };
+    let document = session.document(common, facts.complete, body);
+    let reader = match args.format {
+        SysctlFormat::Proc => Reader::Person,
+        _ => Reader::Program,
+    };
+    output(common, reader, |out, width| match args.format {
+        SysctlFormat::Proc => render::sysctl::write_check(out, &document, width),
+        SysctlFormat::Json => render::json(out, &document),
+        SysctlFormat::Jsonl => json_lines(out, &document.body.checks),
+        SysctlFormat::Csv => render::sysctl::write_check_csv(out, &document.body),
+    })?;
+    Ok(exit(document.complete))
+}

@@ -1,0 +1,97 @@
+//! fs.*: counters that are added up when they are read.
+
+use super::super::decode::{Answer, Reader, Unread, tabs};
+use super::super::tree::Leaf;
+use super::{Once, unknown};
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+use crate::kernel::layout::layout;
+
+layout! {
+    /// include/linux/percpu_counter.h
+    struct CounterLayout = "percpu_counter" in "lib/percpu_counter.c" {
+        need count = "count",
+        need counters = "counters",
+    }
+}
+
+layout! {
+    /// include/linux/quota.h
+    struct QuotaLayout = "dqstats" in "fs/quota/dquot.c" {
+        need stat = "stat",
+        need counter = "counter",
+    }
+}
+
+/// Structures of this file.
+#[derive(Debug, Default)]
+pub(super) struct Shapes {
+    counter: Once<CounterLayout>,
+    quota: Once<QuotaLayout>,
+}
+
+/// `percpu_counter_sum_positive`: what CPUs that went away had counted is in `count`.
+fn counter(reader: &Reader<'_>, at: VirtAddr) -> Result<u64, Unread> {
+    let layout = reader.shapes.fs.counter.get(reader)?;
+    let space = &reader.kernel.space;
+    let count = space.read_u64(at.plus(u64::from(layout.count.offset)))?;
+    let parts = space.read_ptr(at.plus(u64::from(layout.counters.offset)))?;
+    let mut sum = count.cast_signed();
+    let cpus = reader.cpus().ok_or_else(|| unknown("the list of CPUs"))?;
+    if !parts.is_null() {
+        for (_, part) in cpus.instances(parts) {
+            sum = sum.wrapping_add(i64::from(space.read_u32(part)?.cast_signed()));
+        }
+    }
+    Ok(sum.max(0).cast_unsigned())
+}
+
+/// The table's longs, those at `known` places replaced.
+fn longs(reader: &Reader<'_>, leaf: &Leaf, known: &[(usize, u64)]) -> Answer {
+    let bytes = reader
+        .kernel
+        .space
+        .read_bytes(leaf.data, leaf.maxlen.min(256))?;
+    let at = |index: usize| {
+        let replaced = known.iter().find(|(place, _)| *place == index);
+        replaced.map_or(u64_at(&bytes, index * 8), |(_, value)| Some(*value))
+    };
+    Ok(tabs((0..bytes.len() / 8).filter_map(at)))
+}
+
+/// fs/dcache.c: entries, unused ones, …, negative ones (5.0 and later).
+pub(crate) fn dentries(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+    let mut known = vec![
+        (0, reader.sum("nr_dentry")?),
+        (1, reader.sum("nr_dentry_unused")?),
+    ];
+    if reader.kernel.symbol("nr_dentry_negative").is_some() {
+        known.push((4, reader.sum("nr_dentry_negative")?));
+    }
+    longs(reader, leaf, &known)
+}
+
+/// fs/inode.c
+pub(crate) fn inodes(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+    let known = [(0, reader.sum("nr_inodes")?), (1, reader.sum("nr_unused")?)];
+    longs(reader, leaf, &known)
+}
+
+/// fs/file_table.c
+pub(crate) fn files(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+    let open = counter(reader, reader.variable("nr_files")?)?;
+    longs(reader, leaf, &[(0, open)])
+}
+
+/// fs/quota/dquot.c: the counter with the place that the data have among the numbers.
+pub(crate) fn quota(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+    let layout = reader.shapes.fs.quota.get(reader)?;
+    let size = reader.shapes.fs.counter.get(reader)?.struct_size as u64;
+    let all = reader.variable("dqstats")?;
+    let stat = all.plus(u64::from(layout.stat.offset));
+    let index = leaf.data.offset_from(stat).map(|bytes| bytes / 8);
+    let index = index.filter(|index| *index < u64::from(layout.stat.size) / 8);
+    let index = index.ok_or_else(|| unknown("the counters"))?;
+    let at = all.plus(u64::from(layout.counter.offset) + index * size);
+    Ok(counter(reader, at)?.to_string())
+}
