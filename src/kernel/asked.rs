@@ -16,42 +16,60 @@ use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, Ty
 pub const MODULES: [&str; 2] = ["nf_conntrack", "nf_nat"];
 
 /// Structures that are looked up without a layout, with the units that see them.
-pub const STRUCTURES: [(&str, &str); 5] = [
+pub const STRUCTURES: [(&str, &str); 7] = [
     ("cpumask", "kernel/cpu.c"),
     ("folio", "mm/slub.c"),
     ("kmem_cache", "mm/slub.c"),
     ("kmem_cache", "mm/slab_common.c"),
+    ("page", "mm/slub.c"),
     ("slab", "mm/slub.c"),
+    ("thread_union", "kernel/fork.c"),
 ];
 
 /// Enumerations, with the units that see them.
-pub const ENUMERATIONS: [(&str, &str); 3] = [
+pub const ENUMERATIONS: [(&str, &str); 7] = [
     ("_slab_flag_bits", "mm/slub.c"),
     ("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c"),
+    ("migratetype", "mm/page_alloc.c"),
     ("pageflags", "mm/slub.c"),
+    ("pagetype", "mm/slub.c"),
+    ("pcpu_chunk_type", "mm/percpu.c"),
+    ("vm_event_item", "mm/vmstat.c"),
 ];
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 44] = [
+pub const SYMBOLS: [&str; 81] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__kfence_pool",
     "__per_cpu_offset",
     "__start_BTF",
     "__stop_BTF",
+    "_end",
     "_stext",
     "_totalram_pages",
+    "all_bdevs",
     "btf_modules",
+    "cma_area_count",
     "conntrack_gc_work",
+    "contig_page_data",
     "count_partial_free_approx",
     "ct_id_seed",
     "defer_free_objects",
+    "direct_pages_count",
+    "free_vmap_area_root",
+    "hstates",
+    "idle_threads",
     "init_net",
+    "init_task",
     "init_top_pgt",
     "init_uts_ns",
     "jiffies_64",
     "kfence_metadata",
+    "kptr_restrict",
+    "krc",
+    "log_first_idx",
     "mem_section",
     "modules",
     "net_namespace_list",
@@ -66,18 +84,43 @@ pub const SYMBOLS: [&str; 44] = [
     "nf_ct_expect_hash",
     "nf_ct_expect_hsize",
     "nf_ct_expect_max",
+    "no_hash_pointers",
+    "node_data",
+    "nr_cpu_ids",
+    "nr_dentry",
+    "nr_dentry_negative",
+    "nr_files",
     "nr_node_ids",
+    "nr_swap_pages",
+    "nr_swapper_spaces",
+    "nr_threads",
+    "nr_vmalloc_pages",
+    "nr_vmap_nodes",
     "page_offset_base",
+    "percpu_counter_sync",
     "prb",
+    "ptr_key",
+    "purge_vmap_area_list",
+    "rcu_free_sheaf",
+    "sched_is_eas_possible",
     "slab_caches",
     "slab_kset",
     "slab_nomerge",
     "slab_root_caches",
+    "swap_info",
+    "swapper_spaces",
+    "sysctl_table_root",
     "tick_nsec",
     "tk_ntp_data",
+    "total_swap_pages",
     "totalram_pages",
+    "transparent_hugepage_flags",
     "vmalloc_base",
+    "vmap_area_list",
+    "vmap_nodes",
+    "vmap_purge_list",
     "vmemmap_base",
+    "zswap_pools",
 ];
 
 /// Why a profile can't be written.

@@ -171,8 +171,8 @@ fn bad_files_are_refused_by_what_is_wrong() {
         ("\"a4x2\"", "\"a4y2\"", "has the type"),
         ("\"0xffffffff82000011\"", "\"0xg\"", "is no address"),
         (
-            "\"outer\":{\"mm/slub.c\":[",
-            "\"outer\":{\"mm/slub.c\":[99,",
+            "\"outer\":{\"mm/none.c\":[",
+            "\"outer\":{\"mm/none.c\":[99,",
             "x.profile",
         ),
     ] {
