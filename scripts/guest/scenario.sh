@@ -99,7 +99,9 @@ parameter() { cat "/sys/module/$1/parameters/$2"; }
 
 made() { grep -c "^$1 " /cap/scenario.objects; } # KIND
 
-line() { # KIND CACHE BYTES OBJECTS NAME VALUE: of lost or reachable
+object_size() { awk -v cache="$1" '$1 == cache { print $4 }' /proc/slabinfo; } # CACHE
+
+line() { # KIND CACHE BYTES OBJECTS NAME VALUE [,]: of lost or reachable
     printf '    {"kind": "%s", "cache": "%s", "bytes": %d, "objects": %d, "%s": "%s"}%s\n' \
         "$1" "$2" "$3" "$4" "$5" "$6" "$7"
 }
@@ -112,7 +114,7 @@ lost() {
                 $(($(parameter leaky sessions) - $(parameter leaky kept))) pointer leaky_session_expire
             ;;
         conntrack)
-            line entry nf_conntrack 0 "$(made entry)" pointer init_net ,
+            line entry nf_conntrack "$(object_size nf_conntrack)" "$(made entry)" pointer init_net ,
             line extension "kmalloc-$(parameter orphan extension_size)" \
                 "$(parameter orphan extension_size)" "$(made extension)" from entry
             ;;
@@ -122,17 +124,20 @@ lost() {
 }
 
 reachable() {
+    local size
     case $scenario in
         leaky) line session leaky_session 104 "$(parameter leaky kept)" from live_sessions ;;
         refcount)
-            line skb skbuff_head_cache 0 "$(made skb)" from hoard_queue ,
+            line skb skbuff_head_cache "$(object_size skbuff_head_cache)" \
+                "$(made skb)" from hoard_queue ,
             line head kmalloc-1k 832 "$(made head)" from skb ,
-            line file filp 0 "$(made file)" from hoard_files
+            line file filp "$(object_size filp)" "$(made file)" from hoard_files
             ;;
         dentries)
-            line name-on-tmpfs dentry 0 20000 from /ram/names ,
-            line name-on-ext4 dentry 0 15000 from /data/names ,
-            line negative dentry 0 40000 from /data/names
+            size=$(object_size dentry)
+            line name-on-tmpfs dentry "$size" 20000 from /ram/names ,
+            line name-on-ext4 dentry "$size" 15000 from /data/names ,
+            line negative dentry "$size" 40000 from /data/names
             ;;
     esac
 }
