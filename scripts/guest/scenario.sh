@@ -173,7 +173,7 @@ tell_scenario() {
         echo '  "reachable": ['
         reachable
         echo '  ],'
-        echo "  \"load_processes\": $(pgrep -x load | wc -l),"
+        echo "  \"load_processes\": $(cat /proc/[0-9]*/comm 2>/dev/null | grep -cx load),"
         echo "  \"cgroups\": $(group_count nr_descendants),"
         echo "  \"cgroups_dying\": $(group_count nr_dying_descendants)"
         echo "}"
