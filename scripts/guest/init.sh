@@ -1,8 +1,8 @@
 #!/usr/bin/busybox sh
 # shellcheck shell=dash
 # Init of the guest: a NAT gateway between the namespaces lan and wan which
-# leaks, says what it knows of itself, and panics; in the capture kernel it
-# writes the dump out. Settings come on the kernel command line as guest.X=Y.
+# leaks (scenario.sh), says what it knows of itself, and panics; in the capture
+# kernel it writes the dump out. Settings come on the kernel command line as guest.X=Y.
 
 bb=/usr/bin/busybox
 
@@ -135,8 +135,7 @@ gateway() {
     networks
     traffic
     by_hand | grep -i -E 'fail|error|bad|need'
-    insmod /leaky.ko buffers="$(setting buffers 600)" sessions="$(setting sessions 350)" \
-        kept="$(setting kept 50)" || say "leaky did not load"
+    scenario_start
     say "$(cat /proc/sys/net/netfilter/nf_conntrack_count) connections tracked"
 }
 
@@ -184,6 +183,7 @@ captures() {
     tell conntrack_S conntrack -S
     tell conntrack_L conntrack -L -o extended,timestamp,id,labels
     tell nf_conntrack cat /proc/net/nf_conntrack
+    tell_scenario
     tell meminfo cat /proc/meminfo
     tell slabinfo cat /proc/slabinfo
     tar -cf /dev/vda -C /cap .
@@ -224,6 +224,8 @@ mount_all
 if [ -e /proc/vmcore ]; then
     capture
 else
+    # shellcheck source=SCRIPTDIR/scenario.sh
+    . /etc/scenario.sh
     gateway
     captures
     crash

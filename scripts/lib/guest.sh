@@ -29,28 +29,30 @@ capture_initramfs() {
     echo "$3" >"$2/etc/makedumpfile.options"
 }
 
-# gateway_initramfs TOOLS DIRECTORY VMLINUZ CAPTURE-INITRD LEAKY
+# gateway_initramfs TOOLS DIRECTORY VMLINUZ CAPTURE-INITRD [MODULE-FILE]
 gateway_initramfs() {
-    local tools=$1 directory=$2
+    local tools=$1 directory=$2 program
     base_initramfs "$directory"
     copy_tool "$tools" "$directory" busybox nft conntrack ip modprobe kexec
-    cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules} "$directory/etc/"
-    cc -O2 -Wall -static -s -o "$directory/usr/bin/traffic" "$SCRIPTS/guest/traffic.c"
+    cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules,scenario.sh} "$directory/etc/"
+    for program in traffic load; do
+        cc -O2 -Wall -static -s -o "$directory/usr/bin/$program" "$SCRIPTS/guest/$program.c"
+    done
     mkdir -p "$directory/crash"
     cp "$3" "$directory/crash/vmlinuz"
     cp "$4" "$directory/crash/initrd"
-    cp "$5" "$directory/leaky.ko"
+    [[ -z ${5:-} ]] || cp "$5" "$directory/"
 }
 
-# build_leaky KERNEL-BUILD-DIRECTORY DIRECTORY [MAKE-ARGUMENT...]
-build_leaky() {
-    local kernel=$1 directory=$2
-    shift 2
+# build_module MODULE KERNEL-BUILD-DIRECTORY DIRECTORY [MAKE-ARGUMENT...]
+build_module() {
+    local module=$1 kernel=$2 directory=$3
+    shift 3
     mkdir -p "$directory"
-    cp "$SCRIPTS/guest/leaky.c" "$directory/"
-    echo 'obj-m := leaky.o' >"$directory/Makefile"
+    cp "$SCRIPTS/guest/$module.c" "$SCRIPTS/guest/ledger.h" "$directory/"
+    echo "obj-m := $module.o" >"$directory/Makefile"
     make -s -C "$kernel" M="$directory" "$@" modules >"$directory/build.log" 2>&1 ||
-        die "leaky does not build: see $directory/build.log"
+        die "$module does not build: see $directory/build.log"
 }
 
 # run_guest DIRECTORY KERNEL INITRD APPEND QEMU-ARGUMENT...
