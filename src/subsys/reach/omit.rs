@@ -14,11 +14,16 @@ pub(crate) struct OmittedRanges {
 }
 
 impl OmittedRanges {
-    /// The heads of CPUs' free chains.
+    /// The heads of CPUs' free chains, and the pages in which kfree_rcu() gathers what is freed:
+    /// those in use hold what nobody has any more, the spare ones what nobody had long ago.
     pub(crate) fn of(kernel: &Kernel, heap: &SlabHeap<'_>) -> Self {
         let mut omitted = Self::default();
         for word in heap.allocator_words() {
             omitted.add(kernel, word, 8);
+        }
+        let bulk = heap.bulk_pages();
+        for page in bulk.in_use.iter().chain(&bulk.spare) {
+            omitted.add(kernel, *page, kernel.dump().page_size() as u64);
         }
         omitted
     }
