@@ -16,8 +16,8 @@ type Release = (u32, u32);
 const FIRST: Release = (0, 0);
 const NEXT: Release = (u32::MAX, 0);
 
-/// Layouts of structures that are not in all releases: since, and gone by.
-const STRUCTURES: [(&str, Release, Release); 18] = [
+/// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
+const STRUCTURES: [(&str, Release, Release); 28] = [
     // Commit 5ba6bc27b1f9.
     ("PerNodeLayout", (7, 1), NEXT),
     // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
@@ -47,10 +47,35 @@ const STRUCTURES: [(&str, Release, Release); 18] = [
     ("PcpuListsLayout", FIRST, (5, 19)),
     ("RingLayout", (5, 10), NEXT),
     ("DescLayout", (5, 10), NEXT),
+    // Commit 896fbe20b4e2, "printk: use the lockless ringbuffer".
+    ("printk_log", FIRST, (5, 10)),
+    // `block_device.bd_list` went before 5.9.
+    ("DeviceLayout", FIRST, (5, 9)),
+    // Commit 28f836b6777b, "mm/page_alloc: split per cpu page lists and zone stats".
+    ("per_cpu_pageset", FIRST, (5, 14)),
+    ("per_cpu_zonestat", (5, 14), NEXT),
+    // With `struct slab`.
+    ("OwnersLayout", (5, 17), NEXT),
+    // Commit a42aaad2e47b.
+    ("kexec_load_limit", (6, 3), NEXT),
+    // Commit 740ebe35bd3f.
+    ("mptcp_sched_ops", (6, 6), NEXT),
+    // Commit 2658b5a8a4ee.
+    ("net_hotdata", (6, 9), NEXT),
+    // Commit d093602919ad.
+    ("vmap_node", (6, 9), NEXT),
+    ("mptcp_pm_ops", (6, 15), NEXT),
 ];
 
 /// Structures that a kernel of the right release may yet be built without.
-const CONFIGURED: [&str; 1] = ["MetadataLayout"];
+const CONFIGURED: [&str; 4] = [
+    "MetadataLayout",
+    // CONFIG_DEBUG_KMEMLEAK
+    "KmemleakLayout",
+    // CONFIG_ZSWAP and CONFIG_ZSMALLOC
+    "PoolLayout",
+    "ZsPoolLayout",
+];
 
 /// Members that are not in all releases: since, and gone by.
 const MEMBERS: [(&str, &str, Release, Release); 22] = [
@@ -142,7 +167,8 @@ fn every_layout_resolves_or_is_refused_by_name() {
     for kernel in kernels() {
         for layout in Registered::all() {
             let what = format!("{}: {}", kernel.name, layout.layout);
-            let row = STRUCTURES.iter().find(|row| row.0 == layout.layout);
+            let is_it = |row: &&(&str, _, _)| row.0 == layout.layout || row.0 == layout.structure;
+            let row = STRUCTURES.iter().find(is_it);
             let wanted = row.is_none_or(|row| kernel.is_in(row.1, row.2));
             let of_module = layout
                 .homes
@@ -172,19 +198,25 @@ fn members_are_those_of_the_release() {
     let (mut compared, mut wrong) = (0, Vec::new());
     for kernel in kernels() {
         for (name, member, since, gone) in MEMBERS {
-            let mut all = Registered::all();
-            let layout = all.find(|layout| layout.layout == name).expect(name);
-            let Ok(info) = (layout.resolve)(&kernel.types) else {
+            // Layouts of several subsystems may have one name.
+            let resolved = Registered::all()
+                .filter(|layout| layout.layout == name)
+                .filter_map(|layout| (layout.resolve)(&kernel.types).ok());
+            let found = resolved
+                .filter_map(|info| {
+                    let found = info.members.iter().find(|found| found.name == member)?;
+                    Some((found.clone(), info.size))
+                })
+                .next();
+            let Some((found, struct_size)) = found else {
                 continue;
             };
-            let mut members = info.members.iter();
-            let found = members.find(|found| found.name == member).expect(member);
             let what = format!("{}: {name}.{member}", kernel.name);
             if found.offset.is_some() != kernel.is_in(since, gone) {
                 wrong.push(format!("{what}: {:?}", found.offset));
             }
             if let (Some(offset), Some(size)) = (found.offset, found.size) {
-                assert!(offset + size <= info.size, "{what}: beyond its structure");
+                assert!(offset + size <= struct_size, "{what}: beyond its structure");
             }
             compared += 1;
         }

@@ -205,7 +205,9 @@ impl<'k> Search<'k> {
         mark_stacks(kernel, &kinds, &stacks);
         let targets = Targets::of(kernel, &heap, kinds.index())?;
         let shapes = heap.caches().iter();
-        let shapes = shapes.map(|cache| Shape::of(&heap, cache)).collect();
+        let shapes = shapes
+            .map(|cache| Shape::of(kernel, &heap, cache))
+            .collect();
         let short = ShortObjects::of(&heap, |address| {
             let (object, _) = targets.object(address)?;
             targets.place(object)

@@ -130,7 +130,7 @@ impl Scan<'_> {
         let reachable = self.marked.get(object);
         counts.words += bytes.len() as u64 / 8;
         for (index, word) in words(bytes).enumerate() {
-            if !self.targets.may_point(word) || shape.free_pointer == Some(index * 8) {
+            if !self.targets.may_point(word) || shape.hole == Some(index * 8) {
                 continue;
             }
             let Some((target, of)) = self.targets.object(word) else {

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::Kernel;
+use crate::kernel::layout::layout;
 use crate::subsys::slab::SlabHeap;
 use crate::subsys::slab::cache::Cache;
 
@@ -25,7 +26,24 @@ impl OmittedRanges {
         for page in bulk.in_use.iter().chain(&bulk.spare) {
             omitted.add(kernel, *page, kernel.dump().page_size() as u64);
         }
+        omitted.add_kmemleak_pool(kernel, heap);
         omitted
+    }
+
+    /// What kmemleak itself points to is everything.
+    fn add_kmemleak_pool(&mut self, kernel: &Kernel, heap: &SlabHeap<'_>) {
+        let (Some(_), Some(pool)) = (heap.find("kmemleak_object"), kernel.symbol(KMEMLEAK_POOL))
+        else {
+            return;
+        };
+        let Ok(layout) = kernel.layout::<KmemleakLayout>() else {
+            return;
+        };
+        let size = layout.struct_size as u64;
+        let pointer = u64::from(layout.pointer.offset);
+        for index in 0..pool_len(kernel, pool, size) {
+            self.add(kernel, pool.plus(index * size + pointer), 8);
+        }
     }
 
     /// Leaves out `len` bytes at an address, as far as they are mapped.
@@ -60,26 +78,51 @@ impl OmittedRanges {
 pub(crate) struct Shape {
     /// Bytes from the start of the object.
     pub(crate) len: usize,
-    /// A word among them that is the allocator's.
-    pub(crate) free_pointer: Option<usize>,
+    /// A word among them that is not its user's: the allocator's or kmemleak's.
+    pub(crate) hole: Option<usize>,
 }
 
+layout! {
+    /// mm/kmemleak.c: one for every object that kmemleak watches over, leaked or not.
+    struct KmemleakLayout = "kmemleak_object" in "mm/kmemleak.c" {
+        need pointer = "pointer",
+    }
+}
+
+/// The objects that kmemleak has before the allocator works.
+const KMEMLEAK_POOL: &str = "mem_pool";
+/// More than CONFIG_DEBUG_KMEMLEAK_MEM_POOL_SIZE can be.
+const MAX_POOL: u64 = 1 << 20;
+
 impl Shape {
-    pub(crate) fn of(heap: &SlabHeap<'_>, cache: &Cache) -> Self {
+    pub(crate) fn of(kernel: &Kernel, heap: &SlabHeap<'_>, cache: &Cache) -> Self {
+        let own = Self::of_any(heap, cache);
+        if cache.name != "kmemleak_object" {
+            return own;
+        }
+        let layout = kernel.layout::<KmemleakLayout>();
+        let hole = layout.map(|layout| layout.pointer.offset as usize);
+        Self {
+            hole: hole.ok(),
+            ..own
+        }
+    }
+
+    fn of_any(heap: &SlabHeap<'_>, cache: &Cache) -> Self {
         let object = cache.object_size.next_multiple_of(8) as usize;
         let free_pointer = cache.free_pointer as usize;
         if heap.is_debugged(cache) {
             // Red zone, free pointer and tracks follow the object.
             return Self {
                 len: object.min(cache.size as usize),
-                free_pointer: None,
+                hole: None,
             };
         }
         Self {
             // What lies behind the object may be the memory controller's (7.1 and later).
             len: cache.size as usize,
             // Behind the object it is not overwritten by its user, and so is stale.
-            free_pointer: (free_pointer >= object).then_some(free_pointer),
+            hole: (free_pointer >= object).then_some(free_pointer),
         }
     }
 }
@@ -105,4 +148,11 @@ impl ShortObjects {
     pub(crate) fn in_slab(&self, slab: u32) -> &[(u32, usize)] {
         self.0.get(&slab).map_or(&[], Vec::as_slice)
     }
+}
+
+/// How many objects the pool has room for: up to the next variable.
+fn pool_len(kernel: &Kernel, pool: VirtAddr, size: u64) -> u64 {
+    let room = kernel.symbol_room(KMEMLEAK_POOL).unwrap_or(0);
+    let end = kernel.symbol("_end").and_then(|end| end.offset_from(pool));
+    (room.min(end.unwrap_or(room)) / size.max(1)).min(MAX_POOL)
 }
