@@ -7,6 +7,7 @@ mod conntrack_synthetic;
 mod corpora;
 mod damage;
 mod kfree_rcu;
+mod leaks_real;
 mod log;
 mod machine_damage;
 mod matrix;

@@ -128,25 +128,20 @@ pub(crate) fn small_dump() -> RealDump {
 /// Dumps of Debian kernels in `VMLEAK_DUMPS` or ../shared/vmcores, with the vmlinux of their debug
 /// packages below `VMLEAK_DEBUG` (scripts/fetch-debug puts them there) or /usr/lib/debug.
 pub(crate) fn real_dumps(releases: &[&str]) -> Vec<RealDump> {
-    let dumps = std::env::var_os("VMLEAK_DUMPS")
-        .map_or_else(|| repository().join("../shared/vmcores"), PathBuf::from);
+    let folders = dump_folders();
     let mut found = Vec::new();
     for release in releases {
-        let folder = dumps.join(format!("debian-{release}"));
-        let vmcore = std::fs::read_dir(&folder).ok().and_then(|entries| {
-            entries
-                .flatten()
-                .map(|entry| entry.path())
-                .find(|path| path.is_file() && file_name(path).starts_with("vmcore"))
-        });
-        let Some(vmcore) = vmcore else {
-            skip(&format!("debian-{release}: no dump in {}", dumps.display()));
+        let name = format!("debian-{release}");
+        let mut places = folders.iter().map(|folder| folder.join(&name));
+        let Some((folder, vmcore)) = places.find_map(|at| Some((at.clone(), vmcore_in(&at)?)))
+        else {
+            skip(&format!("{name}: no such dump (VMLEAK_DUMPS)"));
             continue;
         };
         let kernel = std::fs::read_to_string(folder.join("cap/osrelease")).unwrap_or_default();
         match debug_file(kernel.trim()) {
             Some(vmlinux) => found.push(RealDump {
-                name: format!("debian-{release}"),
+                name,
                 folder,
                 vmcore,
                 vmlinux,
@@ -158,6 +153,40 @@ pub(crate) fn real_dumps(releases: &[&str]) -> Vec<RealDump> {
         }
     }
     found
+}
+
+/// Dumps of small kernels of scripts/make-small-dump, with their own vmlinux.
+pub(crate) fn small_dumps(names: &[&str]) -> Vec<RealDump> {
+    let mut found = Vec::new();
+    for name in names {
+        let mut places = dump_folders().into_iter().map(|folder| folder.join(name));
+        match places.find_map(|at| Some((at.clone(), vmcore_in(&at)?))) {
+            Some((folder, vmcore)) => found.push(RealDump {
+                name: (*name).to_owned(),
+                vmlinux: folder.join("vmlinux"),
+                vmcore,
+                folder,
+            }),
+            None => skip(&format!(
+                "{name}: no such dump (scripts/make-small-dump makes it)"
+            )),
+        }
+    }
+    found
+}
+
+/// `VMLEAK_DUMPS` may name several directories, separated by colons.
+fn dump_folders() -> Vec<PathBuf> {
+    match std::env::var_os("VMLEAK_DUMPS") {
+        Some(folders) => std::env::split_paths(&folders).collect(),
+        None => vec![repository().join("../shared/vmcores")],
+    }
+}
+
+fn vmcore_in(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    paths.find(|path| path.is_file() && file_name(path).starts_with("vmcore"))
 }
 
 pub(crate) fn file_name(path: &Path) -> String {

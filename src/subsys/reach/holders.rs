@@ -107,7 +107,9 @@ impl Holders {
                 *names.entry(describe(source, symbols, caches)).or_default() += count;
             }
         }
-        let pointers = std::mem::take(&mut *lock(&self.cache_pointers));
+        let mut pointers = std::mem::take(&mut *lock(&self.cache_pointers));
+        // Threads come in any order.
+        pointers.sort_unstable();
         let mut variables: FxHashMap<u64, Vec<Place>> = FxHashMap::default();
         for (cache, phys) in pointers {
             // Only a word that is a variable of its own, and no part of a table, names an owner.
