@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{real_dumps, run, skip, small_dumps};
+use crate::support::{RealDump, real_dumps, run, skip, small_dumps};
 
 /// All but what was lost on purpose: the most objects of a dump that may look lost.
 const OTHERS: u64 = 10;
@@ -205,6 +205,25 @@ fn other_scenarios_get_the_verdicts_that_they_deserve() {
             assert_eq!(level(found), "leak", "{what}: {name}");
         }
         assert_others_clear(&document, &expected, what);
+        // Where the module told the addresses, it is those.
+        if !expected.is_empty() {
+            let kinds: Vec<&str> = scenario["lost"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|lost| lost["kind"].as_str().expect("a kind"))
+                .collect();
+            let told = dump.captured("scenario.objects");
+            let told: HashSet<String> = told
+                .lines()
+                .filter_map(|line| line.split_once(" 0x"))
+                .filter(|(kind, _)| kinds.contains(kind))
+                .map(|(_, address)| address.trim().to_owned())
+                .collect();
+            assert!(told.len() >= 300, "{what}: {} told", told.len());
+            let found = all_lost(&dump, &document);
+            assert!(told.is_subset(&found), "{what}");
+        }
         // What a module hoards can be reached: no leak, but no clean either.
         let hoarded = scenario["reachable"].as_array().expect("a list");
         for held in hoarded.iter().filter(|held| held["kind"] == "skb") {
@@ -212,6 +231,22 @@ fn other_scenarios_get_the_verdicts_that_they_deserve() {
             assert_eq!(level(cache(&document, name)), "suspect", "{what}: {name}");
         }
     }
+}
+
+/// The addresses of everything that nothing points to, in bare hexadecimal.
+fn all_lost(dump: &RealDump, document: &Value) -> HashSet<String> {
+    let mut found = HashSet::new();
+    for cache in document["caches"].as_array().expect("caches") {
+        if lost(cache) > 0 {
+            let name = cache["name"].as_str().expect("a name");
+            let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+            let mut args = vec!["objects", name, "--unreachable", "--format", "addrs"];
+            args.extend(files);
+            let (_, stdout, _) = run(&args);
+            found.extend(stdout.lines().map(str::to_owned));
+        }
+    }
+    found
 }
 
 /// A kernel with CONFIG_DEBUG_KMEMLEAK (scripts/guest/debug.config): all that kmemleak itself
@@ -222,32 +257,14 @@ fn what_kmemleak_listed_is_unreachable() {
         let listed: HashSet<String> = dump
             .captured("kmemleak")
             .lines()
-            .filter_map(|line| line.strip_prefix("unreferenced object "))
+            .filter_map(|line| line.strip_prefix("unreferenced object 0x"))
             .filter_map(|rest| rest.split(' ').next())
             .map(str::to_owned)
             .collect();
         assert!(listed.len() > 800, "{} listed", listed.len());
         let (code, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &[]);
         assert_eq!(code, 0);
-        let mut found = HashSet::new();
-        for cache in document["caches"].as_array().expect("caches") {
-            if lost(cache) == 0 {
-                continue;
-            }
-            let name = cache["name"].as_str().expect("a name");
-            let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
-            let args = [
-                "objects",
-                name,
-                files[0],
-                files[1],
-                "--unreachable",
-                "--format",
-                "addrs",
-            ];
-            let (_, stdout, _) = run(&args);
-            found.extend(stdout.lines().map(str::to_owned));
-        }
+        let found = all_lost(&dump, &document);
         let missed: Vec<_> = listed.difference(&found).collect();
         assert!(missed.is_empty(), "{missed:?}");
         let more = found.difference(&listed).count() as u64;
