@@ -39,18 +39,22 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 81] = [
+pub const SYMBOLS: [&str; 90] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
+    "__init_begin",
+    "__init_end",
     "__kfence_pool",
     "__per_cpu_offset",
     "__start_BTF",
     "__stop_BTF",
     "_end",
     "_stext",
+    "_text",
     "_totalram_pages",
     "all_bdevs",
     "btf_modules",
+    "cached_stacks",
     "cma_area_count",
     "conntrack_gc_work",
     "contig_page_data",
@@ -70,6 +74,7 @@ pub const SYMBOLS: [&str; 81] = [
     "kptr_restrict",
     "krc",
     "log_first_idx",
+    "mem_pool",
     "mem_section",
     "modules",
     "net_namespace_list",
@@ -101,7 +106,11 @@ pub const SYMBOLS: [&str; 81] = [
     "prb",
     "ptr_key",
     "purge_vmap_area_list",
+    "rcu_bh_data",
+    "rcu_data",
     "rcu_free_sheaf",
+    "rcu_preempt_data",
+    "rcu_sched_data",
     "sched_is_eas_possible",
     "slab_caches",
     "slab_kset",

@@ -34,7 +34,7 @@ impl SlabSpan {
     /// The index of the object that `address` lies in.
     fn index_of(&self, address: u64) -> Option<u32> {
         let offset = address.checked_sub(self.start)?;
-        let mut index = (offset * self.reciprocal >> 32) as u32;
+        let mut index = ((offset * self.reciprocal) >> 32) as u32;
         // Rounding up may be one too far at the end of an object.
         if u64::from(index) * u64::from(self.stride) > offset {
             index -= 1;
