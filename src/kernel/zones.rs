@@ -1,7 +1,7 @@
 //! The zones of memory (include/linux/mmzone.h), and the free pages that CPUs keep.
 
 use super::cpus::{Cpus, node_count};
-use super::layout::{Layout, layout};
+use super::layout::{LayoutError, layout};
 use super::{Kernel, KernelError};
 use crate::addr::VirtAddr;
 
@@ -16,8 +16,10 @@ layout! {
     /// include/linux/mmzone.h
     struct ZoneLayout = "zone" in "mm/page_alloc.c" {
         need present_pages = "present_pages",
-        /// Per-CPU; `pageset` up to 5.13 (commit 28f836b6777b).
-        need pageset = "per_cpu_pageset" | "pageset",
+        /// Per-CPU; since 5.14 (commit 28f836b6777b).
+        maybe lists = "per_cpu_pageset",
+        /// Up to 5.13, with a structure around the lists.
+        maybe pageset = "pageset",
     }
 }
 
@@ -35,7 +37,9 @@ pub struct Zone {
     /// Of `struct zone`.
     pub address: VirtAddr,
     /// Per-CPU pointer to its lists of free pages.
-    pageset: VirtAddr,
+    lists: VirtAddr,
+    /// Whether a structure is around them.
+    wrapped: bool,
 }
 
 /// All zones that have memory, node by node.
@@ -45,6 +49,16 @@ pub struct Zone {
 pub fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
     let node: NodeLayout = kernel.layout()?;
     let layout: ZoneLayout = kernel.layout()?;
+    let (lists, wrapped) = match (layout.lists, layout.pageset) {
+        (Some(lists), _) => (lists, false),
+        (None, Some(pageset)) => (pageset, true),
+        (None, None) => {
+            return Err(KernelError::Layout(LayoutError::NoMember {
+                structure: "zone",
+                member: "per_cpu_pageset or pageset",
+            }));
+        }
+    };
     // One node and no array without CONFIG_NUMA.
     let nodes = match kernel.symbol("node_data") {
         Some(table) => (0..node_count(kernel) as u64)
@@ -73,7 +87,8 @@ pub fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
                 Ok(record) if layout.present_pages.get(&record) == 0 => {}
                 Ok(record) => found.push(Zone {
                     address,
-                    pageset: VirtAddr(layout.pageset.get(&record)),
+                    lists: VirtAddr(lists.get(&record)),
+                    wrapped,
                 }),
                 Err(_) => lost(),
             }
@@ -92,8 +107,6 @@ pub fn each_cpu_list(
     mut list: impl FnMut(VirtAddr, u32) -> Option<()>,
 ) -> Result<(), KernelError> {
     let lists: ListsLayout = kernel.layout()?;
-    // A structure around them up to 5.13.
-    let within = PagesetLayout::resolve(&kernel.types).map_or(0, |layout| layout.pcp.offset);
     let kinds = kernel
         .types
         .enumerator("migratetype", "mm/page_alloc.c", "MIGRATE_PCPTYPES")?;
@@ -101,7 +114,11 @@ pub fn each_cpu_list(
     let cpus = Cpus::read(kernel)?;
     let heads = u64::from(lists.lists.size / 16);
     for zone in all(kernel)? {
-        for (_, at) in cpus.instances(zone.pageset) {
+        let within = match zone.wrapped {
+            true => kernel.layout::<PagesetLayout>()?.pcp.offset,
+            false => 0,
+        };
+        for (_, at) in cpus.instances(zone.lists) {
             let lists = at.plus(u64::from(within + lists.lists.offset));
             for head in 0..heads {
                 // Behind the lists of orders 0 to 3 come those of huge pages (pindex_to_order).
