@@ -90,7 +90,10 @@ fn detail(
     );
     let mut apart = Vec::new();
     if lie.sheaves > 0 {
-        apart.push(format!("{} objects lie in sheaves", lie.sheaves));
+        apart.push(format!(
+            "{} objects lie in sheaves or arrays of CPUs and nodes",
+            lie.sheaves
+        ));
     }
     if facts.rcu_slabs > 0 {
         apart.push(format!("{} slabs wait for RCU", facts.rcu_slabs));

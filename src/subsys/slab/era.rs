@@ -2,6 +2,7 @@
 //!
 //! Decided by the members that `struct kmem_cache` has, newest kernel first.
 
+use super::layouts::allocator_home;
 use crate::kernel::{Kernel, KernelError};
 
 /// The structural eras of the slab allocator.
@@ -21,6 +22,8 @@ pub enum SlabEra {
     SlubMemcgChildren,
     /// The classic SLAB (up to 6.7).
     Slab,
+    /// The same with a child cache per memory cgroup (before 5.9).
+    SlabMemcgChildren,
     /// SLOB (up to 6.3), which keeps nothing per cache.
     Slob,
 }
@@ -33,7 +36,7 @@ impl SlabEra {
     pub fn detect(kernel: &Kernel) -> Result<Self, KernelError> {
         let cache = kernel
             .types
-            .find_struct("kmem_cache", "mm/slub.c", false)?
+            .find_struct("kmem_cache", allocator_home(kernel), false)?
             .or(kernel
                 .types
                 .find_struct("kmem_cache", "mm/slab_common.c", true)?);
@@ -42,10 +45,12 @@ impl SlabEra {
                 .as_ref()
                 .is_some_and(|found| found.body.member(member).is_some())
         };
+        let memcg_children = kernel.symbol("slab_root_caches").is_some();
         Ok(match (has("cpu_slab"), has("cpu_sheaves")) {
-            _ if has("cpu_cache") || has("gfporder") => SlabEra::Slab,
+            _ if has("cpu_cache") && memcg_children => SlabEra::SlabMemcgChildren,
+            _ if has("cpu_cache") => SlabEra::Slab,
             _ if !has("offset") => SlabEra::Slob,
-            _ if kernel.symbol("slab_root_caches").is_some() => SlabEra::SlubMemcgChildren,
+            _ if memcg_children => SlabEra::SlubMemcgChildren,
             (false, true) if has("per_node") => SlabEra::SlubPerNode,
             (false, true) => SlabEra::SlubSheaves,
             (true, true) => SlabEra::SlubSheavesAndCpuSlabs,
@@ -63,7 +68,8 @@ impl SlabEra {
             SlabEra::SlubCpuSlabs => "SLUB with per-CPU slabs (up to 6.17)",
             SlabEra::SlubTiny => "SLUB_TINY",
             SlabEra::SlubMemcgChildren => "SLUB with memcg child caches (before 5.9)",
-            SlabEra::Slab => "classic SLAB",
+            SlabEra::Slab => "classic SLAB (up to 6.7)",
+            SlabEra::SlabMemcgChildren => "classic SLAB with memcg child caches (before 5.9)",
             SlabEra::Slob => "SLOB",
         }
     }
@@ -88,7 +94,7 @@ impl SlabEra {
     pub fn is_supported(self) -> bool {
         !matches!(
             self,
-            SlabEra::SlubMemcgChildren | SlabEra::Slab | SlabEra::Slob
+            SlabEra::SlubMemcgChildren | SlabEra::SlabMemcgChildren | SlabEra::Slob
         )
     }
 
@@ -101,7 +107,7 @@ impl SlabEra {
             return Ok(());
         }
         Err(KernelError::Unsupported(format!(
-            "this kernel's slab allocator is {}, which vmleak does not read yet; supported: SLUB of 5.9 and later",
+            "this kernel's slab allocator is {}, which vmleak does not read yet; supported: SLUB and classic SLAB of 5.9 and later",
             self.name()
         )))
     }
@@ -113,7 +119,11 @@ mod tests {
 
     #[test]
     fn an_unsupported_era_is_refused_by_name() {
-        for era in [SlabEra::SlubMemcgChildren, SlabEra::Slab, SlabEra::Slob] {
+        for era in [
+            SlabEra::SlubMemcgChildren,
+            SlabEra::SlabMemcgChildren,
+            SlabEra::Slob,
+        ] {
             let refusal = era.require_supported().expect_err("it is refused");
             assert!(refusal.to_string().contains(era.name()), "{refusal}");
         }

@@ -1,5 +1,6 @@
 //! The structures of SLUB and the members of them that are read.
 
+use super::classic::{ClassicSlabInPageLayout, ClassicSlabLayout};
 use crate::kernel::Kernel;
 use crate::kernel::layout::{Field, LayoutError, layout};
 
@@ -109,7 +110,7 @@ layout! {
 
 layout! {
     /// include/linux/mm_types.h
-    pub(crate) struct PageLayout = "page" in "mm/slub.c" {
+    pub(crate) struct PageLayout = "page" in "mm/slub.c" | "mm/slab.c" {
         need flags = "flags.f" | "flags",
         need mapcount = "_mapcount.counter" | "_mapcount",
         /// In the first tail page, up to 6.2.
@@ -119,7 +120,7 @@ layout! {
 
 layout! {
     /// include/linux/mm_types.h, 5.16 and later.
-    struct FolioLayout = "folio" in "mm/slub.c" {
+    struct FolioLayout = "folio" in "mm/slub.c" | "mm/slab.c" {
         /// 6.1 to 6.5. It comes first: 6.1 has both, and keeps the order here.
         maybe folio_order = "_folio_order",
         /// 6.6 and later, in the low byte.
@@ -153,15 +154,24 @@ layout! {
     }
 }
 
+/// The translation unit of this kernel's allocator.
+pub(crate) fn allocator_home(kernel: &Kernel) -> &'static str {
+    kernel.types.first_home(&["mm/slub.c", "mm/slab.c"])
+}
+
 /// The descriptor of a slab, which lies over its first page's `struct page`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlabWords {
     pub(crate) slab_cache: Field,
     pub(crate) slab_list: Field,
     pub(crate) freelist: Field,
+    /// Objects that the slab does not know as free; `active` in classic SLAB.
     pub(crate) inuse: Field,
-    pub(crate) objects: Field,
-    pub(crate) frozen: Field,
+    /// Not in classic SLAB, nor is the next.
+    pub(crate) objects: Option<Field>,
+    pub(crate) frozen: Option<Field>,
+    /// Pointer to the first object, in classic SLAB only.
+    pub(crate) s_mem: Option<Field>,
     /// Link of the per-CPU partial list, where there is one.
     pub(crate) next: Option<Field>,
 }
@@ -176,18 +186,42 @@ impl SlabWords {
                     slab_list: l.slab_list,
                     freelist: l.freelist,
                     inuse: l.inuse,
-                    objects: l.objects,
-                    frozen: l.frozen,
+                    objects: Some(l.objects),
+                    frozen: Some(l.frozen),
+                    s_mem: None,
                     next: l.next,
                 })
             }};
         }
+        macro_rules! classic_words {
+            ($layout:ty) => {{
+                let l: $layout = kernel.layout()?;
+                Ok(Self {
+                    slab_cache: l.slab_cache,
+                    slab_list: l.slab_list,
+                    freelist: l.freelist,
+                    inuse: l.active,
+                    objects: None,
+                    frozen: None,
+                    s_mem: Some(l.s_mem),
+                    next: None,
+                })
+            }};
+        }
         // Commit d122019bf061 ("mm: Split slab into its own type", v5.17).
-        let split = kernel.types.find_struct("slab", "mm/slub.c", false)?;
-        if split.is_some_and(|found| found.body.member("slab_cache").is_some()) {
-            words!(SlabLayout)
-        } else {
-            words!(SlabInPageLayout)
+        let home = allocator_home(kernel);
+        let split = kernel.types.find_struct("slab", home, false)?;
+        let has = |member| {
+            let body = split.as_ref().map(|found| &found.body);
+            body.is_some_and(|body| body.member(member).is_some())
+        };
+        let cache = kernel.types.find_struct("kmem_cache", home, true)?;
+        let classic = cache.is_some_and(|found| found.body.member("cpu_cache").is_some());
+        match (has("slab_cache"), classic) {
+            (true, false) => words!(SlabLayout),
+            (false, false) => words!(SlabInPageLayout),
+            (true, true) => classic_words!(ClassicSlabLayout),
+            (false, true) => classic_words!(ClassicSlabInPageLayout),
         }
     }
 }
@@ -201,7 +235,7 @@ pub(crate) fn order_offset(
 ) -> Result<usize, LayoutError> {
     if kernel
         .types
-        .find_struct("folio", "mm/slub.c", false)?
+        .find_struct("folio", allocator_home(kernel), false)?
         .is_some()
     {
         let folio: FolioLayout = kernel.layout()?;

@@ -21,14 +21,14 @@ const MAX_SHEAVES: u64 = 4096;
 /// `calculate_sheaf_capacity()` gives 60 at most; users may ask for more.
 const MAX_CAPACITY: u32 = 1 << 16;
 
-/// What the sheaves of one cache hold.
+/// What the sheaves of one cache hold, or in classic SLAB the arrays of CPUs and nodes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SheafFacts {
     /// Objects that are free.
     pub(crate) free: Vec<VirtAddr>,
     /// Objects that wait for RCU.
     pub(crate) pending: Vec<VirtAddr>,
-    /// Sheaves, barns or per-CPU structures that can't be read, make no sense, or are met twice.
+    /// Sheaves, barns, arrays or per-CPU structures that can't be read, make no sense, or are met twice.
     pub(crate) broken: u64,
 }
 
