@@ -9,6 +9,8 @@ pub enum Era {
     V5_10,
     /// `struct slab`, `folio._folio_order`, KFENCE metadata in an array.
     V6_1,
+    /// The same release with classic SLAB and CONFIG_DEBUG_SLAB.
+    V6_1Slab,
     /// `PGTY_slab`, `folio._flags_1`, `PG_workingset` on the partial list.
     V6_12,
     /// Sheaves instead of `kmem_cache_cpu`, `per_node`, `compound_info` as a mask.
@@ -16,7 +18,7 @@ pub enum Era {
 }
 
 impl Era {
-    /// Every era, oldest first.
+    /// Every era with SLUB, oldest first.
     pub const ALL: [Era; 4] = [Era::V5_10, Era::V6_1, Era::V6_12, Era::V7_2];
 
     /// `uname -r`.
@@ -24,6 +26,7 @@ impl Era {
         match self {
             Era::V5_10 => "5.10.0-99-synth-amd64",
             Era::V6_1 => "6.1.0-99-synth-amd64",
+            Era::V6_1Slab => "6.1.0-99-synth-slab-amd64",
             Era::V6_12 => "6.12.99+synth-amd64",
             Era::V7_2 => "7.2.99+synth-amd64",
         }
@@ -34,6 +37,7 @@ impl Era {
         match self {
             Era::V5_10 => "5.10",
             Era::V6_1 => "6.1",
+            Era::V6_1Slab => "6.1-slab",
             Era::V6_12 => "6.12",
             Era::V7_2 => "7.2",
         }
@@ -49,6 +53,12 @@ impl Era {
                 table.parse(include_str!("../layouts/6.1.types"));
                 table.parse(include_str!("../layouts/6.1-kfence.types"));
             }
+            Era::V6_1Slab => {
+                table = Era::V6_1.types();
+                table.parse(include_str!("../layouts/6.1-slab.types"));
+                table.aggregates.remove("kmem_cache_cpu");
+                table.variables.retain(|(name, _)| name != "slab_kset");
+            }
             Era::V6_12 => table.parse(include_str!("../layouts/6.12.types")),
             Era::V7_2 => table.parse(include_str!("../layouts/7.2.types")),
         }
@@ -63,7 +73,7 @@ impl Era {
                 include_str!("../layouts/5.10-net.types"),
                 include_str!("../layouts/5.10-conntrack.types"),
             ),
-            Era::V6_1 => (
+            Era::V6_1 | Era::V6_1Slab => (
                 include_str!("../layouts/6.1-net.types"),
                 include_str!("../layouts/6.1-conntrack.types"),
             ),
@@ -96,6 +106,11 @@ impl Era {
     /// Unconfirmed entries are on a list of their CPU (to 5.18).
     pub fn has_unconfirmed_list(self) -> bool {
         self == Era::V5_10
+    }
+
+    /// Classic SLAB in place of SLUB.
+    pub fn is_classic(self) -> bool {
+        self == Era::V6_1Slab
     }
 
     /// KFENCE came with 5.12.

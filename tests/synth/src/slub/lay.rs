@@ -6,7 +6,7 @@ use super::geometry::Geometry;
 use super::page::{make_compound, slab_tag};
 use super::scenario::{Cache, Freelist, Place, Scenario};
 use super::slab::{LaidSlab, lay_slab};
-use super::{kfence, sheaves, sysfs};
+use super::{classic, kfence, sheaves, sysfs};
 use crate::machine::cpus::{NODES, PerCpu};
 use crate::machine::{Kernel, SlabFrames};
 
@@ -23,6 +23,8 @@ pub struct LaidCache {
     pub cpu_slab: u64,
     /// Sizes and offsets.
     pub geometry: Geometry,
+    /// Objects in a slab of the preferred order.
+    pub objects_per_slab: u32,
     /// How its free pointers are stored.
     pub pointers: FreePointers,
     /// Its slabs in order of the scenario.
@@ -46,14 +48,21 @@ pub fn lay(
     scenario: &Scenario,
 ) -> LaidSlub {
     let mut caches = Vec::new();
+    let is_classic = kernel.era.is_classic();
     for cache in &scenario.caches {
-        caches.push(lay_cache(kernel, percpu, frames, scenario.freelist, cache));
+        if !is_classic {
+            caches.push(lay_cache(kernel, percpu, frames, scenario.freelist, cache));
+        } else if cache.object_size >= classic::MIN_OBJECT_SIZE {
+            caches.push(classic::lay_cache(kernel, percpu, frames, cache));
+        }
     }
     let list = kernel.types.offset("kmem_cache", "list");
     let entries: Vec<_> = caches.iter().map(|cache| cache.address + list).collect();
     let head = kernel.symbol("slab_caches");
     kernel.link_list(head, &entries);
-    sysfs::lay(kernel, &caches);
+    if !is_classic {
+        sysfs::lay(kernel, &caches);
+    }
     let kfence = kfence::lay(kernel, &caches, &scenario.kfence);
     for page in &scenario.compound {
         let pfn = frames.take(page.node, page.order);
@@ -86,6 +95,7 @@ fn lay_cache(
         address,
         cpu_slab: percpu.alloc(32),
         geometry,
+        objects_per_slab: geometry.objects(cache.order),
         pointers: FreePointers {
             freelist,
             random: kernel.random.word(),
