@@ -125,14 +125,48 @@ pub(crate) fn small_dump() -> RealDump {
     }
 }
 
-/// Dumps of Debian kernels in `VMLEAK_DUMPS` or ../shared/vmcores, with the vmlinux of their debug
+/// Where real dumps are looked for: the directories of `VMLEAK_DUMPS` (as in PATH) or
+/// ../shared/vmcores.
+fn dump_directories() -> Vec<PathBuf> {
+    match std::env::var_os("VMLEAK_DUMPS") {
+        Some(list) => std::env::split_paths(&list).collect(),
+        None => vec![repository().join("../shared/vmcores")],
+    }
+}
+
+/// The folder of a real dump, in the first directory that has it.
+fn find_dump(name: &str) -> Option<PathBuf> {
+    let folders = dump_directories().into_iter().map(|dir| dir.join(name));
+    let found = folders.into_iter().find(|folder| folder.is_dir());
+    if found.is_none() {
+        let searched: Vec<_> = dump_directories()
+            .iter()
+            .map(|directory| directory.display().to_string())
+            .collect();
+        skip(&format!("{name}: no dump in {}", searched.join(", ")));
+    }
+    found
+}
+
+/// A dump that scripts/make-small-dump made of a kernel with other options, beside the real dumps.
+pub(crate) fn small_variant(name: &str) -> Option<RealDump> {
+    let folder = find_dump(name)?;
+    Some(RealDump {
+        name: name.into(),
+        vmcore: folder.join("vmcore"),
+        vmlinux: folder.join("vmlinux"),
+        folder,
+    })
+}
+
+/// Dumps of Debian kernels among the real dumps, with the vmlinux of their debug
 /// packages below `VMLEAK_DEBUG` (scripts/fetch-debug puts them there) or /usr/lib/debug.
 pub(crate) fn real_dumps(releases: &[&str]) -> Vec<RealDump> {
-    let dumps = std::env::var_os("VMLEAK_DUMPS")
-        .map_or_else(|| repository().join("../shared/vmcores"), PathBuf::from);
     let mut found = Vec::new();
     for release in releases {
-        let folder = dumps.join(format!("debian-{release}"));
+        let Some(folder) = find_dump(&format!("debian-{release}")) else {
+            continue;
+        };
         let vmcore = std::fs::read_dir(&folder).ok().and_then(|entries| {
             entries
                 .flatten()
@@ -140,7 +174,7 @@ pub(crate) fn real_dumps(releases: &[&str]) -> Vec<RealDump> {
                 .find(|path| path.is_file() && file_name(path).starts_with("vmcore"))
         });
         let Some(vmcore) = vmcore else {
-            skip(&format!("debian-{release}: no dump in {}", dumps.display()));
+            skip(&format!("no dump in {}", folder.display()));
             continue;
         };
         let kernel = std::fs::read_to_string(folder.join("cap/osrelease")).unwrap_or_default();
