@@ -15,6 +15,7 @@ import json
 import sys
 
 import drgn
+from drgn.helpers.linux import slab as drgn_slab
 from drgn.helpers.linux.list_nulls import hlist_nulls_for_each_entry
 from drgn.helpers.linux.nodemask import for_each_online_node
 from drgn.helpers.linux.slab import (
@@ -33,16 +34,41 @@ def complain(what, error):
 def or_none(what, function):
     try:
         return function()
-    except (drgn.FaultError, LookupError, ValueError, NotImplementedError) as error:
+    except (
+        drgn.FaultError,
+        AttributeError,  # the node counters, with SLUB_TINY
+        LookupError,
+        ValueError,
+        NotImplementedError,
+    ) as error:
         complain(what, error)
         return None
+
+
+def add_array_cache(objects, cache):
+    """In place of drgn 0.3.0's, which takes a classic SLAB's alien_cache, or the null
+    pointer in place of one, for an array_cache."""
+    if cache.type_.kind == drgn.TypeKind.POINTER:
+        if not cache:
+            return
+        cache = cache[0]
+    if cache.type_.tag == "alien_cache":
+        cache = cache.ac
+    for i in range(cache.avail.value_()):
+        objects.add(cache.entry[i].value_())
+
+
+drgn_slab._SlabCacheHelperSlab._slab_add_array_cache = staticmethod(add_array_cache)
 
 
 def node_counters(prog, cache):
     slabs = objects = 0
     for nid in for_each_online_node(prog):
         node = cache.node[nid].read_()
-        if node:
+        if node and optional(cache, "num") is not None:  # classic SLAB
+            slabs += node.total_slabs.value_()
+            objects += node.total_slabs.value_() * cache.num.value_()
+        elif node:
             slabs += node.nr_slabs.counter.value_()
             objects += node.total_objects.counter.value_()
     return slabs, objects

@@ -154,6 +154,30 @@ tell() { # FILE COMMAND...: only what says something is kept
     [ -s "$file" ] || rm -f "$file"
 }
 
+# Only what is 5 s old counts, and what was only just lost may be on a stack still.
+scan_for_leaks() {
+    local kmemleak=/sys/kernel/debug/kmemleak
+    [ -e $kmemleak ] || return 0
+    for _ in 1 2; do
+        sleep 6
+        echo scan >$kmemleak
+    done
+    tell kmemleak cat $kmemleak
+}
+
+# Who allocated what: only kernels with the debug options have these.
+owners() {
+    local debug=/sys/kernel/debug cache
+    for cache in kmalloc-64 kmalloc-256 kmalloc-1k leaky_session nf_conntrack skbuff_head_cache \
+        dentry task_struct; do
+        tell "alloc_traces.$cache" cat "$debug/slab/$cache/alloc_traces"
+        tell "free_traces.$cache" cat "$debug/slab/$cache/free_traces"
+    done
+    tell page_owner_stacks cat "$debug/page_owner_stacks/show_stacks"
+    [ ! -e "$debug/page_owner" ] || gzip <"$debug/page_owner" >/cap/page_owner.gz
+    tell allocinfo cat /proc/allocinfo
+}
+
 captures() {
     mkdir -p /cap
     tell osrelease cat /proc/sys/kernel/osrelease
@@ -165,21 +189,17 @@ captures() {
     tell vmallocinfo cat /proc/vmallocinfo
     tell zoneinfo cat /proc/zoneinfo
     tell vmstat cat /proc/vmstat
-    tell allocinfo cat /proc/allocinfo
     tell stat_nf_conntrack cat /proc/net/stat/nf_conntrack
     tell nf_conntrack_expect cat /proc/net/nf_conntrack_expect
     tell slab_aliases ls -l /sys/kernel/slab
     tell sys_kernel_slab slab_attributes
-    tell alloc_traces grep -sH '' /sys/kernel/debug/slab/*/alloc_traces
-    if [ -e /sys/kernel/debug/kmemleak ]; then
-        echo scan >/sys/kernel/debug/kmemleak
-        tell kmemleak cat /sys/kernel/debug/kmemleak
-    fi
+    scan_for_leaks
     # What reading all this left behind would be a quarter of a small dump's slabs.
     [ "$(setting tidy 0)" = 0 ] || echo 2 >/proc/sys/vm/drop_caches
     for side in lan wan; do
         tell nf_conntrack.$side in_ns $side cat /proc/net/nf_conntrack
     done
+    owners
     tell conntrack_S conntrack -S
     tell conntrack_L conntrack -L -o extended,timestamp,id,labels
     tell nf_conntrack cat /proc/net/nf_conntrack

@@ -188,7 +188,7 @@ fn hidden_free(cache: &CacheFacts) -> Option<Reason> {
         code: "kernel-view",
         basis: "cross-check",
         message: format!(
-            "/proc/slabinfo would have said {active} active; {hidden} of them lie free on CPUs' lists or in sheaves"
+            "/proc/slabinfo would have said {active} active; {hidden} of them lie free on lists, in sheaves or in arrays of CPUs and nodes"
         ),
     })
 }

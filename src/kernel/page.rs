@@ -3,10 +3,19 @@
 
 use super::layout::{LayoutError, layout};
 use super::{Kernel, KernelError};
+use crate::types::TypeDb;
+
+/// The translation unit of this kernel's slab allocator: classic SLAB's, where SLUB's is not there.
+pub(crate) fn allocator_home(types: &TypeDb) -> &'static str {
+    match types.has_home("mm/slab.c") && !types.has_home("mm/slub.c") {
+        true => "mm/slab.c",
+        false => "mm/slub.c",
+    }
+}
 
 layout! {
     /// include/linux/mm_types.h
-    pub(crate) struct PageLayout = "page" in "mm/slub.c" {
+    pub(crate) struct PageLayout = "page" in "mm/slub.c" | "mm/slab.c" {
         need flags = "flags.f" | "flags",
         need mapcount = "_mapcount.counter" | "_mapcount",
         /// In the first tail page, up to 6.2.
@@ -16,7 +25,7 @@ layout! {
 
 layout! {
     /// include/linux/mm_types.h, 5.16 and later.
-    struct FolioLayout = "folio" in "mm/slub.c" {
+    struct FolioLayout = "folio" in "mm/slub.c" | "mm/slab.c" {
         /// 6.1 to 6.5. It comes first: 6.1 has both, and keeps the order here.
         maybe folio_order = "_folio_order",
         /// 6.6 and later, in the low byte.
@@ -33,7 +42,7 @@ pub(crate) fn order_offset(
 ) -> Result<usize, LayoutError> {
     if kernel
         .types
-        .find_struct("folio", "mm/slub.c", false)?
+        .find_struct("folio", allocator_home(&kernel.types), false)?
         .is_some()
     {
         let folio: FolioLayout = kernel.layout()?;
@@ -79,9 +88,11 @@ impl PageMark {
         }
         let bit = match kernel.vmcoreinfo().number("PG_slab") {
             Some(bit) => Some(bit),
-            None => kernel
-                .types
-                .enumerator("pageflags", "mm/slub.c", "PG_slab")?,
+            None => {
+                kernel
+                    .types
+                    .enumerator("pageflags", allocator_home(&kernel.types), "PG_slab")?
+            }
         };
         bit.and_then(|bit| u32::try_from(bit).ok())
             .filter(|bit| *bit < 64)

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::layout::{Field, layout};
 use super::memmap::{Chunk, Memmap, PageIndex};
-use super::page::{PageLayout, PageMark, order_offset};
+use super::page::{PageLayout, PageMark, allocator_home, order_offset};
 use super::{Kernel, KernelError, zones};
 use crate::addr::{Pfn, VirtAddr};
 
@@ -79,7 +79,7 @@ impl PageKind {
 
 layout! {
     /// include/linux/mm_types.h
-    struct UseLayout = "page" in "mm/slub.c" {
+    struct UseLayout = "page" in "mm/slub.c" | "mm/slab.c" {
         need mapping = "mapping",
         need private = "private",
         /// Bit 0 marks a tail; renamed in 7.1.
@@ -141,8 +141,9 @@ impl PageKinds {
         }
         let page: PageLayout = kernel.layout()?;
         let usage: UseLayout = kernel.layout()?;
+        let home = allocator_home(&kernel.types);
         let flag = |name: &str| -> Result<u64, KernelError> {
-            let bit = kernel.types.enumerator("pageflags", "mm/slub.c", name)?;
+            let bit = kernel.types.enumerator("pageflags", home, name)?;
             Ok(bit
                 .filter(|bit| (0..64).contains(bit))
                 .map_or(0, |bit| 1 << bit))
@@ -155,10 +156,7 @@ impl PageKinds {
         ] {
             marks.extend(PageMark::stated(kernel, key).map(|mark| (mark, kind)));
         }
-        if let Some(table) = kernel
-            .types
-            .enumerator("pagetype", "mm/slub.c", "PGTY_table")?
-        {
+        if let Some(table) = kernel.types.enumerator("pagetype", home, "PGTY_table")? {
             marks.push((PageMark::TypeByte(table as u8), PageKind::Table));
         }
         let huge_dtor = usage.compound_dtor.zip(

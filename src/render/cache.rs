@@ -90,7 +90,10 @@ fn detail(
     );
     let mut apart = Vec::new();
     if lie.sheaves > 0 {
-        apart.push(format!("{} objects lie in sheaves", lie.sheaves));
+        apart.push(format!(
+            "{} objects lie in sheaves or arrays of CPUs and nodes",
+            lie.sheaves
+        ));
     }
     if facts.memcg_children > 0 {
         let copies = facts.memcg_children;

@@ -222,7 +222,7 @@ fn write_families(
 }
 
 /// /proc/slabinfo 2.1 to the letter (mm/slab_common.c: print_slabinfo_header, cache_show).
-/// SLUB has no tunables.
+/// Classic SLAB with CONFIG_DEBUG_SLAB adds statistics (mm/slab.c: slabinfo_show_stats).
 ///
 /// # Errors
 /// If writing fails.
@@ -235,7 +235,7 @@ pub fn write_slabinfo(out: &mut dyn Write, report: &SlabsReport) -> io::Result<(
     for cache in &report.caches {
         let facts = &cache.facts;
         let view = &facts.slabinfo;
-        writeln!(
+        write!(
             out,
             "{:<17} {:>6} {:>6} {:>6} {:>4} {:>4} : tunables {:>4} {:>4} {:>4} : slabdata {:>6} {:>6} {:>6}",
             printable(&facts.name),
@@ -244,13 +244,36 @@ pub fn write_slabinfo(out: &mut dyn Write, report: &SlabsReport) -> io::Result<(
             facts.size,
             facts.objects_per_slab,
             facts.pages_per_slab,
-            0,
-            0,
-            0,
+            view.tunables.limit,
+            view.tunables.batchcount,
+            view.tunables.sharedfactor,
             view.active_slabs,
             view.num_slabs,
-            0
+            view.shared_avail
         )?;
+        if let Some(statistics) = &view.statistics {
+            let [
+                allocs,
+                high,
+                grown,
+                reaped,
+                errors,
+                may_stay,
+                allocated,
+                freed,
+                over,
+            ] = statistics.globalstat;
+            let [alloc_hit, alloc_miss, free_hit, free_miss] = statistics.cpustat;
+            write!(
+                out,
+                " : globalstat {allocs:>7} {high:>6} {grown:>5} {reaped:>4} {errors:>4} {may_stay:>4} {allocated:>4} {freed:>4} {over:>4}"
+            )?;
+            write!(
+                out,
+                " : cpustat {alloc_hit:>6} {alloc_miss:>6} {free_hit:>6} {free_miss:>6}"
+            )?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

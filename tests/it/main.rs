@@ -1,6 +1,7 @@
 //! Tests of the whole command, one binary so that it links once.
 
 mod bad_input;
+mod classic;
 mod cli;
 mod conntrack_real;
 mod conntrack_synthetic;

@@ -125,7 +125,12 @@ pub(crate) fn small_dump() -> RealDump {
     }
 }
 
-/// Dumps of Debian kernels in `VMLEAK_DUMPS` or ../shared/vmcores, with the vmlinux of their debug
+/// A dump that scripts/make-small-dump made of a kernel with other options, beside the real dumps.
+pub(crate) fn small_variant(name: &str) -> Option<RealDump> {
+    small_dumps(&[name]).into_iter().next()
+}
+
+/// Dumps of Debian kernels among the real dumps, with the vmlinux of their debug
 /// packages below `VMLEAK_DEBUG` (scripts/fetch-debug puts them there) or /usr/lib/debug.
 pub(crate) fn real_dumps(releases: &[&str]) -> Vec<RealDump> {
     let folders = dump_folders();

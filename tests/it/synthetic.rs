@@ -12,7 +12,7 @@ use vmleak_synth::{Era, Freelist, Machine, Options, PagingLevels, Scenario, Trut
 
 use crate::support::{slabs_json, without_form};
 
-const SUPPORTED: [Era; 8] = Era::ALLOCATORS;
+const SUPPORTED: [Era; 9] = Era::ALLOCATORS;
 
 /// One of everything that the kernel has.
 fn scenario(era: Era) -> Scenario {
@@ -46,14 +46,27 @@ pub(crate) fn assert_truth(document: &Value, truth: &Truth, what: &str) {
             want.objects - allocated,
         ];
         assert_eq!(exact, wanted, "{what}: {}", want.name);
-        let view = ["active_objs", "num_objs", "active_slabs", "num_slabs"]
-            .map(|key| number("slabinfo", key));
+        let view = [
+            "active_objs",
+            "num_objs",
+            "active_slabs",
+            "num_slabs",
+            "shared_avail",
+            "limit",
+            "batchcount",
+            "sharedfactor",
+        ]
+        .map(|key| number("slabinfo", key));
         let row = &want.slabinfo;
         let wanted = [
             row.active_objs,
             row.num_objs,
             row.active_slabs,
             row.num_slabs,
+            row.shared_avail,
+            u64::from(row.tunables.limit),
+            u64::from(row.tunables.batchcount),
+            u64::from(row.tunables.sharedfactor),
         ];
         assert_eq!(view, wanted, "{what}: slabinfo of {}", want.name);
         assert_eq!(

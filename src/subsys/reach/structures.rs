@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::kernel::layout::{Field, layout};
 use crate::kernel::memmap::Chunk;
+use crate::kernel::page::allocator_home;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::{Kernel, KernelError};
 
 layout! {
     /// mm/slab.h: the word that leads to the owners of a slab's objects.
-    struct OwnersLayout = "slab" in "mm/slub.c" {
+    struct OwnersLayout = "slab" in "mm/slub.c" | "mm/slab.c" {
         /// `memcg_data` up to 6.9, `obj_exts` since.
         maybe owners = "obj_exts" | "memcg_data",
     }
@@ -18,7 +19,7 @@ layout! {
 
 layout! {
     /// include/linux/mm_types.h, before 5.17.
-    struct PageOwnersLayout = "page" in "mm/slub.c" {
+    struct PageOwnersLayout = "page" in "mm/slub.c" | "mm/slab.c" {
         /// `obj_cgroups` up to 5.10.
         maybe owners = "memcg_data" | "obj_cgroups",
     }
@@ -35,7 +36,9 @@ pub(super) struct PageStructures {
 impl PageStructures {
     pub(super) fn new(kernel: &Kernel, kinds: &PageKinds) -> Result<Self, KernelError> {
         // Commit d122019bf061 ("mm: Split slab into its own type", v5.17).
-        let split = kernel.types.find_struct("slab", "mm/slub.c", false)?;
+        let split = kernel
+            .types
+            .find_struct("slab", allocator_home(&kernel.types), false)?;
         let owners = match split {
             Some(_) => kernel.layout::<OwnersLayout>()?.owners,
             None => kernel.layout::<PageOwnersLayout>()?.owners,

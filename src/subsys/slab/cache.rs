@@ -1,10 +1,12 @@
 //! The list of all slab caches (`slab_caches`, mm/slab_common.c).
 
+use super::classic::{ClassicCache, ClassicCacheLayout};
+use super::era::SlabEra;
 use super::flags::CacheFlags;
 use super::layouts::{CacheLayout, PerNodeLayout};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
-use crate::kernel::layout::LayoutError;
+use crate::kernel::layout::{Field, LayoutError};
 use crate::kernel::{Kernel, KernelError, cpus, walk};
 use crate::partial::{End, Partial};
 
@@ -14,7 +16,7 @@ const MAX_CACHES: u64 = 1 << 20;
 const MAX_NAME: usize = 256;
 
 /// One `struct kmem_cache`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cache {
     /// Where it lies.
     pub address: VirtAddr,
@@ -54,6 +56,8 @@ pub struct Cache {
     pub(crate) root: Option<VirtAddr>,
     /// Address of `kmem_cache.kobj`, with CONFIG_SYSFS.
     pub(crate) kobj: Option<VirtAddr>,
+    /// What only classic SLAB has; there all that belongs to SLUB alone is 0.
+    pub(crate) classic: Option<ClassicCache>,
 }
 
 impl Cache {
@@ -74,8 +78,19 @@ struct NodeArray {
 }
 
 impl NodeArray {
-    fn resolve(kernel: &Kernel, layout: &CacheLayout) -> Result<Self, LayoutError> {
+    fn resolve(kernel: &Kernel, shape: &Shape) -> Result<Self, LayoutError> {
         let nodes = cpus::node_count(kernel);
+        let pointers = |node: Field| Self {
+            at: node.offset as usize,
+            entry: 8,
+            node: 0,
+            barn: None,
+            nodes,
+        };
+        let layout = match shape {
+            Shape::Classic(layout) => return Ok(pointers(layout.node)),
+            Shape::Slub(layout) => layout,
+        };
         if let Some(per_node) = layout.per_node {
             let entry: PerNodeLayout = kernel.layout()?;
             return Ok(Self {
@@ -86,16 +101,9 @@ impl NodeArray {
                 nodes,
             });
         }
-        let node = layout.node.ok_or(LayoutError::NoMember {
+        layout.node.map(pointers).ok_or(LayoutError::NoMember {
             structure: "kmem_cache",
             member: "per_node or node",
-        })?;
-        Ok(Self {
-            at: node.offset as usize,
-            entry: 8,
-            node: 0,
-            barn: None,
-            nodes,
         })
     }
 
@@ -117,12 +125,35 @@ impl NodeArray {
     }
 }
 
+/// `struct kmem_cache` of this kernel's allocator.
+enum Shape {
+    Slub(Box<CacheLayout>),
+    Classic(Box<ClassicCacheLayout>),
+}
+
+impl Shape {
+    fn resolve(kernel: &Kernel, era: SlabEra) -> Result<Self, LayoutError> {
+        Ok(match era {
+            SlabEra::Slab => Shape::Classic(Box::new(kernel.layout()?)),
+            _ => Shape::Slub(Box::new(kernel.layout()?)),
+        })
+    }
+
+    /// Where `list` lies.
+    fn list(&self) -> u64 {
+        u64::from(match self {
+            Shape::Slub(layout) => layout.list.offset,
+            Shape::Classic(layout) => layout.list.offset,
+        })
+    }
+}
+
 /// All caches in the order of the list, which is that of /proc/slabinfo's rows.
 ///
 /// # Errors
 /// If the list's head is not in the dump. A broken list gives those up to the break, and a warning.
-pub fn read_all(kernel: &Kernel) -> Result<Partial<Vec<Cache>>, KernelError> {
-    let layout: CacheLayout = kernel.layout()?;
+pub fn read_all(kernel: &Kernel, era: SlabEra) -> Result<Partial<Vec<Cache>>, KernelError> {
+    let shape = Shape::resolve(kernel, era)?;
     let head = kernel.need_symbol("slab_caches")?;
     let list = walk::list(&kernel.space, head, MAX_CACHES);
     if !list.end.is_complete() {
@@ -144,12 +175,12 @@ pub fn read_all(kernel: &Kernel) -> Result<Partial<Vec<Cache>>, KernelError> {
                 })?;
         }
     }
-    let nodes = NodeArray::resolve(kernel, &layout)?;
+    let nodes = NodeArray::resolve(kernel, &shape)?;
     let mut caches = Vec::with_capacity(list.value.len());
     let mut end = list.end;
     for link in list.value {
-        let address = link.minus(u64::from(layout.list.offset));
-        match read_one(kernel, &layout, address, &nodes) {
+        let address = link.minus(shape.list());
+        match read_one(kernel, &shape, address, &nodes) {
             Ok(cache) => caches.push(cache),
             Err(fault) => {
                 end = End::Fault;
@@ -165,21 +196,35 @@ pub fn read_all(kernel: &Kernel) -> Result<Partial<Vec<Cache>>, KernelError> {
 
 fn read_one(
     kernel: &Kernel,
-    layout: &CacheLayout,
+    shape: &Shape,
     address: VirtAddr,
     nodes: &NodeArray,
 ) -> Result<Cache, crate::space::MemFault> {
     let record = kernel.space.read_bytes(address, nodes.end())?;
-    let word = |field: &crate::kernel::layout::Field| field.get(&record);
-    let narrow = |field: &crate::kernel::layout::Field| field.get(&record) as u32;
+    let mut cache = match shape {
+        Shape::Slub(layout) => slub_cache(layout, address, &record),
+        Shape::Classic(layout) => classic_cache(layout, address, &record),
+    };
+    let name_at = VirtAddr(match shape {
+        Shape::Slub(layout) => layout.name.get(&record),
+        Shape::Classic(layout) => layout.name.get(&record),
+    });
+    cache.name = kernel
+        .space
+        .read_c_string(name_at, MAX_NAME)
+        .unwrap_or_else(|_| format!("<name at {name_at} is lost>"));
+    cache.nodes = nodes.pointers(&record, Some(nodes.node));
+    cache.barns = nodes.pointers(&record, nodes.barn);
+    Ok(cache)
+}
+
+/// The cache out of its bytes, but for its name and nodes.
+fn slub_cache(layout: &CacheLayout, address: VirtAddr, record: &[u8]) -> Cache {
+    let word = |field: &Field| field.get(record);
+    let narrow = |field: &Field| field.get(record) as u32;
     let oo = narrow(&layout.oo);
-    let name_at = VirtAddr(word(&layout.name));
-    Ok(Cache {
+    Cache {
         address,
-        name: kernel
-            .space
-            .read_c_string(name_at, MAX_NAME)
-            .unwrap_or_else(|_| format!("<name at {name_at} is lost>")),
         object_size: narrow(&layout.object_size),
         size: narrow(&layout.size),
         align: narrow(&layout.align),
@@ -193,15 +238,31 @@ fn read_one(
         cpu_slab: VirtAddr(layout.cpu_slab.as_ref().map_or(0, word)),
         cpu_sheaves: VirtAddr(layout.cpu_sheaves.as_ref().map_or(0, word)),
         sheaf_capacity: layout.sheaf_capacity.as_ref().map_or(0, narrow),
-        nodes: nodes.pointers(&record, Some(nodes.node)),
-        barns: nodes.pointers(&record, nodes.barn),
         root: (layout.root_cache.as_ref().map(word))
             .filter(|root| *root != 0)
             .map(VirtAddr),
         kobj: layout
             .kobj
             .map(|field| address.plus(u64::from(field.offset))),
-    })
+        ..Cache::default()
+    }
+}
+
+/// As [`slub_cache`].
+fn classic_cache(layout: &ClassicCacheLayout, address: VirtAddr, record: &[u8]) -> Cache {
+    let narrow = |field: &Field| field.get(record) as u32;
+    Cache {
+        address,
+        object_size: narrow(&layout.object_size),
+        size: narrow(&layout.size),
+        align: narrow(&layout.align),
+        flags: layout.flags.get(record),
+        refcount: narrow(&layout.refcount),
+        objects_per_slab: narrow(&layout.num),
+        pages_per_slab: 1 << narrow(&layout.gfporder).min(16),
+        classic: Some(ClassicCache::of(layout, record)),
+        ..Cache::default()
+    }
 }
 
 /// The masks of the flags that change how a cache is read.

@@ -7,13 +7,14 @@
 use rayon::prelude::*;
 
 use super::children;
+use super::era::SlabEra;
 use super::freelist::{Freelists, Geometry};
 use super::places::{Marks, Places, SlabKind};
 use super::range::{self, Lost, Unsure};
 use super::visit::{SlabView, SlabVisitor};
 use super::warnings;
 use super::{
-    CacheFacts, Damage, ExactView, Occupancy, Progress, SlabFacts, SlabHeap, SlabinfoView,
+    CacheFacts, Damage, ExactView, Occupancy, Progress, SlabFacts, SlabHeap, SlabinfoView, Tunables,
 };
 use crate::kernel::KernelError;
 
@@ -24,6 +25,8 @@ struct Sum {
     objects: u64,
     free: u64,
     pending_free: u64,
+    /// Free ones by the slabs' own counters.
+    counted_free: u64,
     pages: u64,
     full: u64,
     empty: u64,
@@ -42,6 +45,7 @@ impl Sum {
         self.objects += other.objects;
         self.free += other.free;
         self.pending_free += other.pending_free;
+        self.counted_free += other.counted_free;
         self.pages += other.pages;
         self.full += other.full;
         self.empty += other.empty;
@@ -87,6 +91,7 @@ impl SlabHeap<'_> {
         sum.objects += objects;
         sum.free += free;
         sum.pending_free += pending;
+        sum.counted_free += counted;
         sum.pages += 1 << slab.order;
         sum.full += u64::from(unused == 0);
         sum.empty += u64::from(unused >= objects);
@@ -161,7 +166,10 @@ pub(super) fn facts(
         missing_page_structs: heap.scan.missing,
         stray_slabs: heap.scan.strays,
         slab_mark: heap.scan.mark.describe(),
-        freelist_encoding: freelists.encoding().describe(),
+        freelist_encoding: match heap.era {
+            SlabEra::Slab => "arrays of indices",
+            _ => freelists.encoding().describe(),
+        },
     })
 }
 
@@ -189,11 +197,14 @@ fn one_cache(
         broken_partial_list: nodes.end.is_some(),
         slabs_against_counter: differs(sum.slabs, nodes.nr_slabs),
         objects_against_counter: differs(sum.objects, nodes.total_objects),
+        free_against_counter: differs(sum.counted_free, nodes.free_objects),
     };
     let counters_agree = match (nodes.nr_slabs, nodes.total_objects) {
         (Some(slabs), Some(objects)) => slabs == sum.slabs && objects == sum.objects,
         _ => heap.scan.missing == 0 && nodes.end.is_none(),
     };
+    let free_agrees = damage.free_against_counter.is_none();
+    let classic = cache.classic.as_ref();
     let num_objs = nodes.total_objects.unwrap_or(sum.objects);
     let num_slabs = nodes.nr_slabs.unwrap_or(sum.slabs);
     let allocated = sum.objects - sum.free - sum.pending_free;
@@ -213,8 +224,11 @@ fn one_cache(
         slabinfo: SlabinfoView {
             active_objs: num_objs.saturating_sub(nodes.partial_free),
             num_objs,
-            active_slabs: num_slabs,
+            active_slabs: num_slabs.saturating_sub(nodes.free_slabs),
             num_slabs,
+            tunables: classic.map_or_else(Tunables::default, |classic| classic.tunables),
+            shared_avail: nodes.shared_avail,
+            statistics: classic.and_then(|classic| classic.statistics),
         },
         exact: ExactView {
             slabs: sum.slabs,
@@ -226,7 +240,7 @@ fn one_cache(
             pending_free: sum.pending_free,
             bytes: sum.pages * page_size,
             allocated_bytes: allocated * u64::from(cache.object_size),
-            complete: counters_agree && chains_whole && sheaves_whole,
+            complete: counters_agree && free_agrees && chains_whole && sheaves_whole,
         },
         occupancy: Occupancy {
             full: sum.full,

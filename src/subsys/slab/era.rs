@@ -2,6 +2,7 @@
 //!
 //! Decided by the members that `struct kmem_cache` has, newest kernel first.
 
+use crate::kernel::page::allocator_home;
 use crate::kernel::{Kernel, KernelError};
 use crate::types::{TypeDb, TypeError};
 
@@ -22,6 +23,8 @@ pub enum SlabEra {
     SlubMemcgChildren,
     /// The classic SLAB (up to 6.7).
     Slab,
+    /// The same with a child cache per memory cgroup (before 5.9).
+    SlabMemcgChildren,
     /// SLOB (up to 6.3), which keeps nothing per cache.
     Slob,
 }
@@ -43,17 +46,19 @@ impl SlabEra {
     /// As there.
     pub fn of(types: &TypeDb, has_symbol: impl Fn(&str) -> bool) -> Result<Self, TypeError> {
         let cache = types
-            .find_struct("kmem_cache", "mm/slub.c", false)?
+            .find_struct("kmem_cache", allocator_home(types), false)?
             .or(types.find_struct("kmem_cache", "mm/slab_common.c", true)?);
         let has = |member: &str| {
             cache
                 .as_ref()
                 .is_some_and(|found| found.body.member(member).is_some())
         };
+        let memcg_children = has_symbol("slab_root_caches");
         Ok(match (has("cpu_slab"), has("cpu_sheaves")) {
-            _ if has("cpu_cache") || has("gfporder") => SlabEra::Slab,
+            _ if has("cpu_cache") && memcg_children => SlabEra::SlabMemcgChildren,
+            _ if has("cpu_cache") => SlabEra::Slab,
             _ if !has("offset") => SlabEra::Slob,
-            _ if has_symbol("slab_root_caches") => SlabEra::SlubMemcgChildren,
+            _ if memcg_children => SlabEra::SlubMemcgChildren,
             (false, true) if has("per_node") => SlabEra::SlubPerNode,
             (false, true) => SlabEra::SlubSheaves,
             (true, true) => SlabEra::SlubSheavesAndCpuSlabs,
@@ -71,7 +76,8 @@ impl SlabEra {
             SlabEra::SlubCpuSlabs => "SLUB with per-CPU slabs (up to 6.17)",
             SlabEra::SlubTiny => "SLUB_TINY",
             SlabEra::SlubMemcgChildren => "SLUB with memcg child caches (before 5.9)",
-            SlabEra::Slab => "classic SLAB",
+            SlabEra::Slab => "classic SLAB (up to 6.7)",
+            SlabEra::SlabMemcgChildren => "classic SLAB with memcg child caches (before 5.9)",
             SlabEra::Slob => "SLOB",
         }
     }
@@ -94,7 +100,7 @@ impl SlabEra {
 
     /// Whether it is read, or refused by name.
     pub fn is_supported(self) -> bool {
-        !matches!(self, SlabEra::Slab | SlabEra::Slob)
+        !matches!(self, SlabEra::SlabMemcgChildren | SlabEra::Slob)
     }
 
     /// Refuses, by name, an era that is not supported.
@@ -106,7 +112,7 @@ impl SlabEra {
             return Ok(());
         }
         Err(KernelError::Unsupported(format!(
-            "this kernel's slab allocator is {}, which vmleak does not read yet; supported: SLUB",
+            "this kernel's slab allocator is {}, which vmleak does not read yet; supported: SLUB, and classic SLAB of 5.9 and later",
             self.name()
         )))
     }
@@ -118,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_unsupported_era_is_refused_by_name() {
-        for era in [SlabEra::Slab, SlabEra::Slob] {
+        for era in [SlabEra::SlabMemcgChildren, SlabEra::Slob] {
             let refusal = era.require_supported().expect_err("it is refused");
             assert!(refusal.to_string().contains(era.name()), "{refusal}");
         }

@@ -4,6 +4,8 @@
 //! they are an enumeration whose numbering depends on the configuration
 //! (`_slab_flag_bits`), so they are taken from the kernel's types.
 
+use super::era::SlabEra;
+use crate::kernel::page::allocator_home;
 use crate::kernel::{Kernel, KernelError};
 
 /// Macros up to 6.8; the same in every tree from 4.18 on.
@@ -31,6 +33,9 @@ const FIXED: [(&str, u64); 21] = [
     ("SKIP_KFENCE", 0x2000_0000),
 ];
 
+/// What classic SLAB notes of where a slab's array of indices lies (mm/slab.c).
+const CLASSIC: [(&str, u64); 2] = [("OBJFREELIST_SLAB", 0x4000_0000), ("OFF_SLAB", 0x8000_0000)];
+
 /// The bits and names of this kernel.
 #[derive(Clone, Debug)]
 pub struct CacheFlags {
@@ -42,8 +47,9 @@ impl CacheFlags {
     ///
     /// # Errors
     /// If the type information is damaged.
-    pub fn read(kernel: &Kernel) -> Result<Self, KernelError> {
-        let bits = kernel.types.enumeration("_slab_flag_bits", "mm/slub.c")?;
+    pub fn read(kernel: &Kernel, era: SlabEra) -> Result<Self, KernelError> {
+        let home = allocator_home(&kernel.types);
+        let bits = kernel.types.enumeration("_slab_flag_bits", home)?;
         let names = match bits {
             Some(bits) => bits
                 .into_iter()
@@ -51,7 +57,11 @@ impl CacheFlags {
                 .filter(|(name, _)| name != "_SLAB_FLAGS_LAST_BIT")
                 .map(|(name, bit)| (name.replacen("_SLAB_", "", 1), 1 << bit))
                 .collect(),
-            None => FIXED.map(|(name, bit)| (name.to_owned(), bit)).to_vec(),
+            None => {
+                let more = CLASSIC.iter().filter(|_| era == SlabEra::Slab);
+                let all = FIXED.iter().chain(more);
+                all.map(|(name, bit)| ((*name).to_owned(), *bit)).collect()
+            }
         };
         Ok(Self { names })
     }

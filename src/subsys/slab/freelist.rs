@@ -157,7 +157,8 @@ impl<'k> Freelists<'k> {
     }
 }
 
-/// Where the objects of one slab lie (mm/slub.c: calculate_sizes, setup_object).
+/// Where the objects of one slab lie (mm/slub.c: calculate_sizes, setup_object;
+/// mm/slab.c: alloc_slabmgmt).
 #[derive(Clone, Copy, Debug)]
 pub struct Geometry {
     pfn: Pfn,
@@ -165,6 +166,7 @@ pub struct Geometry {
     first: VirtAddr,
     stride: u64,
     objects: u32,
+    fits: bool,
     free_pointer: u32,
     random: Option<u64>,
 }
@@ -174,15 +176,30 @@ impl Geometry {
     pub fn of(kernel: &Kernel, cache: &Cache, slab: &Slab) -> Self {
         let phys: PhysAddr = slab.pfn.start(kernel.dump().page_shift());
         let base = kernel.space.direct_map_address(phys);
+        let stride = u64::from(cache.size).max(1);
+        let bytes = (kernel.dump().page_size() as u64) << slab.order;
+        // What `first` skips of an object, its left red zone, is part of its stride.
+        let skipped = match &cache.classic {
+            Some(classic) => classic.obj_offset,
+            None => cache.red_left_pad,
+        };
+        let end = u64::from(slab.first) + u64::from(slab.objects) * stride;
+        let fits = end <= bytes + u64::from(skipped);
         Self {
             pfn: slab.pfn,
             base,
-            first: base.plus(u64::from(cache.red_left_pad)),
-            stride: u64::from(cache.size).max(1),
+            first: base.plus(u64::from(if fits { slab.first } else { skipped })),
+            stride,
             objects: u32::from(slab.objects),
+            fits,
             free_pointer: cache.free_pointer,
             random: cache.random,
         }
+    }
+
+    /// Whether the slab has room for its objects; else its descriptor is corrupt.
+    pub fn fits(&self) -> bool {
+        self.fits
     }
 
     /// How many objects there are.

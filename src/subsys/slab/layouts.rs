@@ -1,7 +1,9 @@
 //! The structures of SLUB and the members of them that are read.
 
+use super::classic::{ClassicSlabInPageLayout, ClassicSlabLayout};
 use crate::kernel::Kernel;
 use crate::kernel::layout::{Field, LayoutError, layout};
+use crate::kernel::page::allocator_home;
 
 layout! {
     /// mm/slab.h (6.8 and later), include/linux/slub_def.h (before).
@@ -192,9 +194,13 @@ pub(crate) struct SlabWords {
     pub(crate) slab_cache: Field,
     pub(crate) slab_list: Field,
     pub(crate) freelist: Field,
+    /// Objects that the slab does not know as free; `active` in classic SLAB.
     pub(crate) inuse: Field,
-    pub(crate) objects: Field,
-    pub(crate) frozen: Field,
+    /// Not in classic SLAB, nor is the next.
+    pub(crate) objects: Option<Field>,
+    pub(crate) frozen: Option<Field>,
+    /// Pointer to the first object, in classic SLAB only.
+    pub(crate) s_mem: Option<Field>,
     /// Link of the per-CPU partial list, where there is one.
     pub(crate) next: Option<Field>,
 }
@@ -209,18 +215,42 @@ impl SlabWords {
                     slab_list: l.slab_list,
                     freelist: l.freelist,
                     inuse: l.inuse,
-                    objects: l.objects,
-                    frozen: l.frozen,
+                    objects: Some(l.objects),
+                    frozen: Some(l.frozen),
+                    s_mem: None,
                     next: l.next,
                 })
             }};
         }
+        macro_rules! classic_words {
+            ($layout:ty) => {{
+                let l: $layout = kernel.layout()?;
+                Ok(Self {
+                    slab_cache: l.slab_cache,
+                    slab_list: l.slab_list,
+                    freelist: l.freelist,
+                    inuse: l.active,
+                    objects: None,
+                    frozen: None,
+                    s_mem: Some(l.s_mem),
+                    next: None,
+                })
+            }};
+        }
         // Commit d122019bf061 ("mm: Split slab into its own type", v5.17).
-        let split = kernel.types.find_struct("slab", "mm/slub.c", false)?;
-        if split.is_some_and(|found| found.body.member("slab_cache").is_some()) {
-            words!(SlabLayout)
-        } else {
-            words!(SlabInPageLayout)
+        let home = allocator_home(&kernel.types);
+        let split = kernel.types.find_struct("slab", home, false)?;
+        let has = |member| {
+            let body = split.as_ref().map(|found| &found.body);
+            body.is_some_and(|body| body.member(member).is_some())
+        };
+        let cache = kernel.types.find_struct("kmem_cache", home, true)?;
+        let classic = cache.is_some_and(|found| found.body.member("cpu_cache").is_some());
+        match (has("slab_cache"), classic) {
+            (true, false) => words!(SlabLayout),
+            (false, false) => words!(SlabInPageLayout),
+            (true, true) => classic_words!(ClassicSlabLayout),
+            (false, true) => classic_words!(ClassicSlabInPageLayout),
         }
     }
 }

@@ -11,6 +11,7 @@ mod alias;
 pub mod cache;
 mod callbacks;
 mod children;
+pub mod classic;
 mod count;
 mod deferred;
 pub mod era;
@@ -39,6 +40,8 @@ use crate::kernel::memmap::{Chunk, Memmap};
 use crate::kernel::{Kernel, KernelError};
 use cache::{Cache, FlagMasks};
 use callbacks::CallbackFacts;
+pub use classic::{DebugStatistics, Tunables};
+use classic::{arrays::ArrayReader, nodes::ClassicNodeReader};
 use deferred::DeferredFacts;
 use era::SlabEra;
 use flags::CacheFlags;
@@ -57,10 +60,18 @@ pub struct SlabinfoView {
     pub active_objs: u64,
     /// All objects.
     pub num_objs: u64,
-    /// As `num_slabs` with SLUB.
+    /// As `num_slabs` with SLUB; with classic SLAB, less those without an object in use.
     pub active_slabs: u64,
     /// All slabs.
     pub num_slabs: u64,
+    /// 0 with SLUB, which has none.
+    #[serde(flatten)]
+    pub tunables: Tunables,
+    /// Objects in the arrays that the CPUs of a node share; 0 with SLUB.
+    pub shared_avail: u64,
+    /// Only classic SLAB with CONFIG_DEBUG_SLAB has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<DebugStatistics>,
 }
 
 /// What is there, by walking every slab.
@@ -103,7 +114,8 @@ pub struct Occupancy {
     pub cpu_partial: u64,
     /// Slabs on nodes' partial lists.
     pub node_partial: u64,
-    /// Objects that lie in sheaves, free or waiting for RCU (6.18 and later).
+    /// Objects that lie in sheaves, free or waiting for RCU (6.18 and later), or free in the arrays
+    /// of CPUs and nodes (classic SLAB).
     pub sheaves: u64,
     /// Slabs of less than the preferred order, taken when memory was short.
     pub fallback_order: u64,
@@ -119,19 +131,21 @@ pub struct Damage {
     pub counter_mismatches: u64,
     /// Per-CPU structures or slabs of theirs that can't be found.
     pub lost_cpu_slabs: u64,
-    /// Sheaves, barns or per-CPU structures of them that are missing, make no sense or are
+    /// Sheaves, barns, classic SLAB's arrays, or per-CPU structures of them that are missing, make no sense or are
     /// met twice.
     pub broken_sheaves: u64,
-    /// Pointers in sheaves that lead to no object of the cache.
+    /// Pointers in sheaves or arrays that lead to no object of the cache.
     pub wild_sheaf_objects: u64,
     /// Objects that are free in two places.
     pub doubly_free: u64,
-    /// Whether a node's partial list is broken.
+    /// Whether a node's partial list, or any list of a node of classic SLAB, is broken.
     pub broken_partial_list: bool,
     /// Scanned slabs and objects against the node counters, where they differ: scanned, counted.
     pub slabs_against_counter: Option<(u64, u64)>,
     /// As above, for objects.
     pub objects_against_counter: Option<(u64, u64)>,
+    /// Free objects of all slabs against what the nodes of classic SLAB count, where they differ.
+    pub free_against_counter: Option<(u64, u64)>,
 }
 
 /// One cache as it was.
@@ -194,6 +208,7 @@ pub struct SlabFacts {
 #[derive(Debug)]
 pub struct SlabHeap<'k> {
     kernel: &'k Kernel,
+    era: SlabEra,
     all_caches: bool,
     caches: Vec<Cache>,
     flags: CacheFlags,
@@ -247,16 +262,21 @@ impl<'k> SlabHeap<'k> {
     ) -> Result<Self, KernelError> {
         let era = SlabEra::detect(kernel)?;
         era.require_supported()?;
-        let list = cache::read_all(kernel)?;
+        let list = cache::read_all(kernel, era)?;
         let (all_caches, caches) = (list.is_complete(), list.value);
         progress.start("reading the memmap", memmap.pages());
         let kfence = kfence::pool(kernel)?;
         let step = |pages| progress.step(pages);
         let scan = pages::scan(kernel, memmap, &caches, &kfence, step, also)?;
-        let flags = CacheFlags::read(kernel)?;
+        let flags = CacheFlags::read(kernel, era)?;
         let masks = FlagMasks::of(&flags);
-        let node_reader = NodeReader::new(kernel, memmap, &scan)?;
-        let nodes: Vec<NodeFacts> = caches.iter().map(|cache| node_reader.read(cache)).collect();
+        let nodes: Vec<NodeFacts> = if era == SlabEra::Slab {
+            let reader = ClassicNodeReader::new(kernel, memmap, &scan)?;
+            caches.iter().map(|cache| reader.read(cache)).collect()
+        } else {
+            let reader = NodeReader::new(kernel, memmap, &scan)?;
+            caches.iter().map(|cache| reader.read(cache)).collect()
+        };
         let cpus = if era.has_cpu_slabs() {
             let reader = CpuReader::new(kernel, memmap, &scan)?;
             caches.iter().map(|cache| reader.read(cache)).collect()
@@ -265,19 +285,11 @@ impl<'k> SlabHeap<'k> {
         };
         let most = scan.objects().saturating_add(memmap.pages());
         let callbacks = callbacks::read(kernel, most)?;
-        let sheaves = if era.has_sheaves() {
-            let reader = SheafReader::new(kernel)?;
-            let mut all: Vec<_> = caches.iter().map(|cache| reader.read(cache)).collect();
-            for sheaf in &callbacks.sheaves {
-                reader.add_waiting(&caches, &mut all, *sheaf);
-            }
-            all
-        } else {
-            vec![SheafFacts::default(); caches.len()]
-        };
+        let sheaves = read_sheaves(kernel, era, &caches, &callbacks.sheaves)?;
         let deferred = deferred::read(kernel, memmap, &scan)?;
         Ok(Self {
             kernel,
+            era,
             all_caches,
             caches,
             flags,
@@ -377,5 +389,31 @@ impl<'k> SlabHeap<'k> {
         let cache = self.caches.get(slab.cache as usize)?;
         let kfence = self.kfence.contains(&slab.pfn);
         (!kfence).then(|| Geometry::of(self.kernel, cache, slab))
+    }
+}
+
+/// Free objects that the slabs count as in use: in sheaves, or in classic SLAB's arrays.
+fn read_sheaves(
+    kernel: &Kernel,
+    era: SlabEra,
+    caches: &[Cache],
+    waiting: &[VirtAddr],
+) -> Result<Vec<SheafFacts>, KernelError> {
+    if era == SlabEra::Slab {
+        let reader = ArrayReader::new(kernel)?;
+        let held = |cache: &Cache| match &cache.classic {
+            Some(classic) => reader.read(cache, classic),
+            None => SheafFacts::default(),
+        };
+        Ok(caches.iter().map(held).collect())
+    } else if era.has_sheaves() {
+        let reader = SheafReader::new(kernel)?;
+        let mut all: Vec<_> = caches.iter().map(|cache| reader.read(cache)).collect();
+        for sheaf in waiting {
+            reader.add_waiting(caches, &mut all, *sheaf);
+        }
+        Ok(all)
+    } else {
+        Ok(vec![SheafFacts::default(); caches.len()])
     }
 }

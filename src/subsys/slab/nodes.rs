@@ -19,6 +19,14 @@ pub struct NodeFacts {
     pub nr_slabs: Option<u64>,
     /// Sum of `total_objects`.
     pub total_objects: Option<u64>,
+    /// Sum of `free_objects`, which classic SLAB alone counts.
+    pub free_objects: Option<u64>,
+    /// Sum of `free_slabs`, in classic SLAB.
+    pub free_slabs: u64,
+    /// Objects in the arrays that a node's CPUs share, in classic SLAB.
+    pub shared_avail: u64,
+    /// Indices into the scan of the slabs on the nodes' other lists, in classic SLAB.
+    pub listed: Vec<usize>,
     /// Free objects on partial slabs, as /proc/slabinfo of this kernel sums or estimates them.
     pub partial_free: u64,
     /// Indices into the scan of the slabs on the partial lists.

@@ -12,7 +12,7 @@ use super::cache::Cache;
 use super::layouts::SlabWords;
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::{Chunk, Memmap};
-use crate::kernel::page::{PageLayout, PageMark, order_offset};
+use crate::kernel::page::{PageLayout, PageMark, allocator_home, order_offset};
 use crate::kernel::{Kernel, KernelError};
 
 /// One slab.
@@ -20,10 +20,13 @@ use crate::kernel::{Kernel, KernelError};
 pub struct Slab {
     /// Its first page.
     pub pfn: Pfn,
-    /// Head of its chain of free objects; null if there are none.
+    /// Head of its chain of free objects; null if there are none. In classic SLAB, its array of
+    /// indices.
     pub freelist: VirtAddr,
     /// Index of its cache in the list of caches.
     pub cache: u32,
+    /// Bytes from its start to the first object; more than it has if that is corrupt.
+    pub first: u32,
     /// How many objects it is divided into.
     pub objects: u16,
     /// How many are not on its free chain.
@@ -67,7 +70,9 @@ impl SlabScan {
     }
 }
 
-struct Scanner {
+struct Scanner<'k> {
+    kernel: &'k Kernel,
+    known: &'k [Cache],
     page: PageLayout,
     words: SlabWords,
     mark: PageMark,
@@ -98,9 +103,10 @@ pub fn scan(
     also: impl Fn(&Chunk<'_>) + Sync,
 ) -> Result<SlabScan, KernelError> {
     let page: PageLayout = kernel.layout()?;
-    let head_bit = kernel
-        .types
-        .enumerator("pageflags", "mm/slub.c", "PG_head")?;
+    let head_bit =
+        kernel
+            .types
+            .enumerator("pageflags", allocator_home(&kernel.types), "PG_head")?;
     let head_mask = match head_bit {
         Some(bit @ 0..=63) => 1 << bit,
         _ => kernel
@@ -109,6 +115,8 @@ pub fn scan(
             .map_or(0, i64::cast_unsigned),
     };
     let scanner = Scanner {
+        kernel,
+        known: caches,
         order_at: order_offset(kernel, &page, memmap.struct_page_size())?,
         words: SlabWords::resolve(kernel)?,
         mark: PageMark::of_slabs(kernel)?,
@@ -139,7 +147,7 @@ pub fn scan(
     Ok(scan)
 }
 
-impl Scanner {
+impl Scanner<'_> {
     fn chunk(&self, chunk: &Chunk<'_>) -> ChunkResult {
         let mut result = ChunkResult::default();
         let mut index = 0;
@@ -174,7 +182,8 @@ impl Scanner {
     }
 
     fn slab(&self, chunk: &Chunk<'_>, index: usize, record: &[u8], pfn: Pfn) -> Option<Slab> {
-        let cache = *self.caches.get(&self.words.slab_cache.get(record))?;
+        let index_of_cache = *self.caches.get(&self.words.slab_cache.get(record))?;
+        let cache = self.known.get(index_of_cache as usize)?;
         let order = if self.page.flags.get(record) & self.head_mask == 0 {
             0
         } else {
@@ -185,11 +194,31 @@ impl Scanner {
         (order <= 11).then(|| Slab {
             pfn,
             freelist: VirtAddr(self.words.freelist.get(record)),
-            cache,
-            objects: self.words.objects.get(record) as u16,
-            inuse: self.words.inuse.get(record) as u16,
+            cache: index_of_cache,
+            first: self.first_object(cache, record, pfn),
+            objects: self
+                .words
+                .objects
+                .as_ref()
+                .map_or(cache.objects_per_slab as u16, |f| f.get(record) as u16),
+            inuse: u16::try_from(self.words.inuse.get(record)).unwrap_or(u16::MAX),
             order,
-            frozen: self.words.frozen.get(record) == 1,
+            frozen: self.words.frozen.is_some_and(|f| f.get(record) == 1),
         })
+    }
+
+    /// With SLUB all slabs of a cache begin alike; classic SLAB shifts them against each other, to
+    /// spread them over cache lines.
+    fn first_object(&self, cache: &Cache, record: &[u8], pfn: Pfn) -> u32 {
+        let (Some(s_mem), Some(classic)) = (self.words.s_mem, &cache.classic) else {
+            return cache.red_left_pad;
+        };
+        let phys = pfn.start(self.kernel.dump().page_shift());
+        let base = self.kernel.space.direct_map_address(phys);
+        VirtAddr(s_mem.get(record))
+            .plus(u64::from(classic.obj_offset))
+            .offset_from(base)
+            .and_then(|offset| u32::try_from(offset).ok())
+            .unwrap_or(u32::MAX)
     }
 }

@@ -3,6 +3,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::classic::indices;
 use super::freelist::{Freelists, Geometry, ObjectSet};
 use super::pages::Slab;
 use super::{Cache, SlabHeap};
@@ -55,6 +56,7 @@ impl Places {
         }
         for node in &heap.nodes {
             places.listed.extend(&node.partial);
+            places.listed.extend(&node.listed);
         }
         places.add_held(heap);
         places
@@ -227,7 +229,14 @@ impl SlabHeap<'_> {
         marks: &mut Marks,
     ) {
         marks.reset(geometry.objects());
-        let own = freelists.walk(geometry, slab.freelist, &mut marks.chains, |_| ());
+        let cache = self.caches.get(slab.cache as usize);
+        let own = match cache.and_then(|cache| cache.classic.as_ref()) {
+            Some(classic) => {
+                let width = classic.index_width;
+                indices::read(self.kernel, width, geometry, slab, &mut marks.chains)
+            }
+            None => freelists.walk(geometry, slab.freelist, &mut marks.chains, |_| ()),
+        };
         marks.own = own.seen;
         marks.own_whole = own.end.is_complete();
         for head in places.current.get(&index).into_iter().flatten() {

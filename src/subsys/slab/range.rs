@@ -84,6 +84,7 @@ mod tests {
             pfn: Pfn(1),
             freelist: VirtAddr(0),
             cache: 0,
+            first: 0,
             objects,
             inuse,
             order: 0,

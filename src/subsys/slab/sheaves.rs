@@ -25,7 +25,7 @@ const MAX_SHEAVES: u64 = 4096;
 /// `calculate_sheaf_capacity()` gives 60 at most; users may ask for more.
 const MAX_CAPACITY: u32 = 1 << 16;
 
-/// What the sheaves of one cache hold.
+/// What the sheaves of one cache hold, or in classic SLAB the arrays of CPUs and nodes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SheafFacts {
     /// Objects that are free.
@@ -36,7 +36,7 @@ pub(crate) struct SheafFacts {
     pub(crate) sheaves: Vec<VirtAddr>,
     /// Bytes of a sheaf before its slots, of which all behind the last used one are stale.
     pub(crate) header: u32,
-    /// Sheaves, barns or per-CPU structures that can't be read, make no sense, or are met twice.
+    /// Sheaves, barns, arrays or per-CPU structures that can't be read, make no sense, or are met twice.
     pub(crate) broken: u64,
     /// The most objects that what is broken could hold.
     pub(crate) hidden: u64,

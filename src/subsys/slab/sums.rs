@@ -9,6 +9,7 @@ impl SlabinfoView {
         self.num_objs += other.num_objs;
         self.active_slabs += other.active_slabs;
         self.num_slabs += other.num_slabs;
+        self.shared_avail += other.shared_avail;
     }
 }
 
@@ -59,5 +60,6 @@ impl Damage {
         self.slabs_against_counter = both(self.slabs_against_counter, other.slabs_against_counter);
         self.objects_against_counter =
             both(self.objects_against_counter, other.objects_against_counter);
+        self.free_against_counter = both(self.free_against_counter, other.free_against_counter);
     }
 }

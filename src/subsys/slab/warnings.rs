@@ -40,7 +40,7 @@ pub(super) fn warn(heap: &SlabHeap<'_>, caches: &[CacheFacts]) {
         if damage.broken_partial_list {
             diag.warn(
                 "partial-list-broken",
-                format!("{name}: a node's list of partial slabs is broken; the slabinfo view of active objects is too high"),
+                format!("{name}: a node's list of slabs is broken; the slabinfo view of active objects is too high"),
             );
         }
         if let Some((scanned, counted)) = damage.slabs_against_counter {
@@ -52,6 +52,11 @@ pub(super) fn warn(heap: &SlabHeap<'_>, caches: &[CacheFacts]) {
             diag.warn(
                 "object-count",
                 format!("{name}: {scanned} objects found, but the kernel counted {counted} (the crash came in the middle of a change, or a counter was overwritten)"),
+            );
+        } else if let Some((scanned, counted)) = damage.free_against_counter {
+            diag.warn(
+                "free-count",
+                format!("{name}: its slabs have {scanned} free objects, but the kernel counted {counted} (the crash came in the middle of a change, or a counter was overwritten)"),
             );
         }
     }
@@ -69,14 +74,14 @@ pub(super) fn warn_held(diag: &Diagnostics, name: &str, damage: &Damage) {
     if damage.broken_sheaves > 0 {
         diag.warn_many(
             "sheaf-broken",
-            format!("{name}: sheaves, barns or CPUs' structures of them are missing or make no sense; objects free there count as allocated (was the dump filtered by a makedumpfile that takes them for user pages? see the limitations)"),
+            format!("{name}: sheaves, barns, arrays of free objects or CPUs' structures of them are missing or make no sense; objects free there count as allocated (was the dump filtered by a makedumpfile that takes them for user pages? see the limitations)"),
             damage.broken_sheaves,
         );
     }
     if damage.wild_sheaf_objects > 0 {
         diag.warn_many(
             "sheaf-pointer",
-            format!("{name}: pointers in sheaves lead to no object of the cache (memory was overwritten, or the slab's page structure is missing)"),
+            format!("{name}: pointers in sheaves or arrays of free objects lead to no object of the cache (memory was overwritten, or the slab's page structure is missing)"),
             damage.wild_sheaf_objects,
         );
     }

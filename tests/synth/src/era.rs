@@ -12,6 +12,8 @@ pub enum Era {
     V5_10,
     /// `struct slab`, `folio._folio_order`, KFENCE metadata in an array.
     V6_1,
+    /// The same release with classic SLAB and CONFIG_DEBUG_SLAB.
+    V6_1Slab,
     /// `PGTY_slab`, `folio._flags_1`, `PG_workingset` on the partial list.
     V6_12,
     /// 6.12 with CONFIG_SLUB_TINY: neither CPU slabs nor counters nor sysfs.
@@ -30,10 +32,11 @@ impl Era {
 
     /// Every shape of the slab allocator. What the others have of their own was taken from
     /// the kernel's sources; the rest is as in the next one that was read.
-    pub const ALLOCATORS: [Era; 8] = [
+    pub const ALLOCATORS: [Era; 9] = [
         Era::V4_18,
         Era::V5_10,
         Era::V6_1,
+        Era::V6_1Slab,
         Era::V6_12,
         Era::V6_12Tiny,
         Era::V6_18,
@@ -50,6 +53,7 @@ impl Era {
             Era::V7_0 => "7.0.99+synth-amd64",
             Era::V5_10 => "5.10.0-99-synth-amd64",
             Era::V6_1 => "6.1.0-99-synth-amd64",
+            Era::V6_1Slab => "6.1.0-99-synth-slab-amd64",
             Era::V6_12 => "6.12.99+synth-amd64",
             Era::V7_2 => "7.2.99+synth-amd64",
         }
@@ -64,6 +68,7 @@ impl Era {
             Era::V7_0 => "7.0",
             Era::V5_10 => "5.10",
             Era::V6_1 => "6.1",
+            Era::V6_1Slab => "6.1-slab",
             Era::V6_12 => "6.12",
             Era::V7_2 => "7.2",
         }
@@ -75,7 +80,7 @@ impl Era {
         for text in self.tables() {
             table.parse(text);
         }
-        if self == Era::V6_12Tiny {
+        if matches!(self, Era::V6_12Tiny | Era::V6_1Slab) {
             table.aggregates.remove("kmem_cache_cpu");
             table.variables.retain(|variable| variable.0 != "slab_kset");
         }
@@ -99,6 +104,12 @@ impl Era {
                 include_str!("../layouts/6.1-kfence.types"),
                 BATCHES,
             ],
+            Era::V6_1Slab => vec![
+                include_str!("../layouts/6.1.types"),
+                include_str!("../layouts/6.1-kfence.types"),
+                BATCHES,
+                include_str!("../layouts/6.1-slab.types"),
+            ],
             Era::V6_12 => vec![V6_12, LISTS],
             Era::V6_12Tiny => vec![V6_12, include_str!("../layouts/6.12-tiny.types"), LISTS],
             Era::V6_18 => {
@@ -119,7 +130,7 @@ impl Era {
                 include_str!("../layouts/5.10-net.types"),
                 include_str!("../layouts/5.10-conntrack.types"),
             ),
-            Era::V6_1 => (
+            Era::V6_1 | Era::V6_1Slab => (
                 include_str!("../layouts/6.1-net.types"),
                 include_str!("../layouts/6.1-conntrack.types"),
             ),
@@ -152,6 +163,11 @@ impl Era {
     /// Unconfirmed entries are on a list of their CPU (to 5.18).
     pub fn has_unconfirmed_list(self) -> bool {
         self <= Era::V5_10
+    }
+
+    /// Classic SLAB in place of SLUB.
+    pub fn is_classic(self) -> bool {
+        self == Era::V6_1Slab
     }
 
     /// KFENCE came with 5.12.

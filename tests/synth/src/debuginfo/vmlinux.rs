@@ -78,6 +78,18 @@ const UNITS: &[(&str, &[&str], &[&str])] = &[
             "folio",
         ],
     ),
+    (
+        "mm/slab.c",
+        &[],
+        &[
+            "array_cache",
+            "alien_cache",
+            "kmem_cache_node",
+            "slab",
+            "page",
+            "folio",
+        ],
+    ),
     ("mm/slab_common.c", &["slab_caches"], &["kmem_cache"]),
     (
         "mm/kfence/core.c",
@@ -184,7 +196,14 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
 fn kernel_units(machine: &Machine, version: u16, dwarf: &mut Dwarf) {
     let types = &machine.kernel.vmlinux_types;
     let owner = |name: &str| UNITS.iter().position(|unit| unit.1.contains(&name));
+    let other_allocator = match machine.kernel.era.is_classic() {
+        true => "mm/slub.c",
+        false => "mm/slab.c",
+    };
     for (index, (source, _, tags)) in UNITS.iter().enumerate() {
+        if *source == other_allocator {
+            continue;
+        }
         let last = index + 1 == UNITS.len();
         let mut unit = UnitWriter::new(dwarf, types, version, source);
         for (name, ctype) in &types.variables {

@@ -99,7 +99,11 @@ fn lay_object(
     let tag = slab_tag(kernel.era);
     let descriptor = kernel.space.page(pfn);
     kernel.set(descriptor, tag, "slab_cache", cache.address);
-    kernel.set(descriptor, tag, "objects", 1);
+    if kernel.era.is_classic() {
+        kernel.set(descriptor, tag, "s_mem", address);
+    } else {
+        kernel.set(descriptor, tag, "objects", 1);
+    }
     let text = vec![if object.allocated { 0x41 } else { 0x46 }; size as usize];
     kernel.write(address, &text);
     let state = if object.allocated {

@@ -6,7 +6,7 @@ use super::geometry::Geometry;
 use super::page::{make_compound, slab_tag};
 use super::scenario::{Cache, Freelist, Place, Scenario};
 use super::slab::{LaidSlab, lay_slab};
-use super::{kfence, kfree_rcu, sheaves, sysfs};
+use super::{classic, kfence, kfree_rcu, sheaves, sysfs};
 use crate::machine::cpus::{NODES, PerCpu};
 use crate::machine::{Kernel, SlabFrames};
 
@@ -25,6 +25,8 @@ pub struct LaidCache {
     pub idle_cpu_slab: u64,
     /// Sizes and offsets.
     pub geometry: Geometry,
+    /// Objects in a slab of the preferred order.
+    pub objects_per_slab: u32,
     /// How its free pointers are stored.
     pub pointers: FreePointers,
     /// Its slabs in order of the scenario.
@@ -48,8 +50,13 @@ pub fn lay(
     scenario: &Scenario,
 ) -> LaidSlub {
     let mut caches = Vec::new();
+    let is_classic = kernel.era.is_classic();
     for cache in &scenario.caches {
-        caches.push(lay_cache(kernel, percpu, frames, scenario.freelist, cache));
+        if !is_classic {
+            caches.push(lay_cache(kernel, percpu, frames, scenario.freelist, cache));
+        } else if cache.object_size >= classic::MIN_OBJECT_SIZE {
+            caches.push(classic::lay_cache(kernel, percpu, frames, cache));
+        }
     }
     let list = kernel.types.offset("kmem_cache", "list");
     let entries: Vec<_> = caches.iter().map(|cache| cache.address + list).collect();
@@ -58,7 +65,7 @@ pub fn lay(
     if kernel.era.has_memcg_children() {
         link_memcgs(kernel, &caches);
     }
-    if kernel.types.has("kmem_cache", "kobj") {
+    if !is_classic && kernel.types.has("kmem_cache", "kobj") {
         sysfs::lay(kernel, &caches);
     }
     kfree_rcu::lay(kernel, percpu, &caches);
@@ -121,6 +128,7 @@ fn lay_cache(
         cpu_slab: percpu.alloc(32),
         idle_cpu_slab: percpu.alloc(32),
         geometry,
+        objects_per_slab: geometry.objects(cache.order),
         pointers: FreePointers {
             freelist,
             random: kernel.random.word(),

@@ -1,8 +1,10 @@
 //! SLUB: a scenario's caches laid into a kernel's memory.
 //!
 //! [`scenario`] is the data, [`lay`] writes caches and [`slab`] slabs, [`kfence`] and
-//! [`sysfs`] what surrounds them, [`truth`] is what a reader should find.
+//! [`sysfs`] what surrounds them, [`classic`] does the same
+//! for the other allocator, [`truth`] is what a reader should find.
 
+pub mod classic;
 pub mod flags;
 pub mod freelist;
 pub mod geometry;

@@ -1,7 +1,8 @@
 //! What a reader of the dump should find.
 
+use super::classic::{self, Tunables};
 use super::kfence::LaidObject;
-use super::lay::LaidSlub;
+use super::lay::{LaidCache, LaidSlub};
 use super::scenario::Place;
 use crate::era::Era;
 
@@ -71,10 +72,37 @@ pub struct Slabinfo {
     pub active_objs: u64,
     /// All objects.
     pub num_objs: u64,
-    /// The same as `num_slabs`.
+    /// The same as `num_slabs` with SLUB, those with an object in use with classic SLAB.
     pub active_slabs: u64,
     /// Slabs.
     pub num_slabs: u64,
+    /// What SLUB has not: limit, batchcount, sharedfactor.
+    pub tunables: Tunables,
+    /// Objects in shared arrays.
+    pub shared_avail: u64,
+    /// With CONFIG_DEBUG_SLAB.
+    pub statistics: Option<Statistics>,
+}
+
+/// The end of a row with CONFIG_DEBUG_SLAB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// In the order of /proc/slabinfo.
+    pub globalstat: [u64; 9],
+    /// In the order of /proc/slabinfo.
+    pub cpustat: [u64; 4],
+}
+
+impl Statistics {
+    /// Numbers that tell caches and places in the row apart.
+    pub fn of(laid: &LaidCache) -> Self {
+        let size = u64::from(laid.cache.object_size);
+        let number = |place: usize| size * 100 + place as u64;
+        Self {
+            globalstat: std::array::from_fn(number),
+            cpustat: std::array::from_fn(|place| number(20 + place)),
+        }
+    }
 }
 
 /// Works out the truth from what was laid.
@@ -91,7 +119,7 @@ pub fn of(era: Era, slub: &LaidSlub) -> Truth {
 
 /// Copies for memory cgroups are counted where their caches are.
 fn caches(era: Era, slub: &LaidSlub) -> Vec<CacheTruth> {
-    let copies = |laid: &&super::lay::LaidCache| laid.cache.memcg_of.is_some();
+    let copies = |laid: &&LaidCache| laid.cache.memcg_of.is_some();
     let (copies, roots): (Vec<_>, Vec<_>) = slub.caches.iter().partition(copies);
     let mut truths: Vec<_> = roots.iter().map(|laid| cache(era, laid)).collect();
     for laid in copies {
@@ -114,7 +142,8 @@ fn caches(era: Era, slub: &LaidSlub) -> Vec<CacheTruth> {
     truths
 }
 
-fn cache(era: Era, laid: &super::lay::LaidCache) -> CacheTruth {
+fn cache(era: Era, laid: &LaidCache) -> CacheTruth {
+    let is_classic = era.is_classic();
     let all = laid.slabs.iter();
     let counted: Vec<_> = all.filter(|slab| slab.place != Place::PendingRcu).collect();
     let mut allocated = Vec::new();
@@ -128,12 +157,16 @@ fn cache(era: Era, laid: &super::lay::LaidCache) -> CacheTruth {
         allocated.extend(slab.objects.iter().filter(|object| !is_free(object)));
     }
     allocated.sort_unstable();
+    let without_use = counted
+        .iter()
+        .filter(|slab| slab.free.len() == slab.objects.len());
+    let empty = without_use.count() as u64;
     let slabs = counted.len() as u64;
     CacheTruth {
         name: laid.cache.name.clone(),
-        // Only sysfs knows them.
+        // Only sysfs knows them, and SLUB alone has it.
         aliases: match era {
-            Era::V6_12Tiny => Vec::new(),
+            Era::V6_12Tiny | Era::V6_1Slab => Vec::new(),
             _ => laid.cache.aliases.clone(),
         },
         address: laid.address,
@@ -141,7 +174,7 @@ fn cache(era: Era, laid: &super::lay::LaidCache) -> CacheTruth {
         object_size: laid.cache.object_size,
         size: laid.geometry.size,
         order: laid.cache.order,
-        objects_per_slab: laid.geometry.objects(laid.cache.order),
+        objects_per_slab: laid.objects_per_slab,
         slabs,
         objects,
         allocated,
@@ -151,8 +184,19 @@ fn cache(era: Era, laid: &super::lay::LaidCache) -> CacheTruth {
         slabinfo: Slabinfo {
             active_objs: objects - free_on_lists,
             num_objs: objects,
-            active_slabs: slabs,
+            active_slabs: slabs - if is_classic { empty } else { 0 },
             num_slabs: slabs,
+            tunables: if is_classic {
+                classic::tunables(&laid.cache)
+            } else {
+                Tunables::default()
+            },
+            shared_avail: if is_classic {
+                classic::shared_avail(laid)
+            } else {
+                0
+            },
+            statistics: is_classic.then(|| Statistics::of(laid)),
         },
     }
 }

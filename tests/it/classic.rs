@@ -1,0 +1,193 @@
+//! Classic SLAB: a real dump of a kernel built with it, and synthetic damage to what SLUB
+//! has not.
+
+use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+use crate::damage::{analyse, assert_others_right, cache, codes, write};
+use crate::real_dumps::{assert_equals_oracle, assert_slabinfo_as_captured};
+use crate::support::{RealDump, run, slabs_json, small_variant};
+
+const CACHE: &str = "kmalloc-64";
+
+fn real() -> Option<RealDump> {
+    small_variant("small-6.1-slab")
+}
+
+#[test]
+fn every_cache_equals_the_oracle() {
+    if let Some(dump) = real() {
+        assert_equals_oracle(&dump);
+    }
+}
+
+#[test]
+fn slabinfo_is_as_the_guest_printed_it() {
+    if let Some(dump) = real() {
+        assert_slabinfo_as_captured(&dump);
+    }
+}
+
+/// What the module leaky says in the kernel's log that it lost.
+#[test]
+fn lost_objects_are_allocated() {
+    let Some(dump) = real() else { return };
+    let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+    let args = ["objects", "leaky_session", files[0], files[1]];
+    let (code, listed, stderr) =
+        run(&[&args[..], &["--format", "addrs", "--state", "allocated"]].concat());
+    assert_eq!(code, 0, "{stderr}");
+    let log = dump.captured("dmesg");
+    let mut lines = log.lines().filter(|line| line.contains("named leaked"));
+    let said = lines.find_map(|line| line.split_once("leaky: "));
+    let numbers: Vec<usize> = said
+        .expect("leaky was loaded")
+        .1
+        .split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    // "leaky: N kmalloc-256, N named leaked, N kept"
+    let &[_, 256, leaked, kept] = numbers.as_slice() else {
+        panic!("another message: {numbers:?}")
+    };
+    assert_eq!(listed.lines().count(), leaked + kept);
+}
+
+fn machine() -> Machine {
+    Machine::build(Era::V6_1Slab, PagingLevels::Four, &Scenario::standard())
+}
+
+/// mm/slab_common.c: cache_show, with the statistics of mm/slab.c behind.
+#[test]
+fn slabinfo_has_tunables_and_statistics() {
+    let machine = machine();
+    let files = write(&machine);
+    let paths = [&files.dump, &files.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+    let (code, printed, stderr) = run(&["slabs", "--format", "slabinfo", paths[0], paths[1]]);
+    assert_eq!(code, 0, "{stderr}");
+    let truth = &machine.truth().caches;
+    for (line, want) in printed.lines().skip(2).zip(truth) {
+        let row = &want.slabinfo;
+        let statistics = row.statistics.expect("CONFIG_DEBUG_SLAB");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let numbers = |from: usize, count: usize| -> Vec<u64> {
+            let words = words[from..from + count].iter();
+            words.map(|word| word.parse().expect("a number")).collect()
+        };
+        assert_eq!(words[0], want.name);
+        assert_eq!((words[7], words[12]), ("tunables", "slabdata"));
+        let tunables = &row.tunables;
+        assert_eq!(
+            numbers(8, 3),
+            [tunables.limit, tunables.batchcount, tunables.sharedfactor].map(u64::from)
+        );
+        assert_eq!(
+            numbers(13, 3),
+            [row.active_slabs, row.num_slabs, row.shared_avail]
+        );
+        assert_eq!((words[17], words[28]), ("globalstat", "cpustat"));
+        assert_eq!(numbers(18, 9), statistics.globalstat);
+        assert_eq!(numbers(29, 4), statistics.cpustat);
+    }
+    let shared: u64 = truth.iter().map(|cache| cache.slabinfo.shared_avail).sum();
+    let active: u64 = truth.iter().map(|cache| cache.slabinfo.active_slabs).sum();
+    let slabs: u64 = truth.iter().map(|cache| cache.slabinfo.num_slabs).sum();
+    assert!(shared > 0 && active < slabs, "the scenario shows nothing");
+}
+
+/// The first slab of the cache with free objects of its own.
+fn partial(machine: &Machine) -> (u64, u64) {
+    let slabs = &machine.cache(CACHE).slabs;
+    let found = slabs.iter().find(|slab| {
+        let free = slab.free.len();
+        free > 1 && free < slab.objects.len()
+    });
+    let descriptor = found.expect("a partial slab").descriptor;
+    (descriptor, machine.kernel.get(descriptor, "slab", "active"))
+}
+
+fn assert_hurt(machine: &Machine, code: &str, key: &str, value: serde_json::Value) {
+    let (exit, document) = analyse(machine);
+    assert_eq!(exit, 4, "{code}");
+    assert!(codes(&document).contains(&code), "{:?}", codes(&document));
+    let hurt = cache(&document, CACHE);
+    assert_eq!(hurt["damage"][key], value, "{code}");
+    assert_eq!(hurt["exact"]["complete"], false, "{code}");
+    assert_others_right(&document, machine, &[CACHE], code);
+}
+
+#[test]
+fn indices_that_make_no_sense_are_not_believed() {
+    // One that no object has, and one twice.
+    for wild in [true, false] {
+        let mut m = machine();
+        let (slab, active) = partial(&m);
+        let indices = m.kernel.get(slab, "slab", "freelist") + active;
+        let first = m.kernel.read_u64(indices) as u8;
+        let value = if wild { 0xff } else { first };
+        m.kernel.write(indices + 1, &[value]);
+        assert_hurt(&m, "freelist-broken", "broken_freelists", 1.into());
+    }
+    let mut m = machine();
+    let (slab, _) = partial(&m);
+    m.kernel.set(slab, "slab", "freelist", 0);
+    assert_hurt(&m, "freelist-broken", "broken_freelists", 1.into());
+}
+
+#[test]
+fn a_descriptor_that_points_out_of_its_slab_is_said() {
+    for (member, value) in [("s_mem", 0), ("s_mem", u64::MAX), ("active", 0x6b6b_6b6b)] {
+        let mut m = machine();
+        let (slab, _) = partial(&m);
+        m.kernel.set(slab, "slab", member, value);
+        assert_hurt(&m, "freelist-broken", "broken_freelists", 1.into());
+    }
+}
+
+#[test]
+fn arrays_that_make_no_sense_are_left_out() {
+    let mut m = machine();
+    let shared = m
+        .kernel
+        .get(m.cache(CACHE).nodes[0], "kmem_cache_node", "shared");
+    m.kernel.set(shared, "array_cache", "avail", 0x6b6b_6b6b);
+    assert_hurt(&m, "sheaf-broken", "broken_sheaves", 1.into());
+
+    let mut m = machine();
+    let node = m.cache(CACHE).nodes[1];
+    m.kernel.set(node, "kmem_cache_node", "alien", 1);
+    assert_hurt(&m, "sheaf-broken", "broken_sheaves", 1.into());
+}
+
+#[test]
+fn lists_and_counters_are_checked_against_the_slabs() {
+    let mut m = machine();
+    let node = m.cache(CACHE).nodes[0];
+    let free = m.kernel.get(node, "kmem_cache_node", "free_objects");
+    m.kernel
+        .set(node, "kmem_cache_node", "free_objects", free + 1);
+    let (_, whole) = {
+        let files = write(&machine());
+        slabs_json(&[&files.dump, &files.vmlinux], &[])
+    };
+    assert_eq!(
+        cache(&whole, CACHE)["damage"]["free_against_counter"],
+        serde_json::Value::Null
+    );
+    let scanned: u64 = {
+        let slabs = m.cache(CACHE).slabs.iter();
+        slabs.map(|slab| slab.free.len() as u64).sum()
+    };
+    let pair = serde_json::json!([scanned, scanned + 1]);
+    assert_hurt(&m, "free-count", "free_against_counter", pair);
+
+    let mut m = machine();
+    let node = m.cache(CACHE).nodes[0];
+    m.kernel.set(node, "kmem_cache_node", "slabs_full.next", 0);
+    let (_, document) = analyse(&m);
+    assert!(codes(&document).contains(&"partial-list-broken"));
+    assert_eq!(
+        cache(&document, CACHE)["damage"]["broken_partial_list"],
+        true
+    );
+    assert_others_right(&document, &m, &[], "list");
+}
