@@ -266,7 +266,8 @@ impl Evidence {
 
     fn bounds(&mut self, cache: &CacheFacts, bounds: &[Bound]) {
         for bound in bounds.iter().filter(|bound| bound.cache == cache.name) {
-            let allocated = cache.exact.allocated;
+            // Of a cache that the dump lacks part of, free objects count as allocated.
+            let allocated = cache.exact.allocated_min;
             let beyond = allocated.saturating_sub(bound.limit);
             if beyond >= BEYOND.max(bound.limit / 20) {
                 self.beyond = true;
