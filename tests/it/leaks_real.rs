@@ -14,7 +14,7 @@ use crate::support::{RealDump, real_dumps, run, skip, small_dumps};
 /// All but what was lost on purpose: the most objects of a dump that may look lost.
 const OTHERS: u64 = 10;
 
-fn leaks(vmcore: &Path, vmlinux: Option<&Path>, more: &[&str]) -> (i32, Value) {
+pub(crate) fn leaks(vmcore: &Path, vmlinux: Option<&Path>, more: &[&str]) -> (i32, Value) {
     let mut args = vec!["leaks", "--format", "json"];
     args.push(vmcore.to_str().expect("UTF-8"));
     args.extend(vmlinux.map(|path| path.to_str().expect("UTF-8")));
@@ -31,7 +31,7 @@ fn cache<'d>(document: &'d Value, name: &str) -> &'d Value {
     found.unwrap_or_else(|| panic!("no cache {name}"))
 }
 
-fn lost(cache: &Value) -> u64 {
+pub(crate) fn lost(cache: &Value) -> u64 {
     cache["unreachable"]["objects"].as_u64().expect("a count")
 }
 
@@ -40,7 +40,7 @@ fn level(cache: &Value) -> &str {
 }
 
 /// Caches other than `expected`: none has the verdict, and few objects look lost.
-fn assert_others_clear(document: &Value, expected: &[&str], what: &str) {
+pub(crate) fn assert_others_clear(document: &Value, expected: &[&str], what: &str) {
     let caches = document["caches"].as_array().expect("caches");
     let others = caches
         .iter()

@@ -86,7 +86,7 @@ fn may_drift(dump: &RealDump, name: &str) -> u64 {
 }
 
 /// Name, the five columns that can't change, and the two counts.
-fn rows(slabinfo: &str) -> Vec<(String, [u64; 3], [u64; 2])> {
+pub(crate) fn rows(slabinfo: &str) -> Vec<(String, [u64; 3], [u64; 2])> {
     slabinfo
         .lines()
         .skip(2)

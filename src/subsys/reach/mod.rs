@@ -214,7 +214,7 @@ impl<'k> Search<'k> {
         });
         Ok(Self {
             omitted: OmittedRanges::of(kernel, &heap),
-            structures: structures.take(),
+            structures: structures.take(&heap),
             kernel,
             kinds,
             heap,

@@ -15,12 +15,12 @@ pub(crate) struct OmittedRanges {
 }
 
 impl OmittedRanges {
-    /// The heads of CPUs' free chains, and the pages in which kfree_rcu() gathers what is freed:
+    /// The heads of CPUs' free chains and classic SLAB's arrays of free objects, and the pages in which kfree_rcu() gathers what is freed:
     /// those in use hold what nobody has any more, the spare ones what nobody had long ago.
     pub(crate) fn of(kernel: &Kernel, heap: &SlabHeap<'_>) -> Self {
         let mut omitted = Self::default();
-        for word in heap.allocator_words() {
-            omitted.add(kernel, word, 8);
+        for (words, len) in heap.allocator_words() {
+            omitted.add(kernel, words, len);
         }
         let bulk = heap.bulk_pages();
         for page in bulk.in_use.iter().chain(&bulk.spare) {
@@ -134,9 +134,11 @@ pub(crate) struct ShortObjects(FxHashMap<u32, Vec<(u32, usize)>>);
 
 impl ShortObjects {
     /// Sheaves: the slots behind the last used one are stale, and the others hold what is free.
+    /// Classic SLAB's arrays of indices hold no addresses at all.
     pub(crate) fn of(heap: &SlabHeap<'_>, place: impl Fn(u64) -> Option<(u32, u32)>) -> Self {
         let mut short = Self::default();
-        for (sheaf, header) in heap.sheaves() {
+        let indices = heap.index_arrays().map(|array| (array, 0));
+        for (sheaf, header) in heap.sheaves().chain(indices) {
             if let Some((slab, index)) = place(sheaf.0) {
                 let objects = short.0.entry(slab).or_default();
                 objects.push((index, header as usize));

@@ -8,6 +8,7 @@ use crate::kernel::memmap::Chunk;
 use crate::kernel::page::allocator_home;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::slab::SlabHeap;
 
 layout! {
     /// mm/slab.h: the word that leads to the owners of a slab's objects.
@@ -82,8 +83,11 @@ impl PageStructures {
         }
     }
 
-    pub(super) fn take(self) -> Vec<u64> {
+    /// The words found, with those that lead from slabs to what the allocator took for them.
+    pub(super) fn take(self, heap: &SlabHeap<'_>) -> Vec<u64> {
         let words = self.words.into_inner();
-        words.unwrap_or_else(PoisonError::into_inner).concat()
+        let mut words = words.unwrap_or_else(PoisonError::into_inner).concat();
+        words.extend(heap.index_arrays().map(|array| array.0));
+        words
     }
 }

@@ -208,17 +208,30 @@ impl<'k> SlabHeap<'k> {
         count::facts(self, progress, visitor)
     }
 
-    /// Words in which the allocator itself keeps the addresses of free objects.
-    pub fn allocator_words(&self) -> impl Iterator<Item = VirtAddr> + '_ {
-        self.cpus.iter().flat_map(|cpu| cpu.heads.iter().copied())
+    /// Memory outside of slabs in which the allocator itself keeps the addresses of free objects:
+    /// where it starts, and how many bytes it is.
+    pub fn allocator_words(&self) -> impl Iterator<Item = (VirtAddr, u64)> + '_ {
+        let heads = self.cpus.iter().flat_map(|cpu| &cpu.heads);
+        let arrays = self.sheaves.iter().flat_map(|facts| &facts.slots);
+        heads.map(|head| (*head, 8)).chain(arrays.copied())
     }
 
-    /// The sheaves: where each starts, and how many bytes of it come before its slots.
+    /// The sheaves, and classic SLAB's arrays in slab objects: where each starts, and how many
+    /// bytes of it come before its slots.
     pub fn sheaves(&self) -> impl Iterator<Item = (VirtAddr, u32)> + '_ {
-        self.sheaves.iter().flat_map(|facts| {
-            let header = facts.header;
-            facts.sheaves.iter().map(move |sheaf| (*sheaf, header))
-        })
+        let sheaves = self.sheaves.iter().flat_map(|facts| &facts.sheaves);
+        sheaves.copied()
+    }
+
+    /// Classic SLAB's arrays of indices that lie outside of their slabs, in objects that only the
+    /// slabs' page structures lead to.
+    pub fn index_arrays(&self) -> impl Iterator<Item = VirtAddr> + '_ {
+        let off_slab = self.flags.mask("OFF_SLAB");
+        let slabs = self.scan.slabs.iter().filter(move |slab| {
+            let cache = self.caches.get(slab.cache as usize);
+            cache.is_some_and(|cache| cache.classic.is_some() && cache.has(off_slab))
+        });
+        slabs.map(|slab| slab.freelist)
     }
 
     /// Whether a cache keeps more behind its objects than padding: red zones and tracks.

@@ -32,10 +32,11 @@ pub(crate) struct SheafFacts {
     pub(crate) free: Vec<VirtAddr>,
     /// Objects that wait for RCU.
     pub(crate) pending: Vec<VirtAddr>,
-    /// All sheaves met, the empty ones too.
-    pub(crate) sheaves: Vec<VirtAddr>,
-    /// Bytes of a sheaf before its slots, of which all behind the last used one are stale.
-    pub(crate) header: u32,
+    /// All sheaves met, the empty ones too, each with its bytes before its slots, of which all
+    /// behind the last used one are stale.
+    pub(crate) sheaves: Vec<(VirtAddr, u32)>,
+    /// Slots that lie in no object: where they start, and their bytes.
+    pub(crate) slots: Vec<(VirtAddr, u64)>,
     /// Sheaves, barns, arrays or per-CPU structures that can't be read, make no sense, or are met twice.
     pub(crate) broken: u64,
     /// The most objects that what is broken could hold.
@@ -77,10 +78,7 @@ impl<'k> SheafReader<'k> {
     /// Gathers the sheaves of `cache`. One that is lost takes nothing else with it.
     pub(crate) fn read(&self, cache: &Cache) -> SheafFacts {
         let mut met = Met {
-            facts: SheafFacts {
-                header: self.sheaf.objects.offset,
-                ..SheafFacts::default()
-            },
+            facts: SheafFacts::default(),
             sheaves: FxHashSet::default(),
         };
         // With the opt-in of 6.18 and 6.19 most caches have none.
@@ -172,12 +170,15 @@ impl<'k> SheafReader<'k> {
         }
         let head = barn.plus(u64::from(self.barn.sheaves_empty.offset));
         let list = walk::list(&self.kernel.space, head, MAX_SHEAVES);
-        met.facts.sheaves.extend(list.value.into_iter().map(sheaf));
+        let empty = list.value.into_iter().map(sheaf);
+        let header = self.sheaf.objects.offset;
+        met.facts.sheaves.extend(empty.map(|sheaf| (sheaf, header)));
         Some(())
     }
 
     fn add_sheaf(&self, cache: &Cache, sheaf: VirtAddr, pending: bool, met: &mut Met) {
-        met.facts.sheaves.push(sheaf);
+        let header = self.sheaf.objects.offset;
+        met.facts.sheaves.push((sheaf, header));
         match self.objects(cache, sheaf) {
             // All CPUs of all caches without sheaves share the empty bootstrap_sheaf.
             Some(objects) if objects.is_empty() => {}

@@ -54,6 +54,10 @@ impl<'k> ArrayReader<'k> {
     pub(in super::super) fn read(&self, cache: &Cache, classic: &ClassicCache) -> SheafFacts {
         let mut facts = SheafFacts::default();
         for (_, at) in self.cpus.instances(classic.cpu_cache) {
+            // These lie in per-CPU memory; all entries that are not in use are stale.
+            let entries = at.plus(u64::from(self.array.entry.offset));
+            let room = u64::from(classic.tunables.limit).min(MAX_LIMIT) * 8;
+            facts.slots.push((entries, room));
             self.add(classic, at, &mut facts);
         }
         for node in &cache.nodes {
@@ -73,6 +77,7 @@ impl<'k> ArrayReader<'k> {
         let record = self.kernel.space.read_bytes(node, self.node.len).ok()?;
         let shared = VirtAddr(self.node.shared.get(&record));
         if !shared.is_null() {
+            facts.sheaves.push((shared, self.array.entry.offset));
             self.add(classic, shared, facts);
         }
         let aliens = VirtAddr(self.node.alien.get(&record));
@@ -83,7 +88,10 @@ impl<'k> ArrayReader<'k> {
         for pointer in (0..self.nodes).filter_map(|node| u64_at(&pointers, node * 8)) {
             // The node itself has none, nor has one without memory.
             if pointer != 0 {
-                let array = VirtAddr(pointer).plus(u64::from(self.alien.array.offset));
+                let within = self.alien.array.offset;
+                let header = within + self.array.entry.offset;
+                facts.sheaves.push((VirtAddr(pointer), header));
+                let array = VirtAddr(pointer).plus(u64::from(within));
                 self.add(classic, array, facts);
             }
         }
