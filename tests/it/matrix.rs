@@ -17,7 +17,7 @@ const FIRST: Release = (0, 0);
 const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
-const STRUCTURES: [(&str, Release, Release); 28] = [
+const STRUCTURES: [(&str, Release, Release); 34] = [
     // Commit 5ba6bc27b1f9.
     ("PerNodeLayout", (7, 1), NEXT),
     // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
@@ -32,6 +32,13 @@ const STRUCTURES: [(&str, Release, Release); 28] = [
     ("SlabLayout", (5, 17), NEXT),
     ("DeferredSlabLayout", (5, 17), NEXT),
     ("SlabInPageLayout", FIRST, (5, 17)),
+    // "mm/slab: remove mm/slab.c and slab_def.h", 6.8.
+    ("ClassicCacheLayout", FIRST, (6, 8)),
+    ("ClassicNodeLayout", FIRST, (6, 8)),
+    ("ArrayCacheLayout", FIRST, (6, 8)),
+    ("AlienCacheLayout", FIRST, (6, 8)),
+    ("ClassicSlabLayout", (5, 17), (6, 8)),
+    ("ClassicSlabInPageLayout", FIRST, (5, 17)),
     // Commit 7b230db3b8d3.
     ("FolioLayout", (5, 16), NEXT),
     // Commit 0ce20dd84089.
@@ -68,13 +75,19 @@ const STRUCTURES: [(&str, Release, Release); 28] = [
 ];
 
 /// Structures that a kernel of the right release may yet be built without.
-const CONFIGURED: [&str; 4] = [
+const CONFIGURED: [&str; 9] = [
     "MetadataLayout",
     // CONFIG_DEBUG_KMEMLEAK
     "KmemleakLayout",
     // CONFIG_ZSWAP and CONFIG_ZSMALLOC
     "PoolLayout",
     "ZsPoolLayout",
+    // CONFIG_SLAB
+    "ClassicCacheLayout",
+    "ClassicNodeLayout",
+    "ArrayCacheLayout",
+    "AlienCacheLayout",
+    "ClassicSlabLayout",
 ];
 
 /// Members that are not in all releases: since, and gone by.
