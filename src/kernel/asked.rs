@@ -39,7 +39,7 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 90] = [
+pub const SYMBOLS: [&str; 91] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__init_begin",
@@ -61,6 +61,7 @@ pub const SYMBOLS: [&str; 90] = [
     "count_partial_free_approx",
     "ct_id_seed",
     "defer_free_objects",
+    "deferred_percpu_work",
     "direct_pages_count",
     "free_vmap_area_root",
     "hstates",

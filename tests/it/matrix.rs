@@ -17,7 +17,7 @@ const FIRST: Release = (0, 0);
 const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
-const STRUCTURES: [(&str, Release, Release); 34] = [
+const STRUCTURES: [(&str, Release, Release); 36] = [
     // Commit 5ba6bc27b1f9.
     ("PerNodeLayout", (7, 1), NEXT),
     // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
@@ -26,8 +26,9 @@ const STRUCTURES: [(&str, Release, Release); 34] = [
     ("CpuSheavesLayout", (6, 18), NEXT),
     ("SheafLayout", (6, 18), NEXT),
     ("BarnLayout", (6, 18), NEXT),
-    // `struct deferred_percpu_work` since 7.3.
     ("DeferredLayout", (6, 18), (7, 3)),
+    ("DeferredWorkLayout", (7, 3), NEXT),
+    ("DeferredSheafLayout", (6, 18), NEXT),
     // Commit d122019bf061, "mm: Split slab into its own type".
     ("SlabLayout", (5, 17), NEXT),
     ("DeferredSlabLayout", (5, 17), NEXT),
@@ -91,7 +92,7 @@ const CONFIGURED: [&str; 9] = [
 ];
 
 /// Members that are not in all releases: since, and gone by.
-const MEMBERS: [(&str, &str, Release, Release); 22] = [
+const MEMBERS: [(&str, &str, Release, Release); 23] = [
     ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
     ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
     ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
@@ -101,6 +102,7 @@ const MEMBERS: [(&str, &str, Release, Release); 22] = [
     ("DeferredLayout", "slabs", (6, 18), (7, 0)),
     ("DeferredSlabLayout", "llnode", (6, 18), (7, 0)),
     ("DeferredSlabLayout", "flush_freelist", (6, 18), (7, 0)),
+    ("DeferredSheafLayout", "llnode", (7, 3), NEXT),
     ("SlabInPageLayout", "slab_cache", FIRST, (5, 17)),
     ("FolioLayout", "folio_order", (6, 1), (6, 6)),
     ("FolioLayout", "flags_1", (6, 1), NEXT),

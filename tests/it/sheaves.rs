@@ -125,7 +125,16 @@ fn objects_that_wait_for_rcu_are_pending() {
 
 #[test]
 fn objects_whose_free_was_put_off_are_free() {
-    let mut m = machine();
+    for era in [Era::V7_2, Era::V7_3] {
+        objects_put_off(Machine::build(
+            era,
+            PagingLevels::Four,
+            &Scenario::standard(),
+        ));
+    }
+}
+
+fn objects_put_off(mut m: Machine) {
     let freed = sheaves::defer_free(&mut m, CACHE, 5);
     assert_eq!(freed.len(), 5);
     let (exit, document) = analyse(&m);
@@ -141,6 +150,37 @@ fn objects_whose_free_was_put_off_are_free() {
         assert!(codes(&document).contains(&"deferred-free-lost"));
         assert_others_right(&document, &m, &[CACHE], "deferred");
     }
+}
+
+/// 7.3 puts off giving them to RCU, too.
+#[test]
+fn what_was_put_off_for_rcu_is_pending() {
+    let machine = || Machine::build(Era::V7_3, PagingLevels::Four, &Scenario::standard());
+    let mut objects = machine();
+    let mut sheaf = machine();
+    let cases = [
+        (
+            sheaves::defer_kfree_rcu(&mut objects, CACHE, 5),
+            5,
+            &objects,
+        ),
+        (sheaves::defer_give_to_rcu(&mut sheaf, CACHE), 0, &sheaf),
+    ];
+    for (waiting, no_more_allocated, m) in cases {
+        let (exit, document) = analyse(m);
+        assert_eq!(exit, 0, "{:?}", document["warnings"]);
+        let exact = &cache(&document, CACHE)["exact"];
+        assert!(waiting > 0);
+        assert_eq!(exact["pending_free"], waiting);
+        assert_eq!(exact["allocated"], allocated(m) - no_more_allocated);
+        assert_others_right(&document, m, &[CACHE], "deferred for RCU");
+    }
+    // A list that goes on where nothing is.
+    sheaves::defer_rcu_dangling(&mut objects, NON_CANONICAL);
+    let (exit, document) = analyse(&objects);
+    assert_eq!(exit, 4);
+    assert!(codes(&document).contains(&"deferred-free-lost"));
+    assert_others_right(&document, &objects, &[CACHE], "deferred for RCU");
 }
 
 /// 6.18 and 6.19 put off giving back whole slabs too.

@@ -12,7 +12,7 @@ use vmleak_synth::{Era, Freelist, Machine, Options, PagingLevels, Scenario, Trut
 
 use crate::support::{slabs_json, without_form};
 
-const SUPPORTED: [Era; 9] = Era::ALLOCATORS;
+const SUPPORTED: [Era; 10] = Era::ALLOCATORS;
 
 /// One of everything that the kernel has.
 fn scenario(era: Era) -> Scenario {

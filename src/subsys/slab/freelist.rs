@@ -224,6 +224,12 @@ impl Geometry {
         (offset % self.stride == 0 && index < u64::from(self.objects)).then_some(index as u32)
     }
 
+    /// The index of the object that `address` lies in, if in one.
+    pub fn index_around(&self, address: VirtAddr) -> Option<u32> {
+        let index = address.offset_from(self.first)? / self.stride;
+        (index < u64::from(self.objects)).then_some(index as u32)
+    }
+
     /// Where the object with this index starts.
     pub fn address_of(&self, index: u32) -> VirtAddr {
         self.first.plus(u64::from(index) * self.stride)

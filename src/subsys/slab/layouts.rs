@@ -96,7 +96,23 @@ layout! {
 }
 
 layout! {
-    /// mm/slub.c, 6.18 and later.
+    /// mm/slub.c, 7.3 and later.
+    pub(crate) struct DeferredWorkLayout = "deferred_percpu_work" in "mm/slub.c" {
+        need objects = "objects.first",
+        need objects_by_rcu = "objects_by_rcu.first",
+        need rcu_sheaves = "rcu_sheaves.first",
+    }
+}
+
+layout! {
+    /// mm/slub.c, 7.3 and later: how a sheaf hangs on `deferred_percpu_work.rcu_sheaves`.
+    pub(crate) struct DeferredSheafLayout = "slab_sheaf" in "mm/slub.c" {
+        maybe llnode = "llnode",
+    }
+}
+
+layout! {
+    /// mm/slub.c, 6.18 to 7.2.
     pub(crate) struct DeferredLayout = "defer_free" in "mm/slub.c" {
         need objects = "objects.first",
         /// 6.18 and 6.19: slabs whose CPU chain is still to be given back.

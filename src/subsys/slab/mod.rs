@@ -134,8 +134,9 @@ impl<'k> SlabHeap<'k> {
         };
         let most = scan.objects().saturating_add(memmap.pages());
         let callbacks = callbacks::read(kernel, most)?;
-        let sheaves = read_sheaves(kernel, era, &caches, &callbacks.sheaves)?;
         let deferred = deferred::read(kernel, memmap, &scan)?;
+        let waiting = [&callbacks.sheaves[..], &deferred.rcu_sheaves[..]].concat();
+        let sheaves = read_sheaves(kernel, era, &caches, &waiting)?;
         Ok(Self {
             kernel,
             era,

@@ -91,6 +91,20 @@ impl Places {
                 ),
             }
         }
+        for head in &heap.deferred.rcu_heads {
+            match heap.object_around(*head) {
+                Some((index, object)) => {
+                    let held = self.held.entry(index).or_default();
+                    held.push((object, Held::Pending));
+                }
+                // As above.
+                None if heap.slab_at(*head).is_none() => {}
+                None => heap.kernel.diag.warn(
+                    "deferred-free-stray",
+                    "objects to be given to RCU lie in slabs, but are no objects of them (memory was overwritten? look at them with crash: p deferred_percpu_work)",
+                ),
+            }
+        }
         for link in &heap.deferred.links {
             match heap.object_at(*link, 1) {
                 Some((index, _, object)) => {
@@ -216,6 +230,17 @@ impl SlabHeap<'_> {
         let geometry = Geometry::of(self.kernel, cache, slab);
         let object = pointer.minus(links * u64::from(cache.free_pointer));
         Some((index, slab, geometry.index_of(object)?))
+    }
+
+    /// The slab and the index in it of the object that a pointer leads into.
+    fn object_around(&self, pointer: VirtAddr) -> Option<(usize, u32)> {
+        let (index, slab) = self.slab_at(pointer)?;
+        let cache = self.caches.get(slab.cache as usize)?;
+        if self.kfence.contains(&slab.pfn) {
+            return Some((index, 0));
+        }
+        let geometry = Geometry::of(self.kernel, cache, slab);
+        Some((index, geometry.index_around(pointer)?))
     }
 
     /// Marks the objects of one slab that are not allocated.

@@ -112,6 +112,7 @@ impl<'k> SheafReader<'k> {
             );
             return;
         };
+        facts.sheaves.push((sheaf, self.sheaf.objects.offset));
         match self.objects(cache, sheaf) {
             Some(objects) => facts.pending.extend(objects),
             None => facts.lose(cache, 1),

@@ -24,6 +24,8 @@ pub enum Era {
     V7_0,
     /// `per_node`, `compound_info` as a mask.
     V7_2,
+    /// Lists of what is put off for RCU beside those of other deferred frees.
+    V7_3,
 }
 
 impl Era {
@@ -32,7 +34,7 @@ impl Era {
 
     /// Every shape of the slab allocator. What the others have of their own was taken from
     /// the kernel's sources; the rest is as in the next one that was read.
-    pub const ALLOCATORS: [Era; 9] = [
+    pub const ALLOCATORS: [Era; 10] = [
         Era::V4_18,
         Era::V5_10,
         Era::V6_1,
@@ -42,6 +44,7 @@ impl Era {
         Era::V6_18,
         Era::V7_0,
         Era::V7_2,
+        Era::V7_3,
     ];
 
     /// `uname -r`.
@@ -56,6 +59,7 @@ impl Era {
             Era::V6_1Slab => "6.1.0-99-synth-slab-amd64",
             Era::V6_12 => "6.12.99+synth-amd64",
             Era::V7_2 => "7.2.99+synth-amd64",
+            Era::V7_3 => "7.3.99+synth-amd64",
         }
     }
 
@@ -71,6 +75,7 @@ impl Era {
             Era::V6_1Slab => "6.1-slab",
             Era::V6_12 => "6.12",
             Era::V7_2 => "7.2",
+            Era::V7_3 => "7.3",
         }
     }
 
@@ -83,6 +88,9 @@ impl Era {
         if matches!(self, Era::V6_12Tiny | Era::V6_1Slab) {
             table.aggregates.remove("kmem_cache_cpu");
             table.variables.retain(|variable| variable.0 != "slab_kset");
+        }
+        if self == Era::V7_3 {
+            table.aggregates.remove("defer_free");
         }
         table
     }
@@ -118,6 +126,7 @@ impl Era {
             }
             Era::V7_0 => vec![V7_2, include_str!("../layouts/7.0.types"), LISTS, CALLBACKS],
             Era::V7_2 => vec![V7_2, LISTS, CALLBACKS],
+            Era::V7_3 => vec![V7_2, include_str!("../layouts/7.3.types"), LISTS, CALLBACKS],
         };
         [vec![COMMON], own].concat()
     }
@@ -138,7 +147,7 @@ impl Era {
                 include_str!("../layouts/6.12-net.types"),
                 include_str!("../layouts/6.12-conntrack.types"),
             ),
-            Era::V7_0 | Era::V7_2 => (
+            Era::V7_0 | Era::V7_2 | Era::V7_3 => (
                 include_str!("../layouts/7.2-net.types"),
                 include_str!("../layouts/7.2-conntrack.types"),
             ),

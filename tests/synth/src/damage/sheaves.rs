@@ -122,16 +122,65 @@ pub fn defer_free(machine: &mut Machine, cache: &str, count: usize) -> Vec<u64> 
         .collect();
     let offset = laid.pointers.offset;
     let kernel = &mut machine.kernel;
-    let offsets = kernel.symbol("__per_cpu_offset");
-    // CPU 2 is one whose area is not in the direct map.
-    let area = kernel.read_u64(offsets + 16);
-    let mut link = area.wrapping_add(kernel.symbol("defer_free_objects"));
-    for object in &objects {
-        kernel.write_u64(link, object + offset);
-        link = object + offset;
-    }
-    kernel.write_u64(link, 0);
+    let head = if kernel.types.aggregates.contains_key("deferred_percpu_work") {
+        deferred_list(kernel, "deferred_percpu_work", "objects")
+    } else {
+        deferred_list(kernel, "defer_free_objects", "")
+    };
+    let links: Vec<u64> = objects.iter().map(|object| object + offset).collect();
+    link_all(kernel, head, &links);
     objects
+}
+
+/// 7.3: allocated objects of a cache are given to kfree_rcu where no lock may be taken: they wait
+/// on a CPU's list, by their `rcu_head`s somewhere in them. Returns how many.
+pub fn defer_kfree_rcu(machine: &mut Machine, cache: &str, count: usize) -> u64 {
+    let truth = machine.truth().caches.iter();
+    let truth = truth.filter(|truth| truth.name == cache);
+    let allocated = truth.flat_map(|truth| truth.allocated.iter());
+    let heads: Vec<u64> = allocated.take(count).map(|object| object + 24).collect();
+    let kernel = &mut machine.kernel;
+    let list = deferred_list(kernel, "deferred_percpu_work", "objects_by_rcu");
+    link_all(kernel, list, &heads);
+    heads.len() as u64
+}
+
+/// 7.3: the sheaf is to be given to RCU, but not where no lock may be taken. Returns how many
+/// objects it holds.
+pub fn defer_give_to_rcu(machine: &mut Machine, cache: &str) -> u64 {
+    let main = main_sheaf(machine, cache);
+    let kernel = &mut machine.kernel;
+    kernel.set(main.per_cpu, "slub_percpu_sheaves", "main", 0);
+    let node = main.sheaf + kernel.types.offset("slab_sheaf", "llnode");
+    let list = deferred_list(kernel, "deferred_percpu_work", "rcu_sheaves");
+    link_all(kernel, list, &[node]);
+    main.size
+}
+
+/// 7.3: the list of objects for RCU begins where no memory is.
+pub fn defer_rcu_dangling(machine: &mut Machine, target: u64) {
+    let kernel = &mut machine.kernel;
+    let list = deferred_list(kernel, "deferred_percpu_work", "objects_by_rcu");
+    kernel.write_u64(list, target);
+}
+
+/// Where the list lies of CPU 2, whose area is not in the direct map.
+fn deferred_list(kernel: &Kernel, variable: &str, member: &str) -> u64 {
+    let offset = match member {
+        "" => 0,
+        member => kernel.types.offset(variable, member),
+    };
+    let area = kernel.read_u64(kernel.symbol("__per_cpu_offset") + 16);
+    area.wrapping_add(kernel.symbol(variable) + offset)
+}
+
+fn link_all(kernel: &mut Kernel, head: u64, links: &[u64]) {
+    let mut at = head;
+    for link in links {
+        kernel.write_u64(at, *link);
+        at = *link;
+    }
+    kernel.write_u64(at, 0);
 }
 
 /// 6.18: the current slabs of all CPUs were taken from them where no lock may be taken; they wait

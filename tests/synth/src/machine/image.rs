@@ -19,6 +19,7 @@ pub const PER_CPU_SIZE: u64 = 0x8000;
 /// Variables of the per-CPU section: name, type, where in it they lie.
 const PER_CPU: &[(&str, &str, u64)] = &[
     ("defer_free_objects", "defer_free", 0x5d0),
+    ("deferred_percpu_work", "deferred_percpu_work", 0x5d0),
     ("krc", "kfree_rcu_cpu", 0x840),
     ("rcu_data", "rcu_data", 0x1000),
 ];
