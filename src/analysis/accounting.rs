@@ -86,7 +86,7 @@ impl SlabTotals {
 }
 
 /// Unreclaimable slab above this share of RAM is worth an incident review.
-const SLAB_OF_RAM: f64 = 0.10;
+pub(super) const SLAB_OF_RAM: f64 = 0.10;
 /// A cache above this share of the unreclaimable slab can be what filled it.
 const CACHE_OF_SLAB: f64 = 0.10;
 /// A cache below both of these did not fill the machine.

@@ -34,6 +34,16 @@ impl std::fmt::Display for Symbolized {
     }
 }
 
+impl Symbolized {
+    /// The symbol with its module, wherever in it the address lies.
+    pub fn symbol(&self) -> String {
+        match &self.module {
+            Some(module) => format!("{} [{module}]", self.function),
+            None => self.function.clone(),
+        }
+    }
+}
+
 /// Finds names of addresses.
 #[derive(Debug)]
 pub struct Symbolizer<'m> {

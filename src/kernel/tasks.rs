@@ -56,8 +56,6 @@ pub struct Stack {
 pub struct Stacks {
     /// In no particular order.
     pub stacks: Vec<Stack>,
-    /// Tasks met.
-    pub tasks: u64,
     /// Whether all tasks were reached.
     pub complete: bool,
 }
@@ -164,7 +162,6 @@ impl<'k> Walker<'k> {
             found.complete = false;
             return;
         };
-        found.tasks += 1;
         let start = VirtAddr(self.task.stack.get(&record));
         // Freed already, while the task waits to be reaped.
         if start.is_null() {

@@ -3,34 +3,10 @@
 
 use super::Kernel;
 use super::modules::Modules;
-use super::symbolize::Symbolizer;
+use super::symbolize::{Symbolized, Symbolizer};
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::space::x86_64::START_KERNEL_MAP;
 use rustc_hash::FxHashMap;
-
-/// A symbol and the distance from it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The symbol.
-    pub symbol: String,
-    /// Bytes behind it.
-    pub offset: u64,
-    /// The module, unless it is the kernel itself.
-    pub module: Option<String>,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.symbol)?;
-        if self.offset > 0 {
-            write!(f, "+{:#x}", self.offset)?;
-        }
-        match &self.module {
-            Some(module) => write!(f, " [{module}]"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// Names addresses.
 #[derive(Debug)]
@@ -71,13 +47,8 @@ impl<'k> Variables<'k> {
     }
 
     /// The symbol that an address lies in.
-    pub fn name(&self, address: VirtAddr) -> Option<Place> {
-        let found = self.symbols.find(address)?;
-        Some(Place {
-            symbol: found.function,
-            offset: found.offset,
-            module: found.module,
-        })
+    pub fn name(&self, address: VirtAddr) -> Option<Symbolized> {
+        self.symbols.find(address)
     }
 
     /// The pages that hold modules.
@@ -91,7 +62,7 @@ impl<'k> Variables<'k> {
     }
 
     /// The variable of the kernel or of a module that a physical address lies in.
-    pub fn variable(&self, phys: PhysAddr) -> Option<Place> {
+    pub fn variable(&self, phys: PhysAddr) -> Option<Symbolized> {
         let shift = self.kernel.dump().page_shift();
         let pfn = Pfn::containing(phys, shift);
         if let Some(page) = self.module_pages.get(&pfn) {

@@ -4,6 +4,7 @@ use super::cpus::{Cpus, node_count};
 use super::layout::{LayoutError, layout};
 use super::{Kernel, KernelError};
 use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
 
 layout! {
     /// include/linux/mmzone.h
@@ -26,27 +27,42 @@ layout! {
 layout! {
     /// include/linux/mmzone.h
     struct ListsLayout = "per_cpu_pages" in "mm/page_alloc.c" {
-        need count = "count",
         need lists = "lists",
     }
 }
 
 /// One zone that has memory.
 #[derive(Clone, Copy, Debug)]
-pub struct Zone {
-    /// Of `struct zone`.
-    pub address: VirtAddr,
+struct Zone {
     /// Per-CPU pointer to its lists of free pages.
     lists: VirtAddr,
     /// Whether a structure is around them.
     wrapped: bool,
 }
 
+/// Of every node's `pglist_data`; `None` for one whose pointer can't be read.
+pub(crate) fn nodes(kernel: &Kernel) -> Vec<Option<VirtAddr>> {
+    let Some(table) = kernel.symbol("node_data") else {
+        // Without CONFIG_NUMA there is one.
+        return vec![kernel.symbol("contig_page_data")];
+    };
+    let count = node_count(kernel);
+    let bytes = kernel.space.read_bytes(table, count * 8);
+    let Ok(bytes) = bytes else {
+        return vec![None; count];
+    };
+    (0..count)
+        .filter_map(|node| u64_at(&bytes, node * 8))
+        .filter(|at| *at != 0)
+        .map(|at| Some(VirtAddr(at)))
+        .collect()
+}
+
 /// All zones that have memory, node by node.
 ///
 /// # Errors
 /// If the kernel's types or symbols lack them. What the dump lacks is left out, with a warning.
-pub fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
+fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
     let node: NodeLayout = kernel.layout()?;
     let layout: ZoneLayout = kernel.layout()?;
     let (lists, wrapped) = match (layout.lists, layout.pageset) {
@@ -59,14 +75,9 @@ pub fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
             }));
         }
     };
-    // One node and no array without CONFIG_NUMA.
-    let nodes = match kernel.symbol("node_data") {
-        Some(table) => (0..node_count(kernel) as u64)
-            .map(|index| kernel.space.read_ptr(table.plus(index * 8)))
-            .filter(|node| !matches!(node, Ok(node) if node.is_null()))
-            .collect(),
-        None => vec![Ok(kernel.need_symbol("contig_page_data")?)],
-    };
+    if kernel.symbol("node_data").is_none() {
+        kernel.need_symbol("contig_page_data")?;
+    }
     let zones = node.zones.size as usize / layout.struct_size.max(1);
     let mut found = Vec::new();
     let lost = || {
@@ -75,8 +86,8 @@ pub fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
             "a memory zone can't be read: the free pages that CPUs hold of it are taken for used ones",
         );
     };
-    for node_at in nodes {
-        let Ok(node_at) = node_at else {
+    for node_at in nodes(kernel) {
+        let Some(node_at) = node_at else {
             lost();
             continue;
         };
@@ -86,7 +97,6 @@ pub fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
             match kernel.space.read_bytes(address, layout.len) {
                 Ok(record) if layout.present_pages.get(&record) == 0 => {}
                 Ok(record) => found.push(Zone {
-                    address,
                     lists: VirtAddr(lists.get(&record)),
                     wrapped,
                 }),

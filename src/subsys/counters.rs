@@ -4,17 +4,8 @@ use serde::Serialize;
 
 use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
-use crate::kernel::layout::layout;
+use crate::kernel::percpu_counter::PercpuCounter;
 use crate::kernel::{Kernel, KernelError};
-
-layout! {
-    /// include/linux/percpu_counter.h
-    struct PercpuCounterLayout = "percpu_counter" in "lib/percpu_counter.c" {
-        need count = "count",
-        /// Not in kernels for one CPU.
-        maybe counters = "counters",
-    }
-}
 
 /// How a counter is kept.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +74,10 @@ pub fn collect(kernel: &Kernel) -> Result<Vec<Bound>, KernelError> {
         let value = match counter.kind {
             Kind::Int => i64::from(kernel.space.read_u32(at).ok()?.cast_signed()),
             Kind::PerCpuLong => per_cpu_long(kernel, &cpus, at)?,
-            Kind::Percpu => percpu_counter(kernel, &cpus, at)?,
+            Kind::Percpu => {
+                let layout: PercpuCounter = kernel.layout().ok()?;
+                layout.sum(kernel, &cpus, at).ok()?
+            }
         };
         Some(Bound {
             cache: counter.cache,
@@ -98,21 +92,6 @@ fn per_cpu_long(kernel: &Kernel, cpus: &Cpus, at: VirtAddr) -> Option<i64> {
     let mut sum = 0i64;
     for (_, at) in cpus.instances(at) {
         sum = sum.wrapping_add(kernel.space.read_u64(at).ok()?.cast_signed());
-    }
-    Some(sum)
-}
-
-/// The exact sum, as percpu_counter_sum() makes it.
-fn percpu_counter(kernel: &Kernel, cpus: &Cpus, at: VirtAddr) -> Option<i64> {
-    let layout: PercpuCounterLayout = kernel.layout().ok()?;
-    let record = kernel.space.span(at, layout.len).ok()?;
-    let mut sum = layout.count.get(&record).cast_signed();
-    if let Some(counters) = &layout.counters {
-        let counters = VirtAddr(counters.get(&record));
-        for (_, at) in cpus.instances(counters) {
-            let part = kernel.space.read_u32(at).ok()?.cast_signed();
-            sum = sum.wrapping_add(i64::from(part));
-        }
     }
     Some(sum)
 }

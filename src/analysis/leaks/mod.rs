@@ -7,6 +7,7 @@
 mod benign;
 mod checks;
 mod coverage;
+pub mod findings;
 pub mod history;
 pub mod memory;
 mod owners;

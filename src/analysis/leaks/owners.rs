@@ -46,18 +46,11 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
             });
         }
     }
-    for module in &reach.modules {
-        let variable = reach
-            .variables
-            .iter()
-            .find(|name| name.ends_with(&format!("[{module}]")));
-        if let Some(variable) = variable {
+    for variable in &reach.variables {
+        if let Some(module) = &variable.module {
             owners.push(Owner {
                 module: module.clone(),
-                how: format!(
-                    "its variable {} holds the cache",
-                    variable.split(' ').next().unwrap_or(variable)
-                ),
+                how: format!("its variable {} holds the cache", variable.function),
                 share: None,
             });
         }

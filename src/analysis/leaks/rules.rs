@@ -228,10 +228,8 @@ impl Evidence {
     /// A list or table of one module that holds much of a cache which is not its own.
     fn hoarded(&mut self, cache: &CacheFacts, reach: &CacheReach) {
         let own = |holder: &&Holder| {
-            reach
-                .modules
-                .iter()
-                .any(|m| holder.holder.ends_with(&format!("[{m}]")))
+            let mut variables = reach.variables.iter();
+            variables.any(|variable| variable.module == holder.module)
         };
         let Some(holder) = reach.in_modules.iter().find(|holder| !own(holder)) else {
             return;

@@ -4,6 +4,7 @@ use super::reader::Reader;
 use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
+use crate::kernel::percpu_counter::PercpuCounter;
 use crate::kernel::{KernelError, walk};
 
 /// Slots are by logarithm of the free size: some 20 of each type.
@@ -16,14 +17,6 @@ layout! {
     struct ChunkLayout = "pcpu_chunk" in "mm/percpu.c" {
         need list = "list",
         need populated = "nr_populated",
-    }
-}
-
-layout! {
-    /// include/linux/percpu_counter.h
-    struct CounterLayout = "percpu_counter" in "mm/util.c" {
-        need count = "count",
-        need counters = "counters",
     }
 }
 
@@ -108,23 +101,15 @@ pub(super) fn counter(
     let Some(at) = kernel.symbol(name) else {
         return Ok(None);
     };
-    let Some(layout) = reader.layout::<CounterLayout>(name)? else {
+    let Some(layout) = reader.layout::<PercpuCounter>(name)? else {
         return Ok(None);
     };
-    let record = kernel.space.read_bytes(at, layout.len);
-    let Some(record) = reader.keep(name, record) else {
-        return Ok(None);
-    };
-    let mut sum = layout.count.get(&record).cast_signed();
     // Since 5.9 (commit 4e2ee51e4c6b) /proc/meminfo adds what the CPUs hold; percpu_counter_sync()
     // came with it.
-    if kernel.symbol("percpu_counter_sync").is_some() {
-        for (_, at) in cpus.instances(VirtAddr(layout.counters.get(&record))) {
-            let Some(value) = reader.keep(name, kernel.space.read_u32(at)) else {
-                return Ok(None);
-            };
-            sum = sum.saturating_add(i64::from(value.cast_signed()));
-        }
-    }
-    Ok(Some(u64::try_from(sum).unwrap_or(0)))
+    let sum = match kernel.symbol("percpu_counter_sync") {
+        Some(_) => layout.sum(kernel, cpus, at),
+        None => layout.handed_over(kernel, at),
+    };
+    let sum = reader.keep(name, sum);
+    Ok(sum.map(|sum| u64::try_from(sum).unwrap_or(0)))
 }

@@ -2,10 +2,10 @@
 //! its differences to the counters, and the free pages that it keeps for itself.
 
 use crate::addr::VirtAddr;
-use crate::bytes::{u64_at, uint_at};
-use crate::kernel::cpus::{self, Cpus};
+use crate::bytes::u64_at;
+use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, zones};
 
 /// DMA, DMA32, NORMAL, MOVABLE, DEVICE: kernels have five at most.
 const MAX_ZONES: usize = 8;
@@ -76,7 +76,7 @@ impl Nodes {
             pageset_holds_stats: zone_layout.per_cpu_zonestats.is_none(),
             lost: 0,
         };
-        for at in addresses(kernel) {
+        for at in zones::nodes(kernel) {
             let Some(Ok(record)) = at.map(|at| {
                 kernel
                     .space
@@ -165,22 +165,4 @@ impl ZoneLayout {
             low: low.unwrap_or(0).saturating_add(boost),
         }
     }
-}
-
-/// Of every node's `pglist_data`; `None` for one whose pointer can't be read.
-fn addresses(kernel: &Kernel) -> Vec<Option<VirtAddr>> {
-    let Some(table) = kernel.symbol("node_data") else {
-        // Without CONFIG_NUMA there is one.
-        return vec![kernel.symbol("contig_page_data")];
-    };
-    let count = cpus::node_count(kernel);
-    let bytes = kernel.space.read_bytes(table, count * 8);
-    let Ok(bytes) = bytes else {
-        return vec![None; count];
-    };
-    (0..count)
-        .filter_map(|node| uint_at(&bytes, node * 8, 8))
-        .filter(|at| *at != 0)
-        .map(|at| Some(VirtAddr(at)))
-        .collect()
 }

@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::Kernel;
-use crate::kernel::variables::{Place, Variables};
+use crate::kernel::symbolize::Symbolized;
+use crate::kernel::variables::Variables;
 
 /// Bytes of an object that are looked at.
 const LOOKED_AT: usize = 512;
@@ -120,7 +121,7 @@ fn key(
     bytes: &[u8],
     address: VirtAddr,
     symbols: &Variables<'_>,
-    names: &mut FxHashMap<u64, Option<Place>>,
+    names: &mut FxHashMap<u64, Option<Symbolized>>,
 ) -> Key {
     let mut key = Key {
         text: leading_text(bytes),
@@ -141,7 +142,7 @@ fn key(
             if let Some(place) = place.as_ref().filter(|place| place.offset == 0) {
                 key.symbols.push(SymbolAt {
                     offset: offset as u32,
-                    symbol: place.symbol.clone(),
+                    symbol: place.function.clone(),
                     module: place.module.clone(),
                 });
             }

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::targets::Targets;
 use crate::addr::PhysAddr;
-use crate::kernel::variables::{Place, Variables};
+use crate::kernel::symbolize::Symbolized;
+use crate::kernel::variables::Variables;
 use crate::subsys::slab::cache::Cache;
 
 /// At most so many objects of a cache are asked who holds them.
@@ -45,6 +46,9 @@ pub struct Holder {
     pub holder: String,
     /// References found there to the sampled objects.
     pub references: u64,
+    /// The module whose variable it is.
+    #[serde(skip)]
+    pub module: Option<String>,
 }
 
 impl Holders {
@@ -101,7 +105,7 @@ impl Holders {
 
     /// For each cache, its holders by the number of references, most first.
     pub(crate) fn named(self, symbols: &Variables<'_>, caches: &[Cache]) -> Vec<Named> {
-        let mut by_name: Vec<FxHashMap<String, u64>> = vec![FxHashMap::default(); caches.len()];
+        let mut by_name: Vec<FxHashMap<Name, u64>> = vec![FxHashMap::default(); caches.len()];
         for ((cache, source), count) in std::mem::take(&mut *lock(&self.counts)) {
             if let Some(names) = by_name.get_mut(cache as usize) {
                 *names.entry(describe(source, symbols, caches)).or_default() += count;
@@ -110,7 +114,7 @@ impl Holders {
         let mut pointers = std::mem::take(&mut *lock(&self.cache_pointers));
         // Threads come in any order.
         pointers.sort_unstable();
-        let mut variables: FxHashMap<u64, Vec<Place>> = FxHashMap::default();
+        let mut variables: FxHashMap<u64, Vec<Symbolized>> = FxHashMap::default();
         for (cache, phys) in pointers {
             // Only a word that is a variable of its own, and no part of a table, names an owner.
             if let Some(place) = symbols.variable(phys).filter(|place| place.offset == 0) {
@@ -121,8 +125,8 @@ impl Holders {
             }
         }
         let named = by_name.into_iter().zip(caches).map(|(names, cache)| Named {
-            in_modules: most(only_modules(&names)),
-            holders: most(names),
+            in_modules: most(&names, Name::is_module_variable),
+            holders: most(&names, |_| true),
             variables: variables.remove(&cache.address.0).unwrap_or_default(),
         });
         named.collect()
@@ -136,44 +140,58 @@ pub(crate) struct Named {
     /// Those of them that are variables of modules.
     pub(crate) in_modules: Vec<Holder>,
     /// Variables that point to the cache's structure.
-    pub(crate) variables: Vec<Place>,
+    pub(crate) variables: Vec<Symbolized>,
 }
 
-fn only_modules(names: &FxHashMap<String, u64>) -> FxHashMap<String, u64> {
-    // Each module's own structure is in many of the kernel's lists.
-    let variable = |name: &str| name.ends_with(']') && !name.starts_with("__this_module ");
-    let module = names.iter().filter(|(name, _)| variable(name));
-    module.map(|(name, count)| (name.clone(), *count)).collect()
+/// What a holder is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    module: Option<String>,
 }
 
-fn most(names: FxHashMap<String, u64>) -> Vec<Holder> {
-    let mut holders: Vec<Holder> = names
-        .into_iter()
-        .map(|(holder, references)| Holder { holder, references })
+impl Name {
+    /// Each module's own structure is in many of the kernel's lists, and tells nothing.
+    fn is_module_variable(&self) -> bool {
+        self.module.is_some() && !self.text.starts_with("__this_module ")
+    }
+}
+
+/// Those of the holders that are `chosen`, by the number of references, most first.
+fn most(names: &FxHashMap<Name, u64>, chosen: impl Fn(&Name) -> bool) -> Vec<Holder> {
+    let mut holders: Vec<(&Name, u64)> = names
+        .iter()
+        .map(|(name, references)| (name, *references))
+        .filter(|(name, _)| chosen(name))
         .collect();
-    holders.sort_by(|a, b| (b.references, &a.holder).cmp(&(a.references, &b.holder)));
-    holders.truncate(NAMED);
-    holders
+    holders.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
+    let named = holders.into_iter().take(NAMED);
+    named
+        .map(|(name, references)| Holder {
+            holder: name.text.clone(),
+            references,
+            module: name.module.clone(),
+        })
+        .collect()
 }
 
-pub(crate) fn describe(source: Source, symbols: &Variables<'_>, caches: &[Cache]) -> String {
+pub(crate) fn describe(source: Source, symbols: &Variables<'_>, caches: &[Cache]) -> Name {
+    let plain = |text: String| Name { text, module: None };
     match source {
         Source::Object(cache, offset) => {
             let name = caches.get(cache as usize).map_or("?", |cache| &cache.name);
-            format!("{name}+{offset:#x}")
+            plain(format!("{name}+{offset:#x}"))
         }
+        // Without the offset: a hash table is one holder.
         Source::Root(phys) => match symbols.variable(phys) {
-            // Without the offset: a hash table is one holder.
-            Some(Place { symbol, module, .. }) => Place {
-                symbol,
-                module,
-                offset: 0,
-            }
-            .to_string(),
-            None => "kernel memory".to_owned(),
+            Some(place) => Name {
+                text: place.symbol(),
+                module: place.module,
+            },
+            None => plain("kernel memory".to_owned()),
         },
-        Source::Stack => "stacks".to_owned(),
-        Source::PageStructure => "page structures".to_owned(),
+        Source::Stack => plain("stacks".to_owned()),
+        Source::PageStructure => plain("page structures".to_owned()),
     }
 }
 

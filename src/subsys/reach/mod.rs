@@ -31,6 +31,7 @@ use crate::addr::VirtAddr;
 use crate::kernel::memmap::Memmap;
 use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError, tasks};
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
@@ -60,9 +61,7 @@ pub struct CacheReach {
     /// Variables of modules that point to them, by all of them.
     pub in_modules: Vec<Holder>,
     /// Variables of the kernel or of modules that point to the cache itself: whose it is.
-    pub variables: Vec<String>,
-    /// Modules among the owners of those variables.
-    pub modules: Vec<String>,
+    pub variables: Vec<Symbolized>,
     /// What the unreachable objects look like.
     pub content: Content,
     /// The unreachable objects' addresses, in order.
@@ -142,14 +141,12 @@ pub fn collect(
             .filter_map(|object| search.targets.address(*object))
             .map(|(address, _)| address)
             .collect();
-        let modules = named.variables.iter().filter_map(|at| at.module.clone());
         CacheReach {
             judged,
             unreachable: lost.objects.len() as u64,
             sources: lost.sources,
             content: content::look(kernel, &symbols, &addresses, cache.object_size),
-            modules: modules.collect(),
-            variables: named.variables.iter().map(ToString::to_string).collect(),
+            variables: named.variables,
             holders: named.holders,
             in_modules: named.in_modules,
             led_by: led_by(&lost.led_by, heap),
@@ -231,18 +228,16 @@ impl<'k> Search<'k> {
         symbols: &Variables<'_>,
         watch: Option<Watch>,
     ) -> Result<Done, KernelError> {
-        let scan = Scan {
-            watch,
-            module_pages: symbols.module_pages().collect(),
-            ..Scan::new(
-                self.kernel,
-                &self.targets,
-                &self.shapes,
-                &self.short,
-                self.heap.find("kmem_cache").map(|index| index as u32),
-                options.deadline,
-            )
-        };
+        let mut scan = Scan::new(
+            self.kernel,
+            &self.targets,
+            &self.shapes,
+            &self.short,
+            self.heap.find("kmem_cache").map(|index| index as u32),
+            options.deadline,
+        );
+        scan.found.watch = watch;
+        scan.module_pages = symbols.module_pages().collect();
         scan.page_structures(&self.structures);
         scan.roots(&self.kinds, &self.omitted, options.progress);
         scan.stacks(&self.stacks);
@@ -289,7 +284,7 @@ fn coverage(found: &Found, all_tasks: bool) -> Coverage {
         free_objects: free,
         free_objects_pointed_to: pointed_to,
         all_tasks,
-        out_of_time: found.stopped,
+        out_of_time: found.stopped.load(Ordering::Relaxed),
     }
 }
 
@@ -300,6 +295,7 @@ fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {
             Some(Holder {
                 holder: heap.caches().get(*cache as usize)?.name.clone(),
                 references: *count,
+                module: None,
             })
         })
         .collect();

@@ -41,7 +41,7 @@ impl SlabVisitor for Scan<'_> {
         };
         self.read_slab(batch, view);
         if !view.trusted {
-            add(&self.totals.doubtful, 1);
+            add(&self.found.totals.doubtful, 1);
         }
         let page = self.kernel.dump().page_size();
         let base = view.geometry.base().0;
@@ -50,7 +50,7 @@ impl SlabVisitor for Scan<'_> {
         for index in 0..span.objects {
             let object = span.first + index;
             if view.is_free(index) {
-                self.free.set(object);
+                self.found.free.set(object);
                 continue;
             }
             if view.is_pending(index) {
@@ -63,7 +63,7 @@ impl SlabVisitor for Scan<'_> {
                 .get(pages)
                 .is_none_or(|lost| lost.contains(&true));
             if view.trusted && !lost {
-                self.allocated.set(object);
+                self.found.allocated.set(object);
             }
             let limit = short.iter().find(|(at, _)| *at == index);
             let len = limit.map_or(shape.len, |(_, len)| *len);
@@ -92,7 +92,7 @@ impl Scan<'_> {
         let pages = 1usize << view.slab.order;
         batch.bytes.resize(pages * dump.page_size(), 0);
         batch.missing.clear();
-        add(&self.totals.slab_pages, pages as u64);
+        add(&self.found.totals.slab_pages, pages as u64);
         let slots = batch.bytes.chunks_exact_mut(dump.page_size());
         for (at, out) in (0u64..).zip(slots) {
             // Through the cache: the free chain has just been walked over the same pages.
@@ -101,7 +101,7 @@ impl Scan<'_> {
                 Ok(page) if page.len() == out.len() => out.copy_from_slice(page),
                 _ => {
                     out.fill(0);
-                    add(&self.totals.slab_missing, 1);
+                    add(&self.found.totals.slab_missing, 1);
                 }
             }
             batch.missing.push(page.is_err());
@@ -117,17 +117,16 @@ impl Scan<'_> {
             base,
             ..
         } = batch;
-        let batch_base = *base;
         let Some(bytes) = bytes.get(start..start + shape.len) else {
             return;
         };
-        if let Some(watch) = &self.watch {
-            let at = VirtAddr(batch_base + start as u64);
+        if let Some(watch) = &self.found.watch {
+            let at = VirtAddr(*base + start as u64);
             watch.look(bytes, |offset| {
                 (Source::Object(cache, offset as u32), at.plus(offset as u64))
             });
         }
-        let reachable = self.marked.get(object);
+        let reachable = self.found.marked.get(object);
         counts.words += bytes.len() as u64 / 8;
         for (index, word) in words(bytes).enumerate() {
             if !self.targets.may_point(word) || shape.hole == Some(index * 8) {
@@ -140,14 +139,14 @@ impl Scan<'_> {
             if target == object {
                 continue;
             }
-            if self.holders.wants(target, of) {
+            if self.found.holders.wants(target, of) {
                 counts
                     .held
                     .push((of, Source::Object(cache, index as u32 * 8)));
             }
             if reachable {
-                self.marked.set(target);
-            } else if !self.marked.get(target) && edges.last() != Some(&(object, target)) {
+                self.found.marked.set(target);
+            } else if !self.found.marked.get(target) && edges.last() != Some(&(object, target)) {
                 edges.push((object, target));
             }
         }

@@ -38,6 +38,14 @@ pub(crate) struct Scan<'a> {
     /// The number of the cache that caches' own structures come from.
     pub(crate) cache_of_caches: Option<u32>,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) found: Found,
+    /// Pages of modules, whose variables are few and tell the most.
+    pub(crate) module_pages: FxHashSet<Pfn>,
+    pub(super) edges: Mutex<Vec<Vec<Edge>>>,
+}
+
+/// What a scan finds, shared by all threads.
+pub(crate) struct Found {
     /// Objects in use whose state is certain.
     pub(crate) allocated: Bitmap,
     /// Objects that are free.
@@ -45,13 +53,11 @@ pub(crate) struct Scan<'a> {
     /// Objects that something reachable points into.
     pub(crate) marked: Bitmap,
     pub(crate) totals: Totals,
+    /// Whether time ran out.
     pub(crate) stopped: AtomicBool,
+    pub(crate) holders: Holders,
     /// Whose referrers are wanted.
     pub(crate) watch: Option<Watch>,
-    /// Pages of modules, whose variables are few and tell the most.
-    pub(crate) module_pages: FxHashSet<Pfn>,
-    pub(super) edges: Mutex<Vec<Vec<Edge>>>,
-    pub(crate) holders: Holders,
 }
 
 /// How much was looked at.
@@ -85,13 +91,15 @@ impl<'a> Scan<'a> {
         deadline: Option<Instant>,
     ) -> Self {
         Self {
-            allocated: Bitmap::new(targets.objects),
-            free: Bitmap::new(targets.objects),
-            marked: Bitmap::new(targets.objects),
-            holders: Holders::of(targets),
-            totals: Totals::default(),
-            stopped: AtomicBool::new(false),
-            watch: None,
+            found: Found {
+                allocated: Bitmap::new(targets.objects),
+                free: Bitmap::new(targets.objects),
+                marked: Bitmap::new(targets.objects),
+                totals: Totals::default(),
+                stopped: AtomicBool::new(false),
+                holders: Holders::of(targets),
+                watch: None,
+            },
             module_pages: FxHashSet::default(),
             edges: Mutex::default(),
             kernel,
@@ -106,7 +114,7 @@ impl<'a> Scan<'a> {
     pub(super) fn out_of_time(&self) -> bool {
         let late = self.deadline.is_some_and(|at| Instant::now() >= at);
         if late {
-            self.stopped.store(true, Ordering::Relaxed);
+            self.found.stopped.store(true, Ordering::Relaxed);
         }
         late
     }
@@ -126,8 +134,8 @@ impl<'a> Scan<'a> {
                 && let Some((object, cache)) = self.targets.object(word)
             {
                 counts.pointers += 1;
-                self.marked.set(object);
-                if all || self.holders.wants(object, cache) {
+                self.found.marked.set(object);
+                if all || self.found.holders.wants(object, cache) {
                     counts.held.push((cache, source(index * 8)));
                 }
                 if self.cache_of_caches == Some(cache)
@@ -145,8 +153,8 @@ impl<'a> Scan<'a> {
         let mut counts = Counts::default();
         for word in words {
             if let Some((object, cache)) = self.targets.object(*word) {
-                self.marked.set(object);
-                if self.holders.wants(object, cache) {
+                self.found.marked.set(object);
+                if self.found.holders.wants(object, cache) {
                     counts.held.push((cache, Source::PageStructure));
                 }
             }
@@ -203,10 +211,10 @@ impl<'a> Scan<'a> {
             let pfn = Pfn(start.0 + at as u64);
             match dump.read_page(pfn, page) {
                 Ok(()) => {
-                    add(&self.totals.root_pages, 1);
+                    add(&self.found.totals.root_pages, 1);
                     omitted.clear(pfn, page);
                     let phys = pfn.start(dump.page_shift());
-                    if let Some(watch) = &self.watch {
+                    if let Some(watch) = &self.found.watch {
                         watch.look(page, |offset| {
                             let at = phys.plus(offset as u64);
                             (Source::Root(at), self.kernel.space.direct_map_address(at))
@@ -219,7 +227,7 @@ impl<'a> Scan<'a> {
                 }
                 // No RAM: a hole that the memmap covers.
                 Err(PageFault::NotInDump(_)) => {}
-                Err(_) => add(&self.totals.root_missing, 1),
+                Err(_) => add(&self.found.totals.root_missing, 1),
             }
         }
         self.finish(counts);
@@ -239,14 +247,14 @@ impl<'a> Scan<'a> {
             while !rest.is_empty() {
                 let step = (page - at as usize % page).min(rest.len());
                 let (now, later) = rest.split_at_mut(step);
-                add(&self.totals.root_pages, 1);
+                add(&self.found.totals.root_pages, 1);
                 if self.kernel.space.read(VirtAddr(at), now).is_err() {
-                    add(&self.totals.root_missing, 1);
+                    add(&self.found.totals.root_missing, 1);
                 }
                 at += step as u64;
                 rest = later;
             }
-            if let Some(watch) = &self.watch {
+            if let Some(watch) = &self.found.watch {
                 let at = VirtAddr(start);
                 watch.look(&bytes, |offset| (Source::Stack, at.plus(offset as u64)));
             }
@@ -256,10 +264,10 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn finish(&self, counts: Counts) {
-        add(&self.totals.words, counts.words);
-        add(&self.totals.pointers, counts.pointers);
-        self.holders.add(counts.held);
-        self.holders.add_cache_pointers(counts.cache_pointers);
+        add(&self.found.totals.words, counts.words);
+        add(&self.found.totals.pointers, counts.pointers);
+        self.found.holders.add(counts.held);
+        self.found.holders.add_cache_pointers(counts.cache_pointers);
     }
 
     /// The references of objects that were not reachable when they were passed, by source.
@@ -269,28 +277,8 @@ impl<'a> Scan<'a> {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         batches.sort_by_key(|batch| batch.first().copied());
-        let found = Found {
-            allocated: self.allocated,
-            free: self.free,
-            marked: self.marked,
-            totals: self.totals,
-            stopped: self.stopped.into_inner(),
-            holders: self.holders,
-            watch: self.watch,
-        };
-        (found, batches.concat())
+        (self.found, batches.concat())
     }
-}
-
-/// What is left of a scan when memory has been read.
-pub(crate) struct Found {
-    pub(crate) allocated: Bitmap,
-    pub(crate) free: Bitmap,
-    pub(crate) marked: Bitmap,
-    pub(crate) totals: Totals,
-    pub(crate) stopped: bool,
-    pub(crate) holders: Holders,
-    pub(crate) watch: Option<Watch>,
 }
 
 /// What one batch counts by itself.

@@ -9,6 +9,7 @@ use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
 use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::PageKind;
+use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::slab::objects::ObjectState;
@@ -114,7 +115,7 @@ pub fn whatis(
     Ok(WhatIs {
         address,
         page: kind,
-        symbol: symbols.name(address).map(|place| place.to_string()),
+        symbol: symbols.name(address).as_ref().map(placed),
         words: words(&search, &symbols, start, size),
         holders: sum_up(&referrers),
         referrers,
@@ -147,7 +148,7 @@ fn referrers(
         .unwrap_or_default();
     let referrers = found.into_iter().map(|(source, at, word)| Referrer {
         at,
-        holder: describe(source, symbols, search.heap.caches()),
+        holder: describe(source, symbols, search.heap.caches()).text,
         into: word.wrapping_sub(start.0),
         reachable: match search.targets.object(at.0) {
             Some((object, _)) => done.found.marked.get(object),
@@ -168,6 +169,7 @@ fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {
             None => holders.push(Holder {
                 holder: referrer.holder.clone(),
                 references: 1,
+                module: None,
             }),
         }
     }
@@ -209,9 +211,9 @@ fn meaning(search: &Search<'_>, symbols: &Variables<'_>, at: VirtAddr, value: u6
         return format!("{}+{:#x}", name.unwrap_or("?"), offset.unwrap_or(0));
     }
     if symbols.may_name(VirtAddr(value))
-        && let Some(place) = symbols.name(VirtAddr(value))
+        && let Some(named) = symbols.name(VirtAddr(value))
     {
-        return place.to_string();
+        return placed(&named);
     }
     let bytes = value.to_le_bytes();
     let text = bytes
@@ -221,5 +223,20 @@ fn meaning(search: &Search<'_>, symbols: &Variables<'_>, at: VirtAddr, value: u6
     match bytes.get(..text) {
         Some(text) if text.len() >= 4 => format!("{:?}", String::from_utf8_lossy(text)),
         _ => String::new(),
+    }
+}
+
+/// A symbol and how far behind it.
+fn placed(named: &Symbolized) -> String {
+    match named.offset {
+        0 => named.symbol(),
+        offset => {
+            let module = named.module.as_ref().map(|name| format!(" [{name}]"));
+            format!(
+                "{}+{offset:#x}{}",
+                named.function,
+                module.unwrap_or_default()
+            )
+        }
     }
 }

@@ -6,14 +6,7 @@ use super::{Once, unknown};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::layout::layout;
-
-layout! {
-    /// include/linux/percpu_counter.h
-    struct CounterLayout = "percpu_counter" in "lib/percpu_counter.c" {
-        need count = "count",
-        need counters = "counters",
-    }
-}
+use crate::kernel::percpu_counter::PercpuCounter;
 
 layout! {
     /// include/linux/quota.h
@@ -26,23 +19,15 @@ layout! {
 /// Structures of this file.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
-    counter: Once<CounterLayout>,
+    counter: Once<PercpuCounter>,
     quota: Once<QuotaLayout>,
 }
 
-/// `percpu_counter_sum_positive`: what CPUs that went away had counted is in `count`.
+/// `percpu_counter_sum_positive`.
 fn counter(reader: &Reader<'_>, at: VirtAddr) -> Result<u64, Unread> {
     let layout = reader.shapes.fs.counter.get(reader)?;
-    let space = &reader.kernel.space;
-    let count = space.read_u64(at.plus(u64::from(layout.count.offset)))?;
-    let parts = space.read_ptr(at.plus(u64::from(layout.counters.offset)))?;
-    let mut sum = count.cast_signed();
     let cpus = reader.cpus().ok_or_else(|| unknown("the list of CPUs"))?;
-    if !parts.is_null() {
-        for (_, part) in cpus.instances(parts) {
-            sum = sum.wrapping_add(i64::from(space.read_u32(part)?.cast_signed()));
-        }
-    }
+    let sum = layout.sum(reader.kernel, cpus, at)?;
     Ok(sum.max(0).cast_unsigned())
 }
 

@@ -1,0 +1,89 @@
+//! What was found over all, worst first: caches that look like leaks, and what no cache shows.
+
+use serde::Serialize;
+
+use super::super::accounting::{Level, SLAB_OF_RAM, SlabTotals, share};
+use super::memory::Memory;
+use super::{CacheJudgement, Owner, Trust};
+use crate::subsys::slab::CacheFacts;
+
+/// One thing that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// How bad.
+    pub level: Level,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// The cache that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
+    /// Bytes that it is about.
+    pub bytes: u64,
+    /// In words.
+    pub message: String,
+    /// Whose they seem to be.
+    pub owners: Vec<Owner>,
+}
+
+impl Finding {
+    /// A cache that is a suspect at least.
+    pub fn of_cache(cache: &CacheFacts, judgement: &CacheJudgement) -> Option<Self> {
+        let level = judgement.verdict.level;
+        (level >= Level::Suspect).then(|| Self {
+            level,
+            code: "cache",
+            cache: Some(cache.name.clone()),
+            bytes: judgement.unreachable.bytes.unwrap_or(cache.exact.bytes),
+            message: judgement.headline().to_owned(),
+            owners: judgement.owners.clone(),
+        })
+    }
+
+    fn general(level: Level, code: &'static str, bytes: u64, message: String) -> Self {
+        Self {
+            level,
+            code,
+            cache: None,
+            bytes,
+            message,
+            owners: Vec::new(),
+        }
+    }
+}
+
+/// All findings, those of caches among them.
+pub fn all(
+    of_caches: impl Iterator<Item = Finding>,
+    totals: &SlabTotals,
+    memory: &Memory,
+    trust: &Trust,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = of_caches.collect();
+    let unreclaimable = totals.unreclaimable_bytes;
+    let of_ram = share(unreclaimable, totals.memory_bytes.unwrap_or(0));
+    if of_ram > SLAB_OF_RAM {
+        let text = format!("unreclaimable slab is {:.0} % of RAM", of_ram * 100.0);
+        findings.push(Finding::general(
+            Level::Suspect,
+            "slab-large",
+            unreclaimable,
+            text,
+        ));
+    }
+    if memory.unexplained_is_large {
+        let text = "more than a tenth of RAM is kernel memory outside of the slab caches: a leak of pages, vmalloc or large kmalloc would be there";
+        let bytes = memory.unexplained_bytes;
+        findings.push(Finding::general(
+            Level::Suspect,
+            "unexplained-large",
+            bytes,
+            text.to_owned(),
+        ));
+    }
+    let doubts = trust.reasons.iter();
+    findings.extend(
+        doubts.map(|why| Finding::general(Level::Inconclusive, why.code, 0, why.message.clone())),
+    );
+    findings.sort_by_key(|finding| std::cmp::Reverse((finding.level, finding.bytes)));
+    findings
+}
