@@ -87,3 +87,11 @@ unflatten() {
     rm -f "$3"
     run_tool "$1" makedumpfile -R "$3" <"$2" >&2
 }
+
+# last_words TOOLS DUMP DIRECTORY: what the guest wrote to the kernel's log just before the panic.
+last_words() {
+    rm -f "$3/dmesg.last"
+    run_tool "$1" makedumpfile --dump-dmesg "$2" "$3/dmesg.last" >&2
+    sed -n 's/^\[[ 0-9.]*\] slabinfo: //p' "$3/dmesg.last" >"$3/slabinfo.last"
+    rm "$3/dmesg.last"
+}
