@@ -223,6 +223,8 @@ last_words() {
 
 # The other system call keeps copies of kernel and initrd, which would be dumped.
 crash() {
+    # Without ACPI the capture kernel starts on the first CPU only.
+    taskset -p 1 $$ >/dev/null
     kexec --kexec-syscall -p /crash/vmlinuz --initrd=/crash/initrd \
         --append="console=ttyS0 irqpoll nr_cpus=1 reset_devices" ||
         finish "failed: no capture kernel"

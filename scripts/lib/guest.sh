@@ -92,6 +92,6 @@ unflatten() {
 last_words() {
     rm -f "$3/dmesg.last"
     run_tool "$1" makedumpfile --dump-dmesg "$2" "$3/dmesg.last" >&2
-    sed -n 's/^\[[ 0-9.]*\] slabinfo: //p' "$3/dmesg.last" >"$3/slabinfo.last"
+    sed -nE 's/^\[[ 0-9.]*\]( \[ *[TC][0-9]+\])? slabinfo: //p' "$3/dmesg.last" >"$3/slabinfo.last"
     rm "$3/dmesg.last"
 }
