@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump, VmcoreInfo};
-use vmleak::kernel::{Kernel, btf, check_symbols, kallsyms};
+use vmleak::kernel::kallsyms::{self, OwnSymbolsError};
+use vmleak::kernel::{Kernel, btf, check_symbols};
 use vmleak::space::AddressSpace;
 use vmleak::types::{
     Btf, DebugFile, Dwarf, Kallsyms, Profile, SymbolTable, TypeDb, TypeError, TypeSource,
@@ -70,7 +71,7 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
     {
         bail!("{}", sources.no_vmlinux(looked));
     }
-    let (symbols, encoding) = match sources.symbols() {
+    let (symbols, own) = match sources.symbols() {
         Ok(found) => found,
         Err(error) => match &found {
             Ok(_) => return Err(error),
@@ -84,13 +85,14 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
         (other, _) => other?,
     };
     let kernel = Kernel::new(Arc::clone(&dump), types, symbols).with_context(|| whose)?;
-    if let Some(encoding) = encoding {
+    if let Some(own) = &own {
         kernel.diag.assume(
             "kallsyms_encoding",
-            encoding,
+            own.encoding.clone(),
             "the one of the known encodings by which _stext is where VMCOREINFO has it",
         );
     }
+    let kernel = kernel.with_own_symbols(own);
     Ok(Opened {
         kernel,
         btf,
@@ -159,9 +161,9 @@ impl Sources<'_> {
         )
     }
 
-    /// A System.map that was given, else the profile's, else vmlinux's, else the dump's own, with
-    /// their encoding.
-    fn symbols(&self) -> Result<(SymbolTable, Option<String>)> {
+    /// A System.map that was given, else the profile's, else vmlinux's, else the dump's own, which
+    /// come too.
+    fn symbols(&self) -> Result<(SymbolTable, Option<Kallsyms>)> {
         let maps = &self.common.symbols;
         if let Some(map) = maps.iter().find(|path| is_system_map(path)) {
             return Ok((SymbolTable::from_system_map(map)?, None));
@@ -173,17 +175,18 @@ impl Sources<'_> {
         let own = match in_file {
             Some(Ok(symbols)) => return Ok((symbols, None)),
             Some(Err(error @ TypeError::NoDebugInfo { .. })) => {
-                self.own_symbols().map_err(|_| error.into())
+                self.own_symbols().map_err(|_| error)?
             }
             Some(Err(error)) => return Err(error.into()),
-            None => self.own_symbols(),
+            None => self.own_symbols()?,
         };
-        own.map(|own| (own.symbols, Some(own.encoding)))
+        let symbols = own.symbols().map_err(OwnSymbolsError::from)?;
+        Ok((symbols, Some(own)))
     }
 
     fn own_symbols(&self) -> Result<Kallsyms> {
         let space = AddressSpace::new(Arc::clone(self.dump))?;
-        Ok(kallsyms::read(&space)?)
+        Ok(kallsyms::read(&space, |_| None)?)
     }
 
     fn types(&self, symbols: &SymbolTable) -> Result<(TypeDb, Option<Arc<Btf>>)> {

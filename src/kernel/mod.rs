@@ -4,7 +4,7 @@
 //! Output: [`Kernel`], with symbols at run-time addresses, layouts, per-CPU data, the
 //! memmap and bounded walkers. Invariant: no walker returns without saying how it ended.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
@@ -29,7 +29,8 @@ use crate::diag::Diagnostics;
 use crate::dump::{Dump, VmcoreInfo};
 use crate::space::x86_64::START_KERNEL_MAP;
 use crate::space::{AddressSpace, MemFault, SpaceError};
-use crate::types::{SymbolOrigin, SymbolTable, TypeDb, TypeError};
+use crate::types::{Kallsyms, SymbolOrigin, SymbolTable, TypeDb, TypeError};
+use kallsyms::OwnSymbolsError;
 use layout::{Layout, LayoutError, LayoutInfo};
 
 /// Symbols that VMCOREINFO has too. Every x86_64 kernel is linked to the same `_stext`; the
@@ -124,6 +125,8 @@ pub struct Kernel {
     /// What there is to say besides the result.
     pub diag: Diagnostics,
     symbols: SymbolTable,
+    /// What the dump itself has, read when it is first asked for.
+    own_symbols: OnceLock<Result<Kallsyms, OwnSymbolsError>>,
     offset: u64,
     layouts: Mutex<Vec<LayoutInfo>>,
 }
@@ -149,9 +152,32 @@ impl Kernel {
             types,
             diag: Diagnostics::default(),
             symbols,
+            own_symbols: OnceLock::new(),
             offset,
             layouts: Mutex::default(),
         })
+    }
+
+    /// With the dump's own symbols, where they have been read already.
+    #[must_use]
+    pub fn with_own_symbols(self, own: Option<Kallsyms>) -> Self {
+        Self {
+            own_symbols: own.map(Ok).map(OnceLock::from).unwrap_or_default(),
+            ..self
+        }
+    }
+
+    /// The symbols in the dump itself, wherever the others come from: only their order tells
+    /// which of several names at one address the kernel prints.
+    ///
+    /// # Errors
+    /// If they can't be found, read or decoded.
+    pub fn own_symbols(&self) -> Result<&Kallsyms, &OwnSymbolsError> {
+        let named = |name: &str| run_time_address(&self.symbols, name, self.offset);
+        let own = self
+            .own_symbols
+            .get_or_init(|| kallsyms::read(&self.space, named));
+        own.as_ref()
     }
 
     /// The dump below.

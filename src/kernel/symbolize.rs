@@ -6,10 +6,9 @@
 use serde::Serialize;
 
 use super::Kernel;
-use super::kallsyms;
 use super::modules::Modules;
 use crate::addr::VirtAddr;
-use crate::types::SymbolNames;
+use crate::types::Kallsyms;
 
 /// What an address is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +46,7 @@ impl Symbolized {
 /// Finds names of addresses.
 #[derive(Debug)]
 pub struct Symbolizer<'m> {
-    names: Option<SymbolNames>,
+    names: Option<&'m Kallsyms>,
     modules: &'m Modules,
     start: u64,
     end: u64,
@@ -56,8 +55,9 @@ pub struct Symbolizer<'m> {
 impl<'m> Symbolizer<'m> {
     /// Reads the kernel's names. Without them only modules' addresses have some, and a warning
     /// says so.
-    pub fn new(kernel: &Kernel, modules: &'m Modules) -> Self {
-        let names = kallsyms::read_names(&kernel.space)
+    pub fn new(kernel: &'m Kernel, modules: &'m Modules) -> Self {
+        let names = kernel
+            .own_symbols()
             .map_err(|error| {
                 kernel.diag.warn(
                     "no-kernel-names",
@@ -82,9 +82,9 @@ impl<'m> Symbolizer<'m> {
     /// The name of `address`; `None` if it lies in no function that is known.
     pub fn find(&self, address: VirtAddr) -> Option<Symbolized> {
         if (self.start..self.end).contains(&address.0) {
-            let named = self.names.as_ref()?.find(address.0)?;
+            let named = self.names?.find(address.0)?;
             return Some(Symbolized {
-                function: named.name.to_owned(),
+                function: named.name,
                 offset: named.offset,
                 size: named.size,
                 module: None,

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use thiserror::Error;
 
 mod mmu;
@@ -19,6 +20,9 @@ use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::bytes;
 use crate::dump::{Dump, Page, PageFault};
 use x86_64::X86Space;
+
+/// From so many bytes on it pays to read in parallel.
+const MUCH: usize = 64 << 10;
 
 /// A virtual range that maps to physical memory at a fixed distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,11 +225,41 @@ impl AddressSpace {
         Ok((page, (phys.0 & ((1 << shift) - 1)) as usize))
     }
 
-    /// Fills `out` from memory at `va`, across pages.
+    /// Fills `out` from memory at `va`, across pages; much at once in parallel, into place and
+    /// past the page cache.
     ///
     /// # Errors
-    /// At the first page that can't be read; `out` is then partly filled.
+    /// The first page that can't be read; `out` is then partly filled.
     pub fn read(&self, va: VirtAddr, out: &mut [u8]) -> Result<(), MemFault> {
+        let page_size = self.dump.page_size();
+        if out.len() < MUCH.max(page_size * 2) {
+            return self.read_cached(va, out);
+        }
+        let first = va.0.next_multiple_of(page_size as u64) - va.0;
+        let (head, rest) = out.split_at_mut(first as usize);
+        let (whole, tail) = rest.split_at_mut(rest.len() / page_size * page_size);
+        let start = va.plus(first);
+        let end = start.plus(whole.len() as u64);
+        self.read_cached(va, head)?;
+        let pages = whole.par_chunks_mut(page_size).with_min_len(8).enumerate();
+        let fault = pages.find_map_first(|(index, page)| {
+            let va = start.plus((index * page_size) as u64);
+            self.read_page_into(va, page).err()
+        });
+        fault.map_or(Ok(()), Err)?;
+        self.read_cached(end, tail)
+    }
+
+    /// Fills `page` from the whole page that begins at `va`.
+    fn read_page_into(&self, va: VirtAddr, page: &mut [u8]) -> Result<(), MemFault> {
+        let phys = self.translate(va)?.phys;
+        let pfn = Pfn::containing(phys, self.dump.page_shift());
+        self.dump
+            .read_page(pfn, page)
+            .map_err(|fault| MemFault::Page { va, fault })
+    }
+
+    fn read_cached(&self, va: VirtAddr, out: &mut [u8]) -> Result<(), MemFault> {
         let mut at = va;
         let mut rest = out;
         while !rest.is_empty() {

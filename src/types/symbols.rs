@@ -2,10 +2,9 @@
 //! offset), from the dump's kallsyms where they were.
 //!
 //! Names stay where they are; what is built is a hash index of some 200,000
-//! names, in a few milliseconds. A name that several static symbols share gives the
-//! global one if there is one, else the first.
+//! names, small enough for a core's cache, in a few milliseconds. A name that several static
+//! symbols share gives the global one if there is one, else the first.
 
-use std::collections::hash_map::Entry;
 use std::hash::Hasher;
 
 use object::LittleEndian;
@@ -44,12 +43,21 @@ impl SymbolOrigin {
 #[derive(Debug, Default)]
 pub struct SymbolTable {
     origin: SymbolOrigin,
-    /// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
-    addresses: FxHashMap<u64, (u64, bool)>,
+    /// In the order of the source.
+    all: Vec<Symbol>,
+    /// A power of two, at least a third of them free: one more than the place in `all` of the
+    /// symbol that its name stands for, from the slot of its hash on; 0 where there is none.
+    slots: Vec<u32>,
     /// Of a profile: names known not to exist.
     absent: FxHashSet<u64>,
-    /// Addresses that share a name with one in `addresses`, by the hash of the name.
-    more: Vec<(u64, u64)>,
+}
+
+/// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
+#[derive(Clone, Copy, Debug)]
+struct Symbol {
+    hash: u64,
+    address: u64,
+    global: bool,
 }
 
 impl SymbolTable {
@@ -66,12 +74,50 @@ impl SymbolTable {
     }
 
     fn sized(origin: SymbolOrigin, count: usize) -> Self {
-        let mut addresses = FxHashMap::default();
-        addresses.reserve(count);
-        Self {
+        let mut table = Self {
             origin,
-            addresses,
+            all: Vec::with_capacity(count),
             ..Self::default()
+        };
+        table.make_slots(count);
+        table
+    }
+
+    /// Slots for `count` symbols and as many again, with those that there are in them.
+    fn make_slots(&mut self, count: usize) {
+        self.slots = vec![0; (count.max(1 << 8) * 2).next_power_of_two()];
+        for place in 0..self.all.len() {
+            self.enter(place);
+        }
+    }
+
+    /// The slot of a name, and its symbol; the free one where it would be, if there is none.
+    fn slot(&self, hash: u64) -> (usize, Option<&Symbol>) {
+        let mask = self.slots.len().wrapping_sub(1);
+        // The upper bits of the product are those that all of the name went into.
+        let mut at = (hash >> 20) as usize & mask;
+        loop {
+            match self.slots.get(at) {
+                Some(0) | None => return (at, None),
+                Some(place) => match self.all.get(*place as usize - 1) {
+                    Some(symbol) if symbol.hash == hash => return (at, Some(symbol)),
+                    _ => at = (at + 1) & mask,
+                },
+            }
+        }
+    }
+
+    /// Makes the symbol at `place` the one that its name stands for, if it is the first or the
+    /// first global one.
+    fn enter(&mut self, place: usize) {
+        let Some(new) = self.all.get(place) else {
+            return;
+        };
+        let (at, old) = self.slot(new.hash);
+        if old.is_none_or(|old| new.global && !old.global)
+            && let Some(slot) = self.slots.get_mut(at)
+        {
+            *slot = place as u32 + 1;
         }
     }
 
@@ -92,21 +138,16 @@ impl SymbolTable {
     }
 
     pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
-        let new = (address, global);
-        match self.addresses.entry(hash(name)) {
-            Entry::Vacant(place) => {
-                place.insert(new);
-            }
-            Entry::Occupied(mut place) => {
-                let (hash, old) = (*place.key(), *place.get());
-                let other = if global && !old.1 {
-                    place.insert(new).0
-                } else {
-                    address
-                };
-                self.more.push((hash, other));
-            }
+        if (self.all.len() + 1) * 3 > self.slots.len() * 2 {
+            self.make_slots(self.all.len() * 2);
         }
+        let hash = hash(name);
+        self.all.push(Symbol {
+            hash,
+            address,
+            global,
+        });
+        self.enter(self.all.len() - 1);
     }
 
     /// Where they come from.
@@ -116,9 +157,7 @@ impl SymbolTable {
 
     /// The address of a symbol as its source has it.
     pub fn address(&self, name: &str) -> Option<u64> {
-        self.addresses
-            .get(&hash(name.as_bytes()))
-            .map(|(address, _)| *address)
+        self.by_hash(hash(name.as_bytes()))
     }
 
     /// Whether the source tells if there is such a symbol. A profile tells of the names that were
@@ -126,7 +165,7 @@ impl SymbolTable {
     pub fn tells_of(&self, name: &str) -> bool {
         let asked = |name: &str| {
             let hash = hash(name.as_bytes());
-            self.addresses.contains_key(&hash) || self.absent.contains(&hash)
+            self.by_hash(hash).is_some() || self.absent.contains(&hash)
         };
         let plain = |(name, number): (&str, &str)| {
             number.bytes().all(|byte| byte.is_ascii_digit()) && asked(name)
@@ -143,31 +182,28 @@ impl SymbolTable {
             .enumerate()
             .map(|(index, name)| (hash(name.as_bytes()), index))
             .collect();
-        let first = wanted.iter().filter_map(|(hash, index)| {
-            let (address, _) = self.addresses.get(hash)?;
-            Some((*index, *address))
-        });
-        let more = self
-            .more
-            .iter()
-            .filter_map(|(hash, address)| Some((*wanted.get(hash)?, *address)));
-        first.chain(more).collect()
+        let called = |symbol: &Symbol| Some((*wanted.get(&symbol.hash)?, symbol.address));
+        self.all.iter().filter_map(called).collect()
+    }
+
+    fn by_hash(&self, hash: u64) -> Option<u64> {
+        self.slot(hash).1.map(|symbol| symbol.address)
     }
 
     /// The next address above `address` that has a name: nothing there is longer than up to it.
     pub fn next_above(&self, address: u64) -> Option<u64> {
-        let all = self.addresses.values().map(|(at, _)| *at);
+        let all = self.all.iter().map(|symbol| symbol.address);
         all.filter(|at| *at > address).min()
     }
 
     /// How many names there are.
     pub fn len(&self) -> usize {
-        self.addresses.len()
+        self.all.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.addresses.is_empty()
+        self.all.is_empty()
     }
 }
 

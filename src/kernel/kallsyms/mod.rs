@@ -11,14 +11,15 @@ mod search;
 use thiserror::Error;
 
 use crate::addr::VirtAddr;
-use crate::dump::VmcoreInfo;
 use crate::space::{AddressSpace, MemFault};
-use crate::types::{Kallsyms, KallsymsError, KallsymsTables, SymbolNames};
+use crate::types::{Kallsyms, KallsymsError, KallsymsTables};
 
 /// Kernels have 100,000 to 300,000 symbols.
 const MAX_SYMBOLS: u32 = 1 << 21;
 /// A name takes 10 to 15 bytes in the mean.
 const MAX_BYTES_PER_NAME: usize = 64;
+/// How much of the names is read at a time.
+const PIECE: usize = 4 << 20;
 const TOKEN_INDEX: usize = 512;
 /// The index has 16 bits.
 const MAX_TOKEN_TABLE: usize = 1 << 16;
@@ -40,41 +41,32 @@ pub enum OwnSymbolsError {
     Decode(#[from] KallsymsError),
 }
 
-/// Reads and decodes the tables.
+/// Reads the tables and finds out how they are written. What VMCOREINFO does not name is where
+/// `symbol` says, if it does.
 ///
 /// # Errors
-/// If VMCOREINFO does not place them, or they can't be read or decoded.
-pub fn read(space: &AddressSpace) -> Result<Kallsyms, OwnSymbolsError> {
-    let (tables, found) = tables(space)?;
-    let mut kallsyms = Kallsyms::decode(&tables)?;
-    if found {
-        kallsyms
-            .encoding
-            .push_str(", tables found by their structure");
-    }
-    Ok(kallsyms)
-}
-
-/// All names by address, for what the kernel prints with `%pS`.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_names(space: &AddressSpace) -> Result<SymbolNames, OwnSymbolsError> {
-    Ok(SymbolNames::decode(&tables(space)?.0)?)
-}
-
-/// The bytes of the tables, and whether they were found by their structure.
-fn tables(space: &AddressSpace) -> Result<(KallsymsTables, bool), OwnSymbolsError> {
+/// If nothing places them, or they can't be read or decoded.
+pub fn read(
+    space: &AddressSpace,
+    symbol: impl Fn(&str) -> Option<VirtAddr>,
+) -> Result<Kallsyms, OwnSymbolsError> {
     let info = space.dump().notes().vmcoreinfo.as_ref();
     let info = info.ok_or(OwnSymbolsError::NotNamed)?;
     let stext = info.symbol("_stext").ok_or(OwnSymbolsError::NotNamed)?;
-    let places = match Places::named(info) {
+    let named = Places::named(|name| info.symbol(name).or_else(|| symbol(name)));
+    let places = match named {
         Some(places) => places,
         None => Places::found(space, stext).ok_or(OwnSymbolsError::NotNamed)?,
     };
     let mut tables = read_tables(space, &places)?;
     tables.stext = stext.0;
-    Ok((tables, places.found))
+    let mut kallsyms = Kallsyms::decode(tables)?;
+    if places.found {
+        kallsyms
+            .encoding
+            .push_str(", tables found by their structure");
+    }
+    Ok(kallsyms)
 }
 
 /// Where the tables are.
@@ -91,15 +83,15 @@ struct Places {
 }
 
 impl Places {
-    fn named(info: &VmcoreInfo) -> Option<Self> {
+    fn named(symbol: impl Fn(&str) -> Option<VirtAddr>) -> Option<Self> {
         Some(Self {
-            names: info.symbol("kallsyms_names")?,
-            num_syms: info.symbol("kallsyms_num_syms")?,
-            token_table: info.symbol("kallsyms_token_table")?,
-            token_index: info.symbol("kallsyms_token_index")?,
-            offsets: info.symbol("kallsyms_offsets"),
-            addresses: info.symbol("kallsyms_addresses"),
-            relative_base: info.symbol("kallsyms_relative_base"),
+            names: symbol("kallsyms_names")?,
+            num_syms: symbol("kallsyms_num_syms")?,
+            token_table: symbol("kallsyms_token_table")?,
+            token_index: symbol("kallsyms_token_index")?,
+            offsets: symbol("kallsyms_offsets"),
+            addresses: symbol("kallsyms_addresses"),
+            relative_base: symbol("kallsyms_relative_base"),
             found: false,
         })
     }
@@ -153,10 +145,30 @@ fn read_tables(space: &AddressSpace, places: &Places) -> Result<KallsymsTables, 
 fn read_up_to(space: &AddressSpace, at: VirtAddr, len: usize) -> Result<Vec<u8>, MemFault> {
     let mut out = Vec::with_capacity(len.min(8 << 20));
     while out.len() < len {
-        match space.page_at(at.plus(out.len() as u64)) {
+        let step = (len - out.len()).min(PIECE);
+        let start = at.plus(out.len() as u64);
+        match space.read_bytes(start, step) {
+            Ok(piece) => out.extend(piece),
+            Err(_) => return read_pages_up_to(space, start, step, out),
+        }
+    }
+    Ok(out)
+}
+
+/// Adds to `out` the pages from `at` on up to the first that can't be read.
+fn read_pages_up_to(
+    space: &AddressSpace,
+    at: VirtAddr,
+    len: usize,
+    mut out: Vec<u8>,
+) -> Result<Vec<u8>, MemFault> {
+    let end = out.len() + len;
+    let start = out.len();
+    while out.len() < end {
+        match space.page_at(at.plus((out.len() - start) as u64)) {
             Ok((page, within)) => {
                 let rest = page.get(within..).unwrap_or_default();
-                let rest = rest.get(..len - out.len()).unwrap_or(rest);
+                let rest = rest.get(..end - out.len()).unwrap_or(rest);
                 out.extend_from_slice(rest);
             }
             Err(fault) if out.is_empty() => return Err(fault),

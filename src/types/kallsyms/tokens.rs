@@ -1,0 +1,99 @@
+//! Names, and the tokens that they are made of.
+
+use super::encoding::Lengths;
+use super::{KallsymsError, KallsymsTables};
+use crate::bytes::{slice, u64_at};
+
+/// Names are at most KSYM_NAME_LEN (512) long, with room for what may come.
+const MAX_NAME: usize = 1024;
+
+/// Where in the table of tokens the text is that each byte of a name stands for.
+#[derive(Debug)]
+pub(super) struct Tokens(Vec<std::ops::Range<usize>>);
+
+impl Tokens {
+    pub(super) fn new(table: &[u8], index: &[u8]) -> Result<Self, KallsymsError> {
+        let token = |entry: &[u8]| {
+            let (low, high) = (*entry.first()?, *entry.get(1)?);
+            let start = usize::from(u16::from_le_bytes([low, high]));
+            let len = memchr::memchr(0, table.get(start..)?)?;
+            Some(start..start + len)
+        };
+        let entries = slice(index, 0, 512).ok_or(KallsymsError::BadTokens)?;
+        let all: Option<Vec<_>> = entries.chunks_exact(2).map(token).collect();
+        all.map(Self).ok_or(KallsymsError::BadTokens)
+    }
+
+    /// Spells a name; the first character is its type.
+    pub(super) fn spell(&self, table: &[u8], name: &[u8], out: &mut Vec<u8>) -> Option<u8> {
+        out.clear();
+        for byte in name {
+            let token = self.0.get(usize::from(*byte))?;
+            out.extend_from_slice(table.get(token.clone())?);
+            if out.len() > MAX_NAME {
+                return None;
+            }
+        }
+        out.first().copied()
+    }
+}
+
+/// Where each name is, as tokens.
+#[derive(Debug)]
+pub(super) struct Names {
+    spans: Vec<(u32, u16)>,
+    long: bool,
+}
+
+impl Names {
+    /// Walks over all names without spelling them. `None` if the bytes end before, or do not
+    /// end as the table does: with zeros up to `kallsyms_markers`, whose first word is 0 and whose
+    /// second is where name 256 begins. Only lengths of 128 and more tell the rules apart.
+    pub(super) fn walk(tables: &KallsymsTables, lengths: Lengths) -> Option<Self> {
+        let bytes = &tables.names;
+        let mut at = 0;
+        let mut long = false;
+        let mut spans = Vec::with_capacity(tables.count.min(bytes.len()));
+        for _ in 0..tables.count {
+            let (len, start) = lengths.get(bytes, at)?;
+            long |= len >= 0x80;
+            slice(bytes, start, len)?;
+            spans.push((u32::try_from(start).ok()?, u16::try_from(len).ok()?));
+            at = start + len;
+        }
+        if long && !ends_at_markers(bytes, at, &spans, lengths) {
+            return None;
+        }
+        Some(Self { spans, long })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether the rule for long names matters.
+    pub(super) fn has_long(&self) -> bool {
+        self.long
+    }
+
+    /// The tokens of a name.
+    pub(super) fn get<'b>(&self, bytes: &'b [u8], index: u32) -> Option<&'b [u8]> {
+        let (start, len) = *self.spans.get(index as usize)?;
+        slice(bytes, start as usize, usize::from(len))
+    }
+}
+
+/// Whether the markers follow that fit the names: 32-bit words since 4.20, 64-bit ones before.
+fn ends_at_markers(bytes: &[u8], end: usize, spans: &[(u32, u16)], lengths: Lengths) -> bool {
+    let position = spans.iter().take(256).fold(0, |sum, (_, len)| {
+        let two = *len >= 0x80 && lengths == Lengths::TwoBytes;
+        sum + u64::from(*len) + 1 + u64::from(two)
+    });
+    (end..end + 8).any(|at| {
+        let padding = bytes.get(end..at).unwrap_or(&[1]);
+        let zeros = padding.iter().all(|byte| *byte == 0);
+        let short = u64_at(bytes, at) == Some(position << 32);
+        let wide = u64_at(bytes, at) == Some(0) && u64_at(bytes, at + 8) == Some(position);
+        zeros && (short || wide)
+    })
+}
