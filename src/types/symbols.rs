@@ -54,10 +54,20 @@ pub struct SymbolTable {
 
 /// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
 #[derive(Clone, Copy, Debug)]
-struct Symbol {
+pub(super) struct Symbol {
     hash: u64,
     address: u64,
     global: bool,
+}
+
+impl Symbol {
+    pub(super) fn new(name: &[u8], address: u64, global: bool) -> Self {
+        Self {
+            hash: hash(name),
+            address,
+            global,
+        }
+    }
 }
 
 impl SymbolTable {
@@ -138,15 +148,14 @@ impl SymbolTable {
     }
 
     pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
+        self.add(Symbol::new(name, address, global));
+    }
+
+    pub(super) fn add(&mut self, symbol: Symbol) {
         if (self.all.len() + 1) * 3 > self.slots.len() * 2 {
             self.make_slots(self.all.len() * 2);
         }
-        let hash = hash(name);
-        self.all.push(Symbol {
-            hash,
-            address,
-            global,
-        });
+        self.all.push(symbol);
         self.enter(self.all.len() - 1);
     }
 

@@ -4,6 +4,7 @@
 //! one place the first is printed (kernel/kallsyms.c, `get_symbol_pos`).
 
 use super::Kallsyms;
+use super::tokens::ROOM;
 
 /// A symbol that an address lies in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +25,10 @@ impl Kallsyms {
         let last = self.ordered(after.checked_sub(1)?)?;
         let next = self.ordered(after)?;
         let first = self.first_where(|at| at >= self.address(last));
-        let mut text = Vec::new();
-        self.spell(self.ordered(first)?, &mut text)?;
+        let mut room = ROOM;
+        let (_, name) = self.spell(self.ordered(first)?, &mut room)?;
         Some(Named {
-            name: String::from_utf8_lossy(text.get(1..)?).into_owned(),
+            name: String::from_utf8_lossy(name).into_owned(),
             offset: address - self.address(last),
             size: self.address(next) - self.address(last),
         })

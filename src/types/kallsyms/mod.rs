@@ -13,12 +13,16 @@ mod lookup;
 mod tests;
 mod tokens;
 
+use rayon::prelude::*;
 use thiserror::Error;
 
-use super::SymbolTable;
+use super::symbols::{Symbol, SymbolTable};
 use encoding::{Addresses, Lengths};
 pub use lookup::Named;
-use tokens::{Names, Tokens};
+use tokens::{Names, ROOM, Spelled, Tokens};
+
+/// Names that are spelled at a time.
+const PART: u32 = 1 << 13;
 
 /// The bytes of the tables; each may be longer than the table is.
 #[derive(Debug, Default)]
@@ -127,10 +131,10 @@ impl Kallsyms {
         address.unwrap_or_default()
     }
 
-    /// Spells the name at a place in the table behind its type, which is handed back.
-    fn spell(&self, index: u32, out: &mut Vec<u8>) -> Option<u8> {
+    /// Spells the name at a place in the table; its type comes first.
+    fn spell<'o>(&self, index: u32, out: &'o mut Spelled) -> Option<(u8, &'o [u8])> {
         let name = self.names.get(&self.tables.names, index)?;
-        self.tokens.spell(&self.tables.token_table, name, out)
+        self.tokens.spell(name, out)
     }
 
     /// All of them by name.
@@ -138,14 +142,21 @@ impl Kallsyms {
     /// # Errors
     /// If a name can't be spelled.
     pub fn symbols(&self) -> Result<SymbolTable, KallsymsError> {
+        let count = self.names.len() as u32;
+        let parts = (0..count.div_ceil(PART)).into_par_iter().map(|part| {
+            let start = part * PART;
+            let mut room = ROOM;
+            let symbol = |index| {
+                let (kind, name) = self.spell(index, &mut room)?;
+                let global = kind.is_ascii_uppercase();
+                Some(Symbol::new(name, self.address(index), global))
+            };
+            (start..count.min(start + PART)).map(symbol).collect()
+        });
+        let parts: Option<Vec<Vec<Symbol>>> = parts.collect();
+        let parts = parts.ok_or(KallsymsError::BadNames)?;
         let mut symbols = SymbolTable::at_run_time(self.names.len());
-        let mut text = Vec::new();
-        for index in 0..self.names.len() as u32 {
-            let kind = self.spell(index, &mut text);
-            let kind = kind.ok_or(KallsymsError::BadNames)?;
-            let name = text.get(1..).unwrap_or_default();
-            symbols.insert(name, self.address(index), kind.is_ascii_uppercase());
-        }
+        parts.into_iter().flatten().for_each(|one| symbols.add(one));
         Ok(symbols)
     }
 }
@@ -156,11 +167,11 @@ fn find_addresses(
     tokens: &Tokens,
     names: &Names,
 ) -> Result<Addresses, KallsymsError> {
-    let mut text = Vec::new();
+    let mut room = ROOM;
     let mut is_stext = |index: &u32| {
         let name = names.get(&tables.names, *index);
-        let spelled = name.and_then(|name| tokens.spell(&tables.token_table, name, &mut text));
-        spelled.is_some() && text.get(1..) == Some(b"_stext")
+        let spelled = name.and_then(|name| tokens.spell(name, &mut room));
+        spelled.is_some_and(|(_, name)| name == b"_stext")
     };
     let stext = (0..names.len() as u32).find(|index| is_stext(index));
     let stext = stext.ok_or(KallsymsError::NoStext)? as usize;

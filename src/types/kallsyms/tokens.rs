@@ -7,34 +7,69 @@ use crate::bytes::{slice, u64_at};
 /// Names are at most KSYM_NAME_LEN (512) long, with room for what may come.
 const MAX_NAME: usize = 1024;
 
-/// Where in the table of tokens the text is that each byte of a name stands for.
+/// Room for a name, and for what is copied beyond the end of its last token.
+pub(super) type Spelled = [u8; MAX_NAME + SHORT];
+pub(super) const ROOM: Spelled = [0; MAX_NAME + SHORT];
+
+/// Nearly all tokens are this short: copying so many bytes is one instruction.
+const SHORT: usize = 16;
+
+/// The text that a byte of a name stands for.
+#[derive(Clone, Debug, Default)]
+struct Token {
+    len: usize,
+    start: [u8; SHORT],
+    /// All of it, if it is longer.
+    long: Vec<u8>,
+}
+
+impl Token {
+    fn new(text: &[u8]) -> Self {
+        let mut token = Self {
+            len: text.len(),
+            ..Self::default()
+        };
+        match token.start.get_mut(..text.len()) {
+            Some(start) => start.copy_from_slice(text),
+            None => token.long = text.to_vec(),
+        }
+        token
+    }
+}
+
+/// The text of each byte.
 #[derive(Debug)]
-pub(super) struct Tokens(Vec<std::ops::Range<usize>>);
+pub(super) struct Tokens(Vec<Token>);
 
 impl Tokens {
     pub(super) fn new(table: &[u8], index: &[u8]) -> Result<Self, KallsymsError> {
         let token = |entry: &[u8]| {
             let (low, high) = (*entry.first()?, *entry.get(1)?);
-            let start = usize::from(u16::from_le_bytes([low, high]));
-            let len = memchr::memchr(0, table.get(start..)?)?;
-            Some(start..start + len)
+            let rest = table.get(usize::from(u16::from_le_bytes([low, high]))..)?;
+            rest.get(..memchr::memchr(0, rest)?).map(Token::new)
         };
         let entries = slice(index, 0, 512).ok_or(KallsymsError::BadTokens)?;
         let all: Option<Vec<_>> = entries.chunks_exact(2).map(token).collect();
         all.map(Self).ok_or(KallsymsError::BadTokens)
     }
 
-    /// Spells a name; the first character is its type.
-    pub(super) fn spell(&self, table: &[u8], name: &[u8], out: &mut Vec<u8>) -> Option<u8> {
-        out.clear();
+    /// Spells a name: its type, one character, and the name itself.
+    pub(super) fn spell<'o>(&self, name: &[u8], out: &'o mut Spelled) -> Option<(u8, &'o [u8])> {
+        let mut len = 0;
         for byte in name {
             let token = self.0.get(usize::from(*byte))?;
-            out.extend_from_slice(table.get(token.clone())?);
-            if out.len() > MAX_NAME {
-                return None;
+            let rest = out.get_mut(len..)?;
+            if token.long.is_empty() {
+                // Of a known size, so that no function is called for it.
+                *rest.first_chunk_mut::<SHORT>()? = token.start;
+            } else {
+                rest.get_mut(..token.len)?.copy_from_slice(&token.long);
             }
+            len += token.len;
         }
-        out.first().copied()
+        out.get(..len)?
+            .split_first()
+            .map(|(kind, name)| (*kind, name))
     }
 }
 
