@@ -39,20 +39,23 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 91] = [
+pub const SYMBOLS: [&str; 95] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
+    "__end_rodata",
     "__init_begin",
     "__init_end",
     "__kfence_pool",
     "__per_cpu_offset",
     "__start_BTF",
+    "__start_rodata",
     "__stop_BTF",
     "_end",
     "_stext",
     "_text",
     "_totalram_pages",
     "all_bdevs",
+    "alloc_tag_cttype",
     "btf_modules",
     "cached_stacks",
     "cma_area_count",
@@ -75,6 +78,7 @@ pub const SYMBOLS: [&str; 91] = [
     "kptr_restrict",
     "krc",
     "log_first_idx",
+    "mem_alloc_profiling_key",
     "mem_pool",
     "mem_section",
     "modules",

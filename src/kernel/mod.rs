@@ -13,6 +13,7 @@ pub mod btf;
 pub mod cpus;
 pub mod kallsyms;
 pub mod layout;
+pub mod literals;
 pub mod memmap;
 pub mod modules;
 pub mod page;
@@ -22,6 +23,7 @@ pub mod symbolize;
 pub mod tasks;
 pub mod variables;
 pub mod walk;
+pub mod xarray;
 pub mod zones;
 
 use crate::addr::VirtAddr;

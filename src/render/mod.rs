@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
+pub mod allocinfo;
 pub mod cache;
 pub mod conntrack;
 mod head;

@@ -1,6 +1,7 @@
 //! The one serialisable document of a run: identity, coverage, assumptions, facts,
 //! findings, warnings. Field names are a contract (see docs/json.md).
 
+pub mod allocinfo;
 pub mod conntrack;
 pub mod leaks;
 pub mod log;

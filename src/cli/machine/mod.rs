@@ -1,11 +1,14 @@
 //! Commands about the machine as a whole, each as its namesake on a live one.
 
+mod allocinfo;
 pub(crate) mod args;
 mod log;
 mod meminfo;
 mod modules;
+pub(crate) mod own_args;
 mod vmalloc;
 
+pub(crate) use allocinfo::allocinfo;
 pub(crate) use log::log;
 pub(crate) use meminfo::meminfo;
 pub(crate) use modules::modules;

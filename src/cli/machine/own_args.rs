@@ -1,0 +1,44 @@
+//! The arguments of the commands about what the kernel itself kept account of.
+
+use clap::{Args, ValueEnum};
+
+use super::super::args::Common;
+use super::super::session::Reader;
+
+/// Of `allocinfo`.
+#[derive(Debug, Args)]
+pub(crate) struct AllocinfoArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = AllocinfoFormat::Table, help_heading = "Output")]
+    pub(crate) format: AllocinfoFormat,
+    /// Show places with nothing allocated too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Formats of `allocinfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AllocinfoFormat {
+    /// The largest first, for people
+    Table,
+    /// One document
+    Json,
+    /// One place a line
+    Jsonl,
+    /// One place a row
+    Csv,
+    /// /proc/allocinfo to the letter
+    Proc,
+}
+
+impl AllocinfoFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            AllocinfoFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}
