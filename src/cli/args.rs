@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
-use super::machine::own_args::AllocinfoArgs;
+use super::machine::own_args::{AllocinfoArgs, MemcgArgs};
 use super::session::Reader;
 use super::sysctl::SysctlArgs;
 
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Vmalloc(VmallocArgs),
     /// What each place in the code allocated and did not free (CONFIG_MEM_ALLOC_PROFILING)
     Allocinfo(AllocinfoArgs),
+    /// The memory cgroups: who is charged for how much, and which are dying
+    Memcg(MemcgArgs),
     /// The modules that were loaded
     Modules(ModulesArgs),
 }

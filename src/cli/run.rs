@@ -36,6 +36,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Log(args) => with_threads(&args.common, || machine::log(args)),
         Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
         Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
+        Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
         Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }

@@ -27,7 +27,7 @@ pub const STRUCTURES: [(&str, &str); 7] = [
 ];
 
 /// Enumerations, with the units that see them.
-pub const ENUMERATIONS: [(&str, &str); 7] = [
+pub const ENUMERATIONS: [(&str, &str); 9] = [
     ("_slab_flag_bits", "mm/slub.c"),
     ("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c"),
     ("migratetype", "mm/page_alloc.c"),
@@ -35,11 +35,13 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
     ("pagetype", "mm/slub.c"),
     ("pcpu_chunk_type", "mm/percpu.c"),
     ("vm_event_item", "mm/vmstat.c"),
+    ("node_stat_item", "mm/memcontrol.c"),
+    ("memcg_stat_item", "mm/memcontrol.c"),
 ];
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 95] = [
+pub const SYMBOLS: [&str; 97] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__end_rodata",
@@ -79,6 +81,7 @@ pub const SYMBOLS: [&str; 95] = [
     "krc",
     "log_first_idx",
     "mem_alloc_profiling_key",
+    "mem_cgroup_stats_index",
     "mem_pool",
     "mem_section",
     "modules",
@@ -116,6 +119,7 @@ pub const SYMBOLS: [&str; 95] = [
     "rcu_free_sheaf",
     "rcu_preempt_data",
     "rcu_sched_data",
+    "root_mem_cgroup",
     "sched_is_eas_possible",
     "slab_caches",
     "slab_kset",

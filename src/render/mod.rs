@@ -15,6 +15,7 @@ mod head;
 pub mod info;
 pub mod leaks;
 pub mod log;
+pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod nat;

@@ -5,6 +5,7 @@ pub mod allocinfo;
 pub mod conntrack;
 pub mod leaks;
 pub mod log;
+pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod sysctl;

@@ -3,6 +3,7 @@
 mod allocinfo;
 pub(crate) mod args;
 mod log;
+mod memcg;
 mod meminfo;
 mod modules;
 pub(crate) mod own_args;
@@ -10,6 +11,7 @@ mod vmalloc;
 
 pub(crate) use allocinfo::allocinfo;
 pub(crate) use log::log;
+pub(crate) use memcg::memcg;
 pub(crate) use meminfo::meminfo;
 pub(crate) use modules::modules;
 pub(crate) use vmalloc::vmalloc;

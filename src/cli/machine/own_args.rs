@@ -42,3 +42,51 @@ impl AllocinfoFormat {
         }
     }
 }
+
+/// Of `memcg`.
+#[derive(Debug, Args)]
+pub(crate) struct MemcgArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = MemcgFormat::Table, help_heading = "Output")]
+    pub(crate) format: MemcgFormat,
+    /// Order of the cgroups
+    #[arg(long, value_enum, default_value_t = MemcgSort::Tree)]
+    pub(crate) sort: MemcgSort,
+    /// Only those that were removed but are not gone
+    #[arg(long)]
+    pub(crate) dying: bool,
+}
+
+/// Orders of cgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MemcgSort {
+    /// Each before those below it
+    Tree,
+    /// Largest first
+    Size,
+}
+
+/// Formats of `memcg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MemcgFormat {
+    /// For people
+    Table,
+    /// One document
+    Json,
+    /// One cgroup a line
+    Jsonl,
+    /// One cgroup a row
+    Csv,
+}
+
+impl MemcgFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            MemcgFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}
