@@ -39,7 +39,7 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 91] = [
+pub const SYMBOLS: [&str; 97] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__init_begin",
@@ -62,6 +62,7 @@ pub const SYMBOLS: [&str; 91] = [
     "ct_id_seed",
     "defer_free_objects",
     "deferred_percpu_work",
+    "depot_index",
     "direct_pages_count",
     "free_vmap_area_root",
     "hstates",
@@ -104,6 +105,8 @@ pub const SYMBOLS: [&str; 91] = [
     "nr_vmap_nodes",
     "page_offset_base",
     "percpu_counter_sync",
+    "pool_index",
+    "pools_num",
     "prb",
     "ptr_key",
     "purge_vmap_area_list",
@@ -117,6 +120,9 @@ pub const SYMBOLS: [&str; 91] = [
     "slab_kset",
     "slab_nomerge",
     "slab_root_caches",
+    "stack_max_pools",
+    "stack_pools",
+    "stack_slabs",
     "swap_info",
     "swapper_spaces",
     "sysctl_table_root",
