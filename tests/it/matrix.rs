@@ -76,13 +76,16 @@ const STRUCTURES: [(&str, Release, Release); 36] = [
 ];
 
 /// Structures that a kernel of the right release may yet be built without.
-const CONFIGURED: [&str; 9] = [
+const CONFIGURED: [&str; 11] = [
     "MetadataLayout",
     // CONFIG_DEBUG_KMEMLEAK
     "KmemleakLayout",
     // CONFIG_ZSWAP and CONFIG_ZSMALLOC
     "PoolLayout",
     "ZsPoolLayout",
+    // CONFIG_STACKDEPOT
+    "HandleLayout",
+    "RecordLayout",
     // CONFIG_SLAB
     "ClassicCacheLayout",
     "ClassicNodeLayout",
@@ -92,7 +95,7 @@ const CONFIGURED: [&str; 9] = [
 ];
 
 /// Members that are not in all releases: since, and gone by.
-const MEMBERS: [(&str, &str, Release, Release); 23] = [
+const MEMBERS: [(&str, &str, Release, Release); 27] = [
     ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
     ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
     ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
@@ -116,6 +119,12 @@ const MEMBERS: [(&str, &str, Release, Release); 23] = [
     ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
     ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
     ("StatLayout", "chaintoolong", (5, 15), NEXT),
+    // Commit 3ee34eabac2a, back-ported to 6.8.
+    ("HandleLayout", "index_plus_1", (6, 9), NEXT),
+    ("HandleLayout", "valid", FIRST, (6, 8)),
+    ("HandleLayout", "extra", (5, 18), NEXT),
+    // Commit 108be8def46e.
+    ("RecordLayout", "count", (6, 8), NEXT),
 ];
 
 struct Kernel {
