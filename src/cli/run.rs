@@ -35,6 +35,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
         Command::Log(args) => with_threads(&args.common, || machine::log(args)),
         Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
+        Command::Kmemleak(args) => with_threads(&args.common, || machine::kmemleak(args)),
         Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
         Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),

@@ -41,7 +41,7 @@ pub const ENUMERATIONS: [(&str, &str); 9] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 97] = [
+pub const SYMBOLS: [&str; 109] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__end_rodata",
@@ -77,7 +77,12 @@ pub const SYMBOLS: [&str; 97] = [
     "init_top_pgt",
     "init_uts_ns",
     "jiffies_64",
+    "jiffies_last_scan",
+    "jiffies_min_age",
+    "jiffies_scan_wait",
     "kfence_metadata",
+    "kmemleak_enabled",
+    "kmemleak_error",
     "kptr_restrict",
     "krc",
     "log_first_idx",
@@ -110,6 +115,7 @@ pub const SYMBOLS: [&str; 97] = [
     "nr_threads",
     "nr_vmalloc_pages",
     "nr_vmap_nodes",
+    "object_list",
     "page_offset_base",
     "percpu_counter_sync",
     "pool_index",

@@ -19,6 +19,7 @@ pub mod modules;
 pub mod page;
 pub mod page_kinds;
 pub(crate) mod percpu_counter;
+pub mod pointers;
 pub mod stack_depot;
 pub mod symbolize;
 pub mod tasks;

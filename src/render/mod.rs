@@ -13,6 +13,7 @@ pub mod cache;
 pub mod conntrack;
 mod head;
 pub mod info;
+pub mod kmemleak;
 pub mod leaks;
 pub mod log;
 pub mod memcg;

@@ -3,6 +3,7 @@
 
 pub mod allocinfo;
 pub mod conntrack;
+pub mod kmemleak;
 pub mod leaks;
 pub mod log;
 pub mod memcg;

@@ -29,7 +29,7 @@ const FIRST_VERSION: &str = "1.0";
 
 layout! {
     /// include/linux/alloc_tag.h
-    struct TagLayout = "alloc_tag" in "lib/alloc_tag.c" {
+    struct AllocTagLayout = "alloc_tag" in "lib/alloc_tag.c" {
         need flags = "ct.flags",
         need line = "ct.lineno",
         need module = "ct.modname",
@@ -41,7 +41,7 @@ layout! {
 
 layout! {
     /// include/linux/alloc_tag.h
-    struct CountersLayout = "alloc_tag_counters" in "lib/alloc_tag.c" {
+    struct AllocCountersLayout = "alloc_tag_counters" in "lib/alloc_tag.c" {
         need bytes = "bytes",
         need calls = "calls",
     }
@@ -182,8 +182,8 @@ fn version(kernel: &Kernel) -> String {
 struct Reader<'k> {
     kernel: &'k Kernel,
     cpus: Cpus,
-    tag: TagLayout,
-    counters: CountersLayout,
+    tag: AllocTagLayout,
+    counters: AllocCountersLayout,
     tag_size: u64,
     names: FxHashMap<VirtAddr, Option<String>>,
     sites: Vec<AllocSite>,
@@ -194,7 +194,7 @@ struct Reader<'k> {
 
 impl<'k> Reader<'k> {
     fn new(kernel: &'k Kernel, tag_size: u64) -> Result<Self, KernelError> {
-        let tag: TagLayout = kernel.layout()?;
+        let tag: AllocTagLayout = kernel.layout()?;
         if tag_size < tag.len as u64 || tag_size > 4096 {
             return Err(KernelError::Unsupported(format!(
                 "the kernel's allocation tags are of {tag_size} bytes, which makes no sense: its memory is damaged there"

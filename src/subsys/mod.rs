@@ -7,6 +7,7 @@ pub mod allocinfo;
 pub mod clock;
 pub mod conntrack;
 pub mod counters;
+pub mod kmemleak;
 pub mod local_ports;
 pub mod log;
 pub mod memcg;

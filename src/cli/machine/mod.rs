@@ -2,6 +2,7 @@
 
 mod allocinfo;
 pub(crate) mod args;
+mod kmemleak;
 mod log;
 mod memcg;
 mod meminfo;
@@ -10,6 +11,7 @@ pub(crate) mod own_args;
 mod vmalloc;
 
 pub(crate) use allocinfo::allocinfo;
+pub(crate) use kmemleak::kmemleak;
 pub(crate) use log::log;
 pub(crate) use memcg::memcg;
 pub(crate) use meminfo::meminfo;

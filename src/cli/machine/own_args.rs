@@ -90,3 +90,41 @@ impl MemcgFormat {
         }
     }
 }
+
+/// Of `kmemleak`.
+#[derive(Debug, Args)]
+pub(crate) struct KmemleakArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = KmemleakFormat::Table, help_heading = "Output")]
+    pub(crate) format: KmemleakFormat,
+    /// Show all stack traces, not the largest alone
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Formats of `kmemleak`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KmemleakFormat {
+    /// By stack trace, for people
+    Table,
+    /// One document
+    Json,
+    /// One object a line
+    Jsonl,
+    /// One object a row
+    Csv,
+    /// /sys/kernel/debug/kmemleak to the letter
+    Proc,
+}
+
+impl KmemleakFormat {
+    pub(crate) fn reader(self) -> Reader {
+        match self {
+            KmemleakFormat::Table => Reader::Person,
+            _ => Reader::Program,
+        }
+    }
+}

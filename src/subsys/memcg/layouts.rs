@@ -31,7 +31,7 @@ layout! {
 
 layout! {
     /// mm/memcontrol.c; in include/linux/memcontrol.h up to 6.0.
-    pub(super) struct StatsLayout = "memcg_vmstats" in "mm/memcontrol.c" {
+    pub(super) struct MemcgStatsLayout = "memcg_vmstats" in "mm/memcontrol.c" {
         need state = "state",
         need pending = "state_pending",
     }
@@ -39,7 +39,7 @@ layout! {
 
 layout! {
     /// mm/memcontrol.c; in include/linux/memcontrol.h up to 6.0.
-    pub(super) struct CpuStatsLayout = "memcg_vmstats_percpu" in "mm/memcontrol.c" {
+    pub(super) struct MemcgCpuStatsLayout = "memcg_vmstats_percpu" in "mm/memcontrol.c" {
         /// `stat` up to 5.12.
         need state = "state" | "stat",
         /// Since 5.13; before, what was handed over was taken away.

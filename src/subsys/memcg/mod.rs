@@ -205,6 +205,8 @@ impl Reader<'_> {
                 .cast_unsigned()
                 .saturating_mul(page)
         };
+        let kmem = layout.kmem.map(|field| pages(field.get(record)));
+        let kmem = kmem.filter(|bytes| *bytes > 0);
         let cgroup = VirtAddr(layout.cgroup.get(record));
         let named = self.names.of(cgroup);
         tree.without_names += u64::from(named.path.is_none());
@@ -235,7 +237,8 @@ impl Reader<'_> {
                 .filter(|max| *max < i64::MAX as u64 / page)
                 .map(|max| max * page),
             swap: layout.swap.map(|field| pages(field.get(record))),
-            stat: None,
+            // What cgroup v1 counts apart, for kernels whose statistics lack it.
+            stat: kmem.map(|bytes| BTreeMap::from([("kernel", bytes)])),
             unflushed: None,
             objcgs: objcgs.flatten().map(ObjcgFacts::from),
         });
@@ -314,6 +317,7 @@ impl Tree {
         for ((memcg, counted), unflushed) in
             self.memcgs.iter_mut().zip(&self.counted).zip(&unflushed)
         {
+            let kmem = memcg.stat.take();
             let Some(counted) = counted else {
                 continue;
             };
@@ -321,7 +325,11 @@ impl Tree {
             let sums = counted.state.iter().zip(unflushed);
             // The kernel shows no less than 0 either.
             let sums = sums.map(|(state, rest)| state.wrapping_add(*rest).max(0).cast_unsigned());
-            memcg.stat = Some(names.clone().zip(sums).collect());
+            let mut stat: BTreeMap<_, _> = names.clone().zip(sums).collect();
+            for (name, bytes) in kmem.into_iter().flatten() {
+                stat.entry(name).or_insert(bytes);
+            }
+            memcg.stat = Some(stat);
             let rest = names.zip(unflushed.iter().copied());
             memcg.unflushed = Some(rest.filter(|(_, rest)| *rest != 0).collect());
         }

@@ -4,7 +4,7 @@
 //! when it grows large; since 5.13 (commit 2d146aa3aa84) reading memory.stat has all parts handed
 //! over, each cgroup's to the one above. What was not handed over at the crash is in the dump too.
 
-use super::layouts::{CpuStatsLayout, MemcgLayout, StatsLayout};
+use super::layouts::{MemcgCpuStatsLayout, MemcgLayout, MemcgStatsLayout};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
@@ -14,8 +14,8 @@ use crate::kernel::{Kernel, KernelError};
 /// No kernel counts more.
 const MAX_ITEMS: usize = 512;
 
-/// What is told of memory.stat: its name there, and the kernel's.
-pub(super) const ITEMS: [(&str, &str); 12] = [
+/// What is told of memory.stat: its name there, and the kernel's, newest first.
+const ITEMS: [(&str, &str); 13] = [
     ("anon", "NR_ANON_MAPPED"),
     ("file", "NR_FILE_PAGES"),
     // 5.18 and later (commit a8c49af3be5f).
@@ -24,6 +24,8 @@ pub(super) const ITEMS: [(&str, &str); 12] = [
     ("pagetables", "NR_PAGETABLE"),
     ("percpu", "MEMCG_PERCPU_B"),
     ("sock", "MEMCG_SOCK"),
+    // 7.1 and later; MEMCG_VMALLOC from 5.17 on.
+    ("vmalloc", "NR_VMALLOC"),
     ("vmalloc", "MEMCG_VMALLOC"),
     ("shmem", "NR_SHMEM"),
     ("slab_reclaimable", "NR_SLAB_RECLAIMABLE_B"),
@@ -57,8 +59,8 @@ pub(super) struct Stats<'k> {
     kernel: &'k Kernel,
     cpus: Cpus,
     /// `None` up to 6.0: in the cgroup itself.
-    apart: Option<StatsLayout>,
-    percpu: CpuStatsLayout,
+    apart: Option<MemcgStatsLayout>,
+    percpu: MemcgCpuStatsLayout,
     /// Those that this kernel counts.
     pub(super) items: Vec<Item>,
 }
@@ -143,6 +145,9 @@ fn items(kernel: &Kernel) -> Result<Vec<Item>, KernelError> {
     let mut items = Vec::new();
     for (name, counter) in ITEMS {
         let mut all = of_nodes.iter().chain(&own);
+        if items.iter().any(|item: &Item| item.name == name) {
+            continue;
+        }
         let Some((_, value)) = all.find(|(known, _)| known == counter) else {
             continue;
         };
