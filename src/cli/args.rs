@@ -8,6 +8,7 @@ use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
+use super::manual::{CompletionsArgs, ManArgs};
 use super::session::Reader;
 use super::sysctl::SysctlArgs;
 
@@ -67,6 +68,10 @@ pub(crate) enum Command {
     Memcg(MemcgArgs),
     /// The modules that were loaded
     Modules(ModulesArgs),
+    /// The man page, or that of a command
+    Man(ManArgs),
+    /// Completions for a shell
+    Completions(CompletionsArgs),
 }
 
 /// What every command takes.
