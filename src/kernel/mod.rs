@@ -213,6 +213,17 @@ impl Kernel {
         self.symbol(name).ok_or(KernelError::NoSymbol(name))
     }
 
+    /// What to say where a subsystem's symbol is missing: `reason`, unless a profile says nothing of
+    /// the symbol.
+    pub fn lacks(&self, name: &str, reason: &str) -> KernelError {
+        KernelError::Unsupported(match self.symbols.tells_of(name) {
+            true => reason.to_owned(),
+            false => format!(
+                "the profile says nothing of the symbol {name}: write it again with `vmleak info --save-profile`"
+            ),
+        })
+    }
+
     /// The 64-bit variable `name`; `None` if there is no such symbol or it can't be read.
     pub fn read_u64_symbol(&self, name: &str) -> Option<u64> {
         self.space.read_u64(self.symbol(name)?).ok()

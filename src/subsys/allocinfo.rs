@@ -140,8 +140,9 @@ pub fn collect(kernel: &Kernel) -> Result<AllocFacts, KernelError> {
 /// `alloc_tag_cttype`.
 fn tag_type(kernel: &Kernel) -> Result<VirtAddr, KernelError> {
     let at = kernel.symbol("alloc_tag_cttype").ok_or_else(|| {
-        KernelError::Unsupported(
-            "this kernel does no memory allocation profiling: it needs 6.10 or later built with CONFIG_MEM_ALLOC_PROFILING".into(),
+        kernel.lacks(
+            "alloc_tag_cttype",
+            "this kernel does no memory allocation profiling: it needs 6.10 or later built with CONFIG_MEM_ALLOC_PROFILING",
         )
     })?;
     let kind = kernel.space.read_ptr(at);

@@ -137,8 +137,9 @@ pub struct KmemleakFacts {
 /// If the kernel has no kmemleak, or its types don't describe it.
 pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<KmemleakFacts, KernelError> {
     if kernel.symbol("kmemleak_enabled").is_none() {
-        return Err(KernelError::Unsupported(
-            "this kernel has no kmemleak: it needs CONFIG_DEBUG_KMEMLEAK; vmleak leaks looks for lost objects in any dump".into(),
+        return Err(kernel.lacks(
+            "kmemleak_enabled",
+            "this kernel has no kmemleak: it needs CONFIG_DEBUG_KMEMLEAK; vmleak leaks looks for lost objects in any dump",
         ));
     }
     let layout: KmemleakObjectLayout = kernel.layout()?;

@@ -125,7 +125,10 @@ pub fn collect(kernel: &Kernel) -> Result<MemcgFacts, KernelError> {
 
 fn root(kernel: &Kernel) -> Result<VirtAddr, KernelError> {
     let at = kernel.symbol("root_mem_cgroup").ok_or_else(|| {
-        KernelError::Unsupported("this kernel has no memory cgroups: it needs CONFIG_MEMCG".into())
+        kernel.lacks(
+            "root_mem_cgroup",
+            "this kernel has no memory cgroups: it needs CONFIG_MEMCG",
+        )
     })?;
     let root = kernel.space.read_ptr(at);
     let root = root.map_err(|fault| KernelError::Memory {
