@@ -4,6 +4,7 @@ pub mod accounting;
 pub mod conntrack;
 pub mod families;
 pub mod filter;
+pub mod kmemleak;
 pub mod leaks;
 pub mod memory;
 pub mod nat;

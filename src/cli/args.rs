@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
+use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
+use super::manual::{CompletionsArgs, ManArgs};
 use super::session::Reader;
 use super::sysctl::SysctlArgs;
 
@@ -58,8 +60,18 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// The areas of vmalloc by who asked for them
     Vmalloc(VmallocArgs),
+    /// What the kernel's own kmemleak had found, and how long ago (CONFIG_DEBUG_KMEMLEAK)
+    Kmemleak(KmemleakArgs),
+    /// What each place in the code allocated and did not free (CONFIG_MEM_ALLOC_PROFILING)
+    Allocinfo(AllocinfoArgs),
+    /// The memory cgroups: who is charged for how much, and which are dying
+    Memcg(MemcgArgs),
     /// The modules that were loaded
     Modules(ModulesArgs),
+    /// The man page, or that of a command
+    Man(ManArgs),
+    /// Completions for a shell
+    Completions(CompletionsArgs),
 }
 
 /// What every command takes.

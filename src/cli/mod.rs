@@ -7,6 +7,7 @@ mod leaks;
 mod leaks_args;
 mod locate;
 mod machine;
+mod manual;
 mod modules;
 mod objects;
 mod open;

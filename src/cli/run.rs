@@ -13,6 +13,7 @@ use super::args::{Command, Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, Slab
 use super::conntrack;
 use super::leaks;
 use super::machine;
+use super::manual;
 use super::objects;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
@@ -35,7 +36,12 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
         Command::Log(args) => with_threads(&args.common, || machine::log(args)),
         Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
+        Command::Kmemleak(args) => with_threads(&args.common, || machine::kmemleak(args)),
+        Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
+        Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
+        Command::Man(args) => manual::man(args),
+        Command::Completions(args) => manual::completions(args),
         Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }
 }

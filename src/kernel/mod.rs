@@ -13,15 +13,19 @@ pub mod btf;
 pub mod cpus;
 pub mod kallsyms;
 pub mod layout;
+pub mod literals;
 pub mod memmap;
 pub mod modules;
 pub mod page;
 pub mod page_kinds;
 pub(crate) mod percpu_counter;
+pub mod pointers;
+pub mod stack_depot;
 pub mod symbolize;
 pub mod tasks;
 pub mod variables;
 pub mod walk;
+pub mod xarray;
 pub mod zones;
 
 use crate::addr::VirtAddr;
@@ -233,6 +237,17 @@ impl Kernel {
     /// If it has not.
     pub fn need_symbol(&self, name: &'static str) -> Result<VirtAddr, KernelError> {
         self.symbol(name).ok_or(KernelError::NoSymbol(name))
+    }
+
+    /// What to say where a subsystem's symbol is missing: `reason`, unless a profile says nothing of
+    /// the symbol.
+    pub fn lacks(&self, name: &str, reason: &str) -> KernelError {
+        KernelError::Unsupported(match self.symbols.tells_of(name) {
+            true => reason.to_owned(),
+            false => format!(
+                "the profile says nothing of the symbol {name}: write it again with `vmleak info --save-profile`"
+            ),
+        })
     }
 
     /// The 64-bit variable `name`; `None` if there is no such symbol or it can't be read.

@@ -8,12 +8,15 @@ use std::io::{self, Write};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
+pub mod allocinfo;
 pub mod cache;
 pub mod conntrack;
 mod head;
 pub mod info;
+pub mod kmemleak;
 pub mod leaks;
 pub mod log;
+pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod nat;

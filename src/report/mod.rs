@@ -1,9 +1,12 @@
 //! The one serialisable document of a run: identity, coverage, assumptions, facts,
 //! findings, warnings. Field names are a contract (see docs/json.md).
 
+pub mod allocinfo;
 pub mod conntrack;
+pub mod kmemleak;
 pub mod leaks;
 pub mod log;
+pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod sysctl;

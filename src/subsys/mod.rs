@@ -3,11 +3,14 @@
 //! Layer: above `kernel`. Facts are plain data that a document can hold; nothing here
 //! judges or prints.
 
+pub mod allocinfo;
 pub mod clock;
 pub mod conntrack;
 pub mod counters;
+pub mod kmemleak;
 pub mod local_ports;
 pub mod log;
+pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod reach;

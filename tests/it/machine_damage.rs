@@ -1,35 +1,42 @@
-//! `meminfo`, `log`, `vmalloc` and `modules` of dumps that are cut short: they end in time,
-//! without a panic, and say that something is missing.
+//! `meminfo`, `log`, `vmalloc`, `modules`, `memcg`, `kmemleak` and `allocinfo` of dumps that are
+//! cut short: they end in time, without a panic, and say that something is missing.
 
-use crate::support::{real_dumps, run, small_dump};
-
-const COMMANDS: [&str; 4] = ["meminfo", "log", "vmalloc", "modules"];
+use crate::support::{RealDump, real_dumps, run, small_dump, small_variant};
 
 #[test]
 fn a_cut_dump_costs_what_is_behind_the_cut() {
     for dump in real_dumps(&["6.1"]) {
-        let whole = std::fs::read(&dump.vmcore).expect("the dump reads");
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let path = folder.path().join("vmcore");
-        let mut partial = 0;
-        for part in 1..12 {
-            std::fs::write(&path, &whole[..whole.len() * part / 12]).expect("a file writes");
-            for command in COMMANDS {
-                let files = [&path, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
-                let (code, stdout, stderr) =
-                    run(&[command, "--format", "json", files[0], files[1]]);
-                let what = format!("{command} of {part}/12: {code}, {stderr}");
-                assert!(code == 3 || code == 4, "{what}");
-                assert!(!stderr.contains("panicked"), "{what}");
-                assert!(!stderr.is_empty(), "{what}");
-                if code == 4 {
-                    partial += 1;
-                    assert!(stdout.contains("\"complete\": false"), "{what}");
-                }
+        cut(&dump, &["meminfo", "log", "vmalloc", "modules"]);
+    }
+    for dump in real_dumps(&["6.1-busy"]) {
+        cut(&dump, &["memcg"]);
+    }
+    if let Some(dump) = small_variant("small-6.12-debug") {
+        cut(&dump, &["kmemleak", "allocinfo"]);
+    }
+}
+
+fn cut(dump: &RealDump, commands: &[&str]) {
+    let whole = std::fs::read(&dump.vmcore).expect("the dump reads");
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().join("vmcore");
+    let mut partial = 0;
+    for part in 1..12 {
+        std::fs::write(&path, &whole[..whole.len() * part / 12]).expect("a file writes");
+        for command in commands {
+            let files = [&path, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+            let (code, stdout, stderr) = run(&[command, "--format", "json", files[0], files[1]]);
+            let what = format!("{command} of {part}/12: {code}, {stderr}");
+            assert!(code == 3 || code == 4, "{what}");
+            assert!(!stderr.contains("panicked"), "{what}");
+            assert!(!stderr.is_empty(), "{what}");
+            if code == 4 {
+                partial += 1;
+                assert!(stdout.contains("\"complete\": false"), "{what}");
             }
         }
-        assert!(partial > 0, "nothing at all could be read");
     }
+    assert!(partial > 0, "nothing at all could be read");
 }
 
 /// The small dump's vmlinux has the types of a few units only.

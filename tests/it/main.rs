@@ -19,6 +19,7 @@ mod no_vmlinux;
 mod profiles;
 mod real_dumps;
 mod real_forms;
+mod self_told;
 mod sheaves;
 mod support;
 mod synthetic;

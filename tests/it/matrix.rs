@@ -17,7 +17,14 @@ const FIRST: Release = (0, 0);
 const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
-const STRUCTURES: [(&str, Release, Release); 36] = [
+const STRUCTURES: [(&str, Release, Release); 41] = [
+    // "lib: code tagging framework", 6.10.
+    ("AllocTagLayout", (6, 10), NEXT),
+    ("AllocCountersLayout", (6, 10), NEXT),
+    ("CodetagTypeLayout", (6, 10), NEXT),
+    ("CodetagModuleLayout", (6, 10), NEXT),
+    // Commit 2d146aa3aa84, "mm: memcontrol: switch to rstat".
+    ("MemcgStatsLayout", (5, 13), NEXT),
     // Commit 5ba6bc27b1f9.
     ("PerNodeLayout", (7, 1), NEXT),
     // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
@@ -76,13 +83,22 @@ const STRUCTURES: [(&str, Release, Release); 36] = [
 ];
 
 /// Structures that a kernel of the right release may yet be built without.
-const CONFIGURED: [&str; 9] = [
+const CONFIGURED: [&str; 16] = [
     "MetadataLayout",
     // CONFIG_DEBUG_KMEMLEAK
     "KmemleakLayout",
+    "KmemleakObjectLayout",
+    // CONFIG_MEM_ALLOC_PROFILING
+    "AllocTagLayout",
+    "AllocCountersLayout",
+    "CodetagTypeLayout",
+    "CodetagModuleLayout",
     // CONFIG_ZSWAP and CONFIG_ZSMALLOC
     "PoolLayout",
     "ZsPoolLayout",
+    // CONFIG_STACKDEPOT
+    "HandleLayout",
+    "RecordLayout",
     // CONFIG_SLAB
     "ClassicCacheLayout",
     "ClassicNodeLayout",
@@ -92,7 +108,14 @@ const CONFIGURED: [&str; 9] = [
 ];
 
 /// Members that are not in all releases: since, and gone by.
-const MEMBERS: [(&str, &str, Release, Release); 23] = [
+const MEMBERS: [(&str, &str, Release, Release); 34] = [
+    ("MemcgLayout", "state", (5, 13), (6, 1)),
+    ("MemcgLayout", "pending", (5, 13), (6, 1)),
+    ("MemcgLayout", "objcg", FIRST, (7, 1)),
+    ("MemcgLayout", "objcg_list", FIRST, (7, 1)),
+    ("MemcgNodeLayout", "objcg", (7, 1), NEXT),
+    ("MemcgNodeLayout", "objcg_list", (7, 1), NEXT),
+    ("MemcgCpuStatsLayout", "previous", (5, 13), NEXT),
     ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
     ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
     ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
@@ -116,6 +139,12 @@ const MEMBERS: [(&str, &str, Release, Release); 23] = [
     ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
     ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
     ("StatLayout", "chaintoolong", (5, 15), NEXT),
+    // Commit 3ee34eabac2a, back-ported to 6.8.
+    ("HandleLayout", "index_plus_1", (6, 9), NEXT),
+    ("HandleLayout", "valid", FIRST, (6, 8)),
+    ("HandleLayout", "extra", (5, 18), NEXT),
+    // Commit 108be8def46e.
+    ("RecordLayout", "count", (6, 8), NEXT),
 ];
 
 struct Kernel {

@@ -7,14 +7,13 @@
 
 mod lists;
 mod numa;
-mod pointers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Serialize;
 
-pub use self::pointers::Pointers;
+pub use crate::kernel::pointers::Pointers;
 
 use self::lists::Areas;
 use self::numa::PageNodes;
@@ -183,7 +182,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
     }
     Ok(VmallocFacts {
         areas,
-        pointers: Pointers::read(kernel),
+        pointers: Pointers::restricted(kernel),
         complete,
     })
 }

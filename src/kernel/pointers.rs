@@ -5,8 +5,8 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
+use super::Kernel;
 use crate::addr::VirtAddr;
-use crate::kernel::Kernel;
 
 /// How pointers come out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +22,17 @@ pub enum Pointers {
 }
 
 impl Pointers {
-    /// `None` if the dump lacks the secret.
-    pub(super) fn read(kernel: &Kernel) -> Option<Self> {
+    /// `%pK`, as root reads it; `None` if the dump lacks the secret.
+    pub fn restricted(kernel: &Kernel) -> Option<Self> {
         match kernel.read_u32_symbol("kptr_restrict") {
-            Some(1) => return Some(Self::Real),
-            Some(2) => return Some(Self::Hidden),
-            _ => {}
+            Some(1) => Some(Self::Real),
+            Some(2) => Some(Self::Hidden),
+            _ => Self::plain(kernel),
         }
+    }
+
+    /// `%p`; `None` if the dump lacks the secret.
+    pub fn plain(kernel: &Kernel) -> Option<Self> {
         let raw = kernel.symbol("no_hash_pointers");
         let raw = raw.and_then(|at| kernel.space.read_bytes(at, 1).ok());
         if raw.is_some_and(|byte| byte.first() == Some(&1)) {

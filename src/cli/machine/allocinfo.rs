@@ -1,0 +1,37 @@
+//! `allocinfo`: what each place in the code allocated and did not free.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::render;
+use vmleak::report::allocinfo::AllocReport;
+use vmleak::subsys::allocinfo as subsys;
+
+use super::super::session::{Session, exit, json_lines, output};
+use super::own_args::{AllocinfoArgs, AllocinfoFormat};
+
+/// Runs `vmleak allocinfo`.
+pub(crate) fn allocinfo(args: &AllocinfoArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let facts = session.explain(subsys::collect(&session.kernel))?;
+    let complete = facts.complete;
+    let mut report = AllocReport::new(facts);
+    if args.format != AllocinfoFormat::Proc {
+        report.sort_by_size();
+    }
+    let document = session.document(&args.common, complete, report);
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            AllocinfoFormat::Table => {
+                render::allocinfo::write_text(out, &document, width, args.all)
+            }
+            AllocinfoFormat::Json => render::json(out, &document),
+            AllocinfoFormat::Jsonl => json_lines(out, &document.body.sites),
+            AllocinfoFormat::Csv => render::allocinfo::write_csv(out, &document.body),
+            AllocinfoFormat::Proc => render::allocinfo::write_proc(out, &document.body),
+        },
+    )?;
+    Ok(exit(document.complete))
+}

@@ -1,0 +1,35 @@
+//! `kmemleak`: what the kernel itself found lost.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::kernel::modules::Modules;
+use vmleak::kernel::symbolize::Symbolizer;
+use vmleak::render;
+use vmleak::report::kmemleak::KmemleakReport;
+use vmleak::subsys::kmemleak as subsys;
+
+use super::super::session::{Session, exit, json_lines, output};
+use super::own_args::{KmemleakArgs, KmemleakFormat};
+
+/// Runs `vmleak kmemleak`.
+pub(crate) fn kmemleak(args: &KmemleakArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let kernel = &session.kernel;
+    let modules = Modules::read(kernel)?;
+    let names = Symbolizer::new(kernel, &modules);
+    let facts = session.explain(subsys::collect(kernel, &names))?;
+    let complete = facts.complete && modules.end().is_complete();
+    let report = KmemleakReport::new(facts);
+    let document = session.document(&args.common, complete, report);
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            KmemleakFormat::Table => render::kmemleak::write_text(out, &document, args.all),
+            KmemleakFormat::Json => render::json(out, &document),
+            KmemleakFormat::Jsonl => json_lines(out, &document.body.unreferenced),
+            KmemleakFormat::Csv => render::kmemleak::write_csv(out, &document.body),
+            KmemleakFormat::Proc => render::kmemleak::write_proc(out, &document.body),
+        }
+    })?;
+    Ok(exit(document.complete))
+}

@@ -1,0 +1,37 @@
+//! `memcg`: who is charged for how much.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::render;
+use vmleak::report::memcg::MemcgReport;
+use vmleak::subsys::memcg as subsys;
+
+use super::super::session::{Session, exit, json_lines, output};
+use super::own_args::{MemcgArgs, MemcgFormat, MemcgSort};
+
+/// Runs `vmleak memcg`.
+pub(crate) fn memcg(args: &MemcgArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let facts = session.explain(subsys::collect(&session.kernel))?;
+    let complete = facts.complete;
+    let mut report = MemcgReport::new(facts);
+    if args.dying {
+        report.keep_dying();
+    }
+    if args.sort == MemcgSort::Size {
+        report.sort_by_size();
+    }
+    let document = session.document(&args.common, complete, report);
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, width| match args.format {
+            MemcgFormat::Table => render::memcg::write_text(out, &document, width),
+            MemcgFormat::Json => render::json(out, &document),
+            MemcgFormat::Jsonl => json_lines(out, &document.body.memcgs),
+            MemcgFormat::Csv => render::memcg::write_csv(out, &document.body),
+        },
+    )?;
+    Ok(exit(document.complete))
+}

@@ -1,0 +1,85 @@
+//! What is read of memory cgroups, the cgroups they belong to, and their names.
+
+use crate::kernel::layout::layout;
+
+layout! {
+    /// include/linux/memcontrol.h
+    pub(super) struct MemcgLayout = "mem_cgroup" in "mm/memcontrol.c" {
+        need id = "id.id",
+        need css = "css",
+        need cgroup = "css.cgroup",
+        need sibling = "css.sibling",
+        need children = "css.children",
+        need css_flags = "css.flags",
+        need usage = "memory.usage.counter",
+        need max = "memory.max",
+        maybe swap = "swap.usage.counter",
+        /// Charged with cgroup v1 only; up to 6.10, later with CONFIG_MEMCG_V1.
+        maybe kmem = "kmem.usage.counter",
+        /// An array of counters up to 5.12, then a structure; a pointer to it since 6.1.
+        need vmstats = "vmstats",
+        /// 5.13 (commit 2d146aa3aa84) to 6.0.
+        maybe state = "vmstats.state",
+        maybe pending = "vmstats.state_pending",
+        need percpu = "vmstats_percpu",
+        /// 5.9 (commit bf4f059954dc) to 7.0, later in the nodes.
+        maybe objcg = "objcg",
+        maybe objcg_list = "objcg_list",
+        need nodes = "nodeinfo",
+    }
+}
+
+layout! {
+    /// mm/memcontrol.c; in include/linux/memcontrol.h up to 6.0.
+    pub(super) struct MemcgStatsLayout = "memcg_vmstats" in "mm/memcontrol.c" {
+        need state = "state",
+        need pending = "state_pending",
+    }
+}
+
+layout! {
+    /// mm/memcontrol.c; in include/linux/memcontrol.h up to 6.0.
+    pub(super) struct MemcgCpuStatsLayout = "memcg_vmstats_percpu" in "mm/memcontrol.c" {
+        /// `stat` up to 5.12.
+        need state = "state" | "stat",
+        /// Since 5.13; before, what was handed over was taken away.
+        maybe previous = "state_prev",
+    }
+}
+
+layout! {
+    /// include/linux/memcontrol.h
+    pub(super) struct MemcgNodeLayout = "mem_cgroup_per_node" in "mm/memcontrol.c" {
+        /// 7.1 and later.
+        maybe objcg = "objcg",
+        maybe objcg_list = "objcg_list",
+    }
+}
+
+layout! {
+    /// include/linux/memcontrol.h, 5.9 and later (commit bf4f059954dc).
+    pub(super) struct ObjcgLayout = "obj_cgroup" in "mm/memcontrol.c" {
+        need charged = "nr_charged_bytes.counter",
+        need list = "list",
+    }
+}
+
+layout! {
+    /// include/linux/cgroup-defs.h
+    pub(super) struct CgroupLayout = "cgroup" in "kernel/cgroup/cgroup.c" {
+        need node = "kn",
+        /// 4.14 and later.
+        maybe dying = "nr_dying_descendants",
+    }
+}
+
+layout! {
+    /// include/linux/kernfs.h
+    pub(super) struct KernfsLayout = "kernfs_node" in "fs/kernfs/dir.c" {
+        need name = "name",
+        /// `parent` up to 6.14.
+        need parent = "__parent" | "parent",
+        /// A number of its own since 5.5 (commit 67c0496e87d1).
+        maybe id = "id",
+    }
+}

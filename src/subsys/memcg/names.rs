@@ -1,0 +1,77 @@
+//! Paths of cgroups, by the file system that shows them (kernfs).
+
+use super::layouts::{CgroupLayout, KernfsLayout};
+use crate::addr::VirtAddr;
+use crate::kernel::{Kernel, KernelError};
+
+/// Cgroups may be nested without an end, but no path is longer than PATH_MAX.
+const MAX_DEPTH: usize = 2048;
+/// NAME_MAX.
+const MAX_NAME: usize = 256;
+
+/// What a cgroup is called.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    /// From the root of its hierarchy, `/`; `None` if a part of it can't be read.
+    pub(super) path: Option<String>,
+    /// The number of its directory.
+    pub(super) inode: Option<u64>,
+    /// Cgroups below it that were removed, but are not gone.
+    pub(super) dying: Option<u64>,
+}
+
+/// Finds names.
+#[derive(Debug)]
+pub(super) struct Names<'k> {
+    kernel: &'k Kernel,
+    cgroup: CgroupLayout,
+    node: KernfsLayout,
+}
+
+impl<'k> Names<'k> {
+    pub(super) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
+        Ok(Self {
+            kernel,
+            cgroup: kernel.layout()?,
+            node: kernel.layout()?,
+        })
+    }
+
+    /// Of the `struct cgroup` at an address.
+    pub(super) fn of(&self, cgroup: VirtAddr) -> Named {
+        let Ok(record) = self.kernel.space.read_bytes(cgroup, self.cgroup.len) else {
+            return Named::default();
+        };
+        let node = VirtAddr(self.cgroup.node.get(&record));
+        let dying = self.cgroup.dying.map(|field| field.get(&record));
+        let inode = self.node.id.and_then(|field| {
+            let at = node.plus(u64::from(field.offset));
+            self.kernel.space.read_u64(at).ok()
+        });
+        Named {
+            path: self.path(node),
+            inode,
+            dying,
+        }
+    }
+
+    fn path(&self, mut at: VirtAddr) -> Option<String> {
+        let mut names = Vec::new();
+        let mut length = 0;
+        while names.len() < MAX_DEPTH && length < MAX_DEPTH * 2 {
+            let record = self.kernel.space.read_bytes(at, self.node.len).ok()?;
+            let parent = VirtAddr(self.node.parent.get(&record));
+            if parent.is_null() {
+                // The root has no name.
+                names.reverse();
+                return Some(format!("/{}", names.join("/")));
+            }
+            let name = VirtAddr(self.node.name.get(&record));
+            let name = self.kernel.space.read_c_string(name, MAX_NAME).ok()?;
+            length += name.len() + 1;
+            names.push(name);
+            at = parent;
+        }
+        None
+    }
+}
