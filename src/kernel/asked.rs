@@ -13,10 +13,10 @@ use crate::space::x86_64::START_KERNEL_MAP;
 use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, TypeDb, TypeError};
 
 /// Modules whose types are asked for, where the kernel has them as modules.
-pub const MODULES: [&str; 2] = ["nf_conntrack", "nf_nat"];
+pub const MODULES: &[&str] = &["nf_conntrack", "nf_nat"];
 
 /// Structures that are looked up without a layout, with the units that see them.
-pub const STRUCTURES: [(&str, &str); 7] = [
+pub const STRUCTURES: &[(&str, &str)] = &[
     ("cpumask", "kernel/cpu.c"),
     ("folio", "mm/slub.c"),
     ("kmem_cache", "mm/slub.c"),
@@ -27,7 +27,7 @@ pub const STRUCTURES: [(&str, &str); 7] = [
 ];
 
 /// Enumerations, with the units that see them.
-pub const ENUMERATIONS: [(&str, &str); 9] = [
+pub const ENUMERATIONS: &[(&str, &str)] = &[
     ("_slab_flag_bits", "mm/slub.c"),
     ("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c"),
     ("migratetype", "mm/page_alloc.c"),
@@ -41,7 +41,7 @@ pub const ENUMERATIONS: [(&str, &str); 9] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 109] = [
+pub const SYMBOLS: &[&str] = &[
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__end_rodata",
@@ -191,7 +191,7 @@ pub fn profile(
             true => address.wrapping_sub(kernel_offset),
             false => address,
         };
-        writer.symbols(table, linked, SYMBOLS);
+        writer.symbols(table, linked, SYMBOLS.iter().copied());
     }
     Ok(writer.finish()?)
 }

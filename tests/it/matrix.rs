@@ -17,7 +17,7 @@ const FIRST: Release = (0, 0);
 const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
-const STRUCTURES: [(&str, Release, Release); 41] = [
+const STRUCTURES: &[(&str, Release, Release)] = &[
     // "lib: code tagging framework", 6.10.
     ("AllocTagLayout", (6, 10), NEXT),
     ("AllocCountersLayout", (6, 10), NEXT),
@@ -83,7 +83,7 @@ const STRUCTURES: [(&str, Release, Release); 41] = [
 ];
 
 /// Structures that a kernel of the right release may yet be built without.
-const CONFIGURED: [&str; 16] = [
+const CONFIGURED: &[&str] = &[
     "MetadataLayout",
     // CONFIG_DEBUG_KMEMLEAK
     "KmemleakLayout",
@@ -108,7 +108,7 @@ const CONFIGURED: [&str; 16] = [
 ];
 
 /// Members that are not in all releases: since, and gone by.
-const MEMBERS: [(&str, &str, Release, Release); 34] = [
+const MEMBERS: &[(&str, &str, Release, Release)] = &[
     ("MemcgLayout", "state", (5, 13), (6, 1)),
     ("MemcgLayout", "pending", (5, 13), (6, 1)),
     ("MemcgLayout", "objcg", FIRST, (7, 1)),
@@ -241,7 +241,7 @@ fn every_layout_resolves_or_is_refused_by_name() {
 fn members_are_those_of_the_release() {
     let (mut compared, mut wrong) = (0, Vec::new());
     for kernel in kernels() {
-        for (name, member, since, gone) in MEMBERS {
+        for (name, member, since, gone) in MEMBERS.iter().copied() {
             // Layouts of several subsystems may have one name.
             let resolved = Registered::all()
                 .filter(|layout| layout.layout == name)

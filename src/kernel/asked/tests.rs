@@ -74,7 +74,7 @@ fn every_type_asked_for_by_hand_is_listed() {
     let mut seen = 0;
     each(|path, code| {
         let lists = [
-            ("find_struct(", STRUCTURES.as_slice()),
+            ("find_struct(", STRUCTURES),
             ("enumeration(", &ENUMERATIONS),
             ("enumerator(", &ENUMERATIONS),
         ];
