@@ -235,6 +235,17 @@ pub(crate) struct ObjectsArgs {
     /// Only objects that nothing points to (searches the whole dump)
     #[arg(long)]
     pub(crate) unreachable: bool,
+    /// Who allocated (or freed) the objects in use, as slub_debug=U records it, in place of them
+    #[arg(
+        long,
+        value_enum,
+        value_name = "alloc|free",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "alloc",
+        conflicts_with_all = ["state", "hexdump", "unreachable", "cluster"]
+    )]
+    pub(crate) traces: Option<Traces>,
     /// Only those of them that look like cluster N of `leaks`, the largest being 1
     #[arg(long, value_name = "N")]
     pub(crate) cluster: Option<usize>,
@@ -255,6 +266,17 @@ pub(crate) enum ObjectsFormat {
     Addrs,
     /// A command file for crash
     Crash,
+    /// With --traces: the kernel's own alloc_traces or free_traces to the letter
+    Proc,
+}
+
+/// What is asked of tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Traces {
+    /// Who allocated
+    Alloc,
+    /// Who freed what was there before
+    Free,
 }
 
 impl ObjectsFormat {

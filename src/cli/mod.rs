@@ -15,6 +15,7 @@ mod run;
 mod save_profile;
 mod session;
 mod sysctl;
+mod traces;
 mod whatis;
 
 use std::process::ExitCode;

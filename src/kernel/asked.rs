@@ -39,7 +39,8 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 97] = [
+pub const SYMBOLS: [&str; 98] = [
+    "__cpu_online_mask",
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__init_begin",

@@ -21,6 +21,7 @@ pub mod objects;
 pub mod oom;
 pub mod slabs;
 pub mod sysctl;
+pub mod traces;
 pub mod vmalloc;
 pub mod whatis;
 

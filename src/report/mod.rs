@@ -7,6 +7,7 @@ pub mod log;
 pub mod meminfo;
 pub mod modules;
 pub mod sysctl;
+pub mod traces;
 pub mod vmalloc;
 
 use serde::Serialize;
