@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
+use super::pageowner::PageOwnerArgs;
 use super::session::Reader;
 use super::sysctl::SysctlArgs;
 
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// The areas of vmalloc by who asked for them
     Vmalloc(VmallocArgs),
+    /// Who allocated the pages, where the kernel recorded it (page_owner=on)
+    Pageowner(PageOwnerArgs),
     /// The modules that were loaded
     Modules(ModulesArgs),
 }

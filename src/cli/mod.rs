@@ -10,6 +10,7 @@ mod machine;
 mod modules;
 mod objects;
 mod open;
+mod pageowner;
 mod progress;
 mod run;
 mod save_profile;

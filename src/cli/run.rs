@@ -14,6 +14,7 @@ use super::conntrack;
 use super::leaks;
 use super::machine;
 use super::objects;
+use super::pageowner;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 use super::sysctl;
@@ -35,6 +36,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
         Command::Log(args) => with_threads(&args.common, || machine::log(args)),
         Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
+        Command::Pageowner(args) => with_threads(&args.common, || pageowner::pageowner(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
         Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }

@@ -35,7 +35,7 @@ pub(super) fn traces(
         (&tracks, found, heap.caches().get(index))
     else {
         bail!(
-            "the kernel recorded no owners for {:?}: it does with slub_debug=U, or slub_debug=U,{0}, on its command line",
+            "the kernel recorded no owners for {0:?}: it does with slub_debug=U, or slub_debug=U,{0}, on its command line",
             args.cache
         );
     };

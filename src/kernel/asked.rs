@@ -27,11 +27,12 @@ pub const STRUCTURES: [(&str, &str); 7] = [
 ];
 
 /// Enumerations, with the units that see them.
-pub const ENUMERATIONS: [(&str, &str); 7] = [
+pub const ENUMERATIONS: [(&str, &str); 8] = [
     ("_slab_flag_bits", "mm/slub.c"),
     ("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c"),
     ("migratetype", "mm/page_alloc.c"),
     ("pageflags", "mm/slub.c"),
+    ("page_ext_flags", "mm/page_ext.c"),
     ("pagetype", "mm/slub.c"),
     ("pcpu_chunk_type", "mm/percpu.c"),
     ("vm_event_item", "mm/vmstat.c"),
@@ -39,7 +40,7 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 98] = [
+pub const SYMBOLS: [&str; 105] = [
     "__cpu_online_mask",
     "__cpu_possible_mask",
     "__cpu_present_mask",
@@ -65,7 +66,9 @@ pub const SYMBOLS: [&str; 98] = [
     "deferred_percpu_work",
     "depot_index",
     "direct_pages_count",
+    "extra_mem",
     "free_vmap_area_root",
+    "gfpflag_names",
     "hstates",
     "idle_threads",
     "init_net",
@@ -104,7 +107,11 @@ pub const SYMBOLS: [&str; 98] = [
     "nr_threads",
     "nr_vmalloc_pages",
     "nr_vmap_nodes",
+    "page_ext_size",
     "page_offset_base",
+    "page_owner_inited",
+    "page_owner_ops",
+    "page_owner_pages_threshold",
     "percpu_counter_sync",
     "pool_index",
     "pools_num",
@@ -121,6 +128,7 @@ pub const SYMBOLS: [&str; 98] = [
     "slab_kset",
     "slab_nomerge",
     "slab_root_caches",
+    "stack_list",
     "stack_max_pools",
     "stack_pools",
     "stack_slabs",

@@ -16,6 +16,7 @@ pub mod layout;
 pub mod memmap;
 pub mod modules;
 pub mod page;
+pub mod page_ext;
 pub mod page_kinds;
 pub(crate) mod percpu_counter;
 pub mod stack_depot;

@@ -24,7 +24,7 @@ pub fn write_text(out: &mut dyn Write, document: &Document<TracesReport>) -> io:
     };
     writeln!(
         out,
-        "\n{}: objects in use by the {} places that {did} them",
+        "\n{}: objects in use, by where they were {did} (places: {})",
         printable(&report.cache),
         thousands(report.traces.count)
     )?;

@@ -6,6 +6,7 @@ pub mod leaks;
 pub mod log;
 pub mod meminfo;
 pub mod modules;
+pub mod pageowner;
 pub mod sysctl;
 pub mod traces;
 pub mod vmalloc;

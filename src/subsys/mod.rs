@@ -10,6 +10,7 @@ pub mod local_ports;
 pub mod log;
 pub mod meminfo;
 pub mod modules;
+pub mod page_owner;
 pub mod reach;
 pub mod slab;
 pub mod sysctl;

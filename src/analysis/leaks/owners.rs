@@ -28,6 +28,13 @@ pub struct Owner {
     pub sites: Vec<Site>,
 }
 
+impl Owner {
+    /// Whether it is a module with the larger part of the objects.
+    pub(super) fn is_module(&self) -> bool {
+        self.module != "vmlinux" && self.share.is_none_or(|share| share >= SHARE)
+    }
+}
+
 /// The owners of a cache's lost objects, modules first.
 pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
     let mut owners = allocators(reach);

@@ -22,7 +22,7 @@ use crate::kernel::{Kernel, KernelError};
 use crate::subsys::clock::Clock;
 pub use facts::{Ages, Site, SiteFacts};
 use machine::Machine;
-use sites::Sites;
+pub use sites::Sites;
 
 layout! {
     /// mm/slub.c
