@@ -17,7 +17,7 @@ const FIRST: Release = (0, 0);
 const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
-const STRUCTURES: [(&str, Release, Release); 36] = [
+const STRUCTURES: [(&str, Release, Release); 37] = [
     // Commit 5ba6bc27b1f9.
     ("PerNodeLayout", (7, 1), NEXT),
     // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
@@ -59,6 +59,8 @@ const STRUCTURES: [(&str, Release, Release); 36] = [
     ("printk_log", FIRST, (5, 10)),
     // `block_device.bd_list` went before 5.9.
     ("DeviceLayout", FIRST, (5, 9)),
+    // Commit 217b2119b9e2, "mm,page_owner: implement the tracking of the stacks count".
+    ("StackListLayout", (6, 9), NEXT),
     // Commit 28f836b6777b, "mm/page_alloc: split per cpu page lists and zone stats".
     ("per_cpu_pageset", FIRST, (5, 14)),
     ("per_cpu_zonestat", (5, 14), NEXT),
@@ -76,7 +78,7 @@ const STRUCTURES: [(&str, Release, Release); 36] = [
 ];
 
 /// Structures that a kernel of the right release may yet be built without.
-const CONFIGURED: [&str; 11] = [
+const CONFIGURED: [&str; 16] = [
     "MetadataLayout",
     // CONFIG_DEBUG_KMEMLEAK
     "KmemleakLayout",
@@ -84,8 +86,15 @@ const CONFIGURED: [&str; 11] = [
     "PoolLayout",
     "ZsPoolLayout",
     // CONFIG_STACKDEPOT
-    "HandleLayout",
-    "RecordLayout",
+    "StackHandleLayout",
+    "StackRecordLayout",
+    // CONFIG_SLUB_DEBUG
+    "TrackLayout",
+    // CONFIG_PAGE_EXTENSION and CONFIG_PAGE_OWNER
+    "PageExtLayout",
+    "OperationsLayout",
+    "PageOwnerLayout",
+    "StackListLayout",
     // CONFIG_SLAB
     "ClassicCacheLayout",
     "ClassicNodeLayout",
@@ -95,7 +104,7 @@ const CONFIGURED: [&str; 11] = [
 ];
 
 /// Members that are not in all releases: since, and gone by.
-const MEMBERS: [(&str, &str, Release, Release); 27] = [
+const MEMBERS: [(&str, &str, Release, Release); 28] = [
     ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
     ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
     ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
@@ -119,12 +128,13 @@ const MEMBERS: [(&str, &str, Release, Release); 27] = [
     ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
     ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
     ("StatLayout", "chaintoolong", (5, 15), NEXT),
-    // Commit 3ee34eabac2a, back-ported to 6.8.
-    ("HandleLayout", "index_plus_1", (6, 9), NEXT),
-    ("HandleLayout", "valid", FIRST, (6, 8)),
-    ("HandleLayout", "extra", (5, 18), NEXT),
+    ("StackHandleLayout", "valid", FIRST, (6, 8)),
+    // Commit 5cf909c553e9.
+    ("StackHandleLayout", "extra", (5, 19), NEXT),
+    ("TrackLayout", "handle", (5, 19), NEXT),
+    ("TrackLayout", "addrs", FIRST, (5, 19)),
     // Commit 108be8def46e.
-    ("RecordLayout", "count", (6, 8), NEXT),
+    ("StackRecordLayout", "count", (6, 8), NEXT),
 ];
 
 struct Kernel {
