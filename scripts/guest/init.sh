@@ -172,6 +172,9 @@ owners() {
         dentry task_struct; do
         tell "alloc_traces.$cache" cat "$debug/slab/$cache/alloc_traces"
         tell "free_traces.$cache" cat "$debug/slab/$cache/free_traces"
+        # Before 5.14 they were here, without the stacks.
+        tell "alloc_calls.$cache" cat "/sys/kernel/slab/$cache/alloc_calls"
+        tell "free_calls.$cache" cat "/sys/kernel/slab/$cache/free_calls"
     done
     tell page_owner_stacks cat "$debug/page_owner_stacks/show_stacks"
     [ ! -e "$debug/page_owner" ] || gzip <"$debug/page_owner" >/cap/page_owner.gz

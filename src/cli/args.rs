@@ -1,78 +1,10 @@
-//! The command line as types. What is called how is a contract.
+//! What the commands take. What is called how is a contract.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
-use super::conntrack_args::{ConntrackArgs, NatArgs};
-use super::leaks_args::{LeaksArgs, WhatisArgs};
-use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
-use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
-use super::manual::{CompletionsArgs, ManArgs};
 use super::session::Reader;
-use super::sysctl::SysctlArgs;
-
-/// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
-#[derive(Debug, Parser)]
-#[command(name = "vmleak", version, about, long_about = LONG_ABOUT, after_help = EXIT_CODES)]
-pub(crate) struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-const LONG_ABOUT: &str = "\
-vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
-
-VMCORE is a kdump-compressed, flattened or ELF dump, the parts of a split set, or a \
-directory such as /var/crash, of which the newest complete dump is taken. VMLINUX is \
-looked for under the debug directories if it is not given; the order of the two does \
-not matter. Without one, types and symbols are those that a kernel since 6.0 carries in \
-its own memory.";
-
-const EXIT_CODES: &str = "\
-Exit status: 0 analysed, 1 found what --fail-on names, 2 usage, 3 the dump or its \
-types can't be opened, 4 something was missing: the result says what.";
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Slab caches as they were: the kernel's view, the exact one, a verdict per cache
-    Slabs(SlabsArgs),
-    /// Every object of one cache: address and state
-    Objects(ObjectsArgs),
-    /// Is it a leak, who leaked it, and how do we know
-    Leaks(LeaksArgs),
-    /// Which object lies at an address, and who points to it
-    Whatis(WhatisArgs),
-    /// The connection table as it was, or its summary
-    Conntrack(Box<ConntrackArgs>),
-    /// The address translations, and the ports in use per external address
-    Nat(Box<NatArgs>),
-    /// The sysctls as `sysctl -a` shows them, or those named by PATTERN
-    #[command(override_usage = "vmleak sysctl [OPTIONS] [PATTERN]... <VMCORE> [VMLINUX]")]
-    Sysctl(Box<SysctlArgs>),
-    /// Which kernel, when and why it died, what the dump holds and lacks
-    Info(InfoArgs),
-    /// What /proc/meminfo said, what free says, and where the memory went by the counters
-    Meminfo(MeminfoArgs),
-    /// The kernel's log as dmesg prints it, or what the out-of-memory killer said
-    Log(LogArgs),
-    /// The areas of vmalloc by who asked for them
-    Vmalloc(VmallocArgs),
-    /// What the kernel's own kmemleak had found, and how long ago (CONFIG_DEBUG_KMEMLEAK)
-    Kmemleak(KmemleakArgs),
-    /// What each place in the code allocated and did not free (CONFIG_MEM_ALLOC_PROFILING)
-    Allocinfo(AllocinfoArgs),
-    /// The memory cgroups: who is charged for how much, and which are dying
-    Memcg(MemcgArgs),
-    /// The modules that were loaded
-    Modules(ModulesArgs),
-    /// The man page, or that of a command
-    Man(ManArgs),
-    /// Completions for a shell
-    Completions(CompletionsArgs),
-}
 
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
@@ -247,6 +179,17 @@ pub(crate) struct ObjectsArgs {
     /// Only objects that nothing points to (searches the whole dump)
     #[arg(long)]
     pub(crate) unreachable: bool,
+    /// Who allocated (or freed) the objects in use, as slub_debug=U records it, in place of them
+    #[arg(
+        long,
+        value_enum,
+        value_name = "alloc|free",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "alloc",
+        conflicts_with_all = ["state", "hexdump", "unreachable", "cluster"]
+    )]
+    pub(crate) traces: Option<Traces>,
     /// Only those of them that look like cluster N of `leaks`, the largest being 1
     #[arg(long, value_name = "N")]
     pub(crate) cluster: Option<usize>,
@@ -267,6 +210,17 @@ pub(crate) enum ObjectsFormat {
     Addrs,
     /// A command file for crash
     Crash,
+    /// With --traces: the kernel's own alloc_traces or free_traces to the letter
+    Proc,
+}
+
+/// What is asked of tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Traces {
+    /// Who allocated
+    Alloc,
+    /// Who freed what was there before
+    Free,
 }
 
 impl ObjectsFormat {
@@ -360,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        crate::cli::command::Cli::command().debug_assert();
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use roff::{Inline, Roff, bold, italic, roman};
 
-use super::args::Cli;
+use super::command::Cli;
 
 /// The command line is wrong, as clap has it.
 const USAGE: u8 = 2;

@@ -1,6 +1,7 @@
 //! The command line: the only room that prints, and the only one with `anyhow`.
 
 pub(crate) mod args;
+mod command;
 mod conntrack;
 mod conntrack_args;
 mod leaks;
@@ -11,11 +12,13 @@ mod manual;
 mod modules;
 mod objects;
 mod open;
+mod pageowner;
 mod progress;
 mod run;
 mod save_profile;
 mod session;
 mod sysctl;
+mod traces;
 mod whatis;
 
 use std::process::ExitCode;
@@ -27,7 +30,7 @@ const CANNOT_OPEN: u8 = 3;
 
 /// Parses the command line, runs it, and turns errors into one line and an exit code.
 pub(crate) fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = command::Cli::parse();
     match run::run(&cli.command) {
         Ok(code) => code,
         Err(error) => {

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use rustc_hash::FxHashSet;
 use vmleak::addr::VirtAddr;
 use vmleak::analysis::leaks::Trust;
@@ -13,9 +15,12 @@ use vmleak::subsys::slab::SlabHeap;
 use vmleak::subsys::slab::objects::{self as slab_objects, ObjectState};
 
 use super::args::{ObjectsArgs, ObjectsFormat, StateFilter};
+use super::command::Cli;
 use super::session::{Session, exit, json_lines, output};
+use super::traces::traces;
 
 pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
+    check(args);
     let session = Session::open(&args.common)?;
     let kernel = &session.kernel;
     let heap = session.explain(SlabHeap::read(kernel, &session.progress))?;
@@ -32,6 +37,9 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
             args.cache
         );
     };
+    if let Some(of) = args.traces {
+        return traces(&session, args, &heap, index, of);
+    }
     let mut report = ObjectsReport {
         cache: cache.name.clone(),
         object_size: cache.object_size,
@@ -84,10 +92,32 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
             ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
             ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
             ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
+            // Turned away at the start.
+            ObjectsFormat::Proc => Ok(()),
             ObjectsFormat::Crash => render::objects::write_crash(out, &document.body),
         }
     })?;
     Ok(exit(document.complete))
+}
+
+/// Ends with a usage error where `--format` and `--traces` do not go together.
+fn check(args: &ObjectsArgs) {
+    let of_traces = [
+        ObjectsFormat::Table,
+        ObjectsFormat::Json,
+        ObjectsFormat::Jsonl,
+        ObjectsFormat::Proc,
+    ];
+    let problem = match args.traces {
+        Some(_) if !of_traces.contains(&args.format) => {
+            "with --traces the formats are table, json, jsonl and proc"
+        }
+        None if args.format == ObjectsFormat::Proc => "--format proc goes with --traces",
+        _ => return,
+    };
+    Cli::command()
+        .error(ErrorKind::ArgumentConflict, problem)
+        .exit()
 }
 
 /// The objects that `--unreachable` and `--cluster` leave; `None` without them.

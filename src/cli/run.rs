@@ -9,12 +9,14 @@ use vmleak::report::{InfoReport, SlabsReport};
 use vmleak::subsys::slab::SlabHeap;
 use vmleak::subsys::slab::era::SlabEra;
 
-use super::args::{Command, Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
+use super::args::{Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
+use super::command::Command;
 use super::conntrack;
 use super::leaks;
 use super::machine;
 use super::manual;
 use super::objects;
+use super::pageowner;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 use super::sysctl;
@@ -39,6 +41,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Kmemleak(args) => with_threads(&args.common, || machine::kmemleak(args)),
         Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
         Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
+        Command::Pageowner(args) => with_threads(&args.common, || pageowner::pageowner(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
         Command::Man(args) => manual::man(args),
         Command::Completions(args) => manual::completions(args),

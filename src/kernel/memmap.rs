@@ -16,6 +16,8 @@ layout! {
     /// include/linux/mmzone.h
     struct SectionLayout = "mem_section" in "mm/sparse.c" {
         need map = "section_mem_map",
+        /// Only with CONFIG_PAGE_EXTENSION.
+        maybe page_ext = "page_ext",
     }
 }
 
@@ -34,6 +36,8 @@ struct Section {
     start: Pfn,
     /// Address that the structure of pfn 0 would have.
     bias: VirtAddr,
+    /// The same for what is kept besides of pages; null if nothing is, or if it is being removed.
+    page_ext: VirtAddr,
 }
 
 /// Where the page structures are.
@@ -142,6 +146,18 @@ impl PageIndex {
     }
 }
 
+impl SectionLayout {
+    /// Where the section at `index` keeps what else is known of pages.
+    fn page_ext_of(&self, entries: &[u8], index: usize) -> VirtAddr {
+        let Some(field) = self.page_ext else {
+            return VirtAddr(0);
+        };
+        let at = index * self.struct_size + field.offset as usize;
+        // Bit 0 marks what is being removed (6.1 and later).
+        VirtAddr(u64_at(entries, at).filter(|at| at & 1 == 0).unwrap_or(0))
+    }
+}
+
 impl Memmap {
     /// Finds all sections that have a memmap.
     ///
@@ -198,6 +214,7 @@ impl Memmap {
                     found.push(Section {
                         start: Pfn((root * per_root + index) * section_pages),
                         bias: VirtAddr(map & !SECTION_FLAGS),
+                        page_ext: layout.page_ext_of(&entries, index as usize),
                     });
                 }
             }
@@ -230,6 +247,13 @@ impl Memmap {
             before,
             pages: self.pages() as usize,
         }
+    }
+
+    /// The sections that keep more of their pages: the first page, and where the entry of page 0
+    /// would be.
+    pub fn page_ext_sections(&self) -> impl Iterator<Item = (Pfn, VirtAddr)> + '_ {
+        let sections = self.sections.iter().filter(|one| !one.page_ext.is_null());
+        sections.map(|one| (one.start, one.page_ext))
     }
 
     /// Pages that sections with a memmap span.

@@ -17,6 +17,7 @@ pub mod literals;
 pub mod memmap;
 pub mod modules;
 pub mod page;
+pub mod page_ext;
 pub mod page_kinds;
 pub(crate) mod percpu_counter;
 pub mod pointers;

@@ -30,7 +30,7 @@ const FEWEST_POOLS: u64 = 64;
 
 layout! {
     /// lib/stackdepot.c, since 6.9 include/linux/stackdepot.h.
-    struct HandleLayout = "handle_parts" in "lib/stackdepot.c" {
+    struct StackHandleLayout = "handle_parts" in "lib/stackdepot.c" {
         /// 6.9 and later (commit 3ee34eabac2a). Without the one it says before, in 4.6 to 6.8.
         maybe index_plus_1 = "pool_index_plus_1",
         /// Up to 6.2 `slabindex`.
@@ -45,7 +45,7 @@ layout! {
 
 layout! {
     /// lib/stackdepot.c, since 6.9 include/linux/stackdepot.h.
-    struct RecordLayout = "stack_record" in "lib/stackdepot.c" {
+    struct StackRecordLayout = "stack_record" in "lib/stackdepot.c" {
         need size = "size",
         need handle = "handle",
         /// 6.8 and later (commit 108be8def46e): zero once it is free to be used again.
@@ -86,8 +86,8 @@ pub struct StackDepot<'k> {
     pools: VirtAddr,
     /// How many of them there can be.
     bound: u64,
-    handle: HandleLayout,
-    record: RecordLayout,
+    handle: StackHandleLayout,
+    record: StackRecordLayout,
 }
 
 impl<'k> StackDepot<'k> {
@@ -265,4 +265,23 @@ fn used_pools(kernel: &Kernel) -> Option<u64> {
         .read_u32_symbol("pool_index")
         .or_else(|| kernel.read_u32_symbol("depot_index"))?;
     Some(u64::from(last) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Bits;
+
+    #[test]
+    fn the_users_bits_of_a_handle_are_masked() {
+        let field = |offset, shift, width| Field {
+            offset,
+            size: 4,
+            bits: Some(Bits { shift, width }),
+        };
+        // 6.12: pool_index_plus_1:17, offset:10, extra:5.
+        assert_eq!(mask(field(3, 3, 5)), 0xf800_0000);
+        assert_eq!(mask(field(0, 0, 17)), 0x0001_ffff);
+        assert_eq!(mask(field(2, 1, 10)), 0x07fe_0000);
+    }
 }

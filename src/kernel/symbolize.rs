@@ -79,6 +79,17 @@ impl<'m> Symbolizer<'m> {
         self.names.is_some()
     }
 
+    /// An address as `%pS` prints it: one without a name as a number.
+    pub fn print(&self, address: u64) -> String {
+        let found = self.find(VirtAddr(address));
+        found.map_or_else(|| format!("{address:#x}"), |found| found.to_string())
+    }
+
+    /// The module that an address belongs to; `None` for the kernel itself, and what is no code.
+    pub fn module(&self, address: u64) -> Option<String> {
+        self.find(VirtAddr(address))?.module
+    }
+
     /// The name of `address`; `None` if it lies in no function that is known.
     pub fn find(&self, address: VirtAddr) -> Option<Symbolized> {
         if (self.start..self.end).contains(&address.0) {

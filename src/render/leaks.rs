@@ -6,10 +6,12 @@ use anstyle::Style;
 
 use super::head::head;
 use super::slabs::level_style;
+use super::traces::describe;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Reason, share};
 use crate::report::Document;
 use crate::report::leaks::{LeakCache, LeaksReport};
+use crate::subsys::slab::tracks::Site;
 
 /// Caches in the table of the others, unless all are wanted.
 const OTHERS: usize = 15;
@@ -92,6 +94,7 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
             printable(&owner.how)
         )?;
     }
+    sites(out, cache)?;
     let mut list = |name: &str, reasons: &[Reason]| {
         let mut name = name;
         for reason in reasons {
@@ -108,6 +111,28 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
     let mut name = "check with";
     for command in &cache.judgement.check_with {
         writeln!(out, "  {name:<12} {}", printable(command))?;
+        name = "";
+    }
+    Ok(())
+}
+
+/// Places named of each cache.
+const SITES: usize = 3;
+
+/// Where the lost objects were allocated, if the kernel kept it.
+fn sites(out: &mut dyn Write, cache: &LeakCache) -> io::Result<()> {
+    let owners = cache.judgement.owners.iter();
+    let mut sites: Vec<&Site> = owners.flat_map(|owner| &owner.sites).collect();
+    sites.sort_by_key(|site| std::cmp::Reverse(site.objects));
+    let mut name = "allocated";
+    for site in sites.into_iter().take(SITES) {
+        writeln!(
+            out,
+            "  {name:<12} {} at {}, {}",
+            thousands(site.objects),
+            printable(site.caller.as_deref().unwrap_or_default()),
+            describe(site)
+        )?;
         name = "";
     }
     Ok(())

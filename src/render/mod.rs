@@ -22,8 +22,10 @@ pub mod modules;
 pub mod nat;
 pub mod objects;
 pub mod oom;
+pub mod pageowner;
 pub mod slabs;
 pub mod sysctl;
+pub mod traces;
 pub mod vmalloc;
 pub mod whatis;
 

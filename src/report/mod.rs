@@ -9,7 +9,9 @@ pub mod log;
 pub mod memcg;
 pub mod meminfo;
 pub mod modules;
+pub mod pageowner;
 pub mod sysctl;
+pub mod traces;
 pub mod vmalloc;
 
 use serde::Serialize;

@@ -13,6 +13,7 @@ pub mod log;
 pub mod memcg;
 pub mod meminfo;
 pub mod modules;
+pub mod page_owner;
 pub mod reach;
 pub mod slab;
 pub mod sysctl;

@@ -16,6 +16,8 @@ mod meminfo;
 mod modules;
 mod nat_real;
 mod no_vmlinux;
+mod owners;
+mod page_owner;
 mod profiles;
 mod real_dumps;
 mod real_forms;

@@ -66,6 +66,8 @@ const STRUCTURES: &[(&str, Release, Release)] = &[
     ("printk_log", FIRST, (5, 10)),
     // `block_device.bd_list` went before 5.9.
     ("DeviceLayout", FIRST, (5, 9)),
+    // Commit 217b2119b9e2, "mm,page_owner: implement the tracking of the stacks count".
+    ("StackListLayout", (6, 9), NEXT),
     // Commit 28f836b6777b, "mm/page_alloc: split per cpu page lists and zone stats".
     ("per_cpu_pageset", FIRST, (5, 14)),
     ("per_cpu_zonestat", (5, 14), NEXT),
@@ -97,8 +99,15 @@ const CONFIGURED: &[&str] = &[
     "PoolLayout",
     "ZsPoolLayout",
     // CONFIG_STACKDEPOT
-    "HandleLayout",
-    "RecordLayout",
+    "StackHandleLayout",
+    "StackRecordLayout",
+    // CONFIG_SLUB_DEBUG
+    "TrackLayout",
+    // CONFIG_PAGE_EXTENSION and CONFIG_PAGE_OWNER
+    "PageExtLayout",
+    "OperationsLayout",
+    "PageOwnerLayout",
+    "StackListLayout",
     // CONFIG_SLAB
     "ClassicCacheLayout",
     "ClassicNodeLayout",
@@ -139,12 +148,13 @@ const MEMBERS: &[(&str, &str, Release, Release)] = &[
     ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
     ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
     ("StatLayout", "chaintoolong", (5, 15), NEXT),
-    // Commit 3ee34eabac2a, back-ported to 6.8.
-    ("HandleLayout", "index_plus_1", (6, 9), NEXT),
-    ("HandleLayout", "valid", FIRST, (6, 8)),
-    ("HandleLayout", "extra", (5, 18), NEXT),
+    ("StackHandleLayout", "valid", FIRST, (6, 8)),
+    // Commit 5cf909c553e9.
+    ("StackHandleLayout", "extra", (5, 19), NEXT),
+    ("TrackLayout", "handle", (5, 19), NEXT),
+    ("TrackLayout", "addrs", FIRST, (5, 19)),
     // Commit 108be8def46e.
-    ("RecordLayout", "count", (6, 8), NEXT),
+    ("StackRecordLayout", "count", (6, 8), NEXT),
 ];
 
 struct Kernel {

@@ -6,9 +6,12 @@ use serde::Serialize;
 
 use super::super::accounting::share;
 use crate::subsys::reach::CacheReach;
+use crate::subsys::slab::tracks::Site;
 
 /// Seen in fewer of the lost objects than this, a module is no owner.
 const SHARE: f64 = 0.5;
+/// Places named for each owner.
+const SITES: usize = 5;
 
 /// Somebody whose objects these seem to be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,11 +23,21 @@ pub struct Owner {
     /// Objects that say so, of those looked at; `None` if the cache itself does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
+    /// Where they were allocated, the place of most objects first (slub_debug=U).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<Site>,
+}
+
+impl Owner {
+    /// Whether it is a module with the larger part of the objects.
+    pub(super) fn is_module(&self) -> bool {
+        self.module != "vmlinux" && self.share.is_none_or(|share| share >= SHARE)
+    }
 }
 
 /// The owners of a cache's lost objects, modules first.
 pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
-    let mut owners = Vec::new();
+    let mut owners = allocators(reach);
     let mut by_module: BTreeMap<&str, (u64, String)> = BTreeMap::new();
     for cluster in &reach.content.clusters {
         for at in &cluster.symbols {
@@ -43,6 +56,7 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
                 module: module.to_owned(),
                 how,
                 share: Some(share),
+                sites: Vec::new(),
             });
         }
     }
@@ -52,9 +66,43 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
                 module: module.clone(),
                 how: format!("its variable {} holds the cache", variable.function),
                 share: None,
+                sites: Vec::new(),
             });
         }
     }
     owners.sort_by_key(|owner| owner.module == "vmlinux");
     owners
+}
+
+/// Those whose code allocated the lost objects, where the kernel kept it. All of them: it is no
+/// guess, and several may leak.
+fn allocators(reach: &CacheReach) -> Vec<Owner> {
+    let Some(facts) = &reach.sites else {
+        return Vec::new();
+    };
+    let mut by_module: BTreeMap<&str, Vec<&Site>> = BTreeMap::new();
+    for site in facts.sites.iter().filter(|site| site.caller.is_some()) {
+        let module = site.module.as_deref().unwrap_or("vmlinux");
+        by_module.entry(module).or_default().push(site);
+    }
+    let mut owners: Vec<(u64, Owner)> = by_module
+        .into_iter()
+        .filter_map(|(module, sites)| {
+            let objects = sites.iter().map(|site| site.objects).sum();
+            let first = sites.first()?.caller.as_deref()?;
+            let how = format!(
+                "it allocated {objects} of the {} that nothing points to, most of them at {first}",
+                reach.unreachable
+            );
+            let owner = Owner {
+                module: module.to_owned(),
+                how,
+                share: Some(share(objects, reach.unreachable).min(1.0)),
+                sites: sites.into_iter().take(SITES).cloned().collect(),
+            };
+            Some((objects, owner))
+        })
+        .collect();
+    owners.sort_by_key(|(objects, _)| std::cmp::Reverse(*objects));
+    owners.into_iter().map(|(_, owner)| owner).collect()
 }

@@ -54,7 +54,7 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
             );
             evidence.supports("led-by", "reachability", text);
         }
-        if let Some(owner) = owners.iter().find(|owner| owner.module != "vmlinux") {
+        if let Some(owner) = owners.iter().find(|owner| owner.is_module()) {
             let text = format!("module {}: {}", owner.module, owner.how);
             evidence.supports("owner", "content", text);
         }

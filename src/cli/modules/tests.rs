@@ -1,7 +1,7 @@
 //! The search for modules' files, in folders made for it.
 
 use super::*;
-use crate::cli::args::{Cli, Command};
+use crate::cli::command::{Cli, Command};
 use clap::Parser;
 
 const REL: &str = "lib/modules/6.12.1/kernel/net";

@@ -16,6 +16,7 @@ mod lost;
 mod objects;
 mod omit;
 mod scan;
+mod sites;
 mod structures;
 mod targets;
 mod watch;
@@ -34,12 +35,14 @@ use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError, tasks};
+use crate::subsys::slab::tracks::SiteFacts;
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
 use closure::Edges;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
 use omit::{OmittedRanges, Shape, ShortObjects};
 use scan::{Found, Scan};
+use sites::LostSites;
 use structures::PageStructures;
 use targets::Targets;
 use watch::Watch;
@@ -64,6 +67,9 @@ pub struct CacheReach {
     pub variables: Vec<Symbolized>,
     /// What the unreachable objects look like.
     pub content: Content,
+    /// Who allocated the unreachable objects, where the kernel kept it (slub_debug=U).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sites: Option<SiteFacts>,
     /// The unreachable objects' addresses, in order.
     #[serde(skip)]
     pub lost: Vec<VirtAddr>,
@@ -132,6 +138,7 @@ pub fn collect(
     let coverage = coverage(&done.found, search.stacks.complete);
     let objects: Vec<u32> = done.found.allocated.without(&done.found.marked).collect();
     let lost = lost::by_cache(&objects, &done.edges, &search.targets, heap.caches().len());
+    let sites = LostSites::new(heap, &symbols);
     let judged = judged(&done.found, &search.targets, heap.caches().len());
     let named = done.found.holders.named(&symbols, heap.caches());
     let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
@@ -145,6 +152,7 @@ pub fn collect(
             judged,
             unreachable: lost.objects.len() as u64,
             sources: lost.sources,
+            sites: sites.of(cache, &addresses),
             content: content::look(kernel, &symbols, &addresses, cache.object_size),
             variables: named.variables,
             holders: named.holders,

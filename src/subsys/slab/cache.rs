@@ -38,6 +38,8 @@ pub struct Cache {
     pub pages_per_slab: u32,
     /// Where in a free object the pointer to the next one lies.
     pub(crate) free_pointer: u32,
+    /// Bytes of an object up to where the allocator keeps its own behind it.
+    pub(crate) inuse: u32,
     /// Bytes before the first object, for its left red zone.
     pub(crate) red_left_pad: u32,
     /// The cache's freelist secret, with CONFIG_SLAB_FREELIST_HARDENED.
@@ -233,6 +235,7 @@ fn slub_cache(layout: &CacheLayout, address: VirtAddr, record: &[u8]) -> Cache {
         objects_per_slab: oo & 0xffff,
         pages_per_slab: 1 << (oo >> 16).min(16),
         free_pointer: narrow(&layout.offset),
+        inuse: narrow(&layout.inuse),
         red_left_pad: narrow(&layout.red_left_pad),
         random: layout.random.as_ref().map(word),
         cpu_slab: VirtAddr(layout.cpu_slab.as_ref().map_or(0, word)),

@@ -17,6 +17,7 @@ layout! {
         need size = "size",
         need object_size = "object_size",
         need offset = "offset",
+        need inuse = "inuse",
         need oo = "oo.x",
         need refcount = "refcount",
         need align = "align",

@@ -29,6 +29,7 @@ mod places;
 mod range;
 mod sheaves;
 mod sums;
+pub mod tracks;
 pub mod visit;
 mod warnings;
 
@@ -174,6 +175,11 @@ impl<'k> SlabHeap<'k> {
     /// may look there.
     pub fn bulk_pages(&self) -> &BulkPages {
         &self.kfree_rcu.pages
+    }
+
+    /// The kernel that they belong to.
+    pub fn kernel(&self) -> &'k Kernel {
+        self.kernel
     }
 
     /// All caches.

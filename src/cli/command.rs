@@ -1,0 +1,76 @@
+//! The commands, in the order in which help lists them.
+
+use clap::{Parser, Subcommand};
+
+use super::args::{InfoArgs, ObjectsArgs, SlabsArgs};
+use super::conntrack_args::{ConntrackArgs, NatArgs};
+use super::leaks_args::{LeaksArgs, WhatisArgs};
+use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
+use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
+use super::manual::{CompletionsArgs, ManArgs};
+use super::pageowner::PageOwnerArgs;
+use super::sysctl::SysctlArgs;
+
+/// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
+#[derive(Debug, Parser)]
+#[command(name = "vmleak", version, about, long_about = LONG_ABOUT, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const LONG_ABOUT: &str = "\
+vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
+
+VMCORE is a kdump-compressed, flattened or ELF dump, the parts of a split set, or a \
+directory such as /var/crash, of which the newest complete dump is taken. VMLINUX is \
+looked for under the debug directories if it is not given; the order of the two does \
+not matter. Without one, types and symbols are those that a kernel since 6.0 carries in \
+its own memory.";
+
+const EXIT_CODES: &str = "\
+Exit status: 0 analysed, 1 found what --fail-on names, 2 usage, 3 the dump or its \
+types can't be opened, 4 something was missing: the result says what.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Slab caches as they were: the kernel's view, the exact one, a verdict per cache
+    Slabs(SlabsArgs),
+    /// Every object of one cache: address and state
+    Objects(ObjectsArgs),
+    /// Is it a leak, who leaked it, and how do we know
+    Leaks(LeaksArgs),
+    /// Which object lies at an address, and who points to it
+    Whatis(WhatisArgs),
+    /// The connection table as it was, or its summary
+    Conntrack(Box<ConntrackArgs>),
+    /// The address translations, and the ports in use per external address
+    Nat(Box<NatArgs>),
+    /// The sysctls as `sysctl -a` shows them, or those named by PATTERN
+    #[command(override_usage = "vmleak sysctl [OPTIONS] [PATTERN]... <VMCORE> [VMLINUX]")]
+    Sysctl(Box<SysctlArgs>),
+    /// Which kernel, when and why it died, what the dump holds and lacks
+    Info(InfoArgs),
+    /// What /proc/meminfo said, what free says, and where the memory went by the counters
+    Meminfo(MeminfoArgs),
+    /// The kernel's log as dmesg prints it, or what the out-of-memory killer said
+    Log(LogArgs),
+    /// The areas of vmalloc by who asked for them
+    Vmalloc(VmallocArgs),
+    /// What the kernel's own kmemleak had found, and how long ago (CONFIG_DEBUG_KMEMLEAK)
+    Kmemleak(KmemleakArgs),
+    /// What each place in the code allocated and did not free (CONFIG_MEM_ALLOC_PROFILING)
+    Allocinfo(AllocinfoArgs),
+    /// The memory cgroups: who is charged for how much, and which are dying
+    Memcg(MemcgArgs),
+    /// Who allocated the pages, where the kernel recorded it (page_owner=on)
+    Pageowner(PageOwnerArgs),
+    /// The modules that were loaded
+    Modules(ModulesArgs),
+    /// The man page, or that of a command
+    Man(ManArgs),
+    /// Completions for a shell
+    Completions(CompletionsArgs),
+}

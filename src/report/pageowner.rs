@@ -1,0 +1,15 @@
+//! The part of `pageowner`.
+
+use serde::Serialize;
+
+use crate::subsys::page_owner::PageOwnerFacts;
+
+/// The part of `pageowner`.
+#[derive(Clone, Debug, Serialize)]
+pub struct PageOwnerReport {
+    /// What was recorded.
+    #[serde(flatten)]
+    pub facts: PageOwnerFacts,
+    /// Bytes in a page.
+    pub page_size: u64,
+}

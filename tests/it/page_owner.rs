@@ -1,0 +1,123 @@
+//! `pageowner`, held to what the kernel printed just before the crash, and its two routes to each
+//! other: the entries of pages, and the sums by stack.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{RealDump, run, small_dumps};
+
+fn page_owner(dump: &RealDump, format: &str) -> String {
+    let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+    let (code, stdout, stderr) = run(&["pageowner", "--format", format, files[0], files[1]]);
+    assert_eq!(code, 0, "{}: {stderr}", dump.name);
+    stdout
+}
+
+/// Pages by stack out of show_stacks.
+fn stacks(text: &str) -> BTreeMap<Vec<String>, u64> {
+    let (mut all, mut stack) = (BTreeMap::new(), Vec::new());
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        match line.strip_prefix("nr_base_pages: ") {
+            Some(pages) => {
+                let pages: u64 = pages.parse().expect("a number");
+                *all.entry(std::mem::take(&mut stack)).or_default() += pages;
+            }
+            None => stack.push(line.trim().to_owned()),
+        }
+    }
+    all
+}
+
+fn moved(one: &BTreeMap<Vec<String>, u64>, other: &BTreeMap<Vec<String>, u64>) -> u64 {
+    let of = |map: &BTreeMap<Vec<String>, u64>, key| map.get(key).copied().unwrap_or(0);
+    let both = one
+        .keys()
+        .chain(other.keys().filter(|key| !one.contains_key(*key)));
+    both.map(|key| of(one, key).abs_diff(of(other, key))).sum()
+}
+
+/// The pages of each stack, by the entries of the pages and by the kernel's own sums.
+#[test]
+fn page_owners_equal_the_kernels() {
+    for dump in small_dumps(&["small-6.12-debug"]) {
+        let theirs = stacks(&dump.captured("page_owner_stacks"));
+        let listed = stacks(&page_owner(&dump, "proc"));
+        let pages: u64 = theirs.values().sum();
+        assert!(theirs.len() > 500 && pages > 5000, "{pages}");
+        let since = moved(&theirs, &listed);
+        assert!(since <= pages / 50, "{since} of {pages} moved");
+        let same = theirs.iter().filter(|(key, n)| listed.get(*key) == Some(n));
+        let same = same.count();
+        assert!(same * 20 >= theirs.len() * 19, "{same} of {}", theirs.len());
+        // Entries against sums: both are of the crash.
+        let document: Value = serde_json::from_str(&page_owner(&dump, "json")).expect("JSON");
+        let sites = document["sites"].as_array().expect("sites");
+        let mut table = BTreeMap::new();
+        for site in sites {
+            let frames = site["stack"].as_array().expect("a stack").iter();
+            let key: Vec<String> = frames
+                .map(|f| f.as_str().expect("text").to_owned())
+                .collect();
+            *table.entry(key).or_default() += site["pages"].as_u64().expect("pages");
+        }
+        // The boot's own pages have a stack that is not counted.
+        table.retain(|key, _| {
+            !key.iter()
+                .any(|frame| frame.starts_with("register_early_stack+"))
+        });
+        let apart = moved(&listed, &table);
+        assert_eq!((apart, table.len()), (0, listed.len()), "of {pages} pages");
+    }
+}
+
+/// Flags in words, tasks and stacks of single pages that the kernel printed.
+#[test]
+fn page_flags_are_in_the_kernels_words() {
+    for dump in small_dumps(&["small-6.12-debug"]) {
+        let document: Value = serde_json::from_str(&page_owner(&dump, "json")).expect("JSON");
+        let sites = document["sites"].as_array().expect("sites");
+        let mut ours: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+        for site in sites {
+            let frames = site["stack"].as_array().expect("a stack").iter();
+            let frames: Vec<&str> = frames.filter_map(Value::as_str).collect();
+            ours.entry(frames.join("\n")).or_default().push(site);
+        }
+        let (mut found, mut records) = (0, 0);
+        let text = gunzip(&dump.folder.join("cap/page_owner.gz"));
+        for record in text
+            .split("\n\n")
+            .filter(|record| record.starts_with("Page "))
+        {
+            let mut lines = record.lines();
+            let first = lines.next().expect("a line");
+            let words = first
+                .split_once('(')
+                .and_then(|(_, rest)| rest.split_once(')'));
+            let words = words.expect("flags in words").0;
+            let frames = lines.filter_map(|line| line.strip_prefix(' '));
+            let stack = frames.collect::<Vec<_>>().join("\n");
+            let same = |site: &&&Value| {
+                let mut gfp = site["gfp"].as_array().expect("flags").iter();
+                gfp.any(|flags| flags[0] == words)
+            };
+            records += 1;
+            found += usize::from(
+                ours.get(&stack)
+                    .is_some_and(|all| all.iter().any(|s| same(&s))),
+            );
+        }
+        assert!(records > 200, "{records}");
+        assert!(found * 20 >= records * 19, "{found} of {records}");
+    }
+}
+
+fn gunzip(path: &Path) -> String {
+    let file = std::fs::File::open(path).expect("it opens");
+    let mut text = String::new();
+    let mut reader = flate2::read::GzDecoder::new(file);
+    reader.read_to_string(&mut text).expect("it unpacks");
+    text
+}
