@@ -22,8 +22,6 @@ layout! {
 const SECTION_HAS_MEM_MAP: u64 = 1 << 1;
 /// The low bits are flags; the value is a multiple of the size of `struct page` without them.
 const SECTION_FLAGS: u64 = 0x3f;
-/// With 5-level page tables (arch/x86/include/asm/sparsemem.h).
-const MAX_PHYSMEM_BITS: u32 = 52;
 /// Page structures handed out at a time: 32 KiB of them. A compound page's first tail is always
 /// in the same chunk as its head.
 const CHUNK_PAGES: u64 = 512;
@@ -142,6 +140,12 @@ impl PageIndex {
     }
 }
 
+/// 64 page structures of free memory take some 80 bytes of a compressed dump; there is room for
+/// five times less.
+const PAGES_PER_BYTE: u64 = 4;
+/// Pages (4 GiB) that any dump may have.
+const SMALL: u64 = 1 << 20;
+
 impl Memmap {
     /// Finds all sections that have a memmap.
     ///
@@ -172,9 +176,14 @@ impl Memmap {
         let roots = kernel.space.read_ptr(at).map_err(memory)?;
         let per_root = (page_size / layout.struct_size as u64).max(1);
         // A header that lies about its size costs no more than the architecture's whole reach.
-        let max_pfn = kernel.dump().max_pfn().min(1 << (MAX_PHYSMEM_BITS - shift));
+        let max_pfn = kernel
+            .dump()
+            .max_pfn()
+            .min(1 << (kernel.space.physical_bits() - shift));
         let sections = max_pfn.div_ceil(section_pages);
-        let mut found = Vec::new();
+        let plausible = kernel.dump().file_bytes().saturating_mul(PAGES_PER_BYTE) + SMALL;
+        let most = (plausible / section_pages).max(1) as usize;
+        let (mut found, mut beyond) = (Vec::new(), 0);
         for root in 0..sections.div_ceil(per_root) {
             let table = kernel
                 .space
@@ -194,13 +203,25 @@ impl Memmap {
             for index in 0..per_root {
                 let offset = index as usize * layout.struct_size + layout.map.offset as usize;
                 let map = u64_at(&entries, offset).unwrap_or(0);
-                if map & SECTION_HAS_MEM_MAP != 0 {
+                if map & SECTION_HAS_MEM_MAP == 0 {
+                    continue;
+                }
+                if found.len() < most {
                     found.push(Section {
                         start: Pfn((root * per_root + index) * section_pages),
                         bias: VirtAddr(map & !SECTION_FLAGS),
                     });
+                } else {
+                    beyond += 1;
                 }
             }
+        }
+        if beyond > 0 {
+            kernel.diag.warn_many(
+                "memmap-section-lost",
+                "sections of memory are left out, since a file this small can't hold their page structures: it is cut short, or its memory is damaged",
+                beyond,
+            );
         }
         Ok(Self {
             sections: found,

@@ -170,6 +170,14 @@ impl AddressSpace {
         self.arch.mmu.name
     }
 
+    /// Bits that a physical address has at most (arch/x86/include/asm/sparsemem.h).
+    pub fn physical_bits(&self) -> u32 {
+        match self.arch.mmu.levels.len() {
+            5.. => 52,
+            _ => 46,
+        }
+    }
+
     /// The first address of the direct map.
     pub fn direct_map_start(&self) -> VirtAddr {
         self.direct.start
