@@ -7,6 +7,9 @@ mod conntrack_real;
 mod conntrack_synthetic;
 mod corpora;
 mod damage;
+#[allow(unreachable_pub)]
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
 mod kfree_rcu;
 mod leaks_real;
 mod log;
@@ -19,6 +22,7 @@ mod no_vmlinux;
 mod profiles;
 mod real_dumps;
 mod real_forms;
+mod seeds;
 mod sheaves;
 mod support;
 mod synthetic;
