@@ -7,9 +7,11 @@ mod conntrack_real;
 mod conntrack_synthetic;
 mod corpora;
 mod damage;
+mod damage_matrix;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
+mod hostile;
 mod kfree_rcu;
 mod leaks_real;
 mod log;
