@@ -14,7 +14,7 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 use crate::support::{real_dumps, run_bounded, small_dump};
 
 /// Of everything that takes a dump. The address is in the direct map of every synthetic kernel.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["info", "--layouts"],
     &["slabs"],
     &["objects", "dentry"],
@@ -30,6 +30,7 @@ const COMMANDS: [&[&str]; 15] = [
     &["log"],
     &["vmalloc"],
     &["modules"],
+    &["sysctl"],
 ];
 
 type Harm = fn(&mut Machine);
@@ -76,8 +77,11 @@ const HARMS: [(&str, Harm); 14] = [
         damage::flip_bits(m, slab, 4096, 40, 2);
     }),
     ("unmap", |m| {
-        let descriptor = m.cache("kmalloc-64").slabs[0].descriptor;
-        damage::unmap(m, descriptor);
+        // Of CPU 2, whose area is not in the direct map.
+        let offsets = m.kernel.symbol("__per_cpu_offset");
+        let area = m.kernel.read_u64(offsets + 16);
+        let at = area.wrapping_add(m.cache("kmalloc-64").cpu_slab);
+        damage::unmap(m, at);
     }),
     ("exclude_as_old_makedumpfile", |m| {
         damage::exclude_as_old_makedumpfile(m);
