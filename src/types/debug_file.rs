@@ -230,8 +230,12 @@ pub fn module_name_of(path: &Path) -> Option<String> {
     (known && !stem.is_empty()).then(|| stem.replace('-', "_"))
 }
 
-/// Stops at the size that the section header states, whatever the stream would yield.
+/// Stops at the size that the section header states, whatever the stream would yield; a header
+/// that states more than any section has is not believed.
 fn unpack(format: CompressionFormat, size: u64, raw: &[u8]) -> Option<Vec<u8>> {
+    if size > wrapper::MAX_UNPACKED {
+        return None;
+    }
     let mut out = Vec::new();
     let read = match format {
         CompressionFormat::Zlib => flate2::read::ZlibDecoder::new(raw)
@@ -285,6 +289,16 @@ pub fn build_id_of(path: &Path, access: Access) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_unpacks_to_what_it_states_and_no_more() {
+        let packed = zstd::bulk::compress(&[7; 5000], 1).unwrap();
+        let sized = |size| unpack(CompressionFormat::Zstandard, size, &packed);
+        assert_eq!(sized(5000), Some(vec![7; 5000]));
+        assert_eq!(sized(4999), Some(vec![7; 4999]));
+        assert_eq!(sized(5001), None);
+        assert_eq!(sized(1 << 60), None);
+    }
 
     #[test]
     fn files_are_named_after_modules() {

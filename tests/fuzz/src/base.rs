@@ -1,11 +1,15 @@
 //! The dumps that `commands` changes, each made once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use vmleak::addr::Pfn;
-use vmleak::dump::Dump;
-use vmleak::types::{Btf, DebugFile, Dwarf, StructType, TypeError, TypeId, TypeSource};
+use vmleak::addr::{Pfn, VirtAddr};
+use vmleak::dump::{Dump, Page};
+use vmleak::kernel::{Kernel, asked};
+use vmleak::types::{
+    Btf, DebugFile, Dwarf, StructType, SymbolTable, TypeDb, TypeError, TypeId, TypeSource,
+};
 use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
 use vmleak_synth::write::{elf, notes::note};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
@@ -20,6 +24,61 @@ pub(crate) struct Base {
     pub(crate) types: Source,
     /// For its symbols.
     pub(crate) vmlinux: DebugFile,
+    /// Of the dump as it is, to follow pointers in.
+    kernel: Kernel,
+    /// Variables of the kernel.
+    variables: Vec<VirtAddr>,
+    /// Where in the file pages lie.
+    pages: BTreeMap<u64, usize>,
+}
+
+impl Base {
+    fn new(dump: Vec<u8>, memory: usize, types: Source, vmlinux: DebugFile) -> Self {
+        let open = Dump::from_bytes(Path::new("dump"), dump.clone(), 1 << 20);
+        let open = Arc::new(open.expect("the dump opens"));
+        let db = TypeDb::new(vec![Box::new(types.clone())]);
+        let symbols = SymbolTable::from_elf(&vmlinux).expect("it has symbols");
+        let kernel = Kernel::new(Arc::clone(&open), db, symbols).expect("they fit");
+        let names = asked::SYMBOLS.iter();
+        let variables = names.filter_map(|name| kernel.symbol(name)).collect();
+        // Pages are borrowed from the file's bytes: the lowest is the first in it.
+        let lent = (0..open.max_pfn()).filter_map(|pfn| match open.page(Pfn(pfn)) {
+            Ok(Page::Mapped(page)) => Some((pfn, page.as_ptr() as usize)),
+            _ => None,
+        });
+        let lent: Vec<(u64, usize)> = lent.collect();
+        let first = lent.iter().map(|(_, at)| *at).min().expect("a page");
+        let pages = lent.iter().map(|(pfn, at)| (*pfn, at - first)).collect();
+        Self {
+            dump,
+            memory,
+            types,
+            vmlinux,
+            kernel,
+            variables,
+            pages,
+        }
+    }
+
+    /// A word of memory that the kernel's own pointers lead to from a variable: which one, how
+    /// many pointers, and at which distances are the bits of `path`.
+    pub(crate) fn follow(&self, path: u32) -> Option<usize> {
+        let from = path as usize & 0xff;
+        let mut at = *self.variables.get(from % self.variables.len())?;
+        let mut distances = path >> 10;
+        // Pointers lead to links in the middle of structures as well.
+        let mut next = |at: VirtAddr| {
+            let distance = i64::from(distances & 0x3f) - 8;
+            distances >>= 6;
+            VirtAddr(at.0.wrapping_add_signed(distance * 8) & !7)
+        };
+        for _ in 0..path >> 8 & 3 {
+            at = self.kernel.space.read_ptr(next(at)).ok()?;
+        }
+        let physical = self.kernel.space.translate(next(at)).ok()?.phys.0;
+        let page = self.pages.get(&(physical / PAGE as u64))?;
+        Some(page + (physical % PAGE as u64) as usize)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -76,12 +135,8 @@ pub(crate) fn synthetic(era: Era) -> &'static Base {
             DebugFile::from_bytes(Path::new("vmlinux"), bytes).expect("the synthetic vmlinux opens")
         };
         let btf = Btf::from_file(Arc::new(file())).expect("it has BTF");
-        Base {
-            memory: dump.len() - machine.memory().len() * PAGE,
-            dump,
-            types: Source::Btf(Arc::new(btf)),
-            vmlinux: file(),
-        }
+        let memory = dump.len() - machine.memory().len() * PAGE;
+        Base::new(dump, memory, Source::Btf(Arc::new(btf)), file())
     })
 }
 
@@ -96,14 +151,8 @@ pub(crate) fn small() -> &'static Base {
         let dump = Dump::open(&[folder.join("vmcore")], 1 << 20).expect("it opens");
         let file = || DebugFile::open(&folder.join("vmlinux")).expect("its vmlinux opens");
         let (dump, memory) = as_elf(&dump);
-        Base {
-            dump,
-            memory,
-            types: Source::Dwarf(Arc::new(
-                Dwarf::new(Arc::new(file())).expect("it has DWARF"),
-            )),
-            vmlinux: file(),
-        }
+        let dwarf = Dwarf::new(Arc::new(file())).expect("it has DWARF");
+        Base::new(dump, memory, Source::Dwarf(Arc::new(dwarf)), file())
     })
 }
 

@@ -52,7 +52,10 @@ fn run(base: &Base, data: &[u8]) {
     };
     let mut dump = base.dump.clone();
     for change in changes.chunks_exact(CHANGE).take(CHANGES) {
-        apply(&mut dump[base.memory..], change);
+        let at = base.follow(u32::from_le_bytes([
+            change[1], change[2], change[3], change[4],
+        ]));
+        apply(&mut dump[base.memory..], change, at);
     }
     let dump = Dump::from_bytes(Path::new("dump"), dump, 1 << 20).expect("its headers are whole");
     let types = TypeDb::new(vec![Box::new(base.types.clone())]);
@@ -81,7 +84,7 @@ fn run(base: &Base, data: &[u8]) {
 }
 
 /// Words rather than bytes: most of what is damaged by chance is a pointer or a counter.
-fn apply(memory: &mut [u8], change: &[u8]) {
+fn apply(memory: &mut [u8], change: &[u8], followed: Option<usize>) {
     let word = |at: usize, len: usize| {
         let mut bytes = [0; 8];
         bytes[..len].copy_from_slice(&change[at..at + len]);
@@ -89,7 +92,9 @@ fn apply(memory: &mut [u8], change: &[u8]) {
     };
     let words = memory.len() as u64 / 8;
     let place = |number: u64| (number % words) as usize * 8;
-    let (at, value) = (place(word(1, 4)), word(5, 8));
+    // Mostly where the commands go: what pointers lead to.
+    let at = followed.filter(|at| change[0] < 0x80 && at + 8 <= memory.len());
+    let (at, value) = (at.unwrap_or_else(|| place(word(1, 4))), word(5, 8));
     let get = |memory: &[u8], at: usize| {
         u64::from_le_bytes(memory[at..at + 8].try_into().expect("eight bytes"))
     };
