@@ -61,7 +61,7 @@ pub(crate) enum Stored<'a> {
 #[derive(Debug)]
 enum Store {
     Kdump(Vec<kdump::KdumpFile>),
-    Elf(elf::ElfDump),
+    Elf(Box<elf::ElfDump>),
 }
 
 /// One page of memory, borrowed from the mapping or shared with the cache.

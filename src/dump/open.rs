@@ -42,7 +42,7 @@ pub(super) fn store_of(
                 why: "several files must be the parts of one split kdump (makedumpfile --split); this is none".into(),
             });
         } else if elf::is_elf(&magic) {
-            return ElfDump::open(bytes).map(Store::Elf);
+            return ElfDump::open(bytes).map(|elf| Store::Elf(Box::new(elf)));
         } else {
             return Err(unknown(path, &magic));
         }

@@ -8,8 +8,11 @@ pub mod commands;
 pub mod dump;
 pub mod types;
 
+/// A target: any bytes in, nothing out.
+pub type Target = fn(&[u8]);
+
 /// All targets by the names of their folders in corpora/seeds.
-pub const ALL: [(&str, fn(&[u8])); 13] = [
+pub const ALL: [(&str, Target); 13] = [
     ("kdump", dump::kdump),
     ("kdump_pages", dump::kdump_pages),
     ("flattened", dump::flattened),
