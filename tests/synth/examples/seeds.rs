@@ -108,7 +108,7 @@ fn kdump(pages: &[Vec<u8>], codec: Codec) -> Vec<u8> {
     put(436, &2u32.to_le_bytes());
     put(440, &64u32.to_le_bytes());
     put(2 * PAGE, &[0xff; 8]);
-    put(3 * PAGE, &((1u64 << pages.len()) - 1 << 1).to_le_bytes());
+    put(3 * PAGE, &(((1u64 << pages.len()) - 1) << 1).to_le_bytes());
     let stored: Vec<(Vec<u8>, u32)> = pages.iter().map(|page| codec.store(page)).collect();
     let mut at = (file.len() + stored.len() * 24) as u64;
     for (data, flag) in &stored {
