@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use vmleak::dump::Access;
 
 use super::session::Reader;
 
@@ -60,9 +61,25 @@ pub(crate) struct Common {
     /// Use N threads; all processors by default
     #[arg(long, value_name = "N", help_heading = "Resources")]
     pub(crate) threads: Option<usize>,
+    /// Read the files instead of mapping them: slower, but a file that is cut short meanwhile, or
+    /// a network that fails, costs pages and not the run
+    ///
+    /// Debug files are then held in memory whole.
+    #[arg(long, help_heading = "Resources")]
+    pub(crate) no_mmap: bool,
     /// Keep at most SIZE of decoded pages (for example 256M); 512M by default
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub(crate) max_memory: Option<u64>,
+}
+
+impl Common {
+    /// How files are read.
+    pub(crate) fn access(&self) -> Access {
+        match self.no_mmap {
+            true => Access::Read,
+            false => Access::Map,
+        }
+    }
 }
 
 /// Sources of types.

@@ -71,7 +71,7 @@ pub(crate) fn find_vmlinux(common: &Common, info: &VmcoreInfo) -> Result<PathBuf
     let mut looked = Vec::new();
     for path in candidates(common, info) {
         let usable = path.is_file()
-            && match (build_id_of(&path), info.build_id()) {
+            && match (build_id_of(&path, common.access()), info.build_id()) {
                 (Some(found), Some(wanted)) => found == wanted,
                 (found, _) => found.is_some(),
             };

@@ -24,6 +24,7 @@ mod whatis;
 use std::process::ExitCode;
 
 use clap::Parser;
+use vmleak::render;
 
 /// The dump or its types can't be opened.
 const CANNOT_OPEN: u8 = 3;
@@ -34,7 +35,9 @@ pub(crate) fn main() -> ExitCode {
     match run::run(&cli.command) {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("vmleak: {error:#}");
+            // It may name what the dump says of itself: its release, for one.
+            let error = render::printable(&format!("{error:#}"));
+            anstream::eprintln!("vmleak: {error}");
             ExitCode::from(CANNOT_OPEN)
         }
     }

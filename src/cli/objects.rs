@@ -73,6 +73,16 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
             report.objects.push(object);
         }
     });
+    if report.counts.unknown > 0 || !whole {
+        kernel.diag.warn_many(
+            "objects-unknown",
+            format!(
+                "objects of {} can't be told free or allocated: their slab's free chain is broken or not in the dump (vmleak slabs --cache shows which); take the dump with kernel pages included",
+                report.cache
+            ),
+            report.counts.unknown.max(1),
+        );
+    }
     let complete = whole && report.counts.unknown == 0 && heap.is_complete();
     let document = session.document(&args.common, complete, report);
     let read = |address, len| {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump, VmcoreInfo};
 use vmleak::kernel::kallsyms::{self, OwnSymbolsError};
 use vmleak::kernel::{Kernel, btf, check_symbols};
+use vmleak::render;
 use vmleak::space::AddressSpace;
 use vmleak::types::{
     Btf, DebugFile, Dwarf, Kallsyms, Profile, SymbolTable, TypeDb, TypeError, TypeSource,
@@ -30,7 +31,7 @@ pub(crate) struct Opened {
 pub(crate) fn kernel(common: &Common) -> Result<Opened> {
     let inputs = locate::sort_out(common)?;
     let cache = common.max_memory.unwrap_or(DEFAULT_CACHE_BYTES);
-    let dump = Arc::new(Dump::open(&inputs.dump, cache)?);
+    let dump = Arc::new(Dump::open_with(&inputs.dump, cache, common.access())?);
     let info = dump.notes().vmcoreinfo.clone().with_context(|| {
         format!(
             "{}: no VMCOREINFO in the dump, so its addresses can't be resolved; take it with kdump, or with QEMU's vmcoreinfo device",
@@ -101,7 +102,7 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
 }
 
 fn open_vmlinux(common: &Common, info: &VmcoreInfo, path: &Path) -> Result<Arc<DebugFile>> {
-    let file = Arc::new(DebugFile::open(path)?);
+    let file = Arc::new(DebugFile::open_with(path, common.access())?);
     match (info.build_id(), file.build_id()) {
         (Some(wanted), Some(found)) if wanted != found && !common.force => bail!(
             "{}: build-id {found}, but the kernel that crashed has {wanted}; give the vmlinux of {} (--force to go on all the same)",
@@ -145,7 +146,8 @@ impl Sources<'_> {
     fn no_vmlinux(&self, looked: &[PathBuf]) -> String {
         if self.common.verbose > 0 {
             for path in looked {
-                eprintln!("vmleak: no {}", path.display());
+                let path = render::printable(&path.display().to_string());
+                eprintln!("vmleak: no {path}");
             }
         }
         let remedy = match looked.len() {

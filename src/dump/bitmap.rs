@@ -21,30 +21,36 @@ pub(crate) struct Bitmap {
 impl Bitmap {
     /// Counts the bits of a bitmap of `bits` bits. What the file lacks counts as clear.
     pub(crate) fn new(bytes: &Bytes, offset: u64, bits: u64) -> Self {
-        let available = bytes.len().saturating_sub(offset).saturating_mul(8);
-        let bits = bits.min(available);
         let mut ranks = Vec::new();
         let mut ones = 0;
         let mut at = offset;
-        let end = offset + bits.div_ceil(8);
+        let end = offset.saturating_add(bits.div_ceil(8));
         // In pieces: a flattened file has to put each piece together.
         while at < end {
-            let want = (end - at).min(1 << 20);
-            let Some(piece) = usize::try_from(want).ok().and_then(|n| bytes.get(at, n)) else {
+            let piece = bytes.get_up_to(at, (end - at).min(1 << 20));
+            if piece.is_empty() {
                 break;
-            };
+            }
             for block in piece.chunks(BLOCK_BYTES as usize) {
                 ranks.push(ones);
                 ones += count_ones(block);
             }
-            at += want;
+            at += piece.len() as u64;
         }
+        // Never more than there are bytes, whatever the header claims: a flattened file can say
+        // that it is 2^62 bytes long.
+        let bits = bits.min((at - offset).saturating_mul(8));
         Self {
             offset,
             bits,
             ranks,
             ones,
         }
+    }
+
+    /// How many bits the file holds.
+    pub(crate) fn bits(&self) -> u64 {
+        self.bits
     }
 
     /// How many bits are set.
@@ -66,6 +72,11 @@ impl Bitmap {
     /// The number of set bits before `bit`, set or not.
     pub(crate) fn rank(&self, bytes: &Bytes, bit: u64) -> u64 {
         self.locate(bytes, bit).map_or(self.ones, |(rank, _)| rank)
+    }
+
+    /// Whether the file held the bit once, but does not any more.
+    pub(crate) fn is_lost(&self, bytes: &Bytes, bit: u64) -> bool {
+        bit < self.bits && self.locate(bytes, bit).is_none()
     }
 
     /// The rank of `bit` and whether it is set, in one read.
@@ -97,7 +108,7 @@ fn count_ones(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dump::file::MappedFile;
+    use crate::dump::file::Access;
 
     #[test]
     fn ranks_agree_with_counting() {
@@ -106,7 +117,7 @@ mod tests {
         content.extend(&pattern);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &content).unwrap();
-        let bytes = Bytes::File(MappedFile::open(file.path()).unwrap());
+        let bytes = Bytes::open(file.path(), Access::Read).unwrap();
         let bitmap = Bitmap::new(&bytes, 100, 2400);
         let mut rank = 0;
         for bit in 0..2400u64 {

@@ -40,6 +40,14 @@ impl Codec {
             _ => None,
         }
     }
+
+    /// Decompresses `src` so that it fills `page` exactly, or says why not.
+    ///
+    /// # Errors
+    /// If the stream is damaged, or yields less or more than a page; `page` then holds anything.
+    pub fn decompress(self, src: &[u8], page: &mut [u8]) -> Result<(), &'static str> {
+        decompress(self, src, page)
+    }
 }
 
 impl fmt::Display for Codec {
@@ -69,7 +77,7 @@ thread_local! {
 }
 
 /// Decompresses `src` so that it fills `page` exactly, or says why not.
-pub(crate) fn decompress(codec: Codec, src: &[u8], page: &mut [u8]) -> Result<(), &'static str> {
+fn decompress(codec: Codec, src: &[u8], page: &mut [u8]) -> Result<(), &'static str> {
     let written = match codec {
         Codec::None => {
             if src.len() != page.len() {

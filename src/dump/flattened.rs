@@ -14,14 +14,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::DumpError;
-use super::file::MappedFile;
-use crate::bytes::{i64_be_at, slice};
+use super::source::DumpFile;
+use crate::bytes::i64_be_at;
 
 /// What a flattened file starts with.
 pub(crate) const SIGNATURE: &[u8] = b"makedumpfile\0\0\0\0";
 
-const HEADER_LEN: usize = 4096;
-const RECORD_HEADER_LEN: usize = 16;
+const HEADER_LEN: u64 = 4096;
+const RECORD_HEADER_LEN: u64 = 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Extent {
@@ -33,7 +33,7 @@ struct Extent {
 /// A flattened file with the index of its records.
 #[derive(Debug)]
 pub(crate) struct Flattened {
-    file: MappedFile,
+    file: DumpFile,
     extents: Vec<Extent>,
     len: u64,
     ended: bool,
@@ -44,36 +44,34 @@ impl Flattened {
     ///
     /// # Errors
     /// If the header names an unknown type or version, or a record makes no sense.
-    pub(crate) fn open(file: MappedFile) -> Result<Self, DumpError> {
-        let bytes = file.bytes();
-        let bad = |offset: usize, why: &str| DumpError::BadHeader {
+    pub(crate) fn open(file: DumpFile) -> Result<Self, DumpError> {
+        let bad = |offset: u64, why: &str| DumpError::BadHeader {
             path: file.path().to_owned(),
-            offset: offset as u64,
+            offset,
             why: why.to_owned(),
         };
-        if (i64_be_at(bytes, 16), i64_be_at(bytes, 24)) != (Some(1), Some(1)) {
+        if pair_at(&file, 16) != Some((1, 1)) {
             return Err(bad(16, "flattened dump of an unknown type or version"));
         }
         let mut index = Index::default();
         let mut at = HEADER_LEN;
         let mut ended = false;
-        while let (Some(offset), Some(size)) = (i64_be_at(bytes, at), i64_be_at(bytes, at + 8)) {
+        while let Some((offset, size)) = pair_at(&file, at) {
             if offset == -1 {
                 ended = true;
                 break;
             }
             let data = at + RECORD_HEADER_LEN;
-            let (Ok(logical), Ok(size)) = (u64::try_from(offset), usize::try_from(size)) else {
+            let (Ok(logical), Ok(size)) = (u64::try_from(offset), u64::try_from(size)) else {
                 return Err(bad(at, "flattened record with a negative offset or size"));
             };
-            if logical.checked_add(size as u64).is_none() {
+            if logical.checked_add(size).is_none() {
                 return Err(bad(at, "flattened record that ends beyond 2^64"));
             }
-            let present = size.min(bytes.len() - data.min(bytes.len()));
             index.insert(Extent {
                 logical,
-                len: present as u64,
-                file: data as u64,
+                len: size.min(file.len().saturating_sub(data)),
+                file: data,
             });
             at = data.saturating_add(size);
         }
@@ -88,7 +86,7 @@ impl Flattened {
     }
 
     /// The underlying file.
-    pub(crate) fn file(&self) -> &MappedFile {
+    pub(crate) fn file(&self) -> &DumpFile {
         &self.file
     }
 
@@ -109,22 +107,17 @@ impl Flattened {
             .extents
             .partition_point(|e| e.logical <= offset)
             .checked_sub(1)?;
-        let bytes = self.file.bytes();
         let mut whole = Vec::new();
         let mut at = offset;
         let mut left = len;
         for extent in self.extents.get(first..)? {
             let skip = at.checked_sub(extent.logical)?;
             let usable = usize::try_from(extent.len.checked_sub(skip)?).ok()?;
-            let part = slice(
-                bytes,
-                usize::try_from(extent.file + skip).ok()?,
-                usable.min(left),
-            )?;
+            let part = self.file.get(extent.file + skip, usable.min(left))?;
             if part.len() == len {
-                return Some(Cow::Borrowed(part));
+                return Some(part);
             }
-            whole.extend_from_slice(part);
+            whole.extend_from_slice(&part);
             at += part.len() as u64;
             left -= part.len();
             if left == 0 {
@@ -133,6 +126,12 @@ impl Flattened {
         }
         None
     }
+}
+
+/// Two words beside each other, as each header of the format has them.
+fn pair_at(file: &DumpFile, at: u64) -> Option<(i64, i64)> {
+    let pair = file.get(at, 16)?;
+    Some((i64_be_at(&pair, 0)?, i64_be_at(&pair, 8)?))
 }
 
 /// Extents by logical offset, never overlapping.
@@ -181,6 +180,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dump::file::Access;
     use std::io::Write;
 
     fn flattened(records: &[(i64, &[u8])], end: bool) -> (tempfile::NamedTempFile, Flattened) {
@@ -188,7 +188,7 @@ mod tests {
         let mut header = SIGNATURE.to_vec();
         header.extend(1i64.to_be_bytes());
         header.extend(1i64.to_be_bytes());
-        header.resize(HEADER_LEN, 0);
+        header.resize(HEADER_LEN as usize, 0);
         file.write_all(&header).unwrap();
         for (offset, data) in records {
             file.write_all(&offset.to_be_bytes()).unwrap();
@@ -198,7 +198,7 @@ mod tests {
         if end {
             file.write_all(&[0xff; 16]).unwrap();
         }
-        let flat = Flattened::open(MappedFile::open(file.path()).unwrap()).unwrap();
+        let flat = Flattened::open(DumpFile::open(file.path(), Access::Map).unwrap()).unwrap();
         (file, flat)
     }
 

@@ -184,7 +184,7 @@ impl KdumpFile {
     /// Data lie in pfn order, so the last pages tell whether any is lost; a few thousand of them,
     /// because zero pages all share one copy near the start.
     pub(crate) fn missing_pages(&self) -> u64 {
-        let pfns = self.range.start..self.range.end.min(self.facts.max_pfn);
+        let pfns = self.range.start..self.range.end.min(self.dumped.bits());
         let lost = |pfn: &u64| matches!(self.locate(Pfn(*pfn)), Err(PageFault::Truncated { .. }));
         let mut last = pfns
             .clone()
@@ -225,6 +225,12 @@ impl KdumpFile {
     /// Where and how the page is stored.
     pub(crate) fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
         let Some(rank) = self.dumped.rank_of_set(&self.bytes, pfn.0) else {
+            let bitmaps = [&self.ram, &self.dumped];
+            if bitmaps.iter().any(|map| map.is_lost(&self.bytes, pfn.0)) {
+                // The file has shrunk since it was opened.
+                let offset = self.descriptors;
+                return Err(PageFault::Truncated { pfn, offset });
+            }
             return Err(if self.ram.contains(&self.bytes, pfn.0) {
                 PageFault::Excluded(pfn)
             } else {

@@ -3,7 +3,7 @@
 //! Layer: below it only the vocabulary. Input: the paths of one dump. Output:
 //! [`Dump::page`] for scattered reads, through a bounded cache, and
 //! [`Dump::read_page`] for passes over much memory, without one. Invariants: the
-//! file is mapped and never written; a page that was left out, lies beyond a cut,
+//! file is never written; a page that was left out, lies beyond a cut,
 //! or does not decode is a [`PageFault`], never zeros; nothing panics on any bytes.
 
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use std::sync::Arc;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use rustc_hash::FxBuildHasher;
-use serde::Serialize;
 
 mod bitmap;
 mod codec;
 mod elf;
 mod error;
+mod facts;
 mod file;
 mod flattened;
 mod kdump;
@@ -25,12 +25,14 @@ mod lzo;
 mod notes;
 mod open;
 mod recent;
+mod source;
 mod storage;
 mod vmcoreinfo;
 
 pub use codec::Codec;
 pub use error::{DumpError, PageFault};
-pub use file::MappedFile;
+pub use facts::DumpFacts;
+pub use file::{Access, WholeFile};
 pub use notes::Notes;
 pub(crate) use notes::gnu_build_id;
 pub use open::{looks_like_dump, newest_in_directory};
@@ -59,7 +61,7 @@ pub(crate) enum Stored<'a> {
 #[derive(Debug)]
 enum Store {
     Kdump(Vec<kdump::KdumpFile>),
-    Elf(elf::ElfDump),
+    Elf(Box<elf::ElfDump>),
 }
 
 /// One page of memory, borrowed from the mapping or shared with the cache.
@@ -80,32 +82,6 @@ impl std::ops::Deref for Page<'_> {
             Page::Decoded(bytes) => bytes,
         }
     }
-}
-
-/// What the file says of itself, for `info` and for the head of every document.
-#[derive(Clone, Debug, Serialize)]
-pub struct DumpFacts {
-    /// `kdump-compressed (zstd)`, `flattened kdump-compressed (zlib)`, `ELF`, ….
-    pub format: String,
-    /// makedumpfile's `-d`, where the format records it.
-    pub dump_level: Option<u32>,
-    /// Bytes in a page.
-    pub page_size: u32,
-    /// One more than the highest page frame number.
-    pub max_pfn: u64,
-    /// Pages of RAM that the dump knows of.
-    pub ram_pages: u64,
-    /// Pages that the file holds or should hold.
-    pub dumped_pages: u64,
-    /// Pages that should be in the file, but lie beyond its end.
-    pub missing_pages: u64,
-    /// Whether the writer, or the length of the file, says that it is cut short.
-    pub incomplete: bool,
-    /// Whether the kdump bitmap and the table of page descriptors contradict each other: then
-    /// pages may be taken for others.
-    pub contradictory: bool,
-    /// How many files the dump consists of.
-    pub files: usize,
 }
 
 type PageCache = Cache<u64, Arc<[u8]>, UnitWeighter, FxBuildHasher>;
@@ -140,7 +116,34 @@ impl Dump {
     /// # Errors
     /// If a file can't be read, is of no known format, or its headers contradict it.
     pub fn open(paths: &[PathBuf], cache_bytes: u64) -> Result<Self, DumpError> {
-        let store = open::open_store(paths)?;
+        Self::open_with(paths, cache_bytes, Access::Map)
+    }
+
+    /// As [`open`](Self::open), with the way in which the files are read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(
+        paths: &[PathBuf],
+        cache_bytes: u64,
+        access: Access,
+    ) -> Result<Self, DumpError> {
+        let store = open::open_store(paths, access)?;
+        Ok(Self::new(paths, store, cache_bytes))
+    }
+
+    /// A dump that is one file, whose bytes are at hand already; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>, cache_bytes: u64) -> Result<Self, DumpError> {
+        let paths = [path.to_owned()];
+        let files = std::iter::once(storage::Bytes::held(path, bytes));
+        let store = open::store_of(files, &paths)?;
+        Ok(Self::new(&paths, store, cache_bytes))
+    }
+
+    fn new(paths: &[PathBuf], store: Store, cache_bytes: u64) -> Self {
         let page_size = match &store {
             Store::Kdump(parts) => parts.first().map_or(4096, |part| part.facts.page_size),
             Store::Elf(elf) => elf.page_size,
@@ -156,7 +159,7 @@ impl Dump {
             cache: new_cache(pages.clamp(256, 1 << 24)),
         };
         dump.lacks_parts = dump.missing_parts();
-        Ok(dump)
+        dump
     }
 
     /// The path of the first file.
@@ -223,59 +226,19 @@ impl Dump {
         parts.last().is_some_and(|part| next < part.facts.max_pfn)
     }
 
+    /// Bytes in all files: what no header can lie about, to bound what is made of it.
+    pub fn file_bytes(&self) -> u64 {
+        match &self.store {
+            Store::Elf(elf) => elf.bytes().file_len(),
+            Store::Kdump(parts) => parts.iter().map(|part| part.bytes().file_len()).sum(),
+        }
+    }
+
     /// One more than the highest page frame number that the headers name.
     pub fn max_pfn(&self) -> u64 {
         match &self.store {
             Store::Elf(elf) => elf.max_pfn(),
             Store::Kdump(parts) => parts.first().map_or(0, |part| part.facts.max_pfn),
-        }
-    }
-
-    /// Format, dump level and coverage.
-    pub fn facts(&self) -> DumpFacts {
-        match &self.store {
-            Store::Elf(elf) => {
-                let (dumped, ram) = elf.pages();
-                let missing = elf.missing_pages();
-                DumpFacts {
-                    format: format!("{}ELF", flattened_prefix(elf.bytes())),
-                    dump_level: None,
-                    page_size: self.page_size as u32,
-                    max_pfn: self.max_pfn(),
-                    ram_pages: ram,
-                    dumped_pages: dumped,
-                    missing_pages: missing,
-                    incomplete: elf.incomplete || missing > 0,
-                    contradictory: false,
-                    files: 1,
-                }
-            }
-            Store::Kdump(parts) => self.kdump_facts(parts),
-        }
-    }
-
-    fn kdump_facts(&self, parts: &[kdump::KdumpFile]) -> DumpFacts {
-        let missing: u64 = parts.iter().map(kdump::KdumpFile::missing_pages).sum();
-        let first = parts.first();
-        let codec = first.and_then(|part| part.facts.codec);
-        let prefix = first.map_or("", |part| flattened_prefix(part.bytes()));
-        let split = if parts.len() > 1 { "split " } else { "" };
-        DumpFacts {
-            format: format!(
-                "{split}{prefix}kdump-compressed ({})",
-                codec.unwrap_or(Codec::None)
-            ),
-            dump_level: first.and_then(|part| part.facts.dump_level),
-            page_size: self.page_size as u32,
-            max_pfn: self.max_pfn(),
-            ram_pages: first.map_or(0, kdump::KdumpFile::ram_pages),
-            dumped_pages: parts.iter().map(kdump::KdumpFile::pages).sum(),
-            missing_pages: missing,
-            contradictory: !parts.iter().all(kdump::KdumpFile::bitmap_fits_descriptors),
-            incomplete: missing > 0
-                || self.lacks_parts
-                || parts.iter().any(|part| part.facts.incomplete),
-            files: parts.len(),
         }
     }
 
@@ -369,13 +332,7 @@ fn unpack(
     offset: u64,
     page: &mut [u8],
 ) -> Result<(), PageFault> {
-    codec::decompress(codec, data, page).map_err(|why| PageFault::Corrupt { pfn, offset, why })
-}
-
-fn flattened_prefix(bytes: &storage::Bytes) -> &'static str {
-    if bytes.is_flattened() {
-        "flattened "
-    } else {
-        ""
-    }
+    codec
+        .decompress(data, page)
+        .map_err(|why| PageFault::Corrupt { pfn, offset, why })
 }

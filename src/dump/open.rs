@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::elf::{self, ElfDump};
+use super::file::Access;
 use super::kdump::{self, KdumpFile};
 use super::storage::Bytes;
 use super::{DumpError, Store};
@@ -18,20 +19,30 @@ const WRAPPERS: [(&[u8], &str, &str); 5] = [
 ];
 
 /// Opens one file, or several that form a split set.
-pub(super) fn open_store(paths: &[PathBuf]) -> Result<Store, DumpError> {
+pub(super) fn open_store(paths: &[PathBuf], access: Access) -> Result<Store, DumpError> {
+    let files = paths.iter().map(|path| Bytes::open(path, access));
+    store_of(files, paths)
+}
+
+/// The dump that `files` are, of which `paths` are the names.
+pub(super) fn store_of(
+    files: impl Iterator<Item = Result<Bytes, DumpError>>,
+    paths: &[PathBuf],
+) -> Result<Store, DumpError> {
     let mut parts = Vec::new();
-    for path in paths {
-        let bytes = Bytes::open(path)?;
+    for bytes in files {
+        let bytes = bytes?;
+        let path = bytes.path();
         let magic = bytes.get_up_to(0, 16).into_owned();
         if kdump::SIGNATURES.iter().any(|sig| magic.starts_with(sig)) {
             parts.push(KdumpFile::open(bytes)?);
         } else if paths.len() > 1 {
             return Err(DumpError::SplitSet {
-                path: path.clone(),
+                path: path.to_owned(),
                 why: "several files must be the parts of one split kdump (makedumpfile --split); this is none".into(),
             });
         } else if elf::is_elf(&magic) {
-            return ElfDump::open(bytes).map(Store::Elf);
+            return ElfDump::open(bytes).map(|elf| Store::Elf(Box::new(elf)));
         } else {
             return Err(unknown(path, &magic));
         }

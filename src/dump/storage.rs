@@ -5,23 +5,34 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::DumpError;
-use super::file::MappedFile;
+use super::file::{Access, WholeFile};
 use super::flattened::{self, Flattened};
+use super::source::DumpFile;
 
 /// A dump file's bytes.
 #[derive(Debug)]
 pub(crate) enum Bytes {
     /// The file as it is.
-    File(MappedFile),
+    File(DumpFile),
     /// Through the index of a flattened file.
     Flat(Flattened),
 }
 
 impl Bytes {
-    /// Maps a file and, if it is flattened, indexes its records.
-    pub(crate) fn open(path: &Path) -> Result<Self, DumpError> {
-        let file = MappedFile::open(path)?;
-        if file.bytes().starts_with(flattened::SIGNATURE) {
+    /// Opens a file and, if it is flattened, indexes its records.
+    pub(crate) fn open(path: &Path, access: Access) -> Result<Self, DumpError> {
+        Self::of(DumpFile::open(path, access)?)
+    }
+
+    /// Bytes that are at hand already; `path` is for messages.
+    pub(crate) fn held(path: &Path, bytes: Vec<u8>) -> Result<Self, DumpError> {
+        Self::of(DumpFile::Whole(WholeFile::held(path, bytes)))
+    }
+
+    fn of(file: DumpFile) -> Result<Self, DumpError> {
+        let start = file.get(0, flattened::SIGNATURE.len());
+        let flattened = start.is_some_and(|start| start == flattened::SIGNATURE);
+        if flattened {
             Ok(Bytes::Flat(Flattened::open(file)?))
         } else {
             Ok(Bytes::File(file))
@@ -39,8 +50,16 @@ impl Bytes {
     /// Length of the dump in bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {
-            Bytes::File(file) => file.bytes().len() as u64,
+            Bytes::File(file) => file.len(),
             Bytes::Flat(flat) => flat.len(),
+        }
+    }
+
+    /// Length of the file, whatever it says of the dump in it.
+    pub(crate) fn file_len(&self) -> u64 {
+        match self {
+            Bytes::File(file) => file.len(),
+            Bytes::Flat(flat) => flat.file().len(),
         }
     }
 
@@ -57,7 +76,7 @@ impl Bytes {
     /// The `len` bytes at `offset`, or `None` if any of them is missing.
     pub(crate) fn get(&self, offset: u64, len: usize) -> Option<Cow<'_, [u8]>> {
         match self {
-            Bytes::File(file) => file.get(offset, len).map(Cow::Borrowed),
+            Bytes::File(file) => file.get(offset, len),
             Bytes::Flat(flat) => flat.get(offset, len),
         }
     }

@@ -31,11 +31,13 @@ impl Field {
 
     /// One past the last byte that reading the member touches.
     pub fn end(&self) -> usize {
-        let size = match self.bits {
-            Some(bits) => u32::from(bits.shift + bits.width).div_ceil(8),
-            None => self.size.min(8),
-        };
-        self.offset as usize + size as usize
+        self.offset as usize + self.bytes().min(8) as usize
+    }
+
+    /// Bytes that it lies in: of a bit-field not all that its type has.
+    pub fn bytes(&self) -> u32 {
+        let bits = self.bits.map(|bits| u32::from(bits.shift + bits.width));
+        bits.map_or(self.size, |bits| bits.div_ceil(8))
     }
 
     /// The member's value out of the bytes of its structure, zero-extended. Zero if `record` is
@@ -180,7 +182,7 @@ macro_rules! layout {
                 let member = |name, field: Option<&Field>| MemberInfo {
                     name,
                     offset: field.map(|f| f.offset),
-                    size: field.map(|f| f.size),
+                    size: field.map(Field::bytes),
                 };
                 LayoutInfo {
                     structure: $structure.to_owned(),

@@ -38,7 +38,7 @@ layout! {
         need offset = "offset",
         /// Up to 6.7.
         maybe valid = "valid",
-        /// 5.18 and later: the user's own bits, not part of what the record has.
+        /// 6.1 and later (commit 83a4f1ef45a7): the user's own bits, not part of what the record has.
         maybe extra = "extra",
     }
 }

@@ -23,7 +23,7 @@ pub fn write_text(
         rows.add_row([name, value.as_deref().unwrap_or("unknown")]);
     };
     row("kernel", dump.release.as_deref().map(printable));
-    row("build-id", dump.build_id.clone());
+    row("build-id", dump.build_id.as_deref().map(printable));
     row("crashed", dump.crash_time.clone());
     row("uptime", dump.uptime_seconds.map(duration));
     row("panic", dump.panic.as_deref().map(printable));
@@ -36,8 +36,8 @@ pub fn write_text(
             Some(format!("{level}: {}", level_in_words(level))),
         );
     }
-    let held_bytes = held.dumped_pages * u64::from(held.page_size);
-    let ram_bytes = held.ram_pages * u64::from(held.page_size);
+    let held_bytes = held.dumped_pages.saturating_mul(held.page_size.into());
+    let ram_bytes = held.ram_pages.saturating_mul(held.page_size.into());
     row(
         "holds",
         Some(format!(
@@ -53,7 +53,7 @@ pub fn write_text(
             Some(format!(
                 "{} pages ({}): the file is incomplete",
                 thousands(held.missing_pages),
-                size(held.missing_pages * u64::from(held.page_size))
+                size(held.missing_pages.saturating_mul(held.page_size.into()))
             )),
         );
     }

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use super::is_hidden;
 use crate::report::log::LogReport;
 use crate::subsys::log::LogRecord;
 
@@ -39,8 +40,7 @@ fn prefix(record: &LogRecord, callers: bool) -> String {
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let hidden = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c != '\t' && (c.is_control() || hidden) {
+        if c != '\t' && is_hidden(c) {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
                 out.push_str(&format!("\\x{byte:02x}"));

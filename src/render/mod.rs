@@ -47,11 +47,18 @@ pub fn json_line<T: Serialize>(out: &mut dyn Write, value: &T) -> io::Result<()>
     writeln!(out)
 }
 
-/// Text from the dump, made safe for a terminal: control characters are escaped.
+/// What a terminal would act on, or what would turn the direction of the text around it.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text from the dump, made safe for a terminal: control characters are escaped, and those that
+/// turn the direction of text.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
+        if is_hidden(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

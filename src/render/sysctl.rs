@@ -32,7 +32,10 @@ pub fn write_text(out: &mut dyn Write, body: &SysctlReport) -> io::Result<()> {
 fn write_entry(out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
     let name = printable(&entry.name);
     match (&entry.value, &entry.note) {
-        (Some(value), Some(note)) => writeln!(out, "{name} = {value} (raw: {})", printable(note)),
+        (Some(value), Some(note)) => {
+            let value = tabbed(value);
+            writeln!(out, "{name} = {value} (raw: {})", printable(note))
+        }
         (None, note) => {
             let note = note.as_deref().unwrap_or("not known");
             writeln!(out, "{name} = (no value: {})", printable(note))
@@ -52,6 +55,12 @@ fn tabbed(line: &str) -> String {
     parts.join("\t")
 }
 
+/// As [`tabbed`], with its line feeds: a field of CSV may have several lines.
+fn field(value: &str) -> String {
+    let lines: Vec<String> = value.split('\n').map(tabbed).collect();
+    lines.join("\n")
+}
+
 /// One a row.
 ///
 /// # Errors
@@ -61,13 +70,13 @@ pub fn write_csv(out: &mut dyn Write, body: &SysctlReport) -> io::Result<()> {
     csv.write_record(["name", "value", "raw", "note", "handler", "table", "netns"])?;
     for entry in &body.sysctls {
         csv.write_record([
-            entry.name.as_str(),
-            entry.value.as_deref().unwrap_or_default(),
-            if entry.raw { "yes" } else { "no" },
-            entry.note.as_deref().unwrap_or_default(),
-            entry.handler.as_deref().unwrap_or_default(),
-            &entry.table.to_string(),
-            &entry.netns.map(|inum| inum.to_string()).unwrap_or_default(),
+            printable(&entry.name),
+            field(entry.value.as_deref().unwrap_or_default()),
+            if entry.raw { "yes" } else { "no" }.to_owned(),
+            printable(entry.note.as_deref().unwrap_or_default()),
+            printable(entry.handler.as_deref().unwrap_or_default()),
+            entry.table.to_string(),
+            entry.netns.map(|inum| inum.to_string()).unwrap_or_default(),
         ])?;
     }
     csv.flush()
@@ -117,7 +126,7 @@ pub fn write_check_csv(out: &mut dyn Write, body: &SysctlCheckReport) -> io::Res
     for check in &body.checks {
         csv.write_record([
             check.name,
-            &check.value,
+            &field(&check.value),
             check.level.name(),
             &check.verdict,
             check.means,

@@ -90,3 +90,61 @@ impl MmuSpec {
         Err(WalkError::NotPresent("root"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::x86_64::{FIVE_LEVELS, FOUR_LEVELS};
+
+    /// A tree whose every entry is at an address made of its table and index.
+    fn read(tables: &[(u64, u64)]) -> impl Fn(PhysAddr) -> Result<u64, ()> + '_ {
+        |at| {
+            let found = tables.iter().find(|(address, _)| *address == at.0);
+            Ok(found.map_or(0, |(_, entry)| *entry))
+        }
+    }
+
+    #[test]
+    fn four_levels_to_a_4k_page() {
+        let va = VirtAddr(0xffff_c900_0040_3123);
+        let index = |shift: u32| (va.0 >> shift & 511) * 8;
+        let tables = [
+            (0x1000 + index(39), 0x2000 | 0x63),
+            (0x2000 + index(30), 0x3000 | 0x63),
+            (0x3000 + index(21), 0x4000 | 0x63),
+            (0x4000 + index(12), 0x8000_0000_1234_5000 | 0x163),
+        ];
+        let mapping = FOUR_LEVELS.walk(PhysAddr(0x1000), 0, va, read(&tables));
+        assert_eq!(
+            mapping,
+            Ok(Mapping {
+                phys: PhysAddr(0x1234_5123),
+                len: 0x1000 - 0x123
+            })
+        );
+        let unmapped = FOUR_LEVELS.walk(PhysAddr(0x1000), 0, va.plus(0x1000), read(&tables));
+        assert_eq!(unmapped, Err(WalkError::NotPresent("pte")));
+    }
+
+    #[test]
+    fn five_levels_to_a_2m_block_with_encryption_bit_and_pat() {
+        let va = VirtAddr(0xffd4_0000_0040_0010);
+        let sme = 1 << 47;
+        let index = |shift: u32| (va.0 >> shift & 511) * 8;
+        let tables = [
+            (0x1000 + index(48), 0x2000 | sme | 1),
+            (0x2000 + index(39), 0x3000 | sme | 1),
+            (0x3000 + index(30), 0x4000 | sme | 1),
+            // Bit 12 of a 2M entry is the PAT bit, not address.
+            (0x4000 + index(21), 0x4000_0000 | sme | 1 << 12 | 0x81),
+        ];
+        let mapping = FIVE_LEVELS.walk(PhysAddr(0x1000), sme, va, read(&tables));
+        assert_eq!(
+            mapping,
+            Ok(Mapping {
+                phys: PhysAddr(0x4000_0010),
+                len: 0x20_0000 - 0x10
+            })
+        );
+    }
+}

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 
 use super::{TypeError, relocate, wrapper};
 use crate::bytes;
-use crate::dump::MappedFile;
+use crate::dump::{Access, WholeFile};
 
 type Elf<'a> = ElfFile64<'a, LittleEndian>;
 
@@ -31,18 +31,17 @@ pub struct DebugFile {
 
 #[derive(Debug)]
 enum Content {
-    Mapped(MappedFile),
+    Whole(WholeFile),
     Unpacked(Vec<u8>),
 }
 
 impl Content {
-    fn open(path: &Path) -> Result<Self, TypeError> {
-        let file = MappedFile::open(path)?;
+    fn of(file: WholeFile) -> Result<Self, TypeError> {
         match wrapper::unpack(file.bytes()) {
-            None => Ok(Self::Mapped(file)),
+            None => Ok(Self::Whole(file)),
             Some(Ok(bytes)) => Ok(Self::Unpacked(bytes)),
             Some(Err(error)) => Err(TypeError::BadElf {
-                path: path.display().to_string(),
+                path: file.path().display().to_string(),
                 why: format!("it does not unpack: {error}; is the copy complete?"),
             }),
         }
@@ -50,7 +49,7 @@ impl Content {
 
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Mapped(file) => file.bytes(),
+            Self::Whole(file) => file.bytes(),
             Self::Unpacked(bytes) => bytes,
         }
     }
@@ -79,7 +78,28 @@ impl DebugFile {
     /// # Errors
     /// If it can't be read or is no 64-bit little-endian ELF file.
     pub fn open(path: &Path) -> Result<Self, TypeError> {
-        let content = Content::open(path)?;
+        Self::open_with(path, Access::Map)
+    }
+
+    /// As [`open`](Self::open), with the way in which the file is read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(path: &Path, access: Access) -> Result<Self, TypeError> {
+        Self::parse(WholeFile::open(path, access)?)
+    }
+
+    /// As [`open`](Self::open), of a file's bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, TypeError> {
+        Self::parse(WholeFile::held(path, bytes))
+    }
+
+    fn parse(file: WholeFile) -> Result<Self, TypeError> {
+        let path = file.path().to_owned();
+        let content = Content::of(file)?;
         let bad = |why: String| TypeError::BadElf {
             path: path.display().to_string(),
             why,
@@ -112,7 +132,7 @@ impl DebugFile {
         }
         let build_id = build_id(&elf);
         Ok(Self {
-            path: path.to_owned(),
+            path,
             sections,
             build_id,
             content,
@@ -210,8 +230,12 @@ pub fn module_name_of(path: &Path) -> Option<String> {
     (known && !stem.is_empty()).then(|| stem.replace('-', "_"))
 }
 
-/// Stops at the size that the section header states, whatever the stream would yield.
+/// Stops at the size that the section header states, whatever the stream would yield; a header
+/// that states more than any section has is not believed.
 fn unpack(format: CompressionFormat, size: u64, raw: &[u8]) -> Option<Vec<u8>> {
+    if size > wrapper::MAX_UNPACKED {
+        return None;
+    }
     let mut out = Vec::new();
     let read = match format {
         CompressionFormat::Zlib => flate2::read::ZlibDecoder::new(raw)
@@ -258,13 +282,23 @@ fn build_id_in(
 }
 
 /// The build-id of the ELF file at `path`, if it is one and has one.
-pub fn build_id_of(path: &Path) -> Option<String> {
-    DebugFile::open(path).ok()?.build_id
+pub fn build_id_of(path: &Path, access: Access) -> Option<String> {
+    DebugFile::open_with(path, access).ok()?.build_id
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_unpacks_to_what_it_states_and_no_more() {
+        let packed = zstd::bulk::compress(&[7; 5000], 1).unwrap();
+        let sized = |size| unpack(CompressionFormat::Zstandard, size, &packed);
+        assert_eq!(sized(5000), Some(vec![7; 5000]));
+        assert_eq!(sized(4999), Some(vec![7; 4999]));
+        assert_eq!(sized(5001), None);
+        assert_eq!(sized(1 << 60), None);
+    }
 
     #[test]
     fn files_are_named_after_modules() {

@@ -5,10 +5,10 @@
 use std::path::Path;
 
 use super::{SymbolTable, TypeError};
-use crate::dump::MappedFile;
+use crate::dump::{Access, WholeFile};
 
 /// The largest kernels have some 300,000 symbols in 20 MB.
-const MAX_BYTES: usize = 1 << 30;
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Whether a file looks like one by its first line.
 pub fn is_system_map(path: &Path) -> bool {
@@ -45,11 +45,24 @@ impl SymbolTable {
             path: path.display().to_string(),
             why,
         };
-        let file = MappedFile::open(path)?;
-        let bytes = file.bytes();
-        if bytes.len() > MAX_BYTES {
+        let len = std::fs::metadata(path).map_or(0, |meta| meta.len());
+        if len > MAX_BYTES {
             return Err(bad("it is too large".to_owned()));
         }
+        // Gone through once: there is no need to map it.
+        let file = WholeFile::open(path, Access::Read)?;
+        Self::parse_system_map(path, file.bytes())
+    }
+
+    /// As [`from_system_map`](Self::from_system_map), of a file's bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_system_map(path: &Path, bytes: &[u8]) -> Result<Self, TypeError> {
+        let bad = |why: String| TypeError::BadSystemMap {
+            path: path.display().to_string(),
+            why,
+        };
         let mut symbols = Self::of_system_map();
         for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             if line.is_empty() {

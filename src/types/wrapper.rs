@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use xz4rust::{DICT_SIZE_MIN, DICT_SIZE_PROFILE_9, XzDecoder, XzNextBlockResult};
 
 /// The largest module with debug information (amdgpu) has some 500 MiB.
-const MAX_UNPACKED: u64 = 2 << 30;
+pub(super) const MAX_UNPACKED: u64 = 2 << 30;
 
 /// Bytes decoded per step.
 const STEP: usize = 1 << 18;

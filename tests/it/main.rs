@@ -7,6 +7,11 @@ mod conntrack_real;
 mod conntrack_synthetic;
 mod corpora;
 mod damage;
+mod damage_matrix;
+#[allow(unreachable_pub)]
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
+mod hostile;
 mod kfree_rcu;
 mod leaks_real;
 mod log;
@@ -21,6 +26,7 @@ mod page_owner;
 mod profiles;
 mod real_dumps;
 mod real_forms;
+mod seeds;
 mod self_told;
 mod sheaves;
 mod support;

@@ -149,8 +149,8 @@ const MEMBERS: &[(&str, &str, Release, Release)] = &[
     ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
     ("StatLayout", "chaintoolong", (5, 15), NEXT),
     ("StackHandleLayout", "valid", FIRST, (6, 8)),
-    // Commit 5cf909c553e9.
-    ("StackHandleLayout", "extra", (5, 19), NEXT),
+    // Commit 83a4f1ef45a7.
+    ("StackHandleLayout", "extra", (6, 1), NEXT),
     ("TrackLayout", "handle", (5, 19), NEXT),
     ("TrackLayout", "addrs", FIRST, (5, 19)),
     // Commit 108be8def46e.

@@ -14,8 +14,19 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs vmleak to its end, or fails the test if it does not come to one.
 pub(crate) fn vmleak<S: AsRef<OsStr>>(args: &[S]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_vmleak"))
-        .args(args)
+    finish(Command::new(env!("CARGO_BIN_EXE_vmleak")).args(args))
+}
+
+/// As [`run`], with at most 4 GiB of address space: what would take more fails.
+pub(crate) fn run_bounded<S: AsRef<OsStr>>(args: &[S]) -> (i32, String, String) {
+    const SCRIPT: &str = "ulimit -v 4194304; exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", SCRIPT, env!("CARGO_BIN_EXE_vmleak")]);
+    texts(finish(shell.args(args)))
+}
+
+fn finish(command: &mut Command) -> Output {
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -51,7 +62,10 @@ fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
 
 /// The exit code, and both streams as text.
 pub(crate) fn run<S: AsRef<OsStr>>(args: &[S]) -> (i32, String, String) {
-    let output = vmleak(args);
+    texts(vmleak(args))
+}
+
+fn texts(output: Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output
         .status

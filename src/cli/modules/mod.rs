@@ -19,6 +19,7 @@ use vmleak::dump::VmcoreInfo;
 use vmleak::kernel::Kernel;
 use vmleak::kernel::btf::{self, OwnTypesError};
 use vmleak::kernel::modules::{Module, Modules};
+use vmleak::render;
 use vmleak::types::{Btf, DebugFile, Dwarf, Profile, TypeError, TypeSource, module_name_of};
 
 use super::args::Common;
@@ -149,7 +150,11 @@ fn from_dump(
 fn not_found(error: ModuleFileError, own: Option<OwnTypesError>, common: &Common) -> anyhow::Error {
     if let (ModuleFileError::NotFound { name, looked, .. }, true) = (&error, common.verbose > 0) {
         for path in looked {
-            eprintln!("vmleak: no {name} in {}", path.display());
+            eprintln!(
+                "vmleak: no {} in {}",
+                render::printable(name),
+                render::printable(&path.display().to_string())
+            );
         }
     }
     match own {
@@ -214,7 +219,7 @@ impl<'a> ModuleFiles<'a> {
         build_id: Option<&str>,
     ) -> Result<DebugFile, ModuleFileError> {
         if let Some((_, path)) = self.given().iter().find(|(given, _)| given == name) {
-            let file = DebugFile::open(path)?;
+            let file = self.open(path)?;
             if !file.has_debug_info() {
                 return Err(ModuleFileError::Stripped { path: path.clone() });
             }
@@ -244,7 +249,7 @@ impl<'a> ModuleFiles<'a> {
         }
         if let (true, Some(ModuleFileError::OtherBuild { path, .. })) = (self.common.force, &other)
         {
-            return Ok(DebugFile::open(path)?);
+            return Ok(self.open(path)?);
         }
         looked.extend(self.trees.iter().cloned());
         Err(other.unwrap_or_else(|| ModuleFileError::NotFound {
@@ -252,6 +257,10 @@ impl<'a> ModuleFiles<'a> {
             release: self.release().to_owned(),
             looked,
         }))
+    }
+
+    fn open(&self, path: &Path) -> Result<DebugFile, TypeError> {
+        DebugFile::open_with(path, self.common.access())
     }
 
     /// `None` if it is no file with debug information.
@@ -262,7 +271,7 @@ impl<'a> ModuleFiles<'a> {
         build_id: Option<&str>,
     ) -> Option<Result<DebugFile, ModuleFileError>> {
         // Looked at before it is opened: what is no regular file may block.
-        let file = path.is_file().then(|| DebugFile::open(path).ok())??;
+        let file = path.is_file().then(|| self.open(path).ok())??;
         if !file.has_debug_info() {
             return None;
         }
@@ -299,7 +308,7 @@ impl<'a> ModuleFiles<'a> {
     fn given(&self) -> &[(String, PathBuf)] {
         self.given.get_or_init(|| {
             let module = |path: &PathBuf| {
-                let stated = || DebugFile::open(path).ok()?.module_name();
+                let stated = || self.open(path).ok()?.module_name();
                 let name = module_name_of(path).or_else(stated)?;
                 Some((name, path.clone()))
             };

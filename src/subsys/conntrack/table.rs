@@ -119,12 +119,25 @@ impl Table<'_> {
         mut found: impl FnMut(&Entry),
     ) {
         let mut seen = FxHashSet::default();
-        for bucket in range {
-            let head = self.hash.plus(bucket as u64 * 8);
-            match self.kernel.space.read_ptr(head) {
-                Ok(first) => self.chain(bucket as u64, first, facts, &mut seen, &mut found),
-                Err(_) => facts.lost_buckets += 1,
-            }
+        let page = self.kernel.dump().page_size() as u64;
+        let (mut bucket, end) = (range.start as u64, range.end as u64);
+        while bucket < end {
+            let head = self.hash.plus(bucket * 8);
+            let step = match self.kernel.space.read_ptr(head) {
+                Ok(first) => {
+                    self.chain(bucket, first, facts, &mut seen, &mut found);
+                    1
+                }
+                // A size that was overwritten names millions of buckets: the rest of a page that
+                // is not there need not be tried one by one.
+                Err(_) => {
+                    let rest = (page - head.0 % page) / 8;
+                    let lost = rest.clamp(1, end - bucket);
+                    facts.lost_buckets += lost;
+                    lost
+                }
+            };
+            bucket += step;
         }
     }
 

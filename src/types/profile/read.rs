@@ -8,7 +8,7 @@ use super::content::{
     Asked, Content, Enumerators, FORMAT, Header, Places, ProfileIdentity, VERSION,
 };
 use super::{MAX_BYTES, body};
-use crate::dump::MappedFile;
+use crate::dump::{Access, WholeFile};
 use crate::types::model::{StructType, TypeId};
 use crate::types::{SymbolTable, TypeError, TypeSource, wrapper};
 
@@ -30,7 +30,15 @@ impl Profile {
     /// # Errors
     /// If it can't be read, or is no profile of a version that is known.
     pub fn open(path: &Path) -> Result<Self, TypeError> {
-        let file = MappedFile::open(path)?;
+        // Small, and gone through once: there is no need to map it.
+        let len = std::fs::metadata(path).map_or(0, |meta| meta.len());
+        if len > MAX_BYTES {
+            return Err(TypeError::BadProfile {
+                path: path.display().to_string(),
+                why: "it is too large".to_owned(),
+            });
+        }
+        let file = WholeFile::open(path, Access::Read)?;
         Self::parse(path, file.bytes())
     }
 

@@ -4,13 +4,14 @@
 //! configuration of x86_64 whether or not the map is virtually contiguous. Each
 //! `section_mem_map` is biased so that adding the pfn gives the page's structure.
 
-use rayon::prelude::*;
+mod scan;
+
+pub use scan::Chunk;
 
 use super::layout::layout;
 use super::{Kernel, KernelError};
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
-use crate::space::MemFault;
 
 layout! {
     /// include/linux/mmzone.h
@@ -24,11 +25,6 @@ layout! {
 const SECTION_HAS_MEM_MAP: u64 = 1 << 1;
 /// The low bits are flags; the value is a multiple of the size of `struct page` without them.
 const SECTION_FLAGS: u64 = 0x3f;
-/// With 5-level page tables (arch/x86/include/asm/sparsemem.h).
-const MAX_PHYSMEM_BITS: u32 = 52;
-/// Page structures handed out at a time: 32 KiB of them. A compound page's first tail is always
-/// in the same chunk as its head.
-const CHUNK_PAGES: u64 = 512;
 
 /// One present section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,52 +42,6 @@ pub struct Memmap {
     sections: Vec<Section>,
     section_pages: u64,
     struct_page: u64,
-}
-
-/// Some consecutive page structures.
-#[derive(Debug)]
-pub struct Chunk<'a> {
-    /// The pfn of the first one.
-    pub start: Pfn,
-    bytes: &'a [u8],
-    pages: &'a [Held],
-    struct_page: usize,
-    page_size: usize,
-}
-
-impl Chunk<'_> {
-    /// How many structures the chunk holds.
-    pub fn len(&self) -> usize {
-        self.bytes.len() / self.struct_page
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The bytes of the structure at `index`, or `None` if the dump lacks them.
-    pub fn get(&self, index: usize) -> Option<&[u8]> {
-        let start = index * self.struct_page;
-        let end = start + self.struct_page;
-        let first = start / self.page_size;
-        let last = (end - 1) / self.page_size;
-        let whole = self.pages.get(first..=last)?.iter().all(|held| !held.lost);
-        whole.then(|| self.bytes.get(start..end)).flatten()
-    }
-
-    /// The pages that hold these structures themselves, as far as they are mapped.
-    pub fn holding(&self) -> impl Iterator<Item = Pfn> + '_ {
-        self.pages.iter().filter_map(|held| held.pfn)
-    }
-}
-
-/// A page of page structures.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    pfn: Option<Pfn>,
-    /// It is mapped, but the dump lacks it.
-    lost: bool,
 }
 
 /// Numbers the pages that the memmap describes without the holes between them.
@@ -158,6 +108,12 @@ impl SectionLayout {
     }
 }
 
+/// 64 page structures of free memory take some 80 bytes of a compressed dump; there is room for
+/// five times less.
+const PAGES_PER_BYTE: u64 = 4;
+/// Pages (4 GiB) that any dump may have.
+const SMALL: u64 = 1 << 20;
+
 impl Memmap {
     /// Finds all sections that have a memmap.
     ///
@@ -188,9 +144,14 @@ impl Memmap {
         let roots = kernel.space.read_ptr(at).map_err(memory)?;
         let per_root = (page_size / layout.struct_size as u64).max(1);
         // A header that lies about its size costs no more than the architecture's whole reach.
-        let max_pfn = kernel.dump().max_pfn().min(1 << (MAX_PHYSMEM_BITS - shift));
+        let max_pfn = kernel
+            .dump()
+            .max_pfn()
+            .min(1 << (kernel.space.physical_bits() - shift));
         let sections = max_pfn.div_ceil(section_pages);
-        let mut found = Vec::new();
+        let plausible = kernel.dump().file_bytes().saturating_mul(PAGES_PER_BYTE) + SMALL;
+        let most = (plausible / section_pages).max(1) as usize;
+        let (mut found, mut beyond) = (Vec::new(), 0);
         for root in 0..sections.div_ceil(per_root) {
             let table = kernel
                 .space
@@ -210,14 +171,26 @@ impl Memmap {
             for index in 0..per_root {
                 let offset = index as usize * layout.struct_size + layout.map.offset as usize;
                 let map = u64_at(&entries, offset).unwrap_or(0);
-                if map & SECTION_HAS_MEM_MAP != 0 {
+                if map & SECTION_HAS_MEM_MAP == 0 {
+                    continue;
+                }
+                if found.len() < most {
                     found.push(Section {
                         start: Pfn((root * per_root + index) * section_pages),
                         bias: VirtAddr(map & !SECTION_FLAGS),
                         page_ext: layout.page_ext_of(&entries, index as usize),
                     });
+                } else {
+                    beyond += 1;
                 }
             }
+        }
+        if beyond > 0 {
+            kernel.diag.warn_many(
+                "memmap-section-lost",
+                "sections of memory are left out, since a file this small can't hold their page structures: it is cut short, or its memory is damaged",
+                beyond,
+            );
         }
         Ok(Self {
             sections: found,
@@ -293,105 +266,5 @@ impl Memmap {
             }
         }
         None
-    }
-
-    /// Runs `visit` over all chunks of page structures, on all cores, and returns what it made
-    /// of each in the order of pfns. Bypasses the page cache: everything is read once.
-    /// `step` is told how many pages each chunk covers.
-    pub fn scan<T: Send>(
-        &self,
-        kernel: &Kernel,
-        step: impl Fn(u64) + Sync,
-        visit: impl Fn(&Chunk<'_>) -> T + Sync,
-    ) -> Vec<T> {
-        let chunk_pages = CHUNK_PAGES.min(self.section_pages);
-        let per_section = self.section_pages / chunk_pages;
-        let total = self.sections.len() * per_section as usize;
-        (0..total)
-            .into_par_iter()
-            .with_min_len(8)
-            .map_init(
-                || (Vec::new(), Vec::new()),
-                |(bytes, pages), index| {
-                    let index = index as u64;
-                    let within = index % per_section * chunk_pages;
-                    let section = self.sections.get((index / per_section) as usize)?;
-                    let start = Pfn(section.start.0 + within);
-                    let at = section.bias.plus(start.0 * self.struct_page);
-                    self.fill(kernel, at, chunk_pages, bytes, pages);
-                    step(chunk_pages);
-                    Some(visit(&Chunk {
-                        start,
-                        bytes,
-                        pages,
-                        struct_page: self.struct_page as usize,
-                        page_size: kernel.dump().page_size(),
-                    }))
-                },
-            )
-            .flatten_iter()
-            .collect()
-    }
-
-    /// Reads the structures of `count` pages from `at` on; pages of them that the dump lacks are
-    /// marked. Where nothing is mapped there is no RAM: that is no loss.
-    fn fill(
-        &self,
-        kernel: &Kernel,
-        at: VirtAddr,
-        count: u64,
-        bytes: &mut Vec<u8>,
-        pages: &mut Vec<Held>,
-    ) {
-        let page_size = kernel.dump().page_size();
-        let len = (count * self.struct_page) as usize;
-        bytes.resize(len, 0);
-        pages.clear();
-        for (index, out) in bytes.chunks_mut(page_size).enumerate() {
-            let va = at.plus((index * page_size) as u64);
-            let mut holder = None;
-            let read = kernel.space.translate(va).and_then(|mapping| {
-                let pfn = Pfn::containing(mapping.phys, kernel.dump().page_shift());
-                holder = Some(pfn);
-                if mapping.phys.0 % page_size as u64 != 0 {
-                    return kernel.space.read(va, out);
-                }
-                kernel
-                    .dump()
-                    .read_page(pfn, out)
-                    .map_err(|fault| MemFault::Page { va, fault })
-            });
-            let fault = read.err();
-            let lost = fault.and_then(|fault| fault.page_fault());
-            if fault.is_some() {
-                // Nothing mapped: as if all its pages were absent. Lost: not looked at.
-                out.fill(0);
-            }
-            pages.push(Held {
-                pfn: holder,
-                lost: lost.is_some(),
-            });
-            if let Some(fault) = lost {
-                kernel.diag.warn("memmap-page-lost", memmap_loss(fault));
-            }
-        }
-    }
-}
-
-fn memmap_loss(fault: crate::dump::PageFault) -> &'static str {
-    use crate::dump::PageFault;
-    match fault {
-        PageFault::Excluded(_) => {
-            "pages of the memmap were left out of the dump: slabs described there are not seen (was it filtered with --exclude-unused-vm?)"
-        }
-        PageFault::NotInDump(_) => {
-            "pages of the memmap are not in the dump: slabs described there are not seen (are all parts of the split set given?)"
-        }
-        PageFault::Truncated { .. } => {
-            "pages of the memmap lie beyond the end of the file: slabs described there are not seen (copy the dump again, or see why it is incomplete)"
-        }
-        PageFault::Corrupt { .. } => {
-            "pages of the memmap do not decompress: slabs described there are not seen (compare the file's checksum with the original's)"
-        }
     }
 }
