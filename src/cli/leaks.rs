@@ -25,7 +25,9 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let memory_bytes = session.run.system.memory_bytes;
     let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
     let (history, _) = history::events(&records, page_size);
-    let complete = slabs.complete && slabs.caches.iter().all(|cache| cache.exact.complete);
+    let complete = slabs.complete
+        && reach.areas.complete
+        && slabs.caches.iter().all(|cache| cache.exact.complete);
     let report = LeaksReport::new(Facts {
         counters: session.explain(counters::collect(kernel))?,
         memory: memory::account(&reach.pages, page_size, memory_bytes),

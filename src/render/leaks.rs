@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::head::head;
+use super::leaks_areas;
 use super::slabs::level_style;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Reason, share};
+use crate::analysis::leaks::{LeakVerdict, Owner};
 use crate::report::Document;
 use crate::report::leaks::{LeakCache, LeaksReport};
 
@@ -32,7 +34,8 @@ pub fn write_text(
         .caches
         .iter()
         .partition(|cache| cache.judgement.verdict.level >= Level::Suspect);
-    if accused.is_empty() {
+    let areas = report.vmalloc.verdict.level;
+    if accused.is_empty() && areas < Level::Suspect {
         let bold = Style::new().bold();
         let text = match report.trust.reliable {
             true => "No cache looks like a leak.",
@@ -44,6 +47,7 @@ pub fn write_text(
         writeln!(out)?;
         evidence(out, cache, report.totals.memory_bytes)?;
     }
+    leaks_areas::write(out, &report.vmalloc, report.totals.memory_bytes)?;
     history(out, report)?;
     writeln!(out)?;
     table_of(out, &others, report.totals.memory_bytes, width, all)?;
@@ -78,12 +82,23 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
         thousands(cache.facts.exact.allocated),
         cache.facts.object_size,
     )?;
-    for owner in cache
-        .judgement
-        .owners
-        .iter()
-        .filter(|owner| owner.module != "vmlinux")
-    {
+    proof(
+        out,
+        verdict,
+        &cache.judgement.owners,
+        &cache.judgement.check_with,
+    )
+}
+
+/// Whose they are, what speaks for it and against, and how to check it.
+pub(super) fn proof(
+    out: &mut dyn Write,
+    verdict: &LeakVerdict,
+    owners: &[Owner],
+    check_with: &[String],
+) -> io::Result<()> {
+    let bold = Style::new().bold();
+    for owner in owners.iter().filter(|owner| owner.module != "vmlinux") {
         let module = printable(&owner.module);
         writeln!(
             out,
@@ -106,7 +121,7 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
     list("against", &verdict.against)?;
     list("not checked", &verdict.not_checked)?;
     let mut name = "check with";
-    for command in &cache.judgement.check_with {
+    for command in check_with {
         writeln!(out, "  {name:<12} {}", printable(command))?;
         name = "";
     }
@@ -190,8 +205,8 @@ fn coverage(out: &mut dyn Write, report: &LeaksReport) -> io::Result<()> {
     writeln!(
         out,
         "Searched {} of kernel data and {} of slabs: {} words, {} pointers to objects.",
-        size(seen.root_pages.saturating_mul(4096)),
-        size(seen.slab_pages.saturating_mul(4096)),
+        size(seen.root_pages.saturating_mul(seen.page_bytes)),
+        size(seen.slab_pages.saturating_mul(seen.page_bytes)),
         thousands(seen.words),
         thousands(seen.pointers),
     )?;

@@ -13,6 +13,7 @@ pub mod conntrack;
 mod head;
 pub mod info;
 pub mod leaks;
+mod leaks_areas;
 pub mod log;
 pub mod meminfo;
 pub mod modules;

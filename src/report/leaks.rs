@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::accounting::{Level, SlabTotals};
+use crate::analysis::leaks::areas::{self, AreasJudgement};
 use crate::analysis::leaks::findings::{self, Finding};
 use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::memory::Memory;
@@ -44,6 +45,8 @@ pub struct LeaksReport {
     pub history: Vec<Event>,
     /// Worst first.
     pub findings: Vec<Finding>,
+    /// The areas of vmalloc.
+    pub vmalloc: AreasJudgement,
     /// Worst first, then largest.
     pub caches: Vec<LeakCache>,
 }
@@ -90,25 +93,28 @@ impl LeaksReport {
         let of_caches = caches
             .iter()
             .filter_map(|cache| Finding::of_cache(&cache.facts, &cache.judgement));
+        let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
+        let judged = of_caches.chain(Finding::of_areas(&vmalloc));
         Self {
-            findings: findings::all(of_caches, &totals, &facts.memory, &trust),
+            findings: findings::all(judged, &totals, &facts.memory, &trust),
             totals,
             memory: facts.memory,
             coverage: facts.reach.coverage,
             trust,
             counters: facts.counters,
             history: facts.history,
+            vmalloc,
             caches,
         }
     }
 
-    /// The worst level of any cache.
+    /// The worst level of any cache, or of the areas.
     pub fn worst(&self) -> Option<Level> {
         let levels = self
             .caches
             .iter()
             .map(|cache| cache.judgement.verdict.level);
-        levels.max()
+        levels.chain([self.vmalloc.verdict.level]).max()
     }
 }
 

@@ -44,9 +44,10 @@ pub fn account(pages: &[(PageKind, u64)], page_size: u64, memory_bytes: Option<u
             PageKind::Huge => ("huge", "set apart for huge pages"),
             PageKind::Offline => ("offline", "given back to the host"),
             PageKind::Stack => ("stacks", "kernel stacks"),
+            PageKind::Vmalloc => ("vmalloc", "areas of vmalloc"),
             PageKind::Kernel => (
                 "kernel",
-                "other kernel pages: per-CPU, vmalloc, large kmalloc, drivers",
+                "other kernel pages: per-CPU, large kmalloc, drivers",
             ),
             PageKind::Memmap => ("memmap", "page structures"),
             PageKind::Reserved | PageKind::Unknown => return None,

@@ -4,6 +4,7 @@
 //! cache with what speaks for a leak, what against it and what could not be checked, and
 //! the findings over all, worst first. Invariant: no single kind of evidence makes a leak.
 
+pub mod areas;
 mod benign;
 mod checks;
 mod coverage;
@@ -63,14 +64,13 @@ pub struct CacheJudgement {
     pub check_with: Vec<String>,
 }
 
-impl CacheJudgement {
+impl LeakVerdict {
     /// The strongest reason for the level, in words.
     pub fn headline(&self) -> &str {
-        let verdict = &self.verdict;
-        let first = match verdict.level {
-            Level::Leak | Level::Suspect => verdict.r#for.first(),
-            Level::Inconclusive => verdict.not_checked.first().or(verdict.r#for.first()),
-            Level::Clean => verdict.against.first(),
+        let first = match self.level {
+            Level::Leak | Level::Suspect => self.r#for.first(),
+            Level::Inconclusive => self.not_checked.first().or(self.r#for.first()),
+            Level::Clean => self.against.first(),
         };
         first.map_or("", |reason| reason.message.as_str())
     }

@@ -8,11 +8,13 @@
 //! lacks is counted and never read as zeros; objects of slabs whose free chains are not
 //! as their counters say are followed but never reported.
 
+mod areas;
 mod bitmap;
 mod closure;
 mod content;
 mod holders;
 mod lost;
+mod lost_areas;
 mod objects;
 mod omit;
 mod scan;
@@ -35,9 +37,11 @@ use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError, tasks};
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
+use areas::Areas;
 use closure::Edges;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
+pub use lost_areas::{AreaReach, LostArea};
 use omit::{OmittedRanges, Shape, ShortObjects};
 use scan::{Found, Scan};
 use structures::PageStructures;
@@ -72,6 +76,8 @@ pub struct CacheReach {
 /// What the search saw, and what it did not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
+    /// Bytes of a page.
+    pub page_bytes: u64,
     /// Pages that hold the kernel's own data, and parts of stacks.
     pub root_pages: u64,
     /// Of these, how many the dump lacks.
@@ -101,6 +107,8 @@ pub struct Coverage {
 pub struct ReachFacts {
     /// For each cache, in the order of the slab facts.
     pub caches: Vec<CacheReach>,
+    /// The areas of vmalloc.
+    pub areas: AreaReach,
     /// How much was seen.
     pub coverage: Coverage,
     /// Pages by what they are used for.
@@ -126,10 +134,16 @@ pub fn collect(
 ) -> Result<(SlabFacts, ReachFacts), KernelError> {
     let modules = Modules::read(kernel)?;
     let symbols = Variables::new(kernel, &modules);
-    let search = Search::prepare(kernel, options.progress)?;
+    let search = Search::prepare(kernel, &symbols, options.progress)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
-    let coverage = coverage(&done.found, search.stacks.complete);
+    let coverage = Coverage {
+        page_bytes: kernel.dump().page_size() as u64,
+        ..coverage(&done.found, search.stacks.complete)
+    };
+    for (area, _) in search.areas.holders() {
+        done.found.allocated.set(area);
+    }
     let objects: Vec<u32> = done.found.allocated.without(&done.found.marked).collect();
     let lost = lost::by_cache(&objects, &done.edges, &search.targets, heap.caches().len());
     let judged = judged(&done.found, &search.targets, heap.caches().len());
@@ -155,6 +169,7 @@ pub fn collect(
     });
     let reach = ReachFacts {
         caches: caches.collect(),
+        areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
         coverage,
         pages: search.kinds.counts(),
     };
@@ -168,6 +183,7 @@ struct Search<'k> {
     heap: SlabHeap<'k>,
     stacks: tasks::Stacks,
     targets: Targets,
+    areas: Areas,
     shapes: Vec<Shape>,
     short: ShortObjects,
     omitted: OmittedRanges,
@@ -182,7 +198,11 @@ struct Done {
 }
 
 impl<'k> Search<'k> {
-    fn prepare(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
+    fn prepare(
+        kernel: &'k Kernel,
+        symbols: &Variables<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Self, KernelError> {
         let memmap = Memmap::find(kernel)?;
         let kinds = PageKinds::new(kernel, &memmap)?;
         let structures = PageStructures::new(kernel, &kinds)?;
@@ -201,6 +221,7 @@ impl<'k> Search<'k> {
         let stacks = tasks::stacks(kernel)?;
         mark_stacks(kernel, &kinds, &stacks);
         let targets = Targets::of(kernel, &heap, kinds.index())?;
+        let areas = Areas::of(kernel, symbols.symbolizer(), &targets, &kinds);
         let shapes = heap.caches().iter();
         let shapes = shapes
             .map(|cache| Shape::of(kernel, &heap, cache))
@@ -217,6 +238,7 @@ impl<'k> Search<'k> {
             heap,
             stacks,
             targets,
+            areas,
             shapes,
             short,
         })
@@ -231,6 +253,7 @@ impl<'k> Search<'k> {
         let mut scan = Scan::new(
             self.kernel,
             &self.targets,
+            &self.areas,
             &self.shapes,
             &self.short,
             self.heap.find("kmem_cache").map(|index| index as u32),
@@ -241,6 +264,7 @@ impl<'k> Search<'k> {
         scan.page_structures(&self.structures);
         scan.roots(&self.kinds, &self.omitted, options.progress);
         scan.stacks(&self.stacks);
+        scan.follow_areas();
         let slabs = self.heap.facts_with(options.progress, &scan)?;
         let (found, edges) = scan.into_edges();
         let edges = Edges::new(edges);
@@ -285,18 +309,23 @@ fn coverage(found: &Found, all_tasks: bool) -> Coverage {
         free_objects_pointed_to: pointed_to,
         all_tasks,
         out_of_time: found.stopped.load(Ordering::Relaxed),
+        ..Coverage::default()
     }
 }
 
 fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {
     let mut caches: Vec<Holder> = counts
         .iter()
-        .filter_map(|(cache, count)| {
-            Some(Holder {
-                holder: heap.caches().get(*cache as usize)?.name.clone(),
+        .map(|(cache, count)| {
+            let name = match heap.caches().get(*cache as usize) {
+                Some(cache) => cache.name.clone(),
+                None => "areas of vmalloc".to_owned(),
+            };
+            Holder {
+                holder: name,
                 references: *count,
                 module: None,
-            })
+            }
         })
         .collect();
     caches.sort_by_key(|cache| std::cmp::Reverse(cache.references));

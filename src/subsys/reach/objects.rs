@@ -128,8 +128,22 @@ impl Scan<'_> {
         }
         let reachable = self.found.marked.get(object);
         counts.words += bytes.len() as u64 / 8;
+        let mut record = None;
         for (index, word) in words(bytes).enumerate() {
-            if !self.targets.may_point(word) || shape.hole == Some(index * 8) {
+            if !self.targets.may_point(word) {
+                if self.areas.may_point(word) && shape.hole != Some(index * 8) {
+                    let record =
+                        *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
+                    let at = *base + (start + index * 8) as u64;
+                    if !(record && self.areas.is_place_in_record(index * 8))
+                        && let Some(area) = self.areas.pointed_to(word, self.targets.physical(at))
+                    {
+                        self.mark_or_keep(object, area, reachable, edges);
+                    }
+                }
+                continue;
+            }
+            if shape.hole == Some(index * 8) {
                 continue;
             }
             let Some((target, of)) = self.targets.object(word) else {
@@ -144,11 +158,15 @@ impl Scan<'_> {
                     .held
                     .push((of, Source::Object(cache, index as u32 * 8)));
             }
-            if reachable {
-                self.found.marked.set(target);
-            } else if !self.found.marked.get(target) && edges.last() != Some(&(object, target)) {
-                edges.push((object, target));
-            }
+            self.mark_or_keep(object, target, reachable, edges);
+        }
+    }
+
+    fn mark_or_keep(&self, object: u32, target: u32, reachable: bool, edges: &mut Vec<Edge>) {
+        if reachable {
+            self.found.marked.set(target);
+        } else if !self.found.marked.get(target) && edges.last() != Some(&(object, target)) {
+            edges.push((object, target));
         }
     }
 }

@@ -88,7 +88,7 @@ pub fn whatis(
 ) -> Result<WhatIs, KernelError> {
     let modules = Modules::read(kernel)?;
     let symbols = Variables::new(kernel, &modules);
-    let search = Search::prepare(kernel, options.progress)?;
+    let search = Search::prepare(kernel, &symbols, options.progress)?;
     let targets = &search.targets;
     let found = targets.object(address.0);
     let place = found.and_then(|(object, _)| targets.address(object));

@@ -8,6 +8,7 @@
 mod lists;
 mod numa;
 mod pointers;
+mod records;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 pub use self::pointers::Pointers;
+pub(crate) use self::records::Records;
 
 use self::lists::Areas;
 use self::numa::PageNodes;
@@ -126,7 +128,9 @@ pub struct VmallocFacts {
     pub areas: Vec<VmallocArea>,
     /// How this kernel prints pointers; `None` if the dump does not tell.
     pub pointers: Option<Pointers>,
-    /// Whether all of them could be read and named.
+    /// Whether all of them could be read.
+    pub all_read: bool,
+    /// Whether, besides, all could be named and counted.
     pub complete: bool,
 }
 
@@ -146,7 +150,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
         range: kernel.vmalloc_range(),
     };
     let found = Areas::find(kernel, &reader.area)?;
-    let mut complete = names.is_complete();
+    let mut complete = true;
     for end in &found.broken {
         complete = false;
         kernel.diag.warn(
@@ -172,6 +176,8 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
             }
         }
     }
+    let all_read = complete;
+    complete &= names.is_complete();
     let uncounted = areas.iter().filter(|area| area.nodes.is_none()).count();
     if uncounted > 0 {
         complete = false;
@@ -184,6 +190,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
     Ok(VmallocFacts {
         areas,
         pointers: Pointers::read(kernel),
+        all_read,
         complete,
     })
 }
