@@ -29,7 +29,7 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
         && reach.areas.complete
         && slabs.caches.iter().all(|cache| cache.exact.complete);
     let report = LeaksReport::new(Facts {
-        counters: session.explain(counters::collect(kernel))?,
+        counters: session.explain(counters::collect(kernel, &slabs.caches, &reach.tasks))?,
         memory: memory::account(&reach.pages, page_size, memory_bytes),
         slabs,
         reach,

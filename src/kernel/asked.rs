@@ -39,7 +39,7 @@ pub const ENUMERATIONS: [(&str, &str); 7] = [
 
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
-pub const SYMBOLS: [&str; 91] = [
+pub const SYMBOLS: [&str; 93] = [
     "__cpu_possible_mask",
     "__cpu_present_mask",
     "__init_begin",
@@ -96,6 +96,7 @@ pub const SYMBOLS: [&str; 91] = [
     "nr_dentry",
     "nr_dentry_negative",
     "nr_files",
+    "nr_inodes",
     "nr_node_ids",
     "nr_swap_pages",
     "nr_swapper_spaces",
@@ -105,6 +106,7 @@ pub const SYMBOLS: [&str; 91] = [
     "page_offset_base",
     "percpu_counter_sync",
     "prb",
+    "proto_list",
     "ptr_key",
     "purge_vmap_area_list",
     "rcu_bh_data",

@@ -7,6 +7,7 @@ use anstyle::Style;
 use super::head::head;
 use super::leaks_areas;
 use super::slabs::level_style;
+use super::whatis::named;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Reason, share};
 use crate::analysis::leaks::{LeakVerdict, Owner};
@@ -82,6 +83,12 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
         thousands(cache.facts.exact.allocated),
         cache.facts.object_size,
     )?;
+    let mut name = "charged to";
+    for charge in &cache.judgement.unreachable.charged_to {
+        let objects = thousands(charge.objects);
+        writeln!(out, "  {name:<12} {}: {objects} of them", named(&charge.group))?;
+        name = "";
+    }
     proof(
         out,
         verdict,

@@ -35,10 +35,14 @@ pub(super) fn write(
         let function = caller.caller.as_deref().unwrap_or("?");
         writeln!(
             out,
-            "  {name:<12} {}: {} areas, {}",
+            "  {name:<12} {}: {} areas, {}{}",
             printable(function),
             thousands(caller.areas),
             size(caller.bytes),
+            match caller.hardly_held {
+                0 => String::new(),
+                more => format!(", and {} hardly held", thousands(more)),
+            },
         )?;
         name = "";
     }

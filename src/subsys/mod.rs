@@ -8,6 +8,7 @@ pub mod conntrack;
 pub mod counters;
 pub mod local_ports;
 pub mod log;
+pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod reach;

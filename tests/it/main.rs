@@ -8,6 +8,7 @@ mod conntrack_synthetic;
 mod corpora;
 mod damage;
 mod kfree_rcu;
+mod leaks_areas;
 mod leaks_real;
 mod log;
 mod machine_damage;

@@ -2,7 +2,7 @@
 //!
 //! The kernel records who asked for each area, so owners are known and not guessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -21,6 +21,8 @@ const LARGE: f64 = 0.01;
 const ALIKE: f64 = 0.5;
 /// Addresses given of each caller's.
 const EXAMPLES: usize = 3;
+/// Addresses given in all.
+const ADDRESSES: usize = 10_000;
 
 /// Who asked for areas that nothing points to.
 #[derive(Clone, Debug, Serialize)]
@@ -30,8 +32,11 @@ pub struct AreaCaller {
     /// Its module, unless it is the kernel's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
-    /// How many areas.
+    /// How many areas nothing points to.
     pub areas: u64,
+    /// How many more of the same sizes only a few words into their middle point to: likely lost
+    /// too.
+    pub hardly_held: u64,
     /// Memory that they hold.
     pub bytes: u64,
     /// Why they are no leak, if that is known.
@@ -56,6 +61,8 @@ pub struct AreasJudgement {
     pub benign: u64,
     /// Who asked for them, the most memory first.
     pub callers: Vec<AreaCaller>,
+    /// Where they lie, and then those hardly held; the first ones.
+    pub areas: Vec<VirtAddr>,
     /// What they begin with, but for the benign.
     pub clusters: Vec<Cluster>,
     /// Whose they are.
@@ -66,7 +73,8 @@ pub struct AreasJudgement {
 
 /// Judges the areas.
 pub fn judge(reach: &AreaReach, trust: &Trust, memory_bytes: Option<u64>) -> AreasJudgement {
-    let callers = callers(&reach.lost);
+    let mut callers = callers(&reach.lost);
+    let hardly_held = hardly_held(reach, &mut callers);
     let sum = |count: fn(&AreaCaller) -> u64, benign: bool| -> u64 {
         let chosen = callers.iter().filter(|c| c.benign.is_some() == benign);
         chosen.map(count).sum()
@@ -89,6 +97,7 @@ pub fn judge(reach: &AreaReach, trust: &Trust, memory_bytes: Option<u64>) -> Are
             .then(|| bytes + sum(|caller| caller.bytes, true)),
         benign: sum(|caller| caller.areas, true),
         check_with: Vec::new(),
+        areas: addresses(reach, &hardly_held),
         clusters: reach.content.clusters.clone(),
         callers,
         owners,
@@ -106,6 +115,13 @@ pub fn judge(reach: &AreaReach, trust: &Trust, memory_bytes: Option<u64>) -> Are
         (true, true) => {
             verdict.against.retain(|reason| reason.code != "reachable");
             verdict.r#for = evidence(reach, &judgement.owners, lost, bytes);
+            let hidden: u64 = judgement.callers.iter().map(|c| c.hardly_held).sum();
+            if let Some(first) = verdict.r#for.first_mut().filter(|_| hidden > 0) {
+                first.message = format!(
+                    "{}; to {hidden} more of the same callers only a few words, which may be stale",
+                    first.message
+                );
+            }
             match verdict.r#for.len() {
                 1 => Level::Suspect,
                 _ => Level::Leak,
@@ -146,6 +162,7 @@ fn callers(lost: &[LostArea]) -> Vec<AreaCaller> {
                 caller: caller.map(Symbolized::symbol),
                 module: caller.and_then(|caller| caller.module.clone()),
                 areas: 0,
+                hardly_held: 0,
                 bytes: 0,
                 benign,
                 examples: Vec::new(),
@@ -159,6 +176,34 @@ fn callers(lost: &[LostArea]) -> Vec<AreaCaller> {
     let mut callers: Vec<AreaCaller> = by_caller.into_values().collect();
     callers.sort_by_key(|caller| std::cmp::Reverse(caller.bytes));
     callers
+}
+
+/// The areas like those of callers that lost enough, but for a few words that point into them.
+fn hardly_held<'r>(reach: &'r AreaReach, callers: &mut [AreaCaller]) -> Vec<&'r LostArea> {
+    let sizes: BTreeSet<(Option<String>, u64)> = reach
+        .lost
+        .iter()
+        .map(|area| (area.caller.as_ref().map(Symbolized::symbol), area.bytes))
+        .collect();
+    let mut found = Vec::new();
+    for area in reach.hardly_held.iter().filter(|area| !area.cached_stack) {
+        let name = area.caller.as_ref().map(Symbolized::symbol);
+        let mut callers = callers.iter_mut();
+        let caller = callers.find(|caller| {
+            caller.caller == name && caller.benign.is_none() && caller.areas >= LOST
+        });
+        if let Some(caller) = caller.filter(|_| sizes.contains(&(name, area.bytes))) {
+            caller.hardly_held += 1;
+            found.push(area);
+        }
+    }
+    found
+}
+
+fn addresses(reach: &AreaReach, more: &[&LostArea]) -> Vec<VirtAddr> {
+    let lost = reach.lost.iter().filter(|area| !area.cached_stack);
+    let all = lost.chain(more.iter().copied());
+    all.map(|area| area.start).take(ADDRESSES).collect()
 }
 
 /// Those that asked for half of the lost areas or more.

@@ -21,7 +21,7 @@ pub use owners::Owner;
 pub use rules::{Context, judge};
 
 use super::accounting::{Level, Reason};
-use crate::subsys::reach::Cluster;
+use crate::subsys::reach::{Charge, Cluster};
 
 /// What is known about a leak in one cache.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +47,8 @@ pub struct Unreachable {
     pub sources: Option<u64>,
     /// How many of them are known to be meant so, and no leak.
     pub benign: u64,
+    /// Memory cgroups that they are charged to.
+    pub charged_to: Vec<Charge>,
     /// What they look like.
     pub clusters: Vec<Cluster>,
 }

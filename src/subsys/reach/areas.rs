@@ -4,6 +4,8 @@
 //! area is; which pages are an area's, the page tables say. The kernel's own records of
 //! areas are no references: the words that only say where an area lies are passed over.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::targets::Targets;
@@ -16,6 +18,9 @@ use crate::subsys::vmalloc::{self, AreaKind, Records, VmallocArea};
 
 /// `NR_CACHED_STACKS` is 2; what lies behind the array is no area's record.
 const CACHED_STACKS: u64 = 16;
+
+/// More words than are stale by chance.
+const STALE: u32 = 4;
 
 /// Where areas lie, and who knows of them.
 #[derive(Debug, Default)]
@@ -34,6 +39,8 @@ pub(crate) struct Areas {
     /// Caches that records are objects of.
     caches: FxHashSet<u32>,
     cached_stacks: FxHashSet<VirtAddr>,
+    /// Words that point to each area's first address, and further into it.
+    references: Vec<[AtomicU32; 2]>,
     /// Whether all areas are known.
     pub(crate) complete: bool,
 }
@@ -82,6 +89,7 @@ impl Areas {
         Ok(Self {
             low,
             reach: high.saturating_sub(low),
+            references: areas.iter().map(|_| Default::default()).collect(),
             areas,
             first: targets.objects,
             pages: FxHashMap::default(),
@@ -151,13 +159,48 @@ impl Areas {
         word.wrapping_sub(self.low) < self.reach
     }
 
-    /// The number of the area that a word at `at` points into, unless it is a record's.
-    pub(crate) fn pointed_to(&self, word: u64, at: Option<PhysAddr>) -> Option<u32> {
-        let after = self.areas.partition_point(|area| area.start.0 <= word);
+    /// The area that an address lies in, with its number.
+    pub(crate) fn at(&self, address: VirtAddr) -> Option<(u32, &VmallocArea)> {
+        let place = self.place(address)?;
+        Some((self.first + place as u32, self.areas.get(place)?))
+    }
+
+    fn place(&self, address: VirtAddr) -> Option<usize> {
+        let after = self.areas.partition_point(|area| area.start <= address);
         let place = after.checked_sub(1)?;
-        let area = self.areas.get(place)?;
-        let inside = word < area.end.0 && !at.is_some_and(|at| self.words.contains(&at));
-        inside.then_some(self.first + place as u32)
+        (address < self.areas.get(place)?.end).then_some(place)
+    }
+
+    /// The number of the area that a word at `at` points into, unless it is a record's or the
+    /// area's own (`from`).
+    pub(crate) fn pointed_to(
+        &self,
+        word: u64,
+        at: Option<PhysAddr>,
+        from: Option<u32>,
+    ) -> Option<u32> {
+        let place = self.place(VirtAddr(word))?;
+        let number = self.first + place as u32;
+        if from == Some(number) || at.is_some_and(|at| self.words.contains(&at)) {
+            return None;
+        }
+        let [first, further] = self.references.get(place)?;
+        let count = match self.areas.get(place)?.start.0 == word {
+            true => first,
+            false => further,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(number)
+    }
+
+    /// Whether all that points to an area are a few words into its middle, as stale ones do: the
+    /// owner of an area knows where it starts.
+    pub(crate) fn is_hardly_held(&self, number: u32) -> bool {
+        let place = number.checked_sub(self.first);
+        let counts = place.and_then(|place| self.references.get(place as usize));
+        counts.is_some_and(|[first, further]| {
+            first.load(Ordering::Relaxed) == 0 && further.load(Ordering::Relaxed) <= STALE
+        })
     }
 
     /// Whether an object of `cache` looks like a `struct vmap_area`: free ones are records too,

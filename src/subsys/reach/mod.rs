@@ -10,6 +10,7 @@
 
 mod areas;
 mod bitmap;
+mod charged;
 mod closure;
 mod content;
 mod holders;
@@ -38,6 +39,8 @@ use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError, tasks};
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
 use areas::Areas;
+pub use charged::Charge;
+use charged::Charges;
 use closure::Edges;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
@@ -66,6 +69,8 @@ pub struct CacheReach {
     pub in_modules: Vec<Holder>,
     /// Variables of the kernel or of modules that point to the cache itself: whose it is.
     pub variables: Vec<Symbolized>,
+    /// Memory cgroups that the unreachable objects are charged to, that with the most first.
+    pub charged_to: Vec<Charge>,
     /// What the unreachable objects look like.
     pub content: Content,
     /// The unreachable objects' addresses, in order.
@@ -109,6 +114,9 @@ pub struct ReachFacts {
     pub caches: Vec<CacheReach>,
     /// The areas of vmalloc.
     pub areas: AreaReach,
+    /// All tasks that were reached.
+    #[serde(skip)]
+    pub tasks: Vec<VirtAddr>,
     /// How much was seen.
     pub coverage: Coverage,
     /// Pages by what they are used for.
@@ -137,6 +145,7 @@ pub fn collect(
     let search = Search::prepare(kernel, &symbols, options.progress)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
+    let charges = search.charges()?;
     let coverage = Coverage {
         page_bytes: kernel.dump().page_size() as u64,
         ..coverage(&done.found, search.stacks.complete)
@@ -160,6 +169,7 @@ pub fn collect(
             unreachable: lost.objects.len() as u64,
             sources: lost.sources,
             content: content::look(kernel, &symbols, &addresses, cache.object_size),
+            charged_to: charges.sum(&lost.objects),
             variables: named.variables,
             holders: named.holders,
             in_modules: named.in_modules,
@@ -170,6 +180,7 @@ pub fn collect(
     let reach = ReachFacts {
         caches: caches.collect(),
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
+        tasks: search.stacks.tasks.clone(),
         coverage,
         pages: search.kinds.counts(),
     };
@@ -179,6 +190,7 @@ pub fn collect(
 /// All that must be known before memory is searched.
 struct Search<'k> {
     kernel: &'k Kernel,
+    memmap: Memmap,
     kinds: PageKinds,
     heap: SlabHeap<'k>,
     stacks: tasks::Stacks,
@@ -234,6 +246,7 @@ impl<'k> Search<'k> {
             omitted: OmittedRanges::of(kernel, &heap),
             structures: structures.take(&heap),
             kernel,
+            memmap,
             kinds,
             heap,
             stacks,
@@ -242,6 +255,10 @@ impl<'k> Search<'k> {
             shapes,
             short,
         })
+    }
+
+    fn charges(&self) -> Result<Charges<'_>, KernelError> {
+        Charges::new(self.kernel, &self.memmap, &self.heap, &self.targets)
     }
 
     fn run(

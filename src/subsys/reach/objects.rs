@@ -136,7 +136,9 @@ impl Scan<'_> {
                         *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
                     let at = *base + (start + index * 8) as u64;
                     if !(record && self.areas.is_place_in_record(index * 8))
-                        && let Some(area) = self.areas.pointed_to(word, self.targets.physical(at))
+                        && let Some(area) = self
+                            .areas
+                            .pointed_to(word, self.targets.physical(at), None)
                     {
                         self.mark_or_keep(object, area, reachable, edges);
                     }

@@ -158,7 +158,7 @@ impl<'a> Scan<'a> {
                     Source::Root(at) => Some(at),
                     _ => None,
                 };
-                if let Some(area) = self.areas.pointed_to(word, at) {
+                if let Some(area) = self.areas.pointed_to(word, at, from) {
                     self.mark(from, area, &mut counts.area_edges);
                 }
             }

@@ -12,6 +12,7 @@ use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::memcg::Group;
 use crate::subsys::slab::objects::ObjectState;
 
 /// Words of an object that are explained.
@@ -32,6 +33,23 @@ pub struct ObjectAt {
     pub state: ObjectState,
     /// Whether something reachable points to it.
     pub reachable: bool,
+    /// The memory cgroup that it is charged to.
+    pub charged_to: Option<Group>,
+}
+
+/// The area of vmalloc that an address lies in.
+#[derive(Clone, Debug, Serialize)]
+pub struct AreaAt {
+    /// First address.
+    pub start: VirtAddr,
+    /// One past the last, the guard page included.
+    pub end: VirtAddr,
+    /// Who asked for it.
+    pub caller: Option<Symbolized>,
+    /// Pages of memory that it holds.
+    pub pages: u64,
+    /// Whether something reachable points to it; areas that hold no memory are not judged.
+    pub reachable: Option<bool>,
 }
 
 /// A word that is not zero, and what it seems to be.
@@ -69,6 +87,8 @@ pub struct WhatIs {
     pub symbol: Option<String>,
     /// The slab object there.
     pub object: Option<ObjectAt>,
+    /// The area of vmalloc there.
+    pub area: Option<AreaAt>,
     /// What lies there.
     pub words: Vec<WordAt>,
     /// Who points there, by address.
@@ -92,8 +112,12 @@ pub fn whatis(
     let targets = &search.targets;
     let found = targets.object(address.0);
     let place = found.and_then(|(object, _)| targets.address(object));
-    let (start, len) = place.map_or((address, 8), |(start, len)| (start, u64::from(len)));
+    let place = place.map(|(start, len)| (start, u64::from(len)));
+    let area = search.areas.at(address);
+    let around = area.map(|(_, area)| (area.start, area.bytes()));
+    let (start, len) = place.or(around).unwrap_or((address, 8));
     let done = search.run(options, &symbols, Some(Watch::new(start..start.plus(len))))?;
+    let charges = search.charges()?;
     let object = found.and_then(|(number, cache)| {
         let cache = search.heap.caches().get(cache as usize)?;
         Some(ObjectAt {
@@ -103,6 +127,7 @@ pub fn whatis(
             object_size: cache.object_size,
             state: state(&done, number),
             reachable: done.found.marked.get(number),
+            charged_to: charges.of(number),
         })
     });
     let shift = kernel.dump().page_shift();
@@ -112,6 +137,13 @@ pub fn whatis(
     let size = object
         .as_ref()
         .map_or(len, |object| u64::from(object.object_size));
+    let area = area.map(|(number, area)| AreaAt {
+        start: area.start,
+        end: area.end,
+        caller: area.caller.clone(),
+        pages: area.pages,
+        reachable: (area.pages > 0).then(|| done.found.marked.get(number)),
+    });
     Ok(WhatIs {
         address,
         page: kind,
@@ -120,6 +152,7 @@ pub fn whatis(
         holders: sum_up(&referrers),
         referrers,
         object,
+        area,
     })
 }
 
