@@ -83,6 +83,17 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
         thousands(cache.facts.exact.allocated),
         cache.facts.object_size,
     )?;
+    if let Some(guess) = cache.types.first() {
+        writeln!(
+            out,
+            "  {:<12} struct {} by {} of {} references counted ({})",
+            "types",
+            printable(&guess.name),
+            thousands(guess.references),
+            thousands(guess.of),
+            printable(&guess.members.join(", ")),
+        )?;
+    }
     let mut name = "charged to";
     for charge in &cache.judgement.unreachable.charged_to {
         let objects = thousands(charge.objects);

@@ -56,6 +56,16 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
             writeln!(out, "{} is no slab object: {page}", found.address)?;
         }
     }
+    for guess in &found.types {
+        writeln!(
+            out,
+            "likely struct {}: {} of {} references to its start are {}",
+            printable(&guess.name),
+            guess.references,
+            guess.of,
+            printable(&guess.members.join(", ")),
+        )?;
+    }
     if let Some(area) = &found.area {
         let caller = area.caller.as_ref().map(Symbolized::symbol);
         let reachable = match area.reachable {
@@ -94,7 +104,10 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
             "  {}  to +{:<#6x} {}{lost}",
             referrer.at,
             referrer.into,
-            printable(&referrer.holder)
+            printable(&match &referrer.member {
+                Some(member) => format!("{}  {member}", referrer.holder),
+                None => referrer.holder.clone(),
+            })
         )?;
     }
     if found.referrers.len() > SHOWN {

@@ -10,7 +10,7 @@ use crate::analysis::leaks::memory::Memory;
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::kernel::symbolize::Symbolized;
 use crate::subsys::counters::Bound;
-use crate::subsys::reach::{CacheReach, Coverage, Holder, ReachFacts};
+use crate::subsys::reach::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
 use crate::subsys::slab::{CacheFacts, SlabFacts};
 
 /// One cache with its verdict.
@@ -26,6 +26,8 @@ pub struct LeakCache {
     pub variables: Vec<String>,
     /// Who points to its objects, by a sample.
     pub holders: Vec<Holder>,
+    /// What the objects of a kmalloc cache seem to be.
+    pub types: Vec<TypeGuess>,
 }
 
 /// The part of `leaks`.
@@ -124,6 +126,7 @@ impl LeakCache {
             judgement: judge(&facts, &reach, context),
             variables: reach.variables.iter().map(Symbolized::symbol).collect(),
             holders: reach.holders,
+            types: reach.types,
             facts,
         }
     }

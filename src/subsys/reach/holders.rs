@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::targets::Targets;
+use super::typed::{Structures, TypeGuess};
 use crate::addr::PhysAddr;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
@@ -27,6 +28,18 @@ pub(crate) enum Source {
     Stack,
     /// In a page structure.
     PageStructure,
+}
+
+impl Source {
+    /// Any order that is always the same.
+    pub(crate) fn order(&self) -> (u8, u64, u32) {
+        match self {
+            Self::Object(cache, offset) => (0, u64::from(*cache), *offset),
+            Self::Root(at) => (1, at.0, 0),
+            Self::Stack => (2, 0, 0),
+            Self::PageStructure => (3, 0, 0),
+        }
+    }
 }
 
 /// Counts references to a sample of objects.
@@ -103,10 +116,19 @@ impl Holders {
         }
     }
 
-    /// For each cache, its holders by the number of references, most first.
-    pub(crate) fn named(self, symbols: &Variables<'_>, caches: &[Cache]) -> Vec<Named> {
+    /// For each cache, its holders by the number of references, most first; for the `anonymous`,
+    /// what their objects seem to be.
+    pub(crate) fn named(
+        self,
+        symbols: &Variables<'_>,
+        caches: &[Cache],
+        structures: &Structures<'_>,
+        anonymous: impl Iterator<Item = u32>,
+    ) -> Vec<Named> {
+        let mut anonymous = Anonymous::new(anonymous);
         let mut by_name: Vec<FxHashMap<Name, u64>> = vec![FxHashMap::default(); caches.len()];
         for ((cache, source), count) in std::mem::take(&mut *lock(&self.counts)) {
+            anonymous.add(cache, source, count);
             if let Some(names) = by_name.get_mut(cache as usize) {
                 *names.entry(describe(source, symbols, caches)).or_default() += count;
             }
@@ -124,7 +146,9 @@ impl Holders {
                 }
             }
         }
-        let named = by_name.into_iter().zip(caches).map(|(names, cache)| Named {
+        let named = by_name.into_iter().zip(caches).enumerate();
+        let named = named.map(|(number, (names, cache))| Named {
+            types: anonymous.guess(number as u32, structures),
             in_modules: most(&names, Name::is_module_variable),
             holders: most(&names, |_| true),
             variables: variables.remove(&cache.address.0).unwrap_or_default(),
@@ -139,6 +163,8 @@ pub(crate) struct Named {
     pub(crate) holders: Vec<Holder>,
     /// Those of them that are variables of modules.
     pub(crate) in_modules: Vec<Holder>,
+    /// What the objects of a kmalloc cache seem to be.
+    pub(crate) types: Vec<TypeGuess>,
     /// Variables that point to the cache's structure.
     pub(crate) variables: Vec<Symbolized>,
 }
@@ -192,6 +218,26 @@ pub(crate) fn describe(source: Source, symbols: &Variables<'_>, caches: &[Cache]
         },
         Source::Stack => plain("stacks".to_owned()),
         Source::PageStructure => plain("page structures".to_owned()),
+    }
+}
+
+/// References to the objects of kmalloc's caches, of which nobody knows what they are.
+struct Anonymous(FxHashMap<u32, Vec<(Source, u64)>>);
+
+impl Anonymous {
+    fn new(caches: impl Iterator<Item = u32>) -> Self {
+        Self(caches.map(|number| (number, Vec::new())).collect())
+    }
+
+    fn add(&mut self, cache: u32, source: Source, count: u64) {
+        if let Some(references) = self.0.get_mut(&cache) {
+            references.push((source, count));
+        }
+    }
+
+    fn guess(&self, cache: u32, structures: &Structures<'_>) -> Vec<TypeGuess> {
+        let references = self.0.get(&cache);
+        references.map_or_else(Vec::new, |references| structures.guess(references))
     }
 }
 

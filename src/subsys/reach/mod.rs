@@ -21,6 +21,7 @@ mod omit;
 mod scan;
 mod structures;
 mod targets;
+mod typed;
 mod watch;
 mod whatis;
 
@@ -37,6 +38,7 @@ use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError, tasks};
+use crate::subsys::slab::cache::Cache;
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
 use areas::Areas;
 pub use charged::Charge;
@@ -45,10 +47,13 @@ use closure::Edges;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
 pub use lost_areas::{AreaReach, LostArea};
+use lost::Lost;
 use omit::{OmittedRanges, Shape, ShortObjects};
 use scan::{Found, Scan};
 use structures::PageStructures;
 use targets::Targets;
+use typed::Structures;
+pub use typed::TypeGuess;
 use watch::Watch;
 pub use whatis::{ObjectAt, Referrer, WhatIs, WordAt, whatis};
 
@@ -65,6 +70,8 @@ pub struct CacheReach {
     pub led_by: Vec<Holder>,
     /// Who points to the cache's objects, by a sample of them.
     pub holders: Vec<Holder>,
+    /// What the objects of a kmalloc cache seem to be, by typed members that point to them.
+    pub types: Vec<TypeGuess>,
     /// Variables of modules that point to them, by all of them.
     pub in_modules: Vec<Holder>,
     /// Variables of the kernel or of modules that point to the cache itself: whose it is.
@@ -146,6 +153,7 @@ pub fn collect(
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
     let charges = search.charges()?;
+    let structures = Structures::new(kernel, heap.caches());
     let coverage = Coverage {
         page_bytes: kernel.dump().page_size() as u64,
         ..coverage(&done.found, search.stacks.complete)
@@ -156,7 +164,9 @@ pub fn collect(
     let objects: Vec<u32> = done.found.allocated.without(&done.found.marked).collect();
     let lost = lost::by_cache(&objects, &done.edges, &search.targets, heap.caches().len());
     let judged = judged(&done.found, &search.targets, heap.caches().len());
-    let named = done.found.holders.named(&symbols, heap.caches());
+    let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
+    let holders = done.found.holders;
+    let named = holders.named(&symbols, heap.caches(), &structures, anonymous.into_iter());
     let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
     let caches = caches.map(|(((lost, judged), named), cache)| {
         let objects = lost.objects.iter();
@@ -172,6 +182,7 @@ pub fn collect(
             charged_to: charges.sum(&lost.objects),
             variables: named.variables,
             holders: named.holders,
+            types: named.types,
             in_modules: named.in_modules,
             led_by: led_by(&lost.led_by, heap),
             lost: addresses,
@@ -185,6 +196,19 @@ pub fn collect(
         pages: search.kinds.counts(),
     };
     Ok((done.slabs, reach))
+}
+
+/// The caches of kmalloc that hold so much, or whose lost objects others lead to, that it is
+/// worth to look up what their objects are: each structure costs a millisecond or two.
+fn anonymous(kernel: &Kernel, caches: &[Cache], judged: &[u64], lost: &[Lost]) -> Vec<u32> {
+    let ram = kernel.dump().facts().ram_pages << kernel.dump().page_shift();
+    let all = (0u32..).zip(caches).zip(judged).zip(lost);
+    let chosen = all.filter(|(((_, cache), judged), lost)| {
+        let live = judged.saturating_sub(lost.objects.len() as u64);
+        let large = live.saturating_mul(u64::from(cache.size)) > ram / 100;
+        cache.name.contains("kmalloc") && (large || !lost.led_by.is_empty())
+    });
+    chosen.map(|(((number, _), _), _)| number).collect()
 }
 
 /// All that must be known before memory is searched.

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::holders::{Holder, describe};
+use super::holders::{Holder, Source, describe};
+use super::typed::{Structures, TypeGuess};
 use super::watch::Watch;
 use super::{Done, Options, Search};
 use crate::addr::{Pfn, VirtAddr};
@@ -70,6 +71,8 @@ pub struct Referrer {
     pub at: VirtAddr,
     /// What that is: a cache and an offset, a variable, a stack.
     pub holder: String,
+    /// The member of a known structure that it is: `dentry.d_inode`.
+    pub member: Option<String>,
     /// How far behind the start of the object it points.
     pub into: u64,
     /// Whether that place is reachable itself.
@@ -93,6 +96,8 @@ pub struct WhatIs {
     pub words: Vec<WordAt>,
     /// Who points there, by address.
     pub referrers: Vec<Referrer>,
+    /// What the object seems to be, by the members that point to it.
+    pub types: Vec<TypeGuess>,
     /// The same, summed up.
     pub holders: Vec<Holder>,
 }
@@ -133,7 +138,11 @@ pub fn whatis(
     let shift = kernel.dump().page_shift();
     let mapping = kernel.space.translate(address).ok();
     let kind = mapping.map(|mapping| search.kinds.get(Pfn::containing(mapping.phys, shift)));
-    let referrers = referrers(&search, &done, &symbols, start);
+    let structures = Structures::new(kernel, search.heap.caches());
+    let found = done.found.watch.as_ref().map(Watch::take);
+    let found = found.unwrap_or_default();
+    let types = types(&structures, &found, start);
+    let referrers = referrers(&search, &done, &symbols, &structures, found, start);
     let size = object
         .as_ref()
         .map_or(len, |object| u64::from(object.object_size));
@@ -149,6 +158,7 @@ pub fn whatis(
         page: kind,
         symbol: symbols.name(address).as_ref().map(placed),
         words: words(&search, &symbols, start, size),
+        types,
         holders: sum_up(&referrers),
         referrers,
         object,
@@ -171,17 +181,19 @@ fn referrers(
     search: &Search<'_>,
     done: &Done,
     symbols: &Variables<'_>,
+    structures: &Structures<'_>,
+    found: Vec<(Source, VirtAddr, u64)>,
     start: VirtAddr,
 ) -> Vec<Referrer> {
-    let found = done
-        .found
-        .watch
-        .as_ref()
-        .map(Watch::take)
-        .unwrap_or_default();
     let referrers = found.into_iter().map(|(source, at, word)| Referrer {
         at,
         holder: describe(source, symbols, search.heap.caches()).text,
+        member: match source {
+            Source::Object(cache, offset) => {
+                structures.member(cache, offset).map(|member| member.path)
+            }
+            _ => None,
+        },
         into: word.wrapping_sub(start.0),
         reachable: match search.targets.object(at.0) {
             Some((object, _)) => done.found.marked.get(object),
@@ -189,6 +201,17 @@ fn referrers(
         },
     });
     referrers.collect()
+}
+
+/// By the words that point to its start: of others, the type is that of a part.
+fn types(
+    structures: &Structures<'_>,
+    found: &[(Source, VirtAddr, u64)],
+    start: VirtAddr,
+) -> Vec<TypeGuess> {
+    let to_start = found.iter().filter(|(.., word)| *word == start.0);
+    let references: Vec<(Source, u64)> = to_start.map(|(source, ..)| (*source, 1)).collect();
+    structures.guess(&references)
 }
 
 fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {
