@@ -58,12 +58,12 @@ pub fn write_text(
 
 fn memory(out: &mut dyn Write, report: &LeaksReport, width: Option<u16>) -> io::Result<()> {
     let mut rows = table(&["MEMORY", "SIZE", "RAM", "WHAT"], &[1, 2], 3, width);
-    for class in &report.memory.classes {
+    for part in &report.memory.parts {
         rows.add_row([
-            class.class.to_owned(),
-            size(class.bytes),
-            percent(class.bytes, report.totals.memory_bytes),
-            class.what.to_owned(),
+            part.code.to_owned(),
+            size(part.bytes),
+            percent(part.bytes, report.totals.memory_bytes),
+            part.name.to_owned(),
         ]);
     }
     write_table(out, &rows)
@@ -86,10 +86,10 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
     if let Some(guess) = cache.types.first() {
         writeln!(
             out,
-            "  {:<12} struct {} by {} of {} references counted ({})",
+            "  {:<12} struct {}: {} of {} objects with a typed reference ({})",
             "types",
             printable(&guess.name),
-            thousands(guess.references),
+            thousands(guess.count),
             thousands(guess.of),
             printable(&guess.members.join(", ")),
         )?;
@@ -97,7 +97,11 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
     let mut name = "charged to";
     for charge in &cache.judgement.unreachable.charged_to {
         let objects = thousands(charge.objects);
-        writeln!(out, "  {name:<12} {}: {objects} of them", named(&charge.group))?;
+        writeln!(
+            out,
+            "  {name:<12} {}: {objects} of them",
+            named(&charge.group)
+        )?;
         name = "";
     }
     proof(

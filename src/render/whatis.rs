@@ -61,7 +61,7 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
             out,
             "likely struct {}: {} of {} references to its start are {}",
             printable(&guess.name),
-            guess.references,
+            guess.count,
             guess.of,
             printable(&guess.members.join(", ")),
         )?;

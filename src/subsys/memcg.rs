@@ -82,7 +82,11 @@ impl<'k> Groups<'k> {
     /// are charged to passes on to its parent.
     pub(crate) fn of(&self, objcg: VirtAddr) -> Option<Group> {
         let follow = |at: VirtAddr, offset: u32| {
-            let to = self.kernel.space.read_ptr(at.plus(u64::from(offset))).ok()?;
+            let to = self
+                .kernel
+                .space
+                .read_ptr(at.plus(u64::from(offset)))
+                .ok()?;
             (!to.is_null()).then_some(to)
         };
         let memcg = follow(objcg, self.objcg.memcg.offset)?;

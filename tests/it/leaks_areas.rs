@@ -90,6 +90,10 @@ fn no_area_is_lost_where_none_was() {
         // Read a moment before: stacks come and go.
         let judged = areas["judged"].as_u64().expect("a count");
         let expected = with_pages.count() as u64;
-        assert!(judged.abs_diff(expected) <= 10, "{}: {judged}, {expected}", dump.name);
+        assert!(
+            judged.abs_diff(expected) <= 10,
+            "{}: {judged}, {expected}",
+            dump.name
+        );
     }
 }

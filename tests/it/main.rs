@@ -25,3 +25,4 @@ mod support;
 mod synthetic;
 mod sysctl;
 mod vmalloc;
+mod whatis;

@@ -252,16 +252,16 @@ fn against(callers: &[AreaCaller], reach: &AreaReach, lost: u64) -> Vec<Reason> 
     if reach.judged > 0 {
         let text = match lost {
             0 => format!("all of the {} areas can be reached", reach.judged),
-            few => format!(
-                "all but {few} of the {} areas can be reached",
-                reach.judged
-            ),
+            few => format!("all but {few} of the {} areas can be reached", reach.judged),
         };
         found.push(reason("reachable", "reachability", text));
     }
     let benign = callers.iter().filter_map(|caller| {
         let why = caller.benign?;
-        let text = format!("{} that nothing points to are meant so: {why}", caller.areas);
+        let text = format!(
+            "{} that nothing points to are meant so: {why}",
+            caller.areas
+        );
         Some(reason("benign", "reachability", text))
     });
     found.extend(benign);

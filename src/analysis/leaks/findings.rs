@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::super::accounting::{Level, SLAB_OF_RAM, SlabTotals, share};
+use super::super::memory::Memory;
 use super::areas::AreasJudgement;
-use super::memory::Memory;
 use super::{CacheJudgement, Owner, Trust};
 use crate::subsys::slab::CacheFacts;
 

@@ -10,7 +10,6 @@ mod checks;
 mod coverage;
 pub mod findings;
 pub mod history;
-pub mod memory;
 mod owners;
 mod rules;
 

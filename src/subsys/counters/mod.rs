@@ -2,7 +2,7 @@
 //!
 //! Layer: subsys. Input: variables, lists, and the caches' own facts. Output: [`Bound`]s.
 //! Invariants: a counter that goes down only when an object is freed bounds nothing and is
-//! not here; a cache that others are merged into has no bound.
+//! not here; a cache that others are merged into can't be beyond its bound.
 
 mod namespaces;
 mod sockets;
@@ -138,18 +138,20 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Of those of `caches` that `choose` accepts; `None` if there are none of their own.
+    /// Of those of `caches` that `choose` accepts; `None` if there are none.
     fn new(
         caches: &[CacheFacts],
         choose: impl Fn(&CacheFacts) -> bool,
         counter: String,
         limit: u64,
     ) -> Option<Self> {
-        let mut own: Vec<&CacheFacts> = caches
-            .iter()
-            // With others' objects in it, a cache has more than any counter knows.
-            .filter(|cache| cache.aliases.is_empty() && choose(cache))
-            .collect();
+        let mut own: Vec<&CacheFacts> = caches.iter().filter(|cache| choose(cache)).collect();
+        // With others' objects in it, a cache has more than any counter knows.
+        let is_own = |cache: &&CacheFacts| cache.aliases.is_empty();
+        let strict = own.iter().any(is_own);
+        if strict {
+            own.retain(is_own);
+        }
         own.sort_by_key(|cache| std::cmp::Reverse(cache.exact.allocated_min));
         (!own.is_empty()).then(|| Self {
             // Of a cache that the dump lacks part of, free objects count as allocated.
@@ -158,7 +160,7 @@ impl Bound {
             counter,
             limit,
             slack: SLACK.max(limit / 20),
-            strict: true,
+            strict,
         })
     }
 }

@@ -59,7 +59,9 @@ struct Protocol<'c> {
 
 fn read(kernel: &Kernel, cpus: &Cpus, caches: &[CacheFacts]) -> Option<Vec<Bound>> {
     let may_be = |cache: &&CacheFacts| {
-        cache.name.starts_with(|first: char| first.is_ascii_uppercase())
+        cache
+            .name
+            .starts_with(|first: char| first.is_ascii_uppercase())
             && is_worth(caches, &cache.name)
     };
     // Without any sockets, no types need be looked up.
@@ -93,7 +95,7 @@ fn read(kernel: &Kernel, cpus: &Cpus, caches: &[CacheFacts]) -> Option<Vec<Bound
             let counter = format!("prot_inuse of {name}");
             let bound = Bound::new(caches, |cache| cache.name == *name, counter, limit)?;
             Some(Bound {
-                strict: ALWAYS_HASHED.contains(&name.as_str()),
+                strict: bound.strict && ALWAYS_HASHED.contains(&name.as_str()),
                 ..bound
             })
         }));
@@ -151,5 +153,9 @@ fn in_use(kernel: &Kernel, cpus: &Cpus) -> Option<Vec<u64>> {
             }
         }
     }
-    Some(sums.into_iter().map(|sum| u64::try_from(sum).unwrap_or(0)).collect())
+    Some(
+        sums.into_iter()
+            .map(|sum| u64::try_from(sum).unwrap_or(0))
+            .collect(),
+    )
 }

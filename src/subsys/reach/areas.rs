@@ -227,7 +227,8 @@ fn cached_stacks(kernel: &Kernel) -> Result<FxHashSet<VirtAddr>, KernelError> {
         return Ok(found);
     };
     for (_, at) in Cpus::read(kernel)?.instances(stacks) {
-        let words = (0..CACHED_STACKS).map_while(|index| kernel.space.read_ptr(at.plus(index * 8)).ok());
+        let words =
+            (0..CACHED_STACKS).map_while(|index| kernel.space.read_ptr(at.plus(index * 8)).ok());
         found.extend(words.filter(|word| !word.is_null()));
     }
     Ok(found)

@@ -59,8 +59,8 @@ impl AreaReach {
         let holders = || areas.holders();
         let lost = holders().filter(|(number, _)| !marked.get(*number));
         let lost: Vec<LostArea> = lost.map(|(_, area)| one(area)).collect();
-        let hardly = holders()
-            .filter(|(number, _)| marked.get(*number) && areas.is_hardly_held(*number));
+        let hardly =
+            holders().filter(|(number, _)| marked.get(*number) && areas.is_hardly_held(*number));
         let starts = lost.iter().filter(|area| !area.cached_stack);
         let starts: Vec<VirtAddr> = starts.map(|area| area.start).collect();
         Self {

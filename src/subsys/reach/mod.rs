@@ -46,8 +46,8 @@ use charged::Charges;
 use closure::Edges;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
-pub use lost_areas::{AreaReach, LostArea};
 use lost::Lost;
+pub use lost_areas::{AreaReach, LostArea};
 use omit::{OmittedRanges, Shape, ShortObjects};
 use scan::{Found, Scan};
 use structures::PageStructures;
@@ -112,6 +112,8 @@ pub struct Coverage {
     pub all_tasks: bool,
     /// Whether time ran out before all was looked at.
     pub out_of_time: bool,
+    /// References of objects that there was no memory for.
+    pub references_dropped: u64,
 }
 
 /// What a search found.
@@ -130,11 +132,16 @@ pub struct ReachFacts {
     pub pages: Vec<(PageKind, u64)>,
 }
 
-/// How long to search, and how loudly.
+/// Each is in a batch, and then in one list of all.
+const REFERENCE: u64 = 2 * size_of::<scan::Edge>() as u64;
+
+/// How long to search, in how much memory, and how loudly.
 #[expect(missing_debug_implementations, reason = "a trait object to report to")]
 pub struct Options<'a> {
     /// When to stop with what there is.
     pub deadline: Option<Instant>,
+    /// Bytes that kept references may take; `None` for as many as there are.
+    pub memory: Option<u64>,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
 }
@@ -166,7 +173,7 @@ pub fn collect(
     let judged = judged(&done.found, &search.targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
     let holders = done.found.holders;
-    let named = holders.named(&symbols, heap.caches(), &structures, anonymous.into_iter());
+    let named = holders.named(&symbols, heap.caches(), &structures, &anonymous);
     let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
     let caches = caches.map(|(((lost, judged), named), cache)| {
         let objects = lost.objects.iter();
@@ -297,10 +304,13 @@ impl<'k> Search<'k> {
             &self.areas,
             &self.shapes,
             &self.short,
-            self.heap.find("kmem_cache").map(|index| index as u32),
+            &self.heap,
             options.deadline,
         );
         scan.found.watch = watch;
+        if let Some(memory) = options.memory {
+            *scan.room.get_mut() = memory / REFERENCE;
+        }
         scan.module_pages = symbols.module_pages().collect();
         scan.page_structures(&self.structures);
         scan.roots(&self.kinds, &self.omitted, options.progress);
@@ -350,6 +360,7 @@ fn coverage(found: &Found, all_tasks: bool) -> Coverage {
         free_objects_pointed_to: pointed_to,
         all_tasks,
         out_of_time: found.stopped.load(Ordering::Relaxed),
+        references_dropped: get(&found.dropped),
         ..Coverage::default()
     }
 }

@@ -57,7 +57,8 @@ impl SlabVisitor for Scan<'_> {
                 continue;
             }
             let start = (span.start - base) as usize + index as usize * span.stride as usize;
-            let pages = start / page..=(start + span.stride as usize - 1) / page;
+            // Not the whole stride: behind a red zone the last object's reaches beyond the slab.
+            let pages = start / page..=(start + shape.len.max(1) - 1) / page;
             let lost = batch
                 .missing
                 .get(pages)
@@ -79,7 +80,7 @@ impl SlabVisitor for Scan<'_> {
 
     fn end(&self, batch: SlabBatch) {
         self.finish(batch.counts);
-        if !batch.edges.is_empty() {
+        if !batch.edges.is_empty() && self.take_room(batch.edges.len()) {
             let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
             edges.push(batch.edges);
         }
@@ -132,13 +133,11 @@ impl Scan<'_> {
         for (index, word) in words(bytes).enumerate() {
             if !self.targets.may_point(word) {
                 if self.areas.may_point(word) && shape.hole != Some(index * 8) {
-                    let record =
-                        *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
+                    let record = *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
                     let at = *base + (start + index * 8) as u64;
                     if !(record && self.areas.is_place_in_record(index * 8))
-                        && let Some(area) = self
-                            .areas
-                            .pointed_to(word, self.targets.physical(at), None)
+                        && let Some(area) =
+                            self.areas.pointed_to(word, self.targets.physical(at), None)
                     {
                         self.mark_or_keep(object, area, reachable, edges);
                     }
@@ -158,7 +157,7 @@ impl Scan<'_> {
             if self.found.holders.wants(target, of) {
                 counts
                     .held
-                    .push((of, Source::Object(cache, index as u32 * 8)));
+                    .push((target, of, Source::Object(cache, index as u32 * 8)));
             }
             self.mark_or_keep(object, target, reachable, edges);
         }

@@ -14,7 +14,7 @@ use rustc_hash::FxHashSet;
 use super::areas::Areas;
 use super::bitmap::Bitmap;
 use super::closure::Edges;
-use super::holders::{Holders, Source};
+use super::holders::{Held, Holders, Source};
 use super::omit::{OmittedRanges, Shape, ShortObjects};
 use super::targets::Targets;
 use super::watch::Watch;
@@ -23,7 +23,7 @@ use crate::dump::PageFault;
 use crate::kernel::Kernel;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::tasks::Stacks;
-use crate::subsys::slab::Progress;
+use crate::subsys::slab::{Progress, SlabHeap};
 
 /// Pages taken at a time: contiguous in the file, small enough to share out evenly.
 const PAGES: usize = 512;
@@ -47,6 +47,8 @@ pub(crate) struct Scan<'a> {
     pub(super) edges: Mutex<Vec<Vec<Edge>>>,
     /// From areas.
     area_edges: Mutex<Vec<Edge>>,
+    /// How many more references there is room for.
+    pub(crate) room: AtomicU64,
 }
 
 /// What a scan finds, shared by all threads.
@@ -60,6 +62,8 @@ pub(crate) struct Found {
     pub(crate) totals: Totals,
     /// Whether time ran out.
     pub(crate) stopped: AtomicBool,
+    /// References that there was no room for.
+    pub(crate) dropped: AtomicU64,
     pub(crate) holders: Holders,
     /// Whose referrers are wanted.
     pub(crate) watch: Option<Watch>,
@@ -93,7 +97,7 @@ impl<'a> Scan<'a> {
         areas: &'a Areas,
         shapes: &'a [Shape],
         short: &'a ShortObjects,
-        cache_of_caches: Option<u32>,
+        heap: &SlabHeap<'_>,
         deadline: Option<Instant>,
     ) -> Self {
         let nodes = targets.objects.saturating_add(areas.len());
@@ -104,18 +108,20 @@ impl<'a> Scan<'a> {
                 marked: Bitmap::new(nodes),
                 totals: Totals::default(),
                 stopped: AtomicBool::new(false),
-                holders: Holders::of(targets),
+                dropped: AtomicU64::new(0),
+                holders: Holders::of(targets, heap.caches()),
                 watch: None,
             },
             module_pages: FxHashSet::default(),
             edges: Mutex::default(),
             area_edges: Mutex::default(),
+            room: AtomicU64::new(u64::MAX),
             kernel,
             targets,
             areas,
             shapes,
             short,
-            cache_of_caches,
+            cache_of_caches: heap.find("kmem_cache").map(|index| index as u32),
             deadline,
         }
     }
@@ -146,7 +152,7 @@ impl<'a> Scan<'a> {
                 counts.pointers += 1;
                 self.mark(from, object, &mut counts.area_edges);
                 if all || self.found.holders.wants(object, cache) {
-                    counts.held.push((cache, source(index * 8)));
+                    counts.held.push((object, cache, source(index * 8)));
                 }
                 if self.cache_of_caches == Some(cache)
                     && let Source::Root(at) = source(index * 8)
@@ -187,7 +193,7 @@ impl<'a> Scan<'a> {
             if let Some((object, cache)) = self.targets.object(*word) {
                 self.found.marked.set(object);
                 if self.found.holders.wants(object, cache) {
-                    counts.held.push((cache, Source::PageStructure));
+                    counts.held.push((object, cache, Source::PageStructure));
                 }
             }
         }
@@ -303,9 +309,9 @@ impl<'a> Scan<'a> {
     pub(super) fn finish(&self, counts: Counts) {
         add(&self.found.totals.words, counts.words);
         add(&self.found.totals.pointers, counts.pointers);
-        self.found.holders.add(counts.held);
+        self.found.holders.add(&counts.held);
         self.found.holders.add_cache_pointers(counts.cache_pointers);
-        if !counts.area_edges.is_empty() {
+        if !counts.area_edges.is_empty() && self.take_room(counts.area_edges.len()) {
             let mut edges = lock(&self.area_edges);
             edges.extend(counts.area_edges);
         }
@@ -316,6 +322,19 @@ impl<'a> Scan<'a> {
     pub(crate) fn follow_areas(&self) {
         let edges = Edges::new(lock(&self.area_edges).clone());
         edges.propagate(&self.found.marked);
+    }
+
+    /// Takes room for so many references; whether there is any.
+    pub(super) fn take_room(&self, count: usize) -> bool {
+        let count = count as u64;
+        let take = |room: u64| room.checked_sub(count);
+        let taken = self
+            .room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        if taken.is_err() {
+            add(&self.found.dropped, count);
+        }
+        taken.is_ok()
     }
 
     /// The references of objects that were not reachable when they were passed, and of areas,
@@ -341,7 +360,7 @@ impl<'a> Scan<'a> {
 pub(super) struct Counts {
     pub(super) words: u64,
     pub(super) pointers: u64,
-    pub(super) held: Vec<(u32, Source)>,
+    pub(super) held: Vec<Held>,
     cache_pointers: Vec<(u64, PhysAddr)>,
     area_edges: Vec<Edge>,
 }

@@ -4,12 +4,12 @@
 //! Only references that the scan counted anyway are looked at.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::holders::Source;
 use crate::kernel::Kernel;
 use crate::subsys::slab::cache::Cache;
 use crate::types::{FoundStruct, MemberAt};
@@ -64,7 +64,7 @@ const PARTS: [&str; 8] = [
     "llist_node",
 ];
 
-/// Holders that are asked for each cache.
+/// Members that are asked for each cache.
 const ASKED: usize = 16;
 /// Types named for each cache.
 const NAMED: usize = 5;
@@ -74,9 +74,9 @@ const NAMED: usize = 5;
 pub struct TypeGuess {
     /// `fdtable`, without `struct`.
     pub name: String,
-    /// References by members of that type, of those counted.
-    pub references: u64,
-    /// All references counted.
+    /// Objects that such members point to; of one object (`whatis`), the references.
+    pub count: u64,
+    /// Of how many that were looked at.
     pub of: u64,
     /// The members, that with the most first: `files_struct.fdt`.
     pub members: Vec<String>,
@@ -117,39 +117,50 @@ impl<'k> Structures<'k> {
         })
     }
 
-    /// What objects are that are referred to so often from each place.
-    pub(super) fn guess(&self, references: &[(Source, u64)]) -> Vec<TypeGuess> {
-        let of = references.iter().map(|(_, count)| count).sum();
-        let mut most: Vec<&(Source, u64)> = references.iter().collect();
-        most.sort_by_key(|(source, count)| (std::cmp::Reverse(*count), source.order()));
-        let mut guesses: Vec<TypeGuess> = Vec::new();
-        for (source, count) in most.into_iter().take(ASKED) {
-            let Source::Object(cache, offset) = source else {
+    /// What the `of` items seem to be that members point to: each is an item's number, a
+    /// cache and an offset in its objects.
+    pub(super) fn guess(
+        &self,
+        members: impl Iterator<Item = (u32, u32, u32)>,
+        of: u64,
+    ) -> Vec<TypeGuess> {
+        let mut by_member: BTreeMap<(u32, u32), BTreeSet<u32>> = BTreeMap::new();
+        for (item, cache, offset) in members {
+            by_member.entry((cache, offset)).or_default().insert(item);
+        }
+        let mut most: Vec<_> = by_member.into_iter().collect();
+        most.sort_by_key(|(place, items)| (std::cmp::Reverse(items.len()), *place));
+        let mut by_type: BTreeMap<String, (BTreeSet<u32>, Vec<String>)> = BTreeMap::new();
+        for ((cache, offset), items) in most.into_iter().take(ASKED) {
+            let Some(member) = self.member(cache, offset) else {
                 continue;
             };
-            let Some(member) = self.member(*cache, *offset) else {
-                continue;
-            };
-            let Some(name) = member.points_to.filter(|name| !is_part(name)) else {
-                continue;
-            };
-            match guesses.iter_mut().find(|guess| guess.name == name) {
-                Some(guess) => {
-                    guess.references += count;
-                    guess.members.push(member.path);
+            if let Some(name) = member.points_to.filter(|name| !is_part(name)) {
+                let (all, members) = by_type.entry(name).or_default();
+                all.extend(items);
+                if !members.contains(&member.path) {
+                    members.push(member.path);
                 }
-                None => guesses.push(TypeGuess {
-                    name,
-                    references: *count,
-                    of,
-                    members: vec![member.path],
-                }),
             }
         }
-        guesses.sort_by(|a, b| (b.references, &a.name).cmp(&(a.references, &b.name)));
+        let guesses = by_type
+            .into_iter()
+            .map(|(name, (items, members))| TypeGuess {
+                name,
+                count: items.len() as u64,
+                of,
+                members,
+            });
+        let mut guesses: Vec<TypeGuess> = guesses.collect();
+        guesses.sort_by(|a, b| (b.count, &a.name).cmp(&(a.count, &b.name)));
         guesses.truncate(NAMED);
         guesses
     }
+}
+
+/// Whether the structure of a cache's objects is known by its name.
+pub(super) fn is_known(cache: &Cache) -> bool {
+    STRUCTURES.iter().any(|(name, ..)| *name == cache.name)
 }
 
 /// Whether such a member points to a part of an object, and tells nothing of the whole.

@@ -210,8 +210,14 @@ fn types(
     start: VirtAddr,
 ) -> Vec<TypeGuess> {
     let to_start = found.iter().filter(|(.., word)| *word == start.0);
-    let references: Vec<(Source, u64)> = to_start.map(|(source, ..)| (*source, 1)).collect();
-    structures.guess(&references)
+    let of = to_start.clone().count() as u64;
+    let members = (0u32..)
+        .zip(to_start)
+        .filter_map(|(item, (source, ..))| match source {
+            Source::Object(cache, offset) => Some((item, *cache, *offset)),
+            _ => None,
+        });
+    structures.guess(members, of)
 }
 
 fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {
