@@ -82,3 +82,87 @@ impl FoundStruct<'_> {
         self.of_kind(TypeKind::Struct(element), offset, depth)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{StructType, TypeDb, TypeDesc, TypeError, TypeId, TypeSource};
+
+    /// `outer { long flags; union { void *raw; foo *foo; }; inner in[2]; }`, where
+    /// `inner { long key; bar *bar; }`.
+    #[derive(Debug)]
+    struct Source;
+
+    const INNER: TypeId = TypeId(1);
+    const FOO: TypeId = TypeId(2);
+    const BAR: TypeId = TypeId(3);
+
+    fn member(name: &str, offset: u32, size: u32, kind: TypeKind) -> Member {
+        Member {
+            name: name.to_owned(),
+            offset,
+            bits: None,
+            ty: TypeDesc { size, kind },
+        }
+    }
+
+    impl TypeSource for Source {
+        fn find_struct(&self, _: &str, _: &str, _: bool) -> Result<Option<TypeId>, TypeError> {
+            Ok(Some(TypeId(0)))
+        }
+
+        fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError> {
+            let long = TypeKind::Int { signed: true };
+            let inner = TypeKind::Array {
+                element: INNER,
+                stride: 16,
+                count: 2,
+            };
+            let members = match id {
+                INNER => vec![
+                    member("key", 0, 8, long),
+                    member("bar", 8, 8, TypeKind::Pointer(Some(BAR))),
+                ],
+                _ => vec![
+                    member("flags", 0, 8, long),
+                    member("raw", 8, 8, TypeKind::Pointer(None)),
+                    member("foo", 8, 8, TypeKind::Pointer(Some(FOO))),
+                    member("in", 16, 32, inner),
+                ],
+            };
+            Ok(StructType { size: 48, members })
+        }
+
+        fn find_enum(&self, _: &str, _: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
+            Ok(None)
+        }
+
+        fn struct_name(&self, id: TypeId) -> Option<String> {
+            let names = [(INNER, "inner"), (FOO, "foo"), (BAR, "bar")];
+            let found = names.into_iter().find(|(known, _)| *known == id);
+            found.map(|(_, name)| name.to_owned())
+        }
+
+        fn origin(&self) -> &'static str {
+            "test"
+        }
+    }
+
+    #[test]
+    fn unions_arrays_and_what_is_inside_of_a_member() {
+        let types = TypeDb::new(vec![Box::new(Source)]);
+        let found = types.find_struct("outer", "a.c", false).unwrap().unwrap();
+        let at = |offset| {
+            let member = found.member_at(offset)?;
+            Some((member.path, member.points_to))
+        };
+        let is = |path: &str, to: Option<&str>| Some((path.to_owned(), to.map(str::to_owned)));
+        assert_eq!(at(0), is("flags", None));
+        assert_eq!(at(8), is("foo", Some("foo")));
+        assert_eq!(at(24), is("in[0].bar", Some("bar")));
+        assert_eq!(at(32), is("in[1].key", None));
+        assert_eq!(at(40), is("in[1].bar", Some("bar")));
+        // Not where a member begins, and behind all.
+        assert_eq!((at(4), at(48)), (None, None));
+    }
+}

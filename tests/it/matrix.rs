@@ -17,7 +17,7 @@ const FIRST: Release = (0, 0);
 const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
-const STRUCTURES: [(&str, Release, Release); 36] = [
+const STRUCTURES: [(&str, Release, Release); 38] = [
     // Commit 5ba6bc27b1f9.
     ("PerNodeLayout", (7, 1), NEXT),
     // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
@@ -64,6 +64,9 @@ const STRUCTURES: [(&str, Release, Release); 36] = [
     ("per_cpu_zonestat", (5, 14), NEXT),
     // With `struct slab`.
     ("OwnersLayout", (5, 17), NEXT),
+    ("VectorLayout", (5, 17), NEXT),
+    // Commit 21c690a349ba, "mm: introduce slabobj_ext".
+    ("SlabExtLayout", (6, 10), NEXT),
     // Commit a42aaad2e47b.
     ("kexec_load_limit", (6, 3), NEXT),
     // Commit 740ebe35bd3f.
@@ -92,7 +95,7 @@ const CONFIGURED: [&str; 9] = [
 ];
 
 /// Members that are not in all releases: since, and gone by.
-const MEMBERS: [(&str, &str, Release, Release); 23] = [
+const MEMBERS: [(&str, &str, Release, Release); 26] = [
     ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
     ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
     ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
@@ -109,6 +112,9 @@ const MEMBERS: [(&str, &str, Release, Release); 23] = [
     ("ModuleLayout", "mem", (6, 4), NEXT),
     ("ModuleLayout", "core_base", FIRST, (6, 4)),
     ("ModuleLayout", "init_size", FIRST, (6, 4)),
+    ("VectorLayout", "exts", (6, 10), NEXT),
+    ("VectorLayout", "memcg_data", (5, 17), (6, 10)),
+    ("VectorLayout", "stride", (7, 1), NEXT),
     ("NetLayout", "ct_count", FIRST, (5, 13)),
     ("NetLayout", "ct_expect_count", FIRST, (5, 13)),
     ("NetLayout", "pcpu_lists", FIRST, (5, 19)),

@@ -38,7 +38,7 @@ layout! {
 
 layout! {
     /// mm/slab.h, 6.10 and later.
-    struct ExtLayout = "slabobj_ext" in "mm/slub.c" {
+    struct SlabExtLayout = "slabobj_ext" in "mm/slub.c" {
         /// With CONFIG_MEMCG.
         maybe objcg = "objcg",
     }
@@ -172,7 +172,7 @@ impl Vector {
         let Some(word) = slab.exts else {
             return Ok(slab.memcg_data.map(pointers));
         };
-        let Ok(ext) = kernel.layout::<ExtLayout>() else {
+        let Ok(ext) = kernel.layout::<SlabExtLayout>() else {
             return Ok(None);
         };
         Ok(ext.objcg.map(|objcg| Self {

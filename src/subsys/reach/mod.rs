@@ -19,6 +19,7 @@ mod lost_areas;
 mod objects;
 mod omit;
 mod scan;
+mod search;
 mod structures;
 mod targets;
 mod typed;
@@ -32,29 +33,23 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
-use crate::kernel::memmap::Memmap;
 use crate::kernel::modules::Modules;
-use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
-use crate::kernel::{Kernel, KernelError, tasks};
+use crate::kernel::{Kernel, KernelError};
 use crate::subsys::slab::cache::Cache;
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
-use areas::Areas;
 pub use charged::Charge;
-use charged::Charges;
-use closure::Edges;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
 use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
-use omit::{OmittedRanges, Shape, ShortObjects};
-use scan::{Found, Scan};
-use structures::PageStructures;
+use scan::Found;
+use search::Search;
 use targets::Targets;
 use typed::Structures;
 pub use typed::TypeGuess;
-use watch::Watch;
 pub use whatis::{ObjectAt, Referrer, WhatIs, WordAt, whatis};
 
 /// The reachable and the lost objects of one cache.
@@ -131,9 +126,6 @@ pub struct ReachFacts {
     /// Pages by what they are used for.
     pub pages: Vec<(PageKind, u64)>,
 }
-
-/// Each is in a batch, and then in one list of all.
-const REFERENCE: u64 = 2 * size_of::<scan::Edge>() as u64;
 
 /// How long to search, in how much memory, and how loudly.
 #[expect(missing_debug_implementations, reason = "a trait object to report to")]
@@ -216,132 +208,6 @@ fn anonymous(kernel: &Kernel, caches: &[Cache], judged: &[u64], lost: &[Lost]) -
         cache.name.contains("kmalloc") && (large || !lost.led_by.is_empty())
     });
     chosen.map(|(((number, _), _), _)| number).collect()
-}
-
-/// All that must be known before memory is searched.
-struct Search<'k> {
-    kernel: &'k Kernel,
-    memmap: Memmap,
-    kinds: PageKinds,
-    heap: SlabHeap<'k>,
-    stacks: tasks::Stacks,
-    targets: Targets,
-    areas: Areas,
-    shapes: Vec<Shape>,
-    short: ShortObjects,
-    omitted: OmittedRanges,
-    structures: Vec<u64>,
-}
-
-/// What a search through memory leaves behind.
-struct Done {
-    slabs: SlabFacts,
-    found: Found,
-    edges: Edges,
-}
-
-impl<'k> Search<'k> {
-    fn prepare(
-        kernel: &'k Kernel,
-        symbols: &Variables<'_>,
-        progress: &dyn Progress,
-    ) -> Result<Self, KernelError> {
-        let memmap = Memmap::find(kernel)?;
-        let kinds = PageKinds::new(kernel, &memmap)?;
-        let structures = PageStructures::new(kernel, &kinds)?;
-        let heap = SlabHeap::read_with(kernel, &memmap, progress, |chunk| {
-            structures.read(chunk, &kinds);
-        })?;
-        kinds.finish(kernel, &memmap)?;
-        for slab in heap.slabs() {
-            // KFENCE's pages belong to slabs only in name.
-            let kind = match heap.geometry(slab) {
-                Some(_) => PageKind::Slab,
-                None => PageKind::Kernel,
-            };
-            kinds.set(slab.pfn, u32::from(slab.order), kind);
-        }
-        let stacks = tasks::stacks(kernel)?;
-        mark_stacks(kernel, &kinds, &stacks);
-        let targets = Targets::of(kernel, &heap, kinds.index())?;
-        let areas = Areas::of(kernel, symbols.symbolizer(), &targets, &kinds);
-        let shapes = heap.caches().iter();
-        let shapes = shapes
-            .map(|cache| Shape::of(kernel, &heap, cache))
-            .collect();
-        let short = ShortObjects::of(&heap, |address| {
-            let (object, _) = targets.object(address)?;
-            targets.place(object)
-        });
-        Ok(Self {
-            omitted: OmittedRanges::of(kernel, &heap),
-            structures: structures.take(&heap),
-            kernel,
-            memmap,
-            kinds,
-            heap,
-            stacks,
-            targets,
-            areas,
-            shapes,
-            short,
-        })
-    }
-
-    fn charges(&self) -> Result<Charges<'_>, KernelError> {
-        Charges::new(self.kernel, &self.memmap, &self.heap, &self.targets)
-    }
-
-    fn run(
-        &self,
-        options: &Options<'_>,
-        symbols: &Variables<'_>,
-        watch: Option<Watch>,
-    ) -> Result<Done, KernelError> {
-        let mut scan = Scan::new(
-            self.kernel,
-            &self.targets,
-            &self.areas,
-            &self.shapes,
-            &self.short,
-            &self.heap,
-            options.deadline,
-        );
-        scan.found.watch = watch;
-        if let Some(memory) = options.memory {
-            *scan.room.get_mut() = memory / REFERENCE;
-        }
-        scan.module_pages = symbols.module_pages().collect();
-        scan.page_structures(&self.structures);
-        scan.roots(&self.kinds, &self.omitted, options.progress);
-        scan.stacks(&self.stacks);
-        scan.follow_areas();
-        let slabs = self.heap.facts_with(options.progress, &scan)?;
-        let (found, edges) = scan.into_edges();
-        let edges = Edges::new(edges);
-        let progress = options.progress;
-        progress.start("following references", edges.len() as u64);
-        edges.propagate(&found.marked);
-        Ok(Done {
-            slabs,
-            found,
-            edges,
-        })
-    }
-}
-
-fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &tasks::Stacks) {
-    let shift = kernel.dump().page_shift();
-    for stack in &stacks.stacks {
-        let mut at = stack.start;
-        while at < stack.end {
-            if let Ok(mapping) = kernel.space.translate(at) {
-                let pfn = crate::addr::Pfn::containing(mapping.phys, shift);
-                kinds.set(pfn, 0, PageKind::Stack);
-            }
-            at = at.plus(1 << shift);
-        }
-    }
 }
 
 fn coverage(found: &Found, all_tasks: bool) -> Coverage {

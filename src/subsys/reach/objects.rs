@@ -129,27 +129,27 @@ impl Scan<'_> {
         }
         let reachable = self.found.marked.get(object);
         counts.words += bytes.len() as u64 / 8;
+        // Asked for the few objects that point to areas.
         let mut record = None;
         for (index, word) in words(bytes).enumerate() {
             if !self.targets.may_point(word) {
                 if self.areas.may_point(word) && shape.hole != Some(index * 8) {
                     let record = *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
-                    let at = *base + (start + index * 8) as u64;
+                    let at = self.targets.physical(*base + (start + index * 8) as u64);
                     if !(record && self.areas.is_place_in_record(index * 8))
-                        && let Some(area) =
-                            self.areas.pointed_to(word, self.targets.physical(at), None)
+                        && let Some(area) = self.areas.pointed_to(word, at, None)
                     {
                         self.mark_or_keep(object, area, reachable, edges);
                     }
                 }
                 continue;
             }
-            if shape.hole == Some(index * 8) {
-                continue;
-            }
             let Some((target, of)) = self.targets.object(word) else {
                 continue;
             };
+            if shape.hole == Some(index * 8) {
+                continue;
+            }
             counts.pointers += 1;
             if target == object {
                 continue;

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use super::Options;
 use super::holders::{Holder, Source, describe};
+use super::search::{Done, Search};
 use super::typed::{Structures, TypeGuess};
 use super::watch::Watch;
-use super::{Done, Options, Search};
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
 use crate::kernel::modules::Modules;
