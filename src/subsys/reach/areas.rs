@@ -27,6 +27,8 @@ const STALE: u32 = 4;
 pub(crate) struct Areas {
     /// By address.
     areas: Vec<VmallocArea>,
+    /// Where each starts and ends, close together for the search.
+    spans: Vec<(VirtAddr, VirtAddr)>,
     /// The number of the first.
     first: u32,
     low: u64,
@@ -89,6 +91,7 @@ impl Areas {
         Ok(Self {
             low,
             reach: high.saturating_sub(low),
+            spans: areas.iter().map(|area| (area.start, area.end)).collect(),
             references: areas.iter().map(|_| Default::default()).collect(),
             areas,
             first: targets.objects,
@@ -166,9 +169,10 @@ impl Areas {
     }
 
     fn place(&self, address: VirtAddr) -> Option<usize> {
-        let after = self.areas.partition_point(|area| area.start <= address);
+        let after = self.spans.partition_point(|(start, _)| *start <= address);
         let place = after.checked_sub(1)?;
-        (address < self.areas.get(place)?.end).then_some(place)
+        let (_, end) = self.spans.get(place)?;
+        (address < *end).then_some(place)
     }
 
     /// The number of the area that a word at `at` points into, unless it is a record's or the
@@ -185,11 +189,14 @@ impl Areas {
             return None;
         }
         let [first, further] = self.references.get(place)?;
-        let count = match self.areas.get(place)?.start.0 == word {
+        let count = match self.spans.get(place)?.0.0 == word {
             true => first,
             false => further,
         };
-        count.fetch_add(1, Ordering::Relaxed);
+        // Enough is enough: threads would take the line from each other.
+        if count.load(Ordering::Relaxed) <= STALE {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         Some(number)
     }
 
