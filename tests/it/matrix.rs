@@ -95,7 +95,7 @@ const CONFIGURED: [&str; 9] = [
 ];
 
 /// Members that are not in all releases: since, and gone by.
-const MEMBERS: [(&str, &str, Release, Release); 26] = [
+const MEMBERS: [(&str, &str, Release, Release); 28] = [
     ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
     ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
     ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
@@ -114,7 +114,9 @@ const MEMBERS: [(&str, &str, Release, Release); 26] = [
     ("ModuleLayout", "init_size", FIRST, (6, 4)),
     ("VectorLayout", "exts", (6, 10), NEXT),
     ("VectorLayout", "memcg_data", (5, 17), (6, 10)),
-    ("VectorLayout", "stride", (7, 1), NEXT),
+    ("VectorLayout", "stride", (7, 0), (7, 3)),
+    ("VectorLayout", "in_object", (7, 3), NEXT),
+    ("VectorLayout", "with_owner", (7, 3), NEXT),
     ("NetLayout", "ct_count", FIRST, (5, 13)),
     ("NetLayout", "ct_expect_count", FIRST, (5, 13)),
     ("NetLayout", "pcpu_lists", FIRST, (5, 19)),

@@ -24,8 +24,12 @@ layout! {
         maybe exts = "obj_exts",
         /// Up to 6.9.
         maybe memcg_data = "memcg_data",
-        /// From entry to entry, 7.1 and later; the entries may lie in the objects.
+        /// From entry to entry, 7.0 to 7.2; the entries may lie in the objects.
         maybe stride = "stride",
+        /// Whether they do, 7.3 and later.
+        maybe in_object = "obj_exts_in_object",
+        /// Whether entries have an owner, 7.3 and later.
+        maybe with_owner = "obj_exts_needs_objcg",
     }
 }
 
@@ -64,6 +68,8 @@ struct Vector {
     /// The word in the page structure.
     word: Field,
     stride: Option<Field>,
+    in_object: Option<Field>,
+    with_owner: Option<Field>,
     /// Bytes of an entry, and where in it the pointer is.
     entry: u64,
     objcg: u64,
@@ -143,7 +149,14 @@ impl<'s> Charges<'s> {
         if base.is_null() {
             return None;
         }
-        let stride = vector.stride.map(|field| field.get(&record));
+        let is = |field: Option<Field>| field.map(|field| field.get(&record) != 0);
+        if is(vector.with_owner) == Some(false) {
+            return None;
+        }
+        let stride = match is(vector.in_object) {
+            Some(true) => Some(u64::from(self.heap.caches().get(slab.cache as usize)?.size)),
+            _ => vector.stride.map(|field| field.get(&record)),
+        };
         let stride = stride.filter(|stride| *stride >= vector.entry);
         let stride = stride.unwrap_or(vector.entry);
         let entry = base.plus(u64::from(index).checked_mul(stride)?);
@@ -157,6 +170,8 @@ impl Vector {
         let pointers = |word: Field| Self {
             word,
             stride: None,
+            in_object: None,
+            with_owner: None,
             entry: 8,
             objcg: 0,
         };
@@ -178,6 +193,8 @@ impl Vector {
         Ok(ext.objcg.map(|objcg| Self {
             word,
             stride: slab.stride,
+            in_object: slab.in_object,
+            with_owner: slab.with_owner,
             entry: ext.struct_size as u64,
             objcg: u64::from(objcg.offset),
         }))
