@@ -67,7 +67,8 @@ pub(crate) struct Common {
     /// Debug files are then held in memory whole.
     #[arg(long, help_heading = "Resources")]
     pub(crate) no_mmap: bool,
-    /// Keep at most SIZE of decoded pages (for example 256M); 512M by default
+    /// Keep at most SIZE of decoded pages (for example 256M; 512M by default), and with leaks as
+    /// much again of references (all by default)
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub(crate) max_memory: Option<u64>,
 }

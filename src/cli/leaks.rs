@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use vmleak::analysis::leaks::{history, memory};
+use vmleak::analysis::leaks::history;
+use vmleak::analysis::memory;
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
 use vmleak::subsys::{counters, log, reach};
@@ -18,6 +19,7 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let kernel = &session.kernel;
     let options = reach::Options {
         deadline: args.budget.map(|budget| Instant::now() + budget),
+        memory: args.common.max_memory,
         progress: &session.progress,
     };
     let (slabs, reach) = session.explain(reach::collect(kernel, &options))?;
@@ -25,10 +27,12 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let memory_bytes = session.run.system.memory_bytes;
     let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
     let (history, _) = history::events(&records, page_size);
-    let complete = slabs.complete && slabs.caches.iter().all(|cache| cache.exact.complete);
+    let complete = slabs.complete
+        && reach.areas.complete
+        && slabs.caches.iter().all(|cache| cache.exact.complete);
     let report = LeaksReport::new(Facts {
-        counters: session.explain(counters::collect(kernel))?,
-        memory: memory::account(&reach.pages, page_size, memory_bytes),
+        counters: session.explain(counters::collect(kernel, &slabs.caches, &reach.tasks))?,
+        memory: memory::by_pages(&reach.pages, page_size, memory_bytes),
         slabs,
         reach,
         history,

@@ -140,6 +140,7 @@ fn chosen(
         return Ok(None);
     }
     let options = reach::Options {
+        memory: args.common.max_memory,
         deadline: None,
         progress: &session.progress,
     };

@@ -14,6 +14,7 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let options = reach::Options {
         deadline: None,
+        memory: args.common.max_memory,
         progress: &session.progress,
     };
     let found = reach::whatis(&session.kernel, VirtAddr(args.address), &options);

@@ -45,12 +45,14 @@ pub enum PageKind {
     Memmap,
     /// Part of a task's stack.
     Stack,
+    /// Of an area of vmalloc.
+    Vmalloc,
     /// Anything else that the kernel allocated.
     Kernel,
 }
 
 impl PageKind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Unknown,
         Self::Free,
         Self::CpuFree,
@@ -63,12 +65,13 @@ impl PageKind {
         Self::Reserved,
         Self::Memmap,
         Self::Stack,
+        Self::Vmalloc,
         Self::Kernel,
     ];
 
     /// Whether the kernel may keep pointers in such a page at any place in it.
     pub fn holds_pointers(self) -> bool {
-        matches!(self, Self::Reserved | Self::Kernel)
+        matches!(self, Self::Reserved | Self::Vmalloc | Self::Kernel)
     }
 
     fn from_byte(byte: u8) -> Self {

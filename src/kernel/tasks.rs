@@ -56,6 +56,8 @@ pub struct Stack {
 pub struct Stacks {
     /// In no particular order.
     pub stacks: Vec<Stack>,
+    /// The tasks themselves.
+    pub tasks: Vec<VirtAddr>,
     /// Whether all tasks were reached.
     pub complete: bool,
 }
@@ -93,6 +95,7 @@ pub fn stacks(kernel: &Kernel) -> Result<Stacks, KernelError> {
     for leader in leaders {
         for task in walker.threads(leader, &mut found) {
             if seen.insert(task) {
+                found.tasks.push(task);
                 walker.add(task, &mut found);
             }
         }

@@ -51,6 +51,11 @@ impl<'k> Variables<'k> {
         self.symbols.find(address)
     }
 
+    /// What names functions, too.
+    pub fn symbolizer(&self) -> &Symbolizer<'k> {
+        &self.symbols
+    }
+
     /// The pages that hold modules.
     pub fn module_pages(&self) -> impl Iterator<Item = Pfn> + '_ {
         self.module_pages.keys().copied()

@@ -5,10 +5,13 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::head::head;
+use super::leaks_areas;
 use super::slabs::level_style;
 use super::traces::describe;
+use super::whatis::named;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Reason, share};
+use crate::analysis::leaks::{LeakVerdict, Owner};
 use crate::report::Document;
 use crate::report::leaks::{LeakCache, LeaksReport};
 use crate::subsys::slab::tracks::Site;
@@ -34,7 +37,8 @@ pub fn write_text(
         .caches
         .iter()
         .partition(|cache| cache.judgement.verdict.level >= Level::Suspect);
-    if accused.is_empty() {
+    let areas = report.vmalloc.verdict.level;
+    if accused.is_empty() && areas < Level::Suspect {
         let bold = Style::new().bold();
         let text = match report.trust.reliable {
             true => "No cache looks like a leak.",
@@ -46,6 +50,7 @@ pub fn write_text(
         writeln!(out)?;
         evidence(out, cache, report.totals.memory_bytes)?;
     }
+    leaks_areas::write(out, &report.vmalloc, report.totals.memory_bytes)?;
     history(out, report)?;
     writeln!(out)?;
     table_of(out, &others, report.totals.memory_bytes, width, all)?;
@@ -55,12 +60,12 @@ pub fn write_text(
 
 fn memory(out: &mut dyn Write, report: &LeaksReport, width: Option<u16>) -> io::Result<()> {
     let mut rows = table(&["MEMORY", "SIZE", "RAM", "WHAT"], &[1, 2], 3, width);
-    for class in &report.memory.classes {
+    for part in &report.memory.parts {
         rows.add_row([
-            class.class.to_owned(),
-            size(class.bytes),
-            percent(class.bytes, report.totals.memory_bytes),
-            class.what.to_owned(),
+            part.code.to_owned(),
+            size(part.bytes),
+            percent(part.bytes, report.totals.memory_bytes),
+            part.name.to_owned(),
         ]);
     }
     write_table(out, &rows)
@@ -80,12 +85,44 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
         thousands(cache.facts.exact.allocated),
         cache.facts.object_size,
     )?;
-    for owner in cache
-        .judgement
-        .owners
-        .iter()
-        .filter(|owner| owner.module != "vmlinux")
-    {
+    if let Some(guess) = cache.types.first() {
+        writeln!(
+            out,
+            "  {:<12} struct {}: {} of {} objects with a typed reference ({})",
+            "types",
+            printable(&guess.name),
+            thousands(guess.count),
+            thousands(guess.of),
+            printable(&guess.members.join(", ")),
+        )?;
+    }
+    let mut name = "charged to";
+    for charge in &cache.judgement.unreachable.charged_to {
+        let objects = thousands(charge.objects);
+        writeln!(
+            out,
+            "  {name:<12} {}: {objects} of them",
+            named(&charge.group)
+        )?;
+        name = "";
+    }
+    proof(
+        out,
+        verdict,
+        &cache.judgement.owners,
+        &cache.judgement.check_with,
+    )
+}
+
+/// Whose they are, what speaks for it and against, and how to check it.
+pub(super) fn proof(
+    out: &mut dyn Write,
+    verdict: &LeakVerdict,
+    owners: &[Owner],
+    check_with: &[String],
+) -> io::Result<()> {
+    let bold = Style::new().bold();
+    for owner in owners.iter().filter(|owner| owner.module != "vmlinux") {
         let module = printable(&owner.module);
         writeln!(
             out,
@@ -94,7 +131,7 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
             printable(&owner.how)
         )?;
     }
-    sites(out, cache)?;
+    sites(out, owners)?;
     let mut list = |name: &str, reasons: &[Reason]| {
         let mut name = name;
         for reason in reasons {
@@ -109,7 +146,7 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
     list("against", &verdict.against)?;
     list("not checked", &verdict.not_checked)?;
     let mut name = "check with";
-    for command in &cache.judgement.check_with {
+    for command in check_with {
         writeln!(out, "  {name:<12} {}", printable(command))?;
         name = "";
     }
@@ -120,9 +157,8 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
 const SITES: usize = 3;
 
 /// Where the lost objects were allocated, if the kernel kept it.
-fn sites(out: &mut dyn Write, cache: &LeakCache) -> io::Result<()> {
-    let owners = cache.judgement.owners.iter();
-    let mut sites: Vec<&Site> = owners.flat_map(|owner| &owner.sites).collect();
+fn sites(out: &mut dyn Write, owners: &[Owner]) -> io::Result<()> {
+    let mut sites: Vec<&Site> = owners.iter().flat_map(|owner| &owner.sites).collect();
     sites.sort_by_key(|site| std::cmp::Reverse(site.objects));
     let mut name = "allocated";
     for site in sites.into_iter().take(SITES) {
@@ -215,8 +251,8 @@ fn coverage(out: &mut dyn Write, report: &LeaksReport) -> io::Result<()> {
     writeln!(
         out,
         "Searched {} of kernel data and {} of slabs: {} words, {} pointers to objects.",
-        size(seen.root_pages.saturating_mul(4096)),
-        size(seen.slab_pages.saturating_mul(4096)),
+        size(seen.root_pages.saturating_mul(seen.page_bytes)),
+        size(seen.slab_pages.saturating_mul(seen.page_bytes)),
         thousands(seen.words),
         thousands(seen.pointers),
     )?;

@@ -15,6 +15,7 @@ mod head;
 pub mod info;
 pub mod kmemleak;
 pub mod leaks;
+mod leaks_areas;
 pub mod log;
 pub mod memcg;
 pub mod meminfo;

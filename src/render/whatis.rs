@@ -6,8 +6,16 @@ use anstyle::Style;
 
 use super::head::head;
 use super::printable;
+use crate::kernel::symbolize::Symbolized;
 use crate::report::Document;
+use crate::subsys::memcg::Group;
 use crate::subsys::reach::WhatIs;
+
+/// A group's path, and whether it is dying.
+pub(super) fn named(group: &Group) -> String {
+    let dying = if group.dying { " (dying)" } else { "" };
+    format!("{}{dying}", printable(&group.path))
+}
 
 /// Referrers shown one by one.
 const SHOWN: usize = 20;
@@ -37,6 +45,9 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
                 object.object_size,
                 object.state.describe(),
             )?;
+            if let Some(group) = &object.charged_to {
+                writeln!(out, "charged to memory cgroup {}", named(group))?;
+            }
         }
         None => {
             let page = found.page.map_or("not mapped".to_owned(), |kind| {
@@ -44,6 +55,31 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
             });
             writeln!(out, "{} is no slab object: {page}", found.address)?;
         }
+    }
+    for guess in &found.types {
+        writeln!(
+            out,
+            "likely struct {}: {} of {} references to its start are {}",
+            printable(&guess.name),
+            guess.count,
+            guess.of,
+            printable(&guess.members.join(", ")),
+        )?;
+    }
+    if let Some(area) = &found.area {
+        let caller = area.caller.as_ref().map(Symbolized::symbol);
+        let reachable = match area.reachable {
+            Some(false) => ", nothing reachable points to it",
+            _ => "",
+        };
+        writeln!(
+            out,
+            "area of vmalloc {}-{} of {} pages, asked for by {}{reachable}",
+            area.start,
+            area.end,
+            area.pages,
+            printable(caller.as_deref().unwrap_or("nobody known")),
+        )?;
     }
     if let Some(symbol) = &found.symbol {
         writeln!(out, "symbol {}", printable(symbol))?;
@@ -68,7 +104,10 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
             "  {}  to +{:<#6x} {}{lost}",
             referrer.at,
             referrer.into,
-            printable(&referrer.holder)
+            printable(&match &referrer.member {
+                Some(member) => format!("{}  {member}", referrer.holder),
+                None => referrer.holder.clone(),
+            })
         )?;
     }
     if found.referrers.len() > SHOWN {

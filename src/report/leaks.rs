@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use crate::analysis::accounting::{Level, SlabTotals};
+use crate::analysis::leaks::areas::{self, AreasJudgement};
 use crate::analysis::leaks::findings::{self, Finding};
 use crate::analysis::leaks::history::Event;
-use crate::analysis::leaks::memory::Memory;
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
+use crate::analysis::memory::Memory;
 use crate::kernel::symbolize::Symbolized;
 use crate::subsys::counters::Bound;
-use crate::subsys::reach::{CacheReach, Coverage, Holder, ReachFacts};
+use crate::subsys::reach::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
 use crate::subsys::slab::{CacheFacts, SlabFacts};
 
 /// One cache with its verdict.
@@ -25,6 +26,8 @@ pub struct LeakCache {
     pub variables: Vec<String>,
     /// Who points to its objects, by a sample.
     pub holders: Vec<Holder>,
+    /// What the objects of a kmalloc cache seem to be.
+    pub types: Vec<TypeGuess>,
 }
 
 /// The part of `leaks`.
@@ -44,6 +47,8 @@ pub struct LeaksReport {
     pub history: Vec<Event>,
     /// Worst first.
     pub findings: Vec<Finding>,
+    /// The areas of vmalloc.
+    pub vmalloc: AreasJudgement,
     /// Worst first, then largest.
     pub caches: Vec<LeakCache>,
 }
@@ -90,25 +95,28 @@ impl LeaksReport {
         let of_caches = caches
             .iter()
             .filter_map(|cache| Finding::of_cache(&cache.facts, &cache.judgement));
+        let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
+        let judged = of_caches.chain(Finding::of_areas(&vmalloc));
         Self {
-            findings: findings::all(of_caches, &totals, &facts.memory, &trust),
+            findings: findings::all(judged, &totals, &facts.memory, &trust),
             totals,
             memory: facts.memory,
             coverage: facts.reach.coverage,
             trust,
             counters: facts.counters,
             history: facts.history,
+            vmalloc,
             caches,
         }
     }
 
-    /// The worst level of any cache.
+    /// The worst level of any cache, or of the areas.
     pub fn worst(&self) -> Option<Level> {
         let levels = self
             .caches
             .iter()
             .map(|cache| cache.judgement.verdict.level);
-        levels.max()
+        levels.chain([self.vmalloc.verdict.level]).max()
     }
 }
 
@@ -118,6 +126,7 @@ impl LeakCache {
             judgement: judge(&facts, &reach, context),
             variables: reach.variables.iter().map(Symbolized::symbol).collect(),
             holders: reach.holders,
+            types: reach.types,
             facts,
         }
     }

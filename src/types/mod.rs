@@ -9,6 +9,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+mod at_offset;
 mod btf;
 mod db;
 mod debug_file;
@@ -21,6 +22,7 @@ mod symbols;
 mod system_map;
 mod wrapper;
 
+pub use at_offset::MemberAt;
 pub use btf::Btf;
 pub use db::{FoundStruct, TypeDb};
 pub use debug_file::{DebugFile, build_id_of, module_name_of};
@@ -133,6 +135,12 @@ pub trait TypeSource: fmt::Debug + Send + Sync {
     /// # Errors
     /// If the debug information is damaged.
     fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError>;
+
+    /// The name of the structure or union with this identity; `None` if it has none, or is
+    /// something else, or the source does not keep names.
+    fn struct_name(&self, _id: TypeId) -> Option<String> {
+        None
+    }
 
     /// Names and values of the enumeration `name` as the unit `home` sees it, else any other:
     /// compilers leave out of a unit the enumerations of which it uses only the values.

@@ -14,7 +14,7 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 use crate::support::{real_dumps, run_bounded, small_dump};
 
 /// Of everything that takes a dump. The address is in the direct map of every synthetic kernel.
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: &[&[&str]] = &[
     &["info", "--layouts"],
     &["slabs"],
     &["objects", "dentry"],
@@ -31,6 +31,11 @@ const COMMANDS: [&[&str]; 16] = [
     &["vmalloc"],
     &["modules"],
     &["sysctl"],
+    &["memcg"],
+    &["kmemleak"],
+    &["allocinfo"],
+    &["pageowner"],
+    &["objects", "kmalloc-64", "--traces"],
 ];
 
 type Harm = fn(&mut Machine);

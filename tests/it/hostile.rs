@@ -14,7 +14,7 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 use crate::support::{run, run_bounded, small_dump};
 
 /// Every command that takes a dump, as text for people.
-const TEXTS: [&[&str]; 22] = [
+const TEXTS: &[&[&str]] = &[
     &["info", "--layouts"],
     &["slabs", "--all"],
     &["slabs", "--format", "slabinfo"],
@@ -37,6 +37,12 @@ const TEXTS: [&[&str]; 22] = [
     &["modules"],
     &["modules", "--format", "proc"],
     &["modules", "--format", "csv"],
+    &["memcg"],
+    &["memcg", "--format", "csv"],
+    &["kmemleak"],
+    &["kmemleak", "--format", "proc"],
+    &["allocinfo"],
+    &["pageowner"],
 ];
 
 /// A name with the start of an escape sequence, a line feed, and a turn of direction. 16 bytes:
@@ -84,7 +90,7 @@ fn nothing_that_a_terminal_would_act_on_gets_through() {
     let dump = folder.file("dump", &zlib(&machine));
     let mut seen = 0;
     for args in TEXTS {
-        let args = [args, &["--color", "never", text(&dump), text(&vmlinux)]].concat();
+        let args = [*args, &["--color", "never", text(&dump), text(&vmlinux)]].concat();
         let (code, stdout, stderr) = run(&args);
         for (what, output) in [("stdout", &stdout), ("stderr", &stderr)] {
             let bad = output

@@ -168,6 +168,61 @@ fn a_spent_budget_is_said_and_no_verdict_rests_on_the_search() {
     }
 }
 
+#[test]
+fn what_memory_can_t_hold_is_said_and_no_verdict_rests_on_the_search() {
+    for dump in real_dumps(&["6.1"]) {
+        let (code, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &["--max-memory", "4k"]);
+        assert_eq!(code, 4);
+        assert_eq!(document["trust"]["reasons"][0]["code"], "out-of-memory");
+        let dropped = document["coverage"]["references_dropped"].as_u64();
+        assert!(dropped > Some(0), "{dropped:?}");
+        for cache in document["caches"].as_array().expect("caches") {
+            assert!(cache["unreachable"]["objects"].is_null());
+            assert_ne!(level(cache), "leak", "{}", cache["name"]);
+        }
+        let (code, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &["--max-memory", "64M"]);
+        assert_eq!(code, 0);
+        assert_eq!(lost(cache(&document, "leaky_session")), 3000);
+    }
+}
+
+/// Counters that go up and down with objects of their own cache, on guests that leaked none of
+/// them: as many as there are, but for those that wait for RCU.
+#[test]
+fn counters_are_what_their_caches_hold() {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.1-busy", "7.2-busy"]) {
+        let (_, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &[]);
+        let counters = document["counters"].as_array().expect("counters");
+        let of = |name: &str| {
+            let mut all = counters.iter();
+            let has = |bound: &&Value| {
+                let caches = bound["caches"].as_array().expect("caches");
+                caches.iter().any(|cache| cache == name)
+            };
+            let bound = all
+                .find(has)
+                .unwrap_or_else(|| panic!("{}: no {name}", dump.name));
+            (
+                bound["objects"].as_u64().expect("a count"),
+                bound["limit"].as_u64().expect("a limit"),
+            )
+        };
+        for (name, off) in [
+            ("TCP", 0),
+            ("vm_area_struct", 50),
+            ("sock_inode_cache", 500),
+            ("dentry", 50),
+        ] {
+            let (objects, limit) = of(name);
+            assert!(
+                objects.abs_diff(limit) <= off,
+                "{} {name}: {objects}, {limit}",
+                dump.name
+            );
+        }
+    }
+}
+
 /// Dumps of other scenarios: the caches whose objects were lost are leaks with just as many, and
 /// nothing else is.
 #[test]

@@ -73,6 +73,9 @@ const STRUCTURES: &[(&str, Release, Release)] = &[
     ("per_cpu_zonestat", (5, 14), NEXT),
     // With `struct slab`.
     ("OwnersLayout", (5, 17), NEXT),
+    ("VectorLayout", (5, 17), NEXT),
+    // Commit 21c690a349ba, "mm: introduce slabobj_ext".
+    ("SlabExtLayout", (6, 10), NEXT),
     // Commit a42aaad2e47b.
     ("kexec_load_limit", (6, 3), NEXT),
     // Commit 740ebe35bd3f.
@@ -141,6 +144,11 @@ const MEMBERS: &[(&str, &str, Release, Release)] = &[
     ("ModuleLayout", "mem", (6, 4), NEXT),
     ("ModuleLayout", "core_base", FIRST, (6, 4)),
     ("ModuleLayout", "init_size", FIRST, (6, 4)),
+    ("VectorLayout", "exts", (6, 10), NEXT),
+    ("VectorLayout", "memcg_data", (5, 17), (6, 10)),
+    ("VectorLayout", "stride", (7, 0), (7, 3)),
+    ("VectorLayout", "in_object", (7, 3), NEXT),
+    ("VectorLayout", "with_owner", (7, 3), NEXT),
     ("NetLayout", "ct_count", FIRST, (5, 13)),
     ("NetLayout", "ct_expect_count", FIRST, (5, 13)),
     ("NetLayout", "pcpu_lists", FIRST, (5, 19)),

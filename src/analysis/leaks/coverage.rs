@@ -37,6 +37,15 @@ impl Trust {
                 "time ran out before all memory was searched (give a longer --budget)".to_owned(),
             );
         }
+        if coverage.references_dropped > 0 {
+            doubt(
+                "out-of-memory",
+                format!(
+                    "there was no memory for {} references: what only they lead to looks lost (give a larger --max-memory)",
+                    coverage.references_dropped
+                ),
+            );
+        }
         let slab = share(coverage.slab_pages_missing, coverage.slab_pages);
         if slab > SLAB_MISSING {
             doubt(

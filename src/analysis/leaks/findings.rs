@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::super::accounting::{Level, SLAB_OF_RAM, SlabTotals, share};
-use super::memory::Memory;
+use super::super::memory::Memory;
+use super::areas::AreasJudgement;
 use super::{CacheJudgement, Owner, Trust};
 use crate::subsys::slab::CacheFacts;
 
@@ -34,8 +35,21 @@ impl Finding {
             code: "cache",
             cache: Some(cache.name.clone()),
             bytes: judgement.unreachable.bytes.unwrap_or(cache.exact.bytes),
-            message: judgement.headline().to_owned(),
+            message: judgement.verdict.headline().to_owned(),
             owners: judgement.owners.clone(),
+        })
+    }
+
+    /// The areas of vmalloc, if they are a suspect at least.
+    pub fn of_areas(areas: &AreasJudgement) -> Option<Self> {
+        let level = areas.verdict.level;
+        (level >= Level::Suspect).then(|| Self {
+            level,
+            code: "vmalloc",
+            cache: None,
+            bytes: areas.bytes.unwrap_or(0),
+            message: areas.verdict.headline().to_owned(),
+            owners: areas.owners.clone(),
         })
     }
 
@@ -51,14 +65,14 @@ impl Finding {
     }
 }
 
-/// All findings, those of caches among them.
+/// All findings, those of caches and areas among them.
 pub fn all(
-    of_caches: impl Iterator<Item = Finding>,
+    judged: impl Iterator<Item = Finding>,
     totals: &SlabTotals,
     memory: &Memory,
     trust: &Trust,
 ) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = of_caches.collect();
+    let mut findings: Vec<Finding> = judged.collect();
     let unreclaimable = totals.unreclaimable_bytes;
     let of_ram = share(unreclaimable, totals.memory_bytes.unwrap_or(0));
     if of_ram > SLAB_OF_RAM {
@@ -71,7 +85,7 @@ pub fn all(
         ));
     }
     if memory.unexplained_is_large {
-        let text = "more than a tenth of RAM is kernel memory outside of the slab caches: a leak of pages, vmalloc or large kmalloc would be there";
+        let text = "more than a tenth of RAM is kernel memory outside of the slab caches: a leak of pages or large kmalloc would be there";
         let bytes = memory.unexplained_bytes;
         findings.push(Finding::general(
             Level::Suspect,

@@ -4,12 +4,12 @@
 //! cache with what speaks for a leak, what against it and what could not be checked, and
 //! the findings over all, worst first. Invariant: no single kind of evidence makes a leak.
 
+pub mod areas;
 mod benign;
 mod checks;
 mod coverage;
 pub mod findings;
 pub mod history;
-pub mod memory;
 mod owners;
 mod rules;
 
@@ -20,7 +20,7 @@ pub use owners::Owner;
 pub use rules::{Context, judge};
 
 use super::accounting::{Level, Reason};
-use crate::subsys::reach::Cluster;
+use crate::subsys::reach::{Charge, Cluster};
 
 /// What is known about a leak in one cache.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +46,8 @@ pub struct Unreachable {
     pub sources: Option<u64>,
     /// How many of them are known to be meant so, and no leak.
     pub benign: u64,
+    /// Memory cgroups that they are charged to.
+    pub charged_to: Vec<Charge>,
     /// What they look like.
     pub clusters: Vec<Cluster>,
 }
@@ -63,14 +65,13 @@ pub struct CacheJudgement {
     pub check_with: Vec<String>,
 }
 
-impl CacheJudgement {
+impl LeakVerdict {
     /// The strongest reason for the level, in words.
     pub fn headline(&self) -> &str {
-        let verdict = &self.verdict;
-        let first = match verdict.level {
-            Level::Leak | Level::Suspect => verdict.r#for.first(),
-            Level::Inconclusive => verdict.not_checked.first().or(verdict.r#for.first()),
-            Level::Clean => verdict.against.first(),
+        let first = match self.level {
+            Level::Leak | Level::Suspect => self.r#for.first(),
+            Level::Inconclusive => self.not_checked.first().or(self.r#for.first()),
+            Level::Clean => self.against.first(),
         };
         first.map_or("", |reason| reason.message.as_str())
     }

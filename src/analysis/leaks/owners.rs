@@ -40,13 +40,18 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
     let mut owners = allocators(reach);
     let mut by_module: BTreeMap<&str, (u64, String)> = BTreeMap::new();
     for cluster in &reach.content.clusters {
+        let mut counted: Vec<&str> = Vec::new();
         for at in &cluster.symbols {
             let module = at.module.as_deref().unwrap_or("vmlinux");
             let (objects, how) = by_module.entry(module).or_default();
             if how.is_empty() {
                 *how = format!("they point to {} at offset {:#x}", at.symbol, at.offset);
             }
-            *objects += cluster.objects;
+            // Once, however many symbols of the module its objects point to.
+            if !counted.contains(&module) {
+                counted.push(module);
+                *objects += cluster.objects;
+            }
         }
     }
     for (module, (objects, how)) in by_module {

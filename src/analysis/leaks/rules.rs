@@ -16,8 +16,6 @@ use crate::subsys::slab::CacheFacts;
 const LOST: u64 = 50;
 /// Alike in more than this share, lost objects have one origin.
 const ALIKE: f64 = 0.5;
-/// Objects above the counter that bounds them.
-const BEYOND: u64 = 50;
 /// As many objects of somebody else's cache are more than a module needs at hand.
 const HOARD: u64 = 100;
 /// The most that stale pointers may keep alive before a share of the lost is surely hidden.
@@ -84,6 +82,7 @@ fn unreachable(cache: &CacheFacts, reach: &CacheReach, trust: &Trust) -> Unreach
             .filter(is_benign)
             .map(|cluster| cluster.objects)
             .sum(),
+        charged_to: reach.charged_to.clone(),
         clusters: reach.content.clusters.clone(),
     }
 }
@@ -263,23 +262,26 @@ impl Evidence {
     }
 
     fn bounds(&mut self, cache: &CacheFacts, bounds: &[Bound]) {
-        for bound in bounds.iter().filter(|bound| bound.cache == cache.name) {
-            // Of a cache that the dump lacks part of, free objects count as allocated.
-            let allocated = cache.exact.allocated_min;
-            let beyond = allocated.saturating_sub(bound.limit);
-            if beyond >= BEYOND.max(bound.limit / 20) {
-                self.beyond = true;
+        let of_this = |bound: &&Bound| bound.caches.contains(&cache.name);
+        for bound in bounds.iter().filter(of_this) {
+            let beyond = bound.objects.saturating_sub(bound.limit);
+            let together = match bound.caches.len() {
+                1 => String::new(),
+                _ => format!(" for {} together", bound.caches.join(", ")),
+            };
+            if beyond < bound.slack {
                 let text = format!(
-                    "{beyond} more objects than {} accounts for ({})",
-                    bound.counter, bound.limit
-                );
-                self.r#for.push(reason("beyond-counter", "counter", text));
-            } else {
-                let text = format!(
-                    "as many objects as {} accounts for ({})",
+                    "as many objects as {} accounts for{together} ({})",
                     bound.counter, bound.limit
                 );
                 self.against.push(reason("within-counter", "counter", text));
+            } else if bound.strict && bound.caches.first() == Some(&cache.name) {
+                self.beyond = true;
+                let text = format!(
+                    "{beyond} more objects than {} accounts for{together} ({})",
+                    bound.counter, bound.limit
+                );
+                self.r#for.push(reason("beyond-counter", "counter", text));
             }
         }
     }

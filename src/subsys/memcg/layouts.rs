@@ -59,6 +59,7 @@ layout! {
 layout! {
     /// include/linux/memcontrol.h, 5.9 and later (commit bf4f059954dc).
     pub(super) struct ObjcgLayout = "obj_cgroup" in "mm/memcontrol.c" {
+        need memcg = "memcg",
         need charged = "nr_charged_bytes.counter",
         need list = "list",
     }

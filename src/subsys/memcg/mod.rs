@@ -7,6 +7,7 @@
 mod layouts;
 mod names;
 mod objcgs;
+mod owner;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use serde::Serialize;
 use self::layouts::MemcgLayout;
 use self::names::Names;
 use self::objcgs::{ObjcgReader, Objcgs};
+pub use self::owner::Group;
+pub(crate) use self::owner::Groups;
 use self::stats::{Counted, Stats};
 use crate::addr::VirtAddr;
 use crate::kernel::{Kernel, KernelError, walk};

@@ -2,10 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use super::targets::Targets;
+use super::typed::{self, Structures, TypeGuess};
 use crate::addr::PhysAddr;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
@@ -29,12 +30,23 @@ pub(crate) enum Source {
     PageStructure,
 }
 
+/// A cache, an object of it, and the cache and offset of what points there.
+type Typed = (u32, u32, u32, u32);
+
+/// A reference that was met: the object, its cache, and where it lies.
+pub(crate) type Held = (u32, u32, Source);
+
 /// Counts references to a sample of objects.
 #[derive(Debug)]
 pub(crate) struct Holders {
     /// For each cache, which bits of an object's number must be clear.
     masks: Vec<u32>,
     counts: Mutex<FxHashMap<(u32, Source), u64>>,
+    /// Caches of kmalloc, by number, and those whose objects are of a known structure.
+    anonymous: Vec<bool>,
+    known: Vec<bool>,
+    /// Sampled objects of the former with the places in the latter that point to them.
+    typed: Mutex<FxHashSet<Typed>>,
     /// Words that are the address of a `struct kmem_cache`, and where they lie.
     cache_pointers: Mutex<Vec<(u64, PhysAddr)>>,
 }
@@ -52,7 +64,7 @@ pub struct Holder {
 }
 
 impl Holders {
-    pub(crate) fn of(targets: &Targets) -> Self {
+    pub(crate) fn of(targets: &Targets, caches: &[Cache]) -> Self {
         let mut objects: Vec<u32> = Vec::new();
         for slab in &targets.slabs {
             let cache = slab.cache as usize;
@@ -75,6 +87,9 @@ impl Holders {
                 .map(|count| if *count <= SAMPLE { 0 } else { mask(count) })
                 .collect(),
             counts: Mutex::default(),
+            anonymous: caches.iter().map(|c| c.name.contains("kmalloc")).collect(),
+            known: caches.iter().map(typed::is_known).collect(),
+            typed: Mutex::default(),
             cache_pointers: Mutex::default(),
         }
     }
@@ -85,14 +100,38 @@ impl Holders {
         mask.is_some_and(|mask| object & mask == 0)
     }
 
-    pub(crate) fn add(&self, held: Vec<(u32, Source)>) {
+    pub(crate) fn add(&self, held: &[Held]) {
         if held.is_empty() {
             return;
         }
-        let mut counts = lock(&self.counts);
-        for key in held {
-            *counts.entry(key).or_default() += 1;
+        let is = |caches: &[bool], cache: u32| caches.get(cache as usize) == Some(&true);
+        let typed = held
+            .iter()
+            .filter_map(|(object, cache, source)| match source {
+                Source::Object(holder, offset)
+                    if is(&self.anonymous, *cache) && is(&self.known, *holder) =>
+                {
+                    Some((*cache, *object, *holder, *offset))
+                }
+                _ => None,
+            });
+        let mut typed = typed.peekable();
+        if typed.peek().is_some() {
+            lock(&self.typed).extend(typed);
         }
+        let mut counts = lock(&self.counts);
+        for (_, cache, source) in held {
+            *counts.entry((*cache, *source)).or_default() += 1;
+        }
+    }
+
+    /// What the objects of one of kmalloc's caches seem to be, by a sample.
+    fn guess(&self, cache: u32, structures: &Structures<'_>) -> Vec<TypeGuess> {
+        let typed = lock(&self.typed);
+        let of_cache = || typed.iter().filter(|(of, ..)| *of == cache);
+        let objects: FxHashSet<u32> = of_cache().map(|(_, object, ..)| *object).collect();
+        let members = of_cache().map(|(_, object, holder, offset)| (*object, *holder, *offset));
+        structures.guess(members, objects.len() as u64)
     }
 
     /// Remembers a word that points to a cache's own structure.
@@ -103,8 +142,15 @@ impl Holders {
         }
     }
 
-    /// For each cache, its holders by the number of references, most first.
-    pub(crate) fn named(self, symbols: &Variables<'_>, caches: &[Cache]) -> Vec<Named> {
+    /// For each cache, its holders by the number of references, most first; for the `anonymous`,
+    /// what their objects seem to be.
+    pub(crate) fn named(
+        self,
+        symbols: &Variables<'_>,
+        caches: &[Cache],
+        structures: &Structures<'_>,
+        anonymous: &[u32],
+    ) -> Vec<Named> {
         let mut by_name: Vec<FxHashMap<Name, u64>> = vec![FxHashMap::default(); caches.len()];
         for ((cache, source), count) in std::mem::take(&mut *lock(&self.counts)) {
             if let Some(names) = by_name.get_mut(cache as usize) {
@@ -124,7 +170,12 @@ impl Holders {
                 }
             }
         }
-        let named = by_name.into_iter().zip(caches).map(|(names, cache)| Named {
+        let named = by_name.into_iter().zip(caches).enumerate();
+        let named = named.map(|(number, (names, cache))| Named {
+            types: match anonymous.contains(&(number as u32)) {
+                true => self.guess(number as u32, structures),
+                false => Vec::new(),
+            },
             in_modules: most(&names, Name::is_module_variable),
             holders: most(&names, |_| true),
             variables: variables.remove(&cache.address.0).unwrap_or_default(),
@@ -139,6 +190,8 @@ pub(crate) struct Named {
     pub(crate) holders: Vec<Holder>,
     /// Those of them that are variables of modules.
     pub(crate) in_modules: Vec<Holder>,
+    /// What the objects of a kmalloc cache seem to be.
+    pub(crate) types: Vec<TypeGuess>,
     /// Variables that point to the cache's structure.
     pub(crate) variables: Vec<Symbolized>,
 }

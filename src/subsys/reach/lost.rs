@@ -17,7 +17,8 @@ pub(crate) struct Lost {
     pub(crate) led_by: BTreeMap<u32, u64>,
 }
 
-/// Sorts lost objects by cache, and finds the sources.
+/// Sorts lost objects by cache, and finds the sources. Areas of vmalloc, which are numbered
+/// behind the objects, lead to objects as one cache more.
 pub(crate) fn by_cache(
     objects: &[u32],
     edges: &Edges,
@@ -26,6 +27,9 @@ pub(crate) fn by_cache(
 ) -> Vec<Lost> {
     let mut lost = vec![Lost::default(); caches];
     let cache_of = |object: u32| {
+        if object >= targets.objects {
+            return Some(caches);
+        }
         let (slab, _) = targets.place(object)?;
         Some(targets.slabs.get(slab as usize)?.cache as usize)
     };

@@ -8,17 +8,22 @@
 //! lacks is counted and never read as zeros; objects of slabs whose free chains are not
 //! as their counters say are followed but never reported.
 
+mod areas;
 mod bitmap;
+mod charged;
 mod closure;
 mod content;
 mod holders;
 mod lost;
+mod lost_areas;
 mod objects;
 mod omit;
 mod scan;
+mod search;
 mod sites;
 mod structures;
 mod targets;
+mod typed;
 mod watch;
 mod whatis;
 
@@ -29,23 +34,25 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
-use crate::kernel::memmap::Memmap;
 use crate::kernel::modules::Modules;
-use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
-use crate::kernel::{Kernel, KernelError, tasks};
+use crate::kernel::{Kernel, KernelError};
+use crate::subsys::slab::cache::Cache;
 use crate::subsys::slab::tracks::SiteFacts;
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
-use closure::Edges;
+pub use charged::Charge;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
-use omit::{OmittedRanges, Shape, ShortObjects};
-use scan::{Found, Scan};
+use lost::Lost;
+pub use lost_areas::{AreaReach, LostArea};
+use scan::Found;
+use search::Search;
 use sites::LostSites;
-use structures::PageStructures;
 use targets::Targets;
-use watch::Watch;
+use typed::Structures;
+pub use typed::TypeGuess;
 pub use whatis::{ObjectAt, Referrer, WhatIs, WordAt, whatis};
 
 /// The reachable and the lost objects of one cache.
@@ -61,10 +68,14 @@ pub struct CacheReach {
     pub led_by: Vec<Holder>,
     /// Who points to the cache's objects, by a sample of them.
     pub holders: Vec<Holder>,
+    /// What the objects of a kmalloc cache seem to be, by typed members that point to them.
+    pub types: Vec<TypeGuess>,
     /// Variables of modules that point to them, by all of them.
     pub in_modules: Vec<Holder>,
     /// Variables of the kernel or of modules that point to the cache itself: whose it is.
     pub variables: Vec<Symbolized>,
+    /// Memory cgroups that the unreachable objects are charged to, that with the most first.
+    pub charged_to: Vec<Charge>,
     /// What the unreachable objects look like.
     pub content: Content,
     /// Who allocated the unreachable objects, where the kernel kept it (slub_debug=U).
@@ -78,6 +89,8 @@ pub struct CacheReach {
 /// What the search saw, and what it did not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
+    /// Bytes of a page.
+    pub page_bytes: u64,
     /// Pages that hold the kernel's own data, and parts of stacks.
     pub root_pages: u64,
     /// Of these, how many the dump lacks.
@@ -100,6 +113,8 @@ pub struct Coverage {
     pub all_tasks: bool,
     /// Whether time ran out before all was looked at.
     pub out_of_time: bool,
+    /// References of objects that there was no memory for.
+    pub references_dropped: u64,
 }
 
 /// What a search found.
@@ -107,17 +122,24 @@ pub struct Coverage {
 pub struct ReachFacts {
     /// For each cache, in the order of the slab facts.
     pub caches: Vec<CacheReach>,
+    /// The areas of vmalloc.
+    pub areas: AreaReach,
+    /// All tasks that were reached.
+    #[serde(skip)]
+    pub tasks: Vec<VirtAddr>,
     /// How much was seen.
     pub coverage: Coverage,
     /// Pages by what they are used for.
     pub pages: Vec<(PageKind, u64)>,
 }
 
-/// How long to search, and how loudly.
+/// How long to search, in how much memory, and how loudly.
 #[expect(missing_debug_implementations, reason = "a trait object to report to")]
 pub struct Options<'a> {
     /// When to stop with what there is.
     pub deadline: Option<Instant>,
+    /// Bytes that kept references may take; `None` for as many as there are.
+    pub memory: Option<u64>,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
 }
@@ -132,15 +154,25 @@ pub fn collect(
 ) -> Result<(SlabFacts, ReachFacts), KernelError> {
     let modules = Modules::read(kernel)?;
     let symbols = Variables::new(kernel, &modules);
-    let search = Search::prepare(kernel, options.progress)?;
+    let search = Search::prepare(kernel, &symbols, options.progress)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
-    let coverage = coverage(&done.found, search.stacks.complete);
+    let charges = search.charges()?;
+    let structures = Structures::new(kernel, heap.caches());
+    let coverage = Coverage {
+        page_bytes: kernel.dump().page_size() as u64,
+        ..coverage(&done.found, search.stacks.complete)
+    };
+    for (area, _) in search.areas.holders() {
+        done.found.allocated.set(area);
+    }
     let objects: Vec<u32> = done.found.allocated.without(&done.found.marked).collect();
     let lost = lost::by_cache(&objects, &done.edges, &search.targets, heap.caches().len());
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(&done.found, &search.targets, heap.caches().len());
-    let named = done.found.holders.named(&symbols, heap.caches());
+    let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
+    let holders = done.found.holders;
+    let named = holders.named(&symbols, heap.caches(), &structures, &anonymous);
     let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
     let caches = caches.map(|(((lost, judged), named), cache)| {
         let objects = lost.objects.iter();
@@ -154,8 +186,10 @@ pub fn collect(
             sources: lost.sources,
             sites: sites.of(cache, &addresses),
             content: content::look(kernel, &symbols, &addresses, cache.object_size),
+            charged_to: charges.sum(&lost.objects),
             variables: named.variables,
             holders: named.holders,
+            types: named.types,
             in_modules: named.in_modules,
             led_by: led_by(&lost.led_by, heap),
             lost: addresses,
@@ -163,118 +197,25 @@ pub fn collect(
     });
     let reach = ReachFacts {
         caches: caches.collect(),
+        areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
+        tasks: search.stacks.tasks.clone(),
         coverage,
         pages: search.kinds.counts(),
     };
     Ok((done.slabs, reach))
 }
 
-/// All that must be known before memory is searched.
-struct Search<'k> {
-    kernel: &'k Kernel,
-    kinds: PageKinds,
-    heap: SlabHeap<'k>,
-    stacks: tasks::Stacks,
-    targets: Targets,
-    shapes: Vec<Shape>,
-    short: ShortObjects,
-    omitted: OmittedRanges,
-    structures: Vec<u64>,
-}
-
-/// What a search through memory leaves behind.
-struct Done {
-    slabs: SlabFacts,
-    found: Found,
-    edges: Edges,
-}
-
-impl<'k> Search<'k> {
-    fn prepare(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
-        let memmap = Memmap::find(kernel)?;
-        let kinds = PageKinds::new(kernel, &memmap)?;
-        let structures = PageStructures::new(kernel, &kinds)?;
-        let heap = SlabHeap::read_with(kernel, &memmap, progress, |chunk| {
-            structures.read(chunk, &kinds);
-        })?;
-        kinds.finish(kernel, &memmap)?;
-        for slab in heap.slabs() {
-            // KFENCE's pages belong to slabs only in name.
-            let kind = match heap.geometry(slab) {
-                Some(_) => PageKind::Slab,
-                None => PageKind::Kernel,
-            };
-            kinds.set(slab.pfn, u32::from(slab.order), kind);
-        }
-        let stacks = tasks::stacks(kernel)?;
-        mark_stacks(kernel, &kinds, &stacks);
-        let targets = Targets::of(kernel, &heap, kinds.index())?;
-        let shapes = heap.caches().iter();
-        let shapes = shapes
-            .map(|cache| Shape::of(kernel, &heap, cache))
-            .collect();
-        let short = ShortObjects::of(&heap, |address| {
-            let (object, _) = targets.object(address)?;
-            targets.place(object)
-        });
-        Ok(Self {
-            omitted: OmittedRanges::of(kernel, &heap),
-            structures: structures.take(&heap),
-            kernel,
-            kinds,
-            heap,
-            stacks,
-            targets,
-            shapes,
-            short,
-        })
-    }
-
-    fn run(
-        &self,
-        options: &Options<'_>,
-        symbols: &Variables<'_>,
-        watch: Option<Watch>,
-    ) -> Result<Done, KernelError> {
-        let mut scan = Scan::new(
-            self.kernel,
-            &self.targets,
-            &self.shapes,
-            &self.short,
-            self.heap.find("kmem_cache").map(|index| index as u32),
-            options.deadline,
-        );
-        scan.found.watch = watch;
-        scan.module_pages = symbols.module_pages().collect();
-        scan.page_structures(&self.structures);
-        scan.roots(&self.kinds, &self.omitted, options.progress);
-        scan.stacks(&self.stacks);
-        let slabs = self.heap.facts_with(options.progress, &scan)?;
-        let (found, edges) = scan.into_edges();
-        let edges = Edges::new(edges);
-        let progress = options.progress;
-        progress.start("following references", edges.len() as u64);
-        edges.propagate(&found.marked);
-        Ok(Done {
-            slabs,
-            found,
-            edges,
-        })
-    }
-}
-
-fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &tasks::Stacks) {
-    let shift = kernel.dump().page_shift();
-    for stack in &stacks.stacks {
-        let mut at = stack.start;
-        while at < stack.end {
-            if let Ok(mapping) = kernel.space.translate(at) {
-                let pfn = crate::addr::Pfn::containing(mapping.phys, shift);
-                kinds.set(pfn, 0, PageKind::Stack);
-            }
-            at = at.plus(1 << shift);
-        }
-    }
+/// The caches of kmalloc that hold so much, or whose lost objects others lead to, that it is
+/// worth to look up what their objects are: each structure costs a millisecond or two.
+fn anonymous(kernel: &Kernel, caches: &[Cache], judged: &[u64], lost: &[Lost]) -> Vec<u32> {
+    let ram = kernel.dump().facts().ram_pages << kernel.dump().page_shift();
+    let all = (0u32..).zip(caches).zip(judged).zip(lost);
+    let chosen = all.filter(|(((_, cache), judged), lost)| {
+        let live = judged.saturating_sub(lost.objects.len() as u64);
+        let large = live.saturating_mul(u64::from(cache.size)) > ram / 100;
+        cache.name.contains("kmalloc") && (large || !lost.led_by.is_empty())
+    });
+    chosen.map(|(((number, _), _), _)| number).collect()
 }
 
 fn coverage(found: &Found, all_tasks: bool) -> Coverage {
@@ -293,18 +234,24 @@ fn coverage(found: &Found, all_tasks: bool) -> Coverage {
         free_objects_pointed_to: pointed_to,
         all_tasks,
         out_of_time: found.stopped.load(Ordering::Relaxed),
+        references_dropped: get(&found.dropped),
+        ..Coverage::default()
     }
 }
 
 fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {
     let mut caches: Vec<Holder> = counts
         .iter()
-        .filter_map(|(cache, count)| {
-            Some(Holder {
-                holder: heap.caches().get(*cache as usize)?.name.clone(),
+        .map(|(cache, count)| {
+            let name = match heap.caches().get(*cache as usize) {
+                Some(cache) => cache.name.clone(),
+                None => "areas of vmalloc".to_owned(),
+            };
+            Holder {
+                holder: name,
                 references: *count,
                 module: None,
-            })
+            }
         })
         .collect();
     caches.sort_by_key(|cache| std::cmp::Reverse(cache.references));

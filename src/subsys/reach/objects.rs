@@ -57,7 +57,8 @@ impl SlabVisitor for Scan<'_> {
                 continue;
             }
             let start = (span.start - base) as usize + index as usize * span.stride as usize;
-            let pages = start / page..=(start + span.stride as usize - 1) / page;
+            // Not the whole stride: behind a red zone the last object's reaches beyond the slab.
+            let pages = start / page..=(start + shape.len.max(1) - 1) / page;
             let lost = batch
                 .missing
                 .get(pages)
@@ -79,7 +80,7 @@ impl SlabVisitor for Scan<'_> {
 
     fn end(&self, batch: SlabBatch) {
         self.finish(batch.counts);
-        if !batch.edges.is_empty() {
+        if !batch.edges.is_empty() && self.take_room(batch.edges.len()) {
             let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
             edges.push(batch.edges);
         }
@@ -128,13 +129,27 @@ impl Scan<'_> {
         }
         let reachable = self.found.marked.get(object);
         counts.words += bytes.len() as u64 / 8;
+        // Asked for the few objects that point to areas.
+        let mut record = None;
         for (index, word) in words(bytes).enumerate() {
-            if !self.targets.may_point(word) || shape.hole == Some(index * 8) {
+            if !self.targets.may_point(word) {
+                if self.areas.may_point(word) && shape.hole != Some(index * 8) {
+                    let record = *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
+                    let at = self.targets.physical(*base + (start + index * 8) as u64);
+                    if !(record && self.areas.is_place_in_record(index * 8))
+                        && let Some(area) = self.areas.pointed_to(word, at, None)
+                    {
+                        self.mark_or_keep(object, area, reachable, edges);
+                    }
+                }
                 continue;
             }
             let Some((target, of)) = self.targets.object(word) else {
                 continue;
             };
+            if shape.hole == Some(index * 8) {
+                continue;
+            }
             counts.pointers += 1;
             if target == object {
                 continue;
@@ -142,13 +157,17 @@ impl Scan<'_> {
             if self.found.holders.wants(target, of) {
                 counts
                     .held
-                    .push((of, Source::Object(cache, index as u32 * 8)));
+                    .push((target, of, Source::Object(cache, index as u32 * 8)));
             }
-            if reachable {
-                self.found.marked.set(target);
-            } else if !self.found.marked.get(target) && edges.last() != Some(&(object, target)) {
-                edges.push((object, target));
-            }
+            self.mark_or_keep(object, target, reachable, edges);
+        }
+    }
+
+    fn mark_or_keep(&self, object: u32, target: u32, reachable: bool, edges: &mut Vec<Edge>) {
+        if reachable {
+            self.found.marked.set(target);
+        } else if !self.found.marked.get(target) && edges.last() != Some(&(object, target)) {
+            edges.push((object, target));
         }
     }
 }

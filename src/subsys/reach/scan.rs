@@ -5,23 +5,25 @@
 //! references are kept, until it is known what becomes of it (`closure`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
+use super::areas::Areas;
 use super::bitmap::Bitmap;
-use super::holders::{Holders, Source};
+use super::closure::Edges;
+use super::holders::{Held, Holders, Source};
 use super::omit::{OmittedRanges, Shape, ShortObjects};
 use super::targets::Targets;
 use super::watch::Watch;
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::dump::PageFault;
 use crate::kernel::Kernel;
-use crate::kernel::page_kinds::PageKinds;
+use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::tasks::Stacks;
-use crate::subsys::slab::Progress;
+use crate::subsys::slab::{Progress, SlabHeap};
 
 /// Pages taken at a time: contiguous in the file, small enough to share out evenly.
 const PAGES: usize = 512;
@@ -33,6 +35,7 @@ pub(crate) type Edge = (u32, u32);
 pub(crate) struct Scan<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) targets: &'a Targets,
+    pub(crate) areas: &'a Areas,
     pub(crate) shapes: &'a [Shape],
     pub(crate) short: &'a ShortObjects,
     /// The number of the cache that caches' own structures come from.
@@ -42,6 +45,10 @@ pub(crate) struct Scan<'a> {
     /// Pages of modules, whose variables are few and tell the most.
     pub(crate) module_pages: FxHashSet<Pfn>,
     pub(super) edges: Mutex<Vec<Vec<Edge>>>,
+    /// From areas.
+    area_edges: Mutex<Vec<Edge>>,
+    /// How many more references there is room for.
+    pub(crate) room: AtomicU64,
 }
 
 /// What a scan finds, shared by all threads.
@@ -55,6 +62,8 @@ pub(crate) struct Found {
     pub(crate) totals: Totals,
     /// Whether time ran out.
     pub(crate) stopped: AtomicBool,
+    /// References that there was no room for.
+    pub(crate) dropped: AtomicU64,
     pub(crate) holders: Holders,
     /// Whose referrers are wanted.
     pub(crate) watch: Option<Watch>,
@@ -85,28 +94,34 @@ impl<'a> Scan<'a> {
     pub(crate) fn new(
         kernel: &'a Kernel,
         targets: &'a Targets,
+        areas: &'a Areas,
         shapes: &'a [Shape],
         short: &'a ShortObjects,
-        cache_of_caches: Option<u32>,
+        heap: &SlabHeap<'_>,
         deadline: Option<Instant>,
     ) -> Self {
+        let nodes = targets.objects.saturating_add(areas.len());
         Self {
             found: Found {
-                allocated: Bitmap::new(targets.objects),
-                free: Bitmap::new(targets.objects),
-                marked: Bitmap::new(targets.objects),
+                allocated: Bitmap::new(nodes),
+                free: Bitmap::new(nodes),
+                marked: Bitmap::new(nodes),
                 totals: Totals::default(),
                 stopped: AtomicBool::new(false),
-                holders: Holders::of(targets),
+                dropped: AtomicU64::new(0),
+                holders: Holders::of(targets, heap.caches()),
                 watch: None,
             },
             module_pages: FxHashSet::default(),
             edges: Mutex::default(),
+            area_edges: Mutex::default(),
+            room: AtomicU64::new(u64::MAX),
             kernel,
             targets,
+            areas,
             shapes,
             short,
-            cache_of_caches,
+            cache_of_caches: heap.find("kmem_cache").map(|index| index as u32),
             deadline,
         }
     }
@@ -119,13 +134,14 @@ impl<'a> Scan<'a> {
         late
     }
 
-    /// Marks what the words of memory that is always reachable point to. `source` says where
-    /// a word lies, by its offset.
+    /// Marks what the words of memory point to that is always reachable, or as far as the area
+    /// `from` is. `source` says where a word lies, by its offset.
     /// With `all`, who holds them is counted for all objects and not for a sample.
     fn mark_from(
         &self,
         bytes: &[u8],
         counts: &mut Counts,
+        from: Option<u32>,
         all: bool,
         source: impl Fn(usize) -> Source,
     ) {
@@ -134,18 +150,40 @@ impl<'a> Scan<'a> {
                 && let Some((object, cache)) = self.targets.object(word)
             {
                 counts.pointers += 1;
-                self.found.marked.set(object);
+                self.mark(from, object, &mut counts.area_edges);
                 if all || self.found.holders.wants(object, cache) {
-                    counts.held.push((cache, source(index * 8)));
+                    counts.held.push((object, cache, source(index * 8)));
                 }
                 if self.cache_of_caches == Some(cache)
                     && let Source::Root(at) = source(index * 8)
                 {
                     counts.cache_pointers.push((word, at));
                 }
+            } else if self.areas.may_point(word) {
+                let at = match source(index * 8) {
+                    Source::Root(at) => Some(at),
+                    _ => None,
+                };
+                if let Some(area) = self.areas.pointed_to(word, at, from) {
+                    self.mark(from, area, &mut counts.area_edges);
+                }
             }
         }
         counts.words += bytes.len() as u64 / 8;
+    }
+
+    /// Marks what a root, or a reachable area, points to; of any other area it is kept.
+    fn mark(&self, from: Option<u32>, to: u32, edges: &mut Vec<Edge>) {
+        match from {
+            Some(area) if !self.found.marked.get(area) => {
+                if edges.last() != Some(&(area, to)) && !self.found.marked.get(to) {
+                    edges.push((area, to));
+                }
+            }
+            _ => {
+                self.found.marked.set(to);
+            }
+        }
     }
 
     /// Words of page structures, gathered while the memmap was read.
@@ -155,7 +193,7 @@ impl<'a> Scan<'a> {
             if let Some((object, cache)) = self.targets.object(*word) {
                 self.found.marked.set(object);
                 if self.found.holders.wants(object, cache) {
-                    counts.held.push((cache, Source::PageStructure));
+                    counts.held.push((object, cache, Source::PageStructure));
                 }
             }
         }
@@ -205,7 +243,8 @@ impl<'a> Scan<'a> {
         let mut counts = Counts::default();
         page.resize(dump.page_size(), 0);
         for at in 0..PAGES {
-            if !kinds.at(number + at).holds_pointers() {
+            let kind = kinds.at(number + at);
+            if !kind.holds_pointers() {
                 continue;
             }
             let pfn = Pfn(start.0 + at as u64);
@@ -221,7 +260,11 @@ impl<'a> Scan<'a> {
                         });
                     }
                     let all = self.module_pages.contains(&pfn);
-                    self.mark_from(page, &mut counts, all, |offset| {
+                    let from = match kind {
+                        PageKind::Vmalloc => self.areas.of_page(pfn),
+                        _ => None,
+                    };
+                    self.mark_from(page, &mut counts, from, all, |offset| {
                         Source::Root(phys.plus(offset as u64))
                     });
                 }
@@ -258,7 +301,7 @@ impl<'a> Scan<'a> {
                 let at = VirtAddr(start);
                 watch.look(&bytes, |offset| (Source::Stack, at.plus(offset as u64)));
             }
-            self.mark_from(&bytes, &mut counts, false, |_| Source::Stack);
+            self.mark_from(&bytes, &mut counts, None, false, |_| Source::Stack);
             self.finish(counts);
         });
     }
@@ -266,17 +309,48 @@ impl<'a> Scan<'a> {
     pub(super) fn finish(&self, counts: Counts) {
         add(&self.found.totals.words, counts.words);
         add(&self.found.totals.pointers, counts.pointers);
-        self.found.holders.add(counts.held);
+        self.found.holders.add(&counts.held);
         self.found.holders.add_cache_pointers(counts.cache_pointers);
+        if !counts.area_edges.is_empty() && self.take_room(counts.area_edges.len()) {
+            let mut edges = lock(&self.area_edges);
+            edges.extend(counts.area_edges);
+        }
     }
 
-    /// The references of objects that were not reachable when they were passed, by source.
+    /// Marks what areas point to that are known to be reachable once all roots are passed, so
+    /// that fewer references of objects have to be kept.
+    pub(crate) fn follow_areas(&self) {
+        let edges = Edges::new(lock(&self.area_edges).clone());
+        edges.propagate(&self.found.marked);
+    }
+
+    /// Takes room for so many references; whether there is any.
+    pub(super) fn take_room(&self, count: usize) -> bool {
+        let count = count as u64;
+        let take = |room: u64| room.checked_sub(count);
+        let taken = self
+            .room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        if taken.is_err() {
+            add(&self.found.dropped, count);
+        }
+        taken.is_ok()
+    }
+
+    /// The references of objects that were not reachable when they were passed, and of areas,
+    /// by source.
     pub(crate) fn into_edges(self) -> (Found, Vec<Edge>) {
         let mut batches = self
             .edges
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         batches.sort_by_key(|batch| batch.first().copied());
+        let of_areas = self.area_edges.into_inner();
+        let mut of_areas = of_areas.unwrap_or_else(PoisonError::into_inner);
+        // Areas are numbered behind all objects.
+        of_areas.sort_unstable();
+        of_areas.dedup();
+        batches.push(of_areas);
         (self.found, batches.concat())
     }
 }
@@ -286,6 +360,11 @@ impl<'a> Scan<'a> {
 pub(super) struct Counts {
     pub(super) words: u64,
     pub(super) pointers: u64,
-    pub(super) held: Vec<(u32, Source)>,
+    pub(super) held: Vec<Held>,
     cache_pointers: Vec<(u64, PhysAddr)>,
+    area_edges: Vec<Edge>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 //! need no code of their own; physical addresses, page numbers and pointers at other
 //! alignments were tried on real dumps and point to nothing that is not found anyway.
 
-use crate::addr::{Pfn, VirtAddr};
+use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::kernel::memmap::PageIndex;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::slab::SlabHeap;
@@ -122,6 +122,12 @@ impl Targets {
     pub(crate) fn object(&self, word: u64) -> Option<(u32, u32)> {
         let (_, slab) = self.slab(word)?;
         Some((slab.first + slab.index_of(word)?, slab.cache))
+    }
+
+    /// The physical address of an address of the direct map.
+    pub(crate) fn physical(&self, address: u64) -> Option<PhysAddr> {
+        let offset = address.wrapping_sub(self.direct);
+        (offset < self.reach).then_some(PhysAddr(offset))
     }
 
     fn slab(&self, word: u64) -> Option<(u32, &SlabSpan)> {

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
-use super::holders::{Holder, describe};
+use super::Options;
+use super::holders::{Holder, Source, describe};
+use super::search::{Done, Search};
+use super::typed::{Structures, TypeGuess};
 use super::watch::Watch;
-use super::{Done, Options, Search};
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
 use crate::kernel::modules::Modules;
@@ -12,6 +14,7 @@ use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::memcg::Group;
 use crate::subsys::slab::objects::ObjectState;
 
 /// Words of an object that are explained.
@@ -32,6 +35,23 @@ pub struct ObjectAt {
     pub state: ObjectState,
     /// Whether something reachable points to it.
     pub reachable: bool,
+    /// The memory cgroup that it is charged to.
+    pub charged_to: Option<Group>,
+}
+
+/// The area of vmalloc that an address lies in.
+#[derive(Clone, Debug, Serialize)]
+pub struct AreaAt {
+    /// First address.
+    pub start: VirtAddr,
+    /// One past the last, the guard page included.
+    pub end: VirtAddr,
+    /// Who asked for it.
+    pub caller: Option<Symbolized>,
+    /// Pages of memory that it holds.
+    pub pages: u64,
+    /// Whether something reachable points to it; areas that hold no memory are not judged.
+    pub reachable: Option<bool>,
 }
 
 /// A word that is not zero, and what it seems to be.
@@ -52,6 +72,8 @@ pub struct Referrer {
     pub at: VirtAddr,
     /// What that is: a cache and an offset, a variable, a stack.
     pub holder: String,
+    /// The member of a known structure that it is: `dentry.d_inode`.
+    pub member: Option<String>,
     /// How far behind the start of the object it points.
     pub into: u64,
     /// Whether that place is reachable itself.
@@ -69,10 +91,14 @@ pub struct WhatIs {
     pub symbol: Option<String>,
     /// The slab object there.
     pub object: Option<ObjectAt>,
+    /// The area of vmalloc there.
+    pub area: Option<AreaAt>,
     /// What lies there.
     pub words: Vec<WordAt>,
     /// Who points there, by address.
     pub referrers: Vec<Referrer>,
+    /// What the object seems to be, by the members that point to it.
+    pub types: Vec<TypeGuess>,
     /// The same, summed up.
     pub holders: Vec<Holder>,
 }
@@ -88,12 +114,16 @@ pub fn whatis(
 ) -> Result<WhatIs, KernelError> {
     let modules = Modules::read(kernel)?;
     let symbols = Variables::new(kernel, &modules);
-    let search = Search::prepare(kernel, options.progress)?;
+    let search = Search::prepare(kernel, &symbols, options.progress)?;
     let targets = &search.targets;
     let found = targets.object(address.0);
     let place = found.and_then(|(object, _)| targets.address(object));
-    let (start, len) = place.map_or((address, 8), |(start, len)| (start, u64::from(len)));
+    let place = place.map(|(start, len)| (start, u64::from(len)));
+    let area = search.areas.at(address);
+    let around = area.map(|(_, area)| (area.start, area.bytes()));
+    let (start, len) = place.or(around).unwrap_or((address, 8));
     let done = search.run(options, &symbols, Some(Watch::new(start..start.plus(len))))?;
+    let charges = search.charges()?;
     let object = found.and_then(|(number, cache)| {
         let cache = search.heap.caches().get(cache as usize)?;
         Some(ObjectAt {
@@ -103,23 +133,37 @@ pub fn whatis(
             object_size: cache.object_size,
             state: state(&done, number),
             reachable: done.found.marked.get(number),
+            charged_to: charges.of(number),
         })
     });
     let shift = kernel.dump().page_shift();
     let mapping = kernel.space.translate(address).ok();
     let kind = mapping.map(|mapping| search.kinds.get(Pfn::containing(mapping.phys, shift)));
-    let referrers = referrers(&search, &done, &symbols, start);
+    let structures = Structures::new(kernel, search.heap.caches());
+    let found = done.found.watch.as_ref().map(Watch::take);
+    let found = found.unwrap_or_default();
+    let types = types(&structures, &found, start);
+    let referrers = referrers(&search, &done, &symbols, &structures, found, start);
     let size = object
         .as_ref()
         .map_or(len, |object| u64::from(object.object_size));
+    let area = area.map(|(number, area)| AreaAt {
+        start: area.start,
+        end: area.end,
+        caller: area.caller.clone(),
+        pages: area.pages,
+        reachable: (area.pages > 0).then(|| done.found.marked.get(number)),
+    });
     Ok(WhatIs {
         address,
         page: kind,
         symbol: symbols.name(address).as_ref().map(placed),
         words: words(&search, &symbols, start, size),
+        types,
         holders: sum_up(&referrers),
         referrers,
         object,
+        area,
     })
 }
 
@@ -138,17 +182,19 @@ fn referrers(
     search: &Search<'_>,
     done: &Done,
     symbols: &Variables<'_>,
+    structures: &Structures<'_>,
+    found: Vec<(Source, VirtAddr, u64)>,
     start: VirtAddr,
 ) -> Vec<Referrer> {
-    let found = done
-        .found
-        .watch
-        .as_ref()
-        .map(Watch::take)
-        .unwrap_or_default();
     let referrers = found.into_iter().map(|(source, at, word)| Referrer {
         at,
         holder: describe(source, symbols, search.heap.caches()).text,
+        member: match source {
+            Source::Object(cache, offset) => {
+                structures.member(cache, offset).map(|member| member.path)
+            }
+            _ => None,
+        },
         into: word.wrapping_sub(start.0),
         reachable: match search.targets.object(at.0) {
             Some((object, _)) => done.found.marked.get(object),
@@ -156,6 +202,23 @@ fn referrers(
         },
     });
     referrers.collect()
+}
+
+/// By the words that point to its start: of others, the type is that of a part.
+fn types(
+    structures: &Structures<'_>,
+    found: &[(Source, VirtAddr, u64)],
+    start: VirtAddr,
+) -> Vec<TypeGuess> {
+    let to_start = found.iter().filter(|(.., word)| *word == start.0);
+    let of = to_start.clone().count() as u64;
+    let members = (0u32..)
+        .zip(to_start)
+        .filter_map(|(item, (source, ..))| match source {
+            Source::Object(cache, offset) => Some((item, *cache, *offset)),
+            _ => None,
+        });
+    structures.guess(members, of)
 }
 
 fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {

@@ -7,12 +7,14 @@
 
 mod lists;
 mod numa;
+mod records;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Serialize;
 
+pub(crate) use self::records::Records;
 pub use crate::kernel::pointers::Pointers;
 
 use self::lists::Areas;
@@ -125,7 +127,9 @@ pub struct VmallocFacts {
     pub areas: Vec<VmallocArea>,
     /// How this kernel prints pointers; `None` if the dump does not tell.
     pub pointers: Option<Pointers>,
-    /// Whether all of them could be read and named.
+    /// Whether all of them could be read.
+    pub all_read: bool,
+    /// Whether, besides, all could be named and counted.
     pub complete: bool,
 }
 
@@ -145,7 +149,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
         range: kernel.vmalloc_range(),
     };
     let found = Areas::find(kernel, &reader.area)?;
-    let mut complete = names.is_complete();
+    let mut complete = true;
     for end in &found.broken {
         complete = false;
         kernel.diag.warn(
@@ -171,6 +175,8 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
             }
         }
     }
+    let all_read = complete;
+    complete &= names.is_complete();
     let uncounted = areas.iter().filter(|area| area.nodes.is_none()).count();
     if uncounted > 0 {
         complete = false;
@@ -183,6 +189,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
     Ok(VmallocFacts {
         areas,
         pointers: Pointers::restricted(kernel),
+        all_read,
         complete,
     })
 }

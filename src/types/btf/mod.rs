@@ -165,6 +165,10 @@ impl TypeSource for Arc<Btf> {
         self.as_ref().get_struct(id)
     }
 
+    fn struct_name(&self, id: TypeId) -> Option<String> {
+        self.as_ref().struct_name(id)
+    }
+
     fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
         self.as_ref().find_enum(name, home)
     }
@@ -201,6 +205,14 @@ impl TypeSource for Btf {
 
     fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError> {
         read::structure(self, id).ok_or_else(|| self.bad("a type refers to one that is not there"))
+    }
+
+    fn struct_name(&self, id: TypeId) -> Option<String> {
+        use records::kind;
+        let found = self.record(u32::try_from(id.0).ok()?)?;
+        let is_struct = matches!(found.kind, kind::STRUCT | kind::UNION | kind::FWD);
+        let name = is_struct.then(|| self.string(found.name)).flatten()?;
+        (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
     }
 
     fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {

@@ -47,6 +47,17 @@ pub(super) fn read_struct(
     Ok(out)
 }
 
+/// The name of the structure or union at `id`, or of the declaration of one.
+pub(super) fn struct_name(dwarf: &GimliDwarf<'_>, units: &UnitList, id: TypeId) -> Option<String> {
+    let (context, offset) = context(dwarf, units, id).ok()?;
+    let entry = context.entry(offset).ok()?;
+    let is_struct = matches!(
+        entry.tag(),
+        dw::DW_TAG_structure_type | dw::DW_TAG_union_type
+    );
+    is_struct.then(|| context.name(&entry)).flatten()
+}
+
 /// The enumerators of the enumeration at `id`.
 pub(super) fn read_enum(
     dwarf: &GimliDwarf<'_>,

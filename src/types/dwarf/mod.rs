@@ -121,6 +121,10 @@ impl TypeSource for Dwarf {
         die::read_struct(&self.gimli(), self.units(), id).map_err(|error| self.bad(error))
     }
 
+    fn struct_name(&self, id: TypeId) -> Option<String> {
+        die::struct_name(&self.gimli(), self.units(), id)
+    }
+
     fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
         let Some(offset) = self.find(name, units::Kind::Enum, home, true)? else {
             return Ok(None);

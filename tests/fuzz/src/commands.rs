@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vmleak::addr::VirtAddr;
-use vmleak::analysis::leaks::{history, memory};
-use vmleak::analysis::{nat, oom, sysctl_check};
+use vmleak::analysis::leaks::history;
+use vmleak::analysis::{memory, nat, oom, sysctl_check};
 use vmleak::dump::Dump;
 use vmleak::kernel::modules::{self, Modules};
 use vmleak::kernel::symbolize::Symbolizer;
@@ -16,6 +16,7 @@ use vmleak::render;
 use vmleak::report::conntrack::EntryDoc;
 use vmleak::report::leaks::{Facts, LeaksReport};
 use vmleak::report::log::LogReport;
+use vmleak::report::memcg::MemcgReport;
 use vmleak::report::meminfo::MeminfoReport;
 use vmleak::report::modules::ModulesReport;
 use vmleak::report::sysctl::SysctlReport;
@@ -25,7 +26,7 @@ use vmleak::subsys::conntrack::{Conntrack, Symbols};
 use vmleak::subsys::slab::objects::each;
 use vmleak::subsys::slab::{NoProgress, SlabHeap};
 use vmleak::subsys::sysctl::usage::Usage;
-use vmleak::subsys::{counters, log, meminfo, reach, sysctl, system, vmalloc};
+use vmleak::subsys::{counters, log, memcg, meminfo, reach, sysctl, system, vmalloc};
 use vmleak::types::{SymbolTable, TypeDb};
 use vmleak_synth::Era;
 
@@ -71,7 +72,7 @@ fn run(base: &Base, data: &[u8]) {
         kernel,
     };
     // That a command can't be run on such memory is an answer.
-    let _ = match choice & 7 {
+    let _ = match (choice & 0x3f) % 9 {
         0 => run.slabs(),
         1 => run.leaks(),
         2 => run.conntrack(),
@@ -79,7 +80,8 @@ fn run(base: &Base, data: &[u8]) {
         4 => run.log(),
         5 => run.vmalloc(),
         6 => run.modules(),
-        _ => run.sysctl(),
+        7 => run.sysctl(),
+        _ => run.memcg(),
     };
 }
 
@@ -182,6 +184,7 @@ impl Run {
     fn leaks(&self) -> Result<(), KernelError> {
         let options = reach::Options {
             deadline: None,
+            memory: None,
             progress: &NoProgress,
         };
         let (slabs, reach) = reach::collect(&self.kernel, &options)?;
@@ -189,8 +192,8 @@ impl Run {
         let memory_bytes = self.memory_bytes();
         let records = log::records(&self.kernel).map_or_else(|_| Vec::new(), |found| found.value);
         let report = LeaksReport::new(Facts {
-            counters: counters::collect(&self.kernel)?,
-            memory: memory::account(&reach.pages, page_size, memory_bytes),
+            counters: counters::collect(&self.kernel, &slabs.caches, &reach.tasks)?,
+            memory: memory::by_pages(&reach.pages, page_size, memory_bytes),
             slabs,
             reach,
             history: history::events(&records, page_size).0,
@@ -267,6 +270,13 @@ impl Run {
         let document = self.document(VmallocReport::new(facts, page_size));
         text(|out| render::vmalloc::write_text(out, &document, Some(80)));
         text(|out| render::vmalloc::write_proc(out, &document.body, false));
+        json(|out| render::json(out, &document));
+        Ok(())
+    }
+
+    fn memcg(&self) -> Result<(), KernelError> {
+        let document = self.document(MemcgReport::new(memcg::collect(&self.kernel)?));
+        text(|out| render::memcg::write_text(out, &document, Some(80)));
         json(|out| render::json(out, &document));
         Ok(())
     }

@@ -3,18 +3,8 @@
 
 use serde::Serialize;
 
+use super::Part;
 use crate::subsys::meminfo::MeminfoFacts;
-
-/// One part of the memory.
-#[derive(Clone, Debug, Serialize)]
-pub struct Part {
-    /// Stable, for programs.
-    pub code: &'static str,
-    /// For people.
-    pub name: &'static str,
-    /// Its size.
-    pub bytes: u64,
-}
 
 /// All of them.
 #[derive(Clone, Debug, Serialize)]

@@ -1,0 +1,50 @@
+//! The areas of vmalloc in the text of `leaks`.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use super::leaks::proof;
+use super::slabs::level_style;
+use super::{percent, printable, size, thousands};
+use crate::analysis::accounting::Level;
+use crate::analysis::leaks::areas::AreasJudgement;
+
+/// Nothing, unless they are a suspect at least.
+pub(super) fn write(
+    out: &mut dyn Write,
+    areas: &AreasJudgement,
+    memory: Option<u64>,
+) -> io::Result<()> {
+    let verdict = &areas.verdict;
+    if verdict.level < Level::Suspect {
+        return Ok(());
+    }
+    let style = level_style(verdict.level);
+    let bold = Style::new().bold();
+    let bytes = areas.bytes.unwrap_or(0);
+    writeln!(
+        out,
+        "\n{style}{}{style:#}  {bold}areas of vmalloc{bold:#}  {} ({} of RAM) can't be reached",
+        verdict.level.word().to_uppercase(),
+        size(bytes),
+        percent(bytes, memory),
+    )?;
+    let mut name = "asked for by";
+    for caller in areas.callers.iter().filter(|c| c.benign.is_none()) {
+        let function = caller.caller.as_deref().unwrap_or("?");
+        writeln!(
+            out,
+            "  {name:<12} {}: {} areas, {}{}",
+            printable(function),
+            thousands(caller.areas),
+            size(caller.bytes),
+            match caller.hardly_held {
+                0 => String::new(),
+                more => format!(", and {} hardly held", thousands(more)),
+            },
+        )?;
+        name = "";
+    }
+    proof(out, verdict, &areas.owners, &areas.check_with)
+}

@@ -1,0 +1,146 @@
+//! One search from its beginning to its end: what must be known, the passes, what they leave.
+
+use super::Options;
+use super::areas::Areas;
+use super::charged::Charges;
+use super::closure::Edges;
+use super::omit::{OmittedRanges, Shape, ShortObjects};
+use super::scan::{Edge, Found, Scan};
+use super::structures::PageStructures;
+use super::targets::Targets;
+use super::watch::Watch;
+use crate::addr::Pfn;
+use crate::kernel::memmap::Memmap;
+use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::variables::Variables;
+use crate::kernel::{Kernel, KernelError, tasks};
+use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
+
+/// Each is in a batch, and then in one list of all.
+const REFERENCE: u64 = 2 * size_of::<Edge>() as u64;
+
+/// All that must be known before memory is searched.
+pub(super) struct Search<'k> {
+    pub(super) kernel: &'k Kernel,
+    pub(super) memmap: Memmap,
+    pub(super) kinds: PageKinds,
+    pub(super) heap: SlabHeap<'k>,
+    pub(super) stacks: tasks::Stacks,
+    pub(super) targets: Targets,
+    pub(super) areas: Areas,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) short: ShortObjects,
+    pub(super) omitted: OmittedRanges,
+    pub(super) structures: Vec<u64>,
+}
+
+/// What a search through memory leaves behind.
+pub(super) struct Done {
+    pub(super) slabs: SlabFacts,
+    pub(super) found: Found,
+    pub(super) edges: Edges,
+}
+
+impl<'k> Search<'k> {
+    pub(super) fn prepare(
+        kernel: &'k Kernel,
+        symbols: &Variables<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Self, KernelError> {
+        let memmap = Memmap::find(kernel)?;
+        let kinds = PageKinds::new(kernel, &memmap)?;
+        let structures = PageStructures::new(kernel, &kinds)?;
+        let heap = SlabHeap::read_with(kernel, &memmap, progress, |chunk| {
+            structures.read(chunk, &kinds);
+        })?;
+        kinds.finish(kernel, &memmap)?;
+        for slab in heap.slabs() {
+            // KFENCE's pages belong to slabs only in name.
+            let kind = match heap.geometry(slab) {
+                Some(_) => PageKind::Slab,
+                None => PageKind::Kernel,
+            };
+            kinds.set(slab.pfn, u32::from(slab.order), kind);
+        }
+        let stacks = tasks::stacks(kernel)?;
+        mark_stacks(kernel, &kinds, &stacks);
+        let targets = Targets::of(kernel, &heap, kinds.index())?;
+        let areas = Areas::of(kernel, symbols.symbolizer(), &targets, &kinds);
+        let shapes = heap.caches().iter();
+        let shapes = shapes
+            .map(|cache| Shape::of(kernel, &heap, cache))
+            .collect();
+        let short = ShortObjects::of(&heap, |address| {
+            let (object, _) = targets.object(address)?;
+            targets.place(object)
+        });
+        Ok(Self {
+            omitted: OmittedRanges::of(kernel, &heap),
+            structures: structures.take(&heap),
+            kernel,
+            memmap,
+            kinds,
+            heap,
+            stacks,
+            targets,
+            areas,
+            shapes,
+            short,
+        })
+    }
+
+    pub(super) fn charges(&self) -> Result<Charges<'_>, KernelError> {
+        Charges::new(self.kernel, &self.memmap, &self.heap, &self.targets)
+    }
+
+    pub(super) fn run(
+        &self,
+        options: &Options<'_>,
+        symbols: &Variables<'_>,
+        watch: Option<Watch>,
+    ) -> Result<Done, KernelError> {
+        let mut scan = Scan::new(
+            self.kernel,
+            &self.targets,
+            &self.areas,
+            &self.shapes,
+            &self.short,
+            &self.heap,
+            options.deadline,
+        );
+        scan.found.watch = watch;
+        if let Some(memory) = options.memory {
+            *scan.room.get_mut() = memory / REFERENCE;
+        }
+        scan.module_pages = symbols.module_pages().collect();
+        scan.page_structures(&self.structures);
+        scan.roots(&self.kinds, &self.omitted, options.progress);
+        scan.stacks(&self.stacks);
+        scan.follow_areas();
+        let slabs = self.heap.facts_with(options.progress, &scan)?;
+        let (found, edges) = scan.into_edges();
+        let edges = Edges::new(edges);
+        let progress = options.progress;
+        progress.start("following references", edges.len() as u64);
+        edges.propagate(&found.marked);
+        Ok(Done {
+            slabs,
+            found,
+            edges,
+        })
+    }
+}
+
+fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &tasks::Stacks) {
+    let shift = kernel.dump().page_shift();
+    for stack in &stacks.stacks {
+        let mut at = stack.start;
+        while at < stack.end {
+            if let Ok(mapping) = kernel.space.translate(at) {
+                let pfn = Pfn::containing(mapping.phys, shift);
+                kinds.set(pfn, 0, PageKind::Stack);
+            }
+            at = at.plus(1 << shift);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `whatis` on real dumps against what drgn reads from them: the memory cgroups that objects are
+//! charged to, and super blocks, which are anonymous objects of kmalloc.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{real_dumps, run};
+
+fn whatis(address: &str, vmcore: &Path, more: &[&str]) -> Value {
+    let mut args = vec!["whatis", address, "--format", "json"];
+    args.push(vmcore.to_str().expect("UTF-8"));
+    args.extend(more);
+    let (code, stdout, stderr) = run(&args);
+    assert_eq!(code, 0, "{stderr}");
+    serde_json::from_str(&stdout).expect("JSON")
+}
+
+/// Of each dump: cache, address, and the group by drgn's walk over `slab.memcg_data` or
+/// `slab.obj_exts`, `obj_cgroup.memcg` and kernfs.
+const CHARGED: &[(&str, &str, &str, Option<&str>)] = &[
+    ("6.1-busy", "filp", "0xffff88ca0fdfad00", Some("/gateway")),
+    ("6.1-busy", "filp", "0xffff88c9dbe69d00", Some("/events")),
+    ("6.1-busy", "filp", "0xffff88ca0ff25f00", None),
+    ("6.1-busy", "filp", "0xffff88ca0edc7900", Some("/ram")),
+    ("6.1-busy", "filp", "0xffff88ca0edc7500", Some("/disk")),
+    ("6.1-busy", "filp", "0xffff88ca0f69a300", Some("/wires")),
+    ("6.1-busy", "cred_jar", "0xffff88ca0f079780", Some("/forks")),
+    ("6.1-busy", "dentry", "0xffff88c9c2064480", Some("/")),
+    ("7.2-busy", "filp", "0xffff8892443319c0", Some("/gateway")),
+    ("7.2-busy", "filp", "0xffff889244dfa0c0", Some("/events")),
+    ("7.2-busy", "filp", "0xffff8892463bfcc0", Some("/wires")),
+    ("7.2-busy", "dentry", "0xffff889258880480", Some("/disk")),
+    ("7.2-busy", "dentry", "0xffff889258d41240", Some("/ram")),
+    ("7.2-busy", "dentry", "0xffff8892414fdcc0", None),
+    (
+        "7.2-busy",
+        "vm_area_struct",
+        "0xffff8892469a5000",
+        Some("/forks"),
+    ),
+    (
+        "7.2-busy",
+        "kmalloc-cg-64",
+        "0xffff889241e5f840",
+        Some("/gateway"),
+    ),
+];
+
+#[test]
+fn objects_are_charged_to_the_groups_that_drgn_finds() {
+    for dump in real_dumps(&["6.1-busy", "7.2-busy"]) {
+        let guests = dump.captured("cgroups");
+        for (_, cache, address, group) in CHARGED.iter().filter(|row| row.0 == dump.name) {
+            let what = format!("{} {cache} {address}", dump.name);
+            let vmlinux = dump.vmlinux.to_str().expect("UTF-8");
+            let found = whatis(address, &dump.vmcore, &[vmlinux]);
+            assert_eq!(found["object"]["cache"], *cache, "{what}");
+            let charged = &found["object"]["charged_to"];
+            assert_eq!(charged["path"].as_str(), *group, "{what}");
+            if let Some(group) = group {
+                assert_eq!(charged["dying"], false, "{what}");
+                let path = format!("/sys/fs/cgroup{}", group.trim_end_matches('/'));
+                assert!(guests.lines().any(|line| line == path), "{what}");
+            }
+        }
+    }
+}
+
+/// Addresses of `struct super_block` by drgn's walk over `super_blocks`.
+const SUPER_BLOCKS: &[(&str, &str)] = &[
+    ("6.1-busy", "0xffff88c9c185e800"),
+    ("6.1-busy", "0xffff88c9c5297000"),
+    ("7.2-busy", "0xffff889242675800"),
+    ("7.2-busy", "0xffff8892450f4800"),
+];
+
+#[test]
+fn anonymous_objects_get_the_type_of_the_members_that_point_to_them() {
+    for dump in real_dumps(&["6.1-busy", "7.2-busy"]) {
+        let vmlinux = dump.vmlinux.to_str().expect("UTF-8");
+        for (_, address) in SUPER_BLOCKS.iter().filter(|row| row.0 == dump.name) {
+            let no_vmlinux = ["--no-default-debug-directories"];
+            for more in [&[vmlinux][..], &no_vmlinux] {
+                let found = whatis(address, &dump.vmcore, more);
+                let what = format!("{} {address} {more:?}", dump.name);
+                let cache = found["object"]["cache"].as_str().expect("a cache");
+                assert!(cache.starts_with("kmalloc"), "{what}: {cache}");
+                let guess = &found["types"][0];
+                assert_eq!(guess["name"], "super_block", "{what}");
+                let members = guess["members"].as_array().expect("members");
+                let by = |name: &str| members.iter().any(|member| member == name);
+                assert!(
+                    by("mount.mnt.mnt_sb") || by("inode.i_sb") || by("dentry.d_sb"),
+                    "{what}: {members:?}"
+                );
+            }
+        }
+    }
+}
