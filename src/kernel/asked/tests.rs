@@ -75,8 +75,8 @@ fn every_type_asked_for_by_hand_is_listed() {
     each(|path, code| {
         let lists = [
             ("find_struct(", STRUCTURES),
-            ("enumeration(", &ENUMERATIONS),
-            ("enumerator(", &ENUMERATIONS),
+            ("enumeration(", ENUMERATIONS),
+            ("enumerator(", ENUMERATIONS),
         ];
         for (call, list) in lists {
             for (_, pair) in calls(code, call, 2) {
