@@ -20,6 +20,7 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let options = reach::Options {
         deadline: args.budget.map(|budget| Instant::now() + budget),
         memory: args.common.max_memory,
+        list: None,
         progress: &session.progress,
     };
     let (slabs, reach) = session.explain(reach::collect(kernel, &options))?;

@@ -142,6 +142,7 @@ fn chosen(
     let options = reach::Options {
         memory: args.common.max_memory,
         deadline: None,
+        list: Some(cache),
         progress: &session.progress,
     };
     let (_, found) = session.explain(reach::collect(&session.kernel, &options))?;
@@ -158,7 +159,15 @@ fn chosen(
             .checked_sub(1)
             .and_then(|at| of.content.clusters.into_iter().nth(at))
         {
-            Some(cluster) => cluster.members,
+            Some(cluster) => {
+                if of.content.looked_at < of.unreachable {
+                    session.kernel.diag.warn(
+                        "cluster-sampled",
+                        format!("only {} of the {} unreachable objects were looked at: the cluster has more", of.content.looked_at, of.unreachable),
+                    );
+                }
+                cluster.members
+            }
             None => bail!(
                 "{} has {clusters} clusters of unreachable objects: vmleak leaks shows them",
                 args.cache

@@ -15,6 +15,7 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
     let options = reach::Options {
         deadline: None,
         memory: args.common.max_memory,
+        list: None,
         progress: &session.progress,
     };
     let found = reach::whatis(&session.kernel, VirtAddr(args.address), &options);

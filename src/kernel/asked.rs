@@ -55,6 +55,7 @@ pub const SYMBOLS: &[&str] = &[
     "__start_rodata",
     "__stop_BTF",
     "_end",
+    "_etext",
     "_stext",
     "_text",
     "_totalram_pages",

@@ -41,6 +41,8 @@ pub enum PageKind {
     Offline,
     /// Reserved at boot: the kernel image, early allocations, holes.
     Reserved,
+    /// Of the kernel image, but no data: code, and its types.
+    Code,
     /// Holds page structures.
     Memmap,
     /// Part of a task's stack.
@@ -52,7 +54,7 @@ pub enum PageKind {
 }
 
 impl PageKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Unknown,
         Self::Free,
         Self::CpuFree,
@@ -63,6 +65,7 @@ impl PageKind {
         Self::Huge,
         Self::Offline,
         Self::Reserved,
+        Self::Code,
         Self::Memmap,
         Self::Stack,
         Self::Vmalloc,
@@ -280,6 +283,29 @@ impl PageKinds {
         })
     }
 
+    /// Tells the parts of the kernel image that hold no pointers to objects. Half of the image is
+    /// code, whose words could only look like some.
+    pub fn tell_code(&self, kernel: &Kernel) {
+        let page = kernel.dump().page_size() as u64;
+        for (start, end) in [("_stext", "_etext"), ("__start_BTF", "__stop_BTF")] {
+            let (Some(start), Some(end)) = (kernel.symbol(start), kernel.symbol(end)) else {
+                continue;
+            };
+            // What shares a page with something else counts as that.
+            let mut at = start.0.next_multiple_of(page);
+            while at.saturating_add(page) <= end.0 {
+                let Ok(mapping) = kernel.space.translate(VirtAddr(at)) else {
+                    break;
+                };
+                let pfn = Pfn::containing(mapping.phys, kernel.dump().page_shift());
+                if self.get(pfn) == PageKind::Reserved {
+                    self.set(pfn, 0, PageKind::Code);
+                }
+                at += page;
+            }
+        }
+    }
+
     fn is_tail(&self, record: &[u8]) -> bool {
         self.usage.compound_head.get(record) & 1 != 0
     }
@@ -294,7 +320,12 @@ impl PageKinds {
             }
             _ => 0,
         };
-        let marked = |(mark, _): &&(PageMark, PageKind)| mark.holds(&self.page, record);
+        // A count of mappings otherwise, or none: so it is with nearly all pages.
+        let word = self.page.mapcount.get(record) as u32;
+        let typed = word >> 31 == 1 && word != u32::MAX;
+        let marked = |(mark, _): &&(PageMark, PageKind)| {
+            (typed || matches!(mark, PageMark::FlagBit(_))) && mark.holds(&self.page, record)
+        };
         if let Some((_, kind)) = self.marks.iter().find(marked) {
             let order = match kind {
                 PageKind::Free => self.usage.private.get(record).min(MAX_ORDER) as u32,

@@ -40,7 +40,7 @@ pub fn by_pages(pages: &[(PageKind, u64)], page_size: u64, memory_bytes: Option<
                 "other kernel pages: per-CPU, large kmalloc, drivers",
             ),
             PageKind::Memmap => ("memmap", "page structures"),
-            PageKind::Reserved | PageKind::Unknown => return None,
+            PageKind::Reserved | PageKind::Code | PageKind::Unknown => return None,
         };
         Some(Part {
             code,

@@ -7,9 +7,9 @@ use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::Kernel;
 use crate::space::MemFault;
 
-/// Page structures handed out at a time: 32 KiB of them. A compound page's first tail is always
-/// in the same chunk as its head.
-const CHUNK_PAGES: u64 = 512;
+/// Page structures handed out at a time: 64 KiB of them. A compound page's first tail is always
+/// in the same chunk as its head, and so is all of the largest free block of most kernels.
+const CHUNK_PAGES: u64 = 1024;
 
 /// Some consecutive page structures.
 #[derive(Debug)]

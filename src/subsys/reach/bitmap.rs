@@ -1,5 +1,6 @@
 //! One bit per object, set from all threads.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A bitmap that grows no more.
@@ -27,18 +28,40 @@ impl Bitmap {
         word.is_some_and(|word| word.load(Ordering::Relaxed) >> (bit % 64) & 1 == 1)
     }
 
-    /// The bits that are set here and not in `other`.
-    pub(crate) fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
-        let words = self.0.iter().zip(&other.0).enumerate();
-        words.flat_map(|(index, (here, there))| {
-            let mut rest = here.load(Ordering::Relaxed) & !there.load(Ordering::Relaxed);
+    /// The bits of a range that are set here and not in `other`, in order.
+    pub(crate) fn without<'a>(
+        &'a self,
+        other: &'a Self,
+        range: Range<u32>,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let words = range.start / 64..range.end.div_ceil(64);
+        words.flat_map(move |index| {
+            let mut rest = self.word(index) & !other.word(index) & within(&range, index);
             std::iter::from_fn(move || {
-                // From the lowest, so that the order is that of addresses.
                 let low = rest.trailing_zeros();
                 rest &= rest.checked_sub(1)?;
-                Some(index as u32 * 64 + low)
+                Some(index * 64 + low)
             })
         })
+    }
+
+    /// How many those are.
+    pub(crate) fn count_without(&self, other: &Self, range: Range<u32>) -> u32 {
+        let words = range.start / 64..range.end.div_ceil(64);
+        let left = |index| self.word(index) & !other.word(index) & within(&range, index);
+        words.map(|index| left(index).count_ones()).sum()
+    }
+
+    /// How many bits of a range are set.
+    pub(crate) fn count(&self, range: Range<u32>) -> u32 {
+        let words = range.start / 64..range.end.div_ceil(64);
+        let set = |index| (self.word(index) & within(&range, index)).count_ones();
+        words.map(set).sum()
+    }
+
+    fn word(&self, index: u32) -> u64 {
+        let word = self.0.get(index as usize);
+        word.map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
     /// How many bits are set here, and in both.
@@ -55,6 +78,14 @@ impl Bitmap {
     }
 }
 
+/// The bits of a word that lie in a range.
+fn within(range: &Range<u32>, word: u32) -> u64 {
+    let first = word * 64;
+    let above = u64::MAX << range.start.saturating_sub(first).min(63);
+    let end = range.end.saturating_sub(first).min(64);
+    above & u64::MAX.checked_shr(64 - end).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,7 +98,19 @@ mod tests {
         }
         assert!(!a.set(64) && a.get(64) && !a.get(63) && !a.set(4000));
         b.set(64);
-        assert_eq!(a.without(&b).collect::<Vec<_>>(), [3, 65, 199]);
+        assert_eq!(a.without(&b, 0..200).collect::<Vec<_>>(), [3, 65, 199]);
+        assert_eq!(a.without(&b, 3..199).collect::<Vec<_>>(), [3, 65]);
+        assert_eq!(a.without(&b, 4..65).count(), 0);
+        for (range, count) in [
+            (0..200, 4),
+            (64..66, 2),
+            (65..65, 0),
+            (65..128, 1),
+            (4..64, 0),
+        ] {
+            assert_eq!(a.count(range), count);
+        }
+        assert_eq!(a.count_without(&b, 0..66), 2);
         assert_eq!(a.count_with(&b), (4, 1));
     }
 }

@@ -111,10 +111,10 @@ impl<'s> Charges<'s> {
     }
 
     /// The groups of some objects, that with the most first.
-    pub(super) fn sum(&self, objects: &[u32]) -> Vec<Charge> {
+    pub(super) fn sum(&self, objects: impl Iterator<Item = u32>) -> Vec<Charge> {
         let mut by_objcg: FxHashMap<VirtAddr, u64> = FxHashMap::default();
-        for object in objects.iter().take(ASKED) {
-            if let Some(objcg) = self.objcg(*object) {
+        for object in objects.take(ASKED) {
+            if let Some(objcg) = self.objcg(object) {
                 *by_objcg.entry(objcg).or_default() += 1;
             }
         }

@@ -17,8 +17,13 @@ impl Edges {
         Self(edges)
     }
 
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Edge> + '_ {
+        self.0.iter().copied()
+    }
+
     /// What `source` points to.
-    pub(crate) fn of(&self, source: u32) -> impl Iterator<Item = u32> + '_ {
+    fn of(&self, source: u32) -> impl Iterator<Item = u32> + '_ {
         let start = self.0.partition_point(|edge| edge.0 < source);
         let rest = self.0.get(start..).unwrap_or_default();
         let targets = rest.iter().take_while(move |edge| edge.0 == source);

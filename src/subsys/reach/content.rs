@@ -17,7 +17,7 @@ use crate::kernel::variables::Variables;
 /// Bytes of an object that are looked at.
 const LOOKED_AT: usize = 512;
 /// Objects of a cache that are looked at, evenly spread.
-const SAMPLE: usize = 200_000;
+const SAMPLE: usize = 50_000;
 /// Clusters named for each cache.
 const NAMED: usize = 5;
 /// Addresses given of each cluster.
@@ -74,25 +74,26 @@ struct Key {
     empty_lists: Vec<u32>,
 }
 
-/// Looks at `objects`, each of `size` bytes.
+/// Looks at a sample of `count` objects, each of `size` bytes.
 pub(crate) fn look(
     kernel: &Kernel,
     symbols: &Variables<'_>,
-    objects: &[VirtAddr],
+    objects: impl Iterator<Item = VirtAddr>,
+    count: u64,
     size: u32,
 ) -> Content {
-    let step = objects.len().div_ceil(SAMPLE).max(1);
+    let step = (count as usize).div_ceil(SAMPLE).max(1);
     let len = (size as usize).min(LOOKED_AT);
     let mut clusters: FxHashMap<Key, Vec<VirtAddr>> = FxHashMap::default();
     let mut names = FxHashMap::default();
     let mut looked_at = 0;
-    for object in objects.iter().step_by(step) {
-        let Ok(bytes) = kernel.space.span(*object, len) else {
+    for object in objects.step_by(step) {
+        let Ok(bytes) = kernel.space.span(object, len) else {
             continue;
         };
         looked_at += 1;
-        let key = key(&bytes, *object, symbols, &mut names);
-        clusters.entry(key).or_default().push(*object);
+        let key = key(&bytes, object, symbols, &mut names);
+        clusters.entry(key).or_default().push(object);
     }
     clusters.remove(&Key::default());
     let mut clusters: Vec<Cluster> = clusters

@@ -145,7 +145,7 @@ impl Holders {
     /// For each cache, its holders by the number of references, most first; for the `anonymous`,
     /// what their objects seem to be.
     pub(crate) fn named(
-        self,
+        &self,
         symbols: &Variables<'_>,
         caches: &[Cache],
         structures: &Structures<'_>,

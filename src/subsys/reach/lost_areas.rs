@@ -65,7 +65,13 @@ impl AreaReach {
         let starts: Vec<VirtAddr> = starts.map(|area| area.start).collect();
         Self {
             judged: areas.holders().count() as u64,
-            content: content::look(kernel, symbols, &starts, LOOKED_AT),
+            content: content::look(
+                kernel,
+                symbols,
+                starts.iter().copied(),
+                starts.len() as u64,
+                LOOKED_AT,
+            ),
             hardly_held: hardly.map(|(_, area)| one(area)).collect(),
             lost,
             complete: areas.complete,

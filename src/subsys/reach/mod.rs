@@ -18,6 +18,7 @@ mod lost;
 mod lost_areas;
 mod objects;
 mod omit;
+mod rings;
 mod scan;
 mod search;
 mod sites;
@@ -81,7 +82,8 @@ pub struct CacheReach {
     /// Who allocated the unreachable objects, where the kernel kept it (slub_debug=U).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sites: Option<SiteFacts>,
-    /// The unreachable objects' addresses, in order.
+    /// The first of the unreachable objects' addresses; all of them, in order, of the cache that
+    /// they are wanted of ([`Options::list`]).
     #[serde(skip)]
     pub lost: Vec<VirtAddr>,
 }
@@ -140,6 +142,8 @@ pub struct Options<'a> {
     pub deadline: Option<Instant>,
     /// Bytes that kept references may take; `None` for as many as there are.
     pub memory: Option<u64>,
+    /// The cache, by its place in the slab facts, whose unreachable objects are wanted one by one.
+    pub list: Option<usize>,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
 }
@@ -166,33 +170,41 @@ pub fn collect(
     for (area, _) in search.areas.holders() {
         done.found.allocated.set(area);
     }
-    let objects: Vec<u32> = done.found.allocated.without(&done.found.marked).collect();
-    let lost = lost::by_cache(&objects, &done.edges, &search.targets, heap.caches().len());
+    let (found, targets) = (&done.found, &search.targets);
+    let lost = lost::by_cache(found, &done.edges, targets, heap.caches().len());
     let sites = LostSites::new(heap, &symbols);
-    let judged = judged(&done.found, &search.targets, heap.caches().len());
+    let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
-    let holders = done.found.holders;
-    let named = holders.named(&symbols, heap.caches(), &structures, &anonymous);
+    let named = found
+        .holders
+        .named(&symbols, heap.caches(), &structures, &anonymous);
     let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
-    let caches = caches.map(|(((lost, judged), named), cache)| {
-        let objects = lost.objects.iter();
-        let addresses: Vec<VirtAddr> = objects
-            .filter_map(|object| search.targets.address(*object))
-            .map(|(address, _)| address)
-            .collect();
+    let caches = (0..).zip(caches).map(|(number, row)| {
+        let (((lost, judged), named), cache) = row;
+        let addresses = || lost.addresses(found, targets);
+        let listed = match options.list == Some(number) {
+            true => usize::MAX,
+            false => 1,
+        };
         CacheReach {
             judged,
-            unreachable: lost.objects.len() as u64,
+            unreachable: lost.objects,
             sources: lost.sources,
-            sites: sites.of(cache, &addresses),
-            content: content::look(kernel, &symbols, &addresses, cache.object_size),
-            charged_to: charges.sum(&lost.objects),
+            sites: sites.of(cache, addresses()),
+            content: content::look(
+                kernel,
+                &symbols,
+                addresses(),
+                lost.objects,
+                cache.object_size,
+            ),
+            charged_to: charges.sum(lost.numbers(found, targets)),
             variables: named.variables,
             holders: named.holders,
             types: named.types,
             in_modules: named.in_modules,
             led_by: led_by(&lost.led_by, heap),
-            lost: addresses,
+            lost: addresses().take(listed).collect(),
         }
     });
     let reach = ReachFacts {
@@ -211,7 +223,7 @@ fn anonymous(kernel: &Kernel, caches: &[Cache], judged: &[u64], lost: &[Lost]) -
     let ram = kernel.dump().facts().ram_pages << kernel.dump().page_shift();
     let all = (0u32..).zip(caches).zip(judged).zip(lost);
     let chosen = all.filter(|(((_, cache), judged), lost)| {
-        let live = judged.saturating_sub(lost.objects.len() as u64);
+        let live = judged.saturating_sub(lost.objects);
         let large = live.saturating_mul(u64::from(cache.size)) > ram / 100;
         cache.name.contains("kmalloc") && (large || !lost.led_by.is_empty())
     });
@@ -262,12 +274,8 @@ fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {
 fn judged(found: &Found, targets: &Targets, caches: usize) -> Vec<u64> {
     let mut judged = vec![0; caches];
     for slab in &targets.slabs {
-        let objects = slab.first..slab.first + slab.objects;
-        let count = objects
-            .filter(|object| found.allocated.get(*object))
-            .count();
         if let Some(sum) = judged.get_mut(slab.cache as usize) {
-            *sum += count as u64;
+            *sum += u64::from(found.allocated.count(slab.numbers()));
         }
     }
     judged

@@ -94,18 +94,24 @@ impl Scan<'_> {
         batch.bytes.resize(pages * dump.page_size(), 0);
         batch.missing.clear();
         add(&self.found.totals.slab_pages, pages as u64);
+        // Where a free chain has just been walked over the same pages they are in the cache.
+        let was_read = (0..view.geometry.objects()).any(|object| view.is_free(object));
         let slots = batch.bytes.chunks_exact_mut(dump.page_size());
         for (at, out) in (0u64..).zip(slots) {
-            // Through the cache: the free chain has just been walked over the same pages.
-            let page = dump.page(Pfn(view.slab.pfn.0 + at));
-            match &page {
-                Ok(page) if page.len() == out.len() => out.copy_from_slice(page),
-                _ => {
-                    out.fill(0);
-                    add(&self.found.totals.slab_missing, 1);
-                }
+            let pfn = Pfn(view.slab.pfn.0 + at);
+            let read = match was_read {
+                true => dump.page(pfn).map(|page| {
+                    if page.len() == out.len() {
+                        out.copy_from_slice(&page);
+                    }
+                }),
+                false => dump.read_page(pfn, out),
+            };
+            if read.is_err() {
+                out.fill(0);
+                add(&self.found.totals.slab_missing, 1);
             }
-            batch.missing.push(page.is_err());
+            batch.missing.push(read.is_err());
         }
     }
 

@@ -54,6 +54,7 @@ impl<'k> Search<'k> {
             structures.read(chunk, &kinds);
         })?;
         kinds.finish(kernel, &memmap)?;
+        kinds.tell_code(kernel);
         for slab in heap.slabs() {
             // KFENCE's pages belong to slabs only in name.
             let kind = match heap.geometry(slab) {

@@ -31,12 +31,15 @@ impl<'a> LostSites<'a> {
     }
 
     /// Who allocated `lost` objects of `cache`; `None` if nobody recorded it, or there are none.
-    pub(super) fn of(&self, cache: &Cache, lost: &[VirtAddr]) -> Option<SiteFacts> {
+    pub(super) fn of(
+        &self,
+        cache: &Cache,
+        lost: impl Iterator<Item = VirtAddr>,
+    ) -> Option<SiteFacts> {
         let tracks = self.tracks.as_ref().filter(|tracks| tracks.has(cache))?;
-        if lost.is_empty() {
-            return None;
-        }
-        let sites = tracks.sites(cache, lost.iter().copied(), TrackOf::Alloc);
+        let mut lost = lost.peekable();
+        lost.peek()?;
+        let sites = tracks.sites(cache, lost, TrackOf::Alloc);
         let name = |address| self.symbols.name(address);
         let facts = tracks.describe(sites, PLACES, &name).ok()?;
         facts.warn(self.heap.kernel(), &cache.name);

@@ -26,6 +26,9 @@ layout! {
     }
 }
 
+/// Words back among which one that repeats is looked for.
+const RECENT: usize = 8;
+
 /// The words of page structures that may point to objects.
 pub(super) struct PageStructures {
     owners: Option<Field>,
@@ -56,9 +59,9 @@ impl PageStructures {
     pub(super) fn read(&self, chunk: &Chunk<'_>, kinds: &PageKinds) {
         let mut found = Vec::new();
         let mut add = |word: u64| {
-            // Neighbours in a file have the same mapping.
+            // Neighbours in a file have the same mapping, and those of a group the same owner.
             let points = word.wrapping_sub(self.direct) < self.reach;
-            if points && found.last() != Some(&word) {
+            if points && !found.iter().rev().take(RECENT).any(|one| *one == word) {
                 found.push(word);
             }
         };

@@ -31,6 +31,17 @@ pub(crate) struct SlabSpan {
 }
 
 impl SlabSpan {
+    /// The numbers of its objects.
+    pub(crate) fn numbers(&self) -> std::ops::Range<u32> {
+        self.first..self.first + self.objects
+    }
+
+    /// Where an object of it begins.
+    pub(crate) fn address(&self, object: u32) -> VirtAddr {
+        let index = u64::from(object.saturating_sub(self.first));
+        VirtAddr(self.start + index * u64::from(self.stride))
+    }
+
     /// The index of the object that `address` lies in.
     fn index_of(&self, address: u64) -> Option<u32> {
         let offset = address.checked_sub(self.start)?;
@@ -147,10 +158,9 @@ impl Targets {
 
     /// Where an object starts, and how many bytes it is from the next.
     pub(crate) fn address(&self, object: u32) -> Option<(VirtAddr, u32)> {
-        let (number, index) = self.place(object)?;
+        let (number, _) = self.place(object)?;
         let slab = self.slabs.get(number as usize)?;
-        let address = slab.start + u64::from(index) * u64::from(slab.stride);
-        Some((VirtAddr(address), slab.stride))
+        Some((slab.address(object), slab.stride))
     }
 }
 

@@ -185,6 +185,7 @@ impl Run {
         let options = reach::Options {
             deadline: None,
             memory: None,
+            list: None,
             progress: &NoProgress,
         };
         let (slabs, reach) = reach::collect(&self.kernel, &options)?;
