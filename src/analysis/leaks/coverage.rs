@@ -58,14 +58,15 @@ impl Trust {
                 ),
             );
         }
-        let roots = share(coverage.root_pages_missing, coverage.root_pages);
+        let all = coverage.root_pages + coverage.root_pages_missing;
+        let roots = share(coverage.root_pages_missing, all);
         if roots > ROOTS_MISSING {
             doubt(
                 "kernel-pages-missing",
                 format!(
                     "the dump lacks {} of {} pages of the kernel's own data ({:.1} %): what only they point to looks lost (copy the dump again, or dump again)",
                     coverage.root_pages_missing,
-                    coverage.root_pages,
+                    all,
                     roots * 100.0
                 ),
             );
@@ -104,6 +105,11 @@ mod tests {
             (false, "slab-pages-missing")
         );
         coverage.slab_pages_missing = 0;
+        coverage.root_pages_missing = 30_000;
+        let trust = Trust::of(&coverage);
+        let message = &trust.reasons[0].message;
+        assert!(message.contains("30000 of 40000 pages of the kernel's own data (75.0 %)"));
+        coverage.root_pages_missing = 0;
         coverage.all_tasks = false;
         assert_eq!(Trust::of(&coverage).reasons[0].code, "tasks-missing");
     }

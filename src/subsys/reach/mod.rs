@@ -93,9 +93,9 @@ pub struct CacheReach {
 pub struct Coverage {
     /// Bytes of a page.
     pub page_bytes: u64,
-    /// Pages that hold the kernel's own data, and parts of stacks.
+    /// Pages that hold the kernel's own data, and parts of stacks, as far as they were searched.
     pub root_pages: u64,
-    /// Of these, how many the dump lacks.
+    /// How many more there are that the dump lacks.
     pub root_pages_missing: u64,
     /// Pages of slabs.
     pub slab_pages: u64,
