@@ -233,7 +233,9 @@ crash() {
         finish "failed: no capture kernel"
     say "panic follows"
     echo 1 >/proc/sys/kernel/sysrq
+    scenario_arm
     last_words
+    scenario_panic
     echo c >/proc/sysrq-trigger
 }
 

@@ -93,6 +93,11 @@ scenario_start() {
             ;;
         dentries) many_names ;;
         vmalloc) insert areas areas="$(setting areas 40)" ;;
+        double-free | corrupt-freelist | in-allocator | in-conntrack)
+            # Where the panic will be, too.
+            taskset 1 insmod /wound.ko wound="$scenario" || say "wound did not load"
+            dmesg | grep -q "wound: $scenario: 0" || finish "failed: not wounded as it should"
+            ;;
         *) finish "failed: no scenario $scenario" ;;
     esac
 }
@@ -144,6 +149,42 @@ reachable() {
     esac
 }
 
+damaged() { # what is done to an object of each kind is in wound.c
+    case $scenario in
+        double-free | corrupt-freelist)
+            hurt wound_box
+            printf '    {"cache": "wound_box", "in_use": %d}\n' "$(parameter wound in_use)"
+            ;;
+        in-allocator)
+            printf '    {"cache": "wound_box", "in_use": %d},\n' "$(parameter wound in_use)"
+            # All that there is room for, until one more slab is made.
+            printf '    {"cache": "wound_ctor", "kind": "slab-in-the-making"},\n'
+            printf '    {"cache": "wound_busy", "in_use_at_most": 64}\n'
+            ;;
+        in-conntrack) hurt nf_conntrack | sed '$s/,$//' ;;
+    esac
+}
+
+hurt() { # CACHE
+    awk -v cache="$1" '{
+        printf "    {\"cache\": \"%s\", \"kind\": \"%s\", \"address\": \"%s\"},\n", cache, $1, $2
+    }' /cap/scenario.objects
+}
+
+# Opening the file takes an inode: before the caches are told for the last time.
+scenario_arm() {
+    case $scenario in
+        in-allocator | in-conntrack) exec 3>>/sys/module/wound/parameters/fire ;;
+    esac
+}
+
+# Instead of sysrq's panic, in the middle of what the scenario is about.
+scenario_panic() {
+    case $scenario in
+        in-allocator | in-conntrack) echo 1 >&3 ;;
+    esac
+}
+
 group_count() { sed -n "s/^$1 //p" /sys/fs/cgroup/cgroup.stat; } # COUNTER
 
 tell_scenario() {
@@ -154,6 +195,7 @@ tell_scenario() {
         conntrack) module=orphan ;;
         slow) module=drip ;;
         vmalloc) module=areas ;;
+        double-free | corrupt-freelist | in-allocator | in-conntrack) module=wound ;;
         *) module=none ;;
     esac
     tell scenario.objects cat /proc/scenario-objects
@@ -174,6 +216,9 @@ tell_scenario() {
         echo '  ],'
         echo '  "reachable": ['
         reachable
+        echo '  ],'
+        echo '  "damaged": ['
+        damaged
         echo '  ],'
         echo "  \"load_processes\": $(cat /proc/[0-9]*/comm 2>/dev/null | grep -cx load),"
         echo "  \"cgroups\": $(group_count nr_descendants),"

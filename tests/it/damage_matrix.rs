@@ -14,7 +14,7 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 use crate::support::{real_dumps, run_bounded, small_dump};
 
 /// Of everything that takes a dump. The address is in the direct map of every synthetic kernel.
-const COMMANDS: &[&[&str]] = &[
+pub(crate) const COMMANDS: &[&[&str]] = &[
     &["info", "--layouts"],
     &["slabs"],
     &["objects", "dentry"],
@@ -158,7 +158,7 @@ const SHEAVES: [(&str, Harm); 8] = [
 ];
 
 /// The exit code and the document, if there is one, of a run that has to be honest.
-fn honest(command: &[&str], files: [&Path; 2], what: &str) -> (i32, Option<Value>) {
+pub(crate) fn honest(command: &[&str], files: [&Path; 2], what: &str) -> (i32, Option<Value>) {
     let mut args: Vec<&str> = command.to_vec();
     args.extend(["--format", "json"]);
     args.extend(files.map(|path| path.to_str().expect("UTF-8")));

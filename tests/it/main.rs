@@ -35,3 +35,4 @@ mod synthetic;
 mod sysctl;
 mod vmalloc;
 mod whatis;
+mod wounds;

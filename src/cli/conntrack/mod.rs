@@ -181,9 +181,14 @@ fn rest(
     }
     let diag = &session.kernel.diag;
     if let Some(lost) = reconciliation.unlinked.filter(|lost| *lost > 0) {
+        let behind = if walk.is_complete() {
+            ""
+        } else {
+            "lost behind a break in the table, "
+        };
         diag.warn(
             "conntrack-unlinked",
-            format!("{lost} connections are allocated but on no list: being made or torn down at the crash, or their last reference was never dropped (see --format json, list: unlinked)"),
+            format!("{lost} connections are allocated but on no list: {behind}being made or torn down at the crash, or their last reference was never dropped (see --format json, list: unlinked)"),
         );
     }
     Ok((others, reconciliation))

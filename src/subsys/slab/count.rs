@@ -32,6 +32,7 @@ struct Sum {
     empty: u64,
     fallback_order: u64,
     broken_freelists: u64,
+    circular_freelists: u64,
     counter_mismatches: u64,
     doubly_free: u64,
     rcu_slabs: u64,
@@ -51,6 +52,7 @@ impl Sum {
         self.empty += other.empty;
         self.fallback_order += other.fallback_order;
         self.broken_freelists += other.broken_freelists;
+        self.circular_freelists += other.circular_freelists;
         self.counter_mismatches += other.counter_mismatches;
         self.doubly_free += other.doubly_free;
         self.rcu_slabs += other.rcu_slabs;
@@ -97,6 +99,7 @@ impl SlabHeap<'_> {
         sum.empty += u64::from(unused >= objects);
         sum.fallback_order += u64::from(1 << slab.order < cache.pages_per_slab);
         sum.broken_freelists += u64::from(!marks.whole());
+        sum.circular_freelists += u64::from(marks.circular);
         sum.counter_mismatches += u64::from(marks.own_whole && marks.own != counted);
         sum.doubly_free += marks.doubled;
         let unsure = Unsure::of_slab(slab, marks, objects - unused);
@@ -189,6 +192,7 @@ fn one_cache(
     };
     let damage = Damage {
         broken_freelists: sum.broken_freelists,
+        circular_freelists: sum.circular_freelists,
         counter_mismatches: sum.counter_mismatches,
         lost_cpu_slabs: cpus.lost,
         broken_sheaves: sheaves.broken,

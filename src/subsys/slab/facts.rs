@@ -80,6 +80,8 @@ pub struct Damage {
     /// Free chains that are circular, broken or enter missing memory; their slabs are counted
     /// by their own counters instead.
     pub broken_freelists: u64,
+    /// Those of them that are circular, as a double free makes them.
+    pub circular_freelists: u64,
     /// Slabs whose chain is not as long as their counters say.
     pub counter_mismatches: u64,
     /// Per-CPU structures or slabs of theirs that can't be found.

@@ -8,6 +8,7 @@ use super::freelist::{Freelists, Geometry, ObjectSet};
 use super::pages::Slab;
 use super::{Cache, SlabHeap};
 use crate::addr::{Pfn, VirtAddr};
+use crate::partial::End;
 
 /// Why an object that its slab counts as in use is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +142,10 @@ pub(super) struct Marks {
     pub(super) own_whole: bool,
     /// Whether the chains of CPUs do.
     pub(super) others_whole: bool,
+    /// Whether the slab's own chain leads back into itself.
+    pub(super) own_circular: bool,
+    /// Whether any of its chains does.
+    pub(super) circular: bool,
     /// Objects on the slab's own chain.
     pub(super) own: u64,
     /// Further free ones: on CPUs' chains, in sheaves, put off.
@@ -172,6 +177,7 @@ impl Marks {
             set.reset(objects);
         }
         (self.own_whole, self.others_whole) = (true, true);
+        (self.own_circular, self.circular) = (false, false);
         (self.own, self.elsewhere) = (0, 0);
         (self.pending_free, self.doubled) = (0, 0);
     }
@@ -264,9 +270,12 @@ impl SlabHeap<'_> {
         };
         marks.own = own.seen;
         marks.own_whole = own.end.is_complete();
+        marks.own_circular = own.end == End::Cycle;
+        marks.circular = marks.own_circular;
         for head in places.current.get(&index).into_iter().flatten() {
             let chain = freelists.walk(geometry, *head, &mut marks.chains, |_| ());
             marks.others_whole &= chain.end.is_complete();
+            marks.circular |= chain.end == End::Cycle;
             marks.elsewhere += chain.seen;
         }
         for (object, why) in places.held.get(&index).into_iter().flatten() {

@@ -26,6 +26,11 @@ impl Unsure {
         if !marks.others_whole || !marks.own_whole && marks.own > counted {
             return Self { allocated, free: 0 };
         }
+        // What was freed twice its slab counts as two free objects.
+        if marks.own_circular {
+            let free = counted.saturating_sub(marks.own);
+            return Self { allocated: 0, free };
+        }
         if !marks.own_whole {
             return Self::default();
         }
@@ -111,5 +116,17 @@ mod tests {
         assert_eq!(unsure(10, true, false), (20, 0));
         assert_eq!(unsure(9, true, true), (1, 0));
         assert_eq!(unsure(12, true, true), (0, 2));
+    }
+
+    #[test]
+    fn a_circle_shows_that_more_frees_were_counted_than_objects_freed() {
+        let marks = Marks {
+            own: 2,
+            own_circular: true,
+            others_whole: true,
+            ..Marks::default()
+        };
+        let found = Unsure::of_slab(&slab(30, 27), &marks, 27);
+        assert_eq!((found.allocated, found.free), (0, 1));
     }
 }

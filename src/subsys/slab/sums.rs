@@ -47,6 +47,7 @@ impl Damage {
     /// Adds another cache's; of the counters only those that differ are added.
     pub(super) fn add(&mut self, other: &Self) {
         self.broken_freelists += other.broken_freelists;
+        self.circular_freelists += other.circular_freelists;
         self.counter_mismatches += other.counter_mismatches;
         self.lost_cpu_slabs += other.lost_cpu_slabs;
         self.broken_sheaves += other.broken_sheaves;

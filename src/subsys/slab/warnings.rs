@@ -22,6 +22,13 @@ pub(super) fn warn(heap: &SlabHeap<'_>, caches: &[CacheFacts]) {
                 damage.broken_freelists,
             );
         }
+        if damage.circular_freelists > 0 {
+            diag.warn_many(
+                "freelist-circular",
+                format!("{name}: free chains lead back into themselves, as when an object is freed twice (those on them: vmleak objects {name} --state free)"),
+                damage.circular_freelists,
+            );
+        }
         if damage.counter_mismatches > 0 {
             diag.warn_many(
                 "freelist-counter",
