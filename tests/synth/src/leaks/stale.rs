@@ -6,6 +6,7 @@ use super::tasks::Tasks;
 use super::web::Web;
 use crate::machine::zones;
 use crate::memory::PAGE_SIZE;
+use crate::slub::kfree_rcu::{self, Batch};
 use crate::slub::scenario::Place;
 
 /// Writes all of them.
@@ -15,6 +16,7 @@ pub(super) fn lay(web: &mut Web<'_>, areas: &Areas, tasks: &Tasks) {
     lists_of_cpus(web, areas);
     free_objects(web);
     waiting_slab(web);
+    waiting_objects(web);
     behind_objects(web);
 }
 
@@ -96,6 +98,20 @@ fn waiting_slab(web: &mut Web<'_>) {
         let stale = web.stale_target();
         web.point(object, 3, stale);
     }
+}
+
+/// Objects that were given to kfree_rcu(): neither lost, nor do they keep what they point to.
+fn waiting_objects(web: &mut Web<'_>) {
+    if !web.kernel.types.has("kfree_rcu_cpu", "krw_arr") {
+        return;
+    }
+    let objects = [(); 3].map(|()| web.take("kmalloc-192"));
+    for object in objects {
+        let stale = web.stale_target();
+        web.point(object, 10, stale);
+    }
+    let stale = [web.stale_target()];
+    kfree_rcu::lay_batch(web.kernel, (1, Batch::Fresh, 0), &objects, 2, &stale);
 }
 
 /// Where an object in use had its free pointer, if that is behind it.
