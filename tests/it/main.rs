@@ -15,6 +15,7 @@ mod hostile;
 mod kfree_rcu;
 mod leaks_areas;
 mod leaks_real;
+mod leaks_synthetic;
 mod log;
 mod machine_damage;
 mod matrix;

@@ -3,10 +3,11 @@ r"""Writes one kernel's C types in the notation of layouts/*.types.
 
     extract_layouts.py VMLINUX > layouts/6.1.types
     extract_layouts.py --net layouts/6.1.types VMLINUX > layouts/6.1-net.types
+    extract_layouts.py --memory layouts/6.1.types VMLINUX > layouts/6.1-memory.types
     extract_layouts.py --conntrack layouts/6.1.types,layouts/6.1-net.types \
         VMLINUX nf_conntrack.ko nf_nat.ko > layouts/6.1-conntrack.types
 
-With --net or --conntrack, what the given tables define already is left out.
+With --net, --memory or --conntrack, what the given tables define already is left out.
 
 The facts (offsets, sizes, enumerators) come from the debugging information of
 a distribution's kernel, read with drgn. A type used by value is followed; one
@@ -60,6 +61,21 @@ NET_SOME = {
 NET_ENUMS = ["module_state", "mod_mem_type"]
 NET_VARS = """init_net net_namespace_list modules tk_core timekeeper_data tk_ntp_data
 btf_modules""".split()
+# Tasks, areas of vmalloc, and the free pages that CPUs keep.
+MEMORY_STRUCTS = """zone per_cpu_pages per_cpu_pageset task_struct signal_struct vmap_area
+vm_struct vmap_node llist_head llist_node""".split()
+MEMORY_SOME = {
+    "zone": SOME["zone"] + ["pageset", "per_cpu_pageset"],
+    "task_struct": "stack on_cpu tasks mm pid comm thread_node signal thread".split(),
+    "signal_struct": "nr_threads thread_head".split(),
+    "thread_struct": ["sp"],
+    "per_cpu_pageset": ["pcp"],
+    "vmap_node": "busy lazy".split(),
+}
+MEMORY_ENUMS = ["migratetype"]
+MEMORY_VARS = """init_task init_signals nr_threads vmap_area_list vmap_nodes nr_vmap_nodes
+free_vmap_area_root vmap_purge_list purge_vmap_area_list""".split()
+
 # What is in the module, or in the kernel where conntrack is built in.
 CT_STRUCTS = """nf_conn nf_conntrack nf_conntrack_tuple_hash nf_conntrack_tuple nf_conntrack_man
 hlist_nulls_head hlist_nulls_node nf_ct_ext nf_conn_nat nf_conn_acct nf_conn_counter
@@ -77,13 +93,17 @@ nf_ct_expect_max nf_ct_helper_hash nf_ct_helper_hsize conntrack_gc_work""".split
 
 done, queue, out = set(), [], []
 arguments = sys.argv[1:]
-part = arguments.pop(0) if arguments[0] in ("--net", "--conntrack") else None
+part = arguments.pop(0) if arguments[0] in ("--net", "--memory", "--conntrack") else None
 if part:
     for known in arguments.pop(0).split(","):
         for line in open(known):
             if found := re.match(r"(struct|union|enum|typedef|var) (\S+)", line):
                 done.add(found.group(1) + " " + found.group(2))
-    if part == "--net":
+    if part == "--memory":
+        STRUCTS, SOME, ENUMS, NAMELESS, VARS = MEMORY_STRUCTS, MEMORY_SOME, MEMORY_ENUMS, [], MEMORY_VARS
+        # With more members than in the table before.
+        done.discard("struct zone")
+    elif part == "--net":
         STRUCTS, SOME, ENUMS, NAMELESS, VARS = NET_STRUCTS, SOME | NET_SOME, NET_ENUMS, [], NET_VARS
     else:
         STRUCTS, SOME, ENUMS, NAMELESS, VARS = CT_STRUCTS, SOME | NET_SOME, CT_ENUMS, [], CT_VARS

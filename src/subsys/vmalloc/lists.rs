@@ -57,6 +57,9 @@ impl Areas {
             // A list of single links up to 5.10 (commit 96e2db456135).
             areas.lazy = areas.chain(kernel, head, u64::from(field.offset));
         }
+        // Up to 5.3 what is freed stays on the list of all, too, until it is purged.
+        let busy: FxHashSet<VirtAddr> = areas.busy.iter().copied().collect();
+        areas.lazy.retain(|area| !busy.contains(area));
         Ok(areas)
     }
 

@@ -92,6 +92,10 @@ impl Era {
         if self == Era::V7_3 {
             table.aggregates.remove("defer_free");
         }
+        if self == Era::V4_18 {
+            let gone = "free_vmap_area_root";
+            table.variables.retain(|variable| variable.0 != gone);
+        }
         table
     }
 
@@ -128,7 +132,19 @@ impl Era {
             Era::V7_2 => vec![V7_2, LISTS, CALLBACKS],
             Era::V7_3 => vec![V7_2, include_str!("../layouts/7.3.types"), LISTS, CALLBACKS],
         };
-        [vec![COMMON], own].concat()
+        let memory = match self {
+            Era::V4_18 => vec![
+                include_str!("../layouts/5.10-memory.types"),
+                include_str!("../layouts/4.18-memory.types"),
+            ],
+            Era::V5_10 => vec![include_str!("../layouts/5.10-memory.types")],
+            Era::V6_1 | Era::V6_1Slab => vec![include_str!("../layouts/6.1-memory.types")],
+            Era::V6_12 | Era::V6_12Tiny | Era::V6_18 => {
+                vec![include_str!("../layouts/6.12-memory.types")]
+            }
+            Era::V7_0 | Era::V7_2 | Era::V7_3 => vec![include_str!("../layouts/7.2-memory.types")],
+        };
+        [vec![COMMON], own, memory].concat()
     }
 
     /// The types with those of conntrack, and what a kernel without it has of them:
@@ -157,6 +173,11 @@ impl Era {
         let mut all = kernel.clone();
         all.parse(module);
         (all, kernel)
+    }
+
+    /// The types with those of modules, but without connection tracking.
+    pub fn types_with_modules(self) -> TypeTable {
+        self.types_with_conntrack().1
     }
 
     /// Conntrack follows DCCP (to 6.17).

@@ -3,6 +3,7 @@
 //! ```text
 //! Era + PagingLevels + Scenario ─▶ Machine ─┬▶ truth()
 //!                                           ├▶ conntrack_truth(), with conntrack
+//!                                           ├▶ leaks_truth(), where objects are lost
 //!                                           ├▶ damage::…   (before writing)
 //!                                           ├▶ write::…    ELF, kdump, flattened, split
 //!                                           └▶ debuginfo:: vmlinux and modules with DWARF
@@ -19,6 +20,7 @@ pub mod ctypes;
 pub mod damage;
 pub mod debuginfo;
 pub mod era;
+pub mod leaks;
 pub mod machine;
 pub mod memory;
 pub mod random;
@@ -27,6 +29,7 @@ pub mod write;
 
 pub use conntrack::ConntrackTruth;
 pub use era::{Era, PagingLevels};
+pub use leaks::LeaksTruth;
 pub use machine::{Machine, Options};
 pub use slub::scenario::{Freelist, Scenario};
 pub use slub::truth::Truth;

@@ -19,10 +19,20 @@ pub(super) fn types() -> TypeTable {
         struct kmem_cache_cpu 8 {
             0 void * cookie
         }
+        struct zone 16 {
+            0 unsigned long start
+            8 unsigned int present_pages
+        }
+        struct vmap_area 24 {
+            0 void * list
+            8 unsigned int va_start
+        }
         enum pagetype 4 {
             PGTY_paper 245
         }
         var scratch struct slab
+        var zoned struct zone
+        var mapped struct vmap_area
         var tracks struct track [4]
         var cookie struct kmem_cache_cpu",
     );

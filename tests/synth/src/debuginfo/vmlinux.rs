@@ -98,6 +98,21 @@ const UNITS: &[(&str, &[&str], &[&str])] = &[
     ),
     ("fs/kernfs/mount.c", &[], &["kernfs_node"]),
     (
+        "mm/page_alloc.c",
+        &[],
+        &["zone", "pglist_data", "per_cpu_pages", "per_cpu_pageset"],
+    ),
+    (
+        "mm/vmalloc.c",
+        &["vmap_nodes", "free_vmap_area_root", "vmap_purge_list"],
+        &["vmap_area", "vm_struct", "vmap_node"],
+    ),
+    (
+        "kernel/fork.c",
+        &["nr_threads"],
+        &["task_struct", "signal_struct"],
+    ),
+    (
         "kernel/printk/printk.c",
         &["prb", "printk_rb_static"],
         &["printk_info", "prb_desc"],

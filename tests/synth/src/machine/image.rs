@@ -23,6 +23,9 @@ const PER_CPU: &[(&str, &str, u64)] = &[
     ("krc", "kfree_rcu_cpu", 0x840),
     ("rcu_data", "rcu_data", 0x1000),
 ];
+/// Of those without a C type here: name, bytes, where.
+const PER_CPU_UNTYPED: &[(&str, u64, u64)] =
+    &[("idle_threads", 8, 0x100), ("cached_stacks", 16, 0x110)];
 /// Link-time address of the kernel's BTF.
 pub const BTF_BASE: u64 = LINK_BASE + (512 << 10);
 /// Link-time address of the data section.
@@ -74,6 +77,8 @@ const UNTYPED: &[(&str, u64, u64)] = &[
     ("crashing_cpu", 4, 4),
     ("tick_nsec", 8, 8),
     ("bootstrap_sheaf", 64, 8),
+    ("init_stack", 16384, 16384),
+    ("session_table", 8192, 8),
 ];
 
 /// Functions that stack traces and tracks point into.
@@ -87,6 +92,9 @@ const FUNCTIONS: &[&str] = &[
     "sysrq_handle_crash",
     "panic",
     "rcu_free_sheaf",
+    "alloc_thread_stack_node",
+    "pcpu_create_chunk",
+    "session_table_grow",
     // Its presence says that the memory map is virtually contiguous.
     "vmemmap_populate",
 ];
@@ -116,7 +124,12 @@ impl Image {
         image.add("_sdata", DATA_BASE, 0, SymbolKind::Label);
         for (name, size, align) in UNTYPED {
             // From 6.14 on a tick's length is in `tk_ntp_data`.
-            let gone = *name == "tick_nsec" && types.variable("tk_ntp_data").is_some();
+            let gone = match *name {
+                "tick_nsec" => types.variable("tk_ntp_data").is_some(),
+                // From 6.9 on each of several nodes has a list.
+                "vmap_area_list" => types.variable("vmap_nodes").is_some(),
+                _ => false,
+            };
             if types.variable(name).is_none() && !gone {
                 image.place(name, *size, *align);
             }
@@ -146,6 +159,9 @@ impl Image {
             self.add("__per_cpu_end", PER_CPU_SIZE, 0, kind);
             (0, kind)
         };
+        for (name, size, offset) in PER_CPU_UNTYPED {
+            self.add(name, start + offset, *size, kind);
+        }
         for (name, tag, offset) in PER_CPU {
             if types.aggregates.contains_key(*tag) {
                 self.add(name, start + offset, types.sizeof(tag), kind);

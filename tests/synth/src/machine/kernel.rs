@@ -38,6 +38,8 @@ pub struct Kernel {
     pub random: Random,
     /// Node 0 frames for what is not slab.
     pub boot: Frames,
+    /// What `rsp` was on each CPU that ran.
+    pub stack_pointers: Vec<u64>,
     /// First frame of the KFENCE pool.
     pub kfence_pool: u64,
     /// Where the last structure in `boot` ended, and the end of its page run.
@@ -84,6 +86,11 @@ impl Kernel {
             self.map_page(virt, frame);
         }
         self.space.vmalloc + (start << PAGE_SHIFT)
+    }
+
+    /// Leaves a page of the vmalloc area unmapped, as behind every area there is one.
+    pub fn vmalloc_guard(&mut self) {
+        self.space.vmalloc_pages.push(0);
     }
 
     /// Zeroed pages where modules live.

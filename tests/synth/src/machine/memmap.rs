@@ -3,6 +3,7 @@
 use super::kernel::Kernel;
 use super::paging::Leaf;
 use super::ram::{Frames, PAGES_PER_SECTION, node_of};
+use super::zones::zone_of;
 use crate::era::PagingLevels;
 use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
@@ -62,11 +63,7 @@ fn map(kernel: &mut Kernel, virt: u64, phys: u64, size: u64, leaf: Leaf) {
 /// A page that nobody has: right node and zone, no mapcount, no references.
 fn init_page(kernel: &mut Kernel, pfn: u64) {
     let in_ram = kernel.ram.ranges.iter().any(|range| range.contains(&pfn));
-    let zone = match pfn {
-        0..0x1000 => 0,
-        0x1000..0x10_0000 => 1,
-        _ => 2,
-    };
+    let zone = zone_of(pfn);
     let mut flags = u64::from(node_of(pfn)) << NODES_PGSHIFT | zone << ZONES_PGSHIFT;
     if !in_ram {
         flags |= 1 << kernel.types.constant("PG_reserved");

@@ -18,7 +18,10 @@ pub mod printk;
 pub mod ram;
 pub mod space;
 mod statistics;
+pub mod tasks;
+pub mod vmap;
 mod vmcoreinfo;
+pub mod zones;
 
 pub use kernel::Kernel;
 
@@ -26,6 +29,7 @@ use crate::conntrack::{self, ConntrackTruth, LaidConntrack};
 use crate::ctypes::TypeTable;
 use crate::debuginfo::btf;
 use crate::era::{Era, PagingLevels};
+use crate::leaks::{self, LeaksTruth};
 use crate::memory::{Memory, PAGE_SHIFT, PAGE_SIZE};
 use crate::random::Random;
 use crate::slub::lay::LaidSlub;
@@ -129,6 +133,7 @@ pub struct Machine {
     pub vmcoreinfo: String,
     truth: Truth,
     conntrack_truth: Option<ConntrackTruth>,
+    leaks_truth: Option<LeaksTruth>,
 }
 
 impl Machine {
@@ -156,6 +161,9 @@ impl Machine {
             &mut Frames::new(0x2000..0x3000),
         );
         let mut percpu = cpus::lay(&mut kernel);
+        zones::lay(&mut kernel, &mut percpu);
+        tasks::lay(&mut kernel);
+        vmap::lay(&mut kernel);
         identity::lay(&mut kernel);
         kernel.set_variable("sme_me_mask", options.sme_mask());
         printk::lay(&mut kernel);
@@ -170,6 +178,10 @@ impl Machine {
             .map(|table| conntrack::lay::lay(&mut kernel, &mut percpu, &slub, table))
             .unzip();
         let mut truth = truth::of(options.era, &slub);
+        let leaks_truth = scenario
+            .leaks
+            .then(|| leaks::lay(&mut kernel, &mut percpu, &slub, &truth));
+        zones::free_the_rest(&mut kernel);
         statistics::lay(&mut kernel, scenario, &mut truth);
         truth.messages = printk::MESSAGES.iter().map(|text| (*text).into()).collect();
         let vmcoreinfo = vmcoreinfo::text(&kernel, options.paging, options.sme_mask());
@@ -181,6 +193,7 @@ impl Machine {
             vmcoreinfo,
             truth,
             conntrack_truth,
+            leaks_truth,
         }
     }
 
@@ -193,6 +206,12 @@ impl Machine {
     pub fn conntrack_truth(&self) -> &ConntrackTruth {
         let truth = self.conntrack_truth.as_ref();
         truth.expect("a scenario with conntrack")
+    }
+
+    /// What a search for lost objects should find.
+    pub fn leaks_truth(&self) -> &LeaksTruth {
+        let truth = self.leaks_truth.as_ref();
+        truth.expect("a scenario of lost objects")
     }
 
     /// Physical memory.
@@ -225,6 +244,10 @@ impl Machine {
 /// All types, and those of vmlinux.
 fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
     let (mut all, mut vmlinux) = match (&scenario.conntrack, options.conntrack_module) {
+        (None, _) if scenario.leaks => {
+            let types = options.era.types_with_modules();
+            (types.clone(), types)
+        }
         (None, _) => (options.era.types(), options.era.types()),
         (Some(_), true) => options.era.types_with_conntrack(),
         (Some(_), false) => {
@@ -273,6 +296,7 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
         tables: PageTables::new(root, options.paging, options.sme_mask(), frames),
         random,
         boot: Frames::new(0x3000..0x5000),
+        stack_pointers: Vec::new(),
         kfence_pool: 0x1800,
         bump: (0, 0),
     }

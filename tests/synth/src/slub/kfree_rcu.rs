@@ -89,12 +89,22 @@ fn cpu_at(kernel: &Kernel, cpu: u64) -> u64 {
 /// the count of each. Returns the pages.
 pub fn add_pages(
     machine: &mut Machine,
+    place: (u64, Batch, u64),
+    objects: &[u64],
+    per_page: usize,
+    stale: &[u64],
+) -> Vec<u64> {
+    lay_batch(&mut machine.kernel, place, objects, per_page, stale)
+}
+
+/// The same while the machine is being built.
+pub(crate) fn lay_batch(
+    kernel: &mut Kernel,
     (cpu, batch, channel): (u64, Batch, u64),
     objects: &[u64],
     per_page: usize,
     stale: &[u64],
 ) -> Vec<u64> {
-    let kernel = &mut machine.kernel;
     let at = cpu_at(kernel, cpu);
     let first = kernel.types.offset("kvfree_rcu_bulk_data", "records");
     let mut pages = Vec::new();

@@ -16,6 +16,8 @@ pub struct Scenario {
     pub compound: Vec<CompoundPage>,
     /// The connection table, if the kernel has one; it brings caches of its own.
     pub conntrack: Option<Conntrack>,
+    /// Objects point to each other, and some are lost ([`crate::leaks`]).
+    pub leaks: bool,
 }
 
 /// CONFIG_SLAB_FREELIST_HARDENED and what became of it.

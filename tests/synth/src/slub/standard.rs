@@ -64,6 +64,7 @@ impl Scenario {
             kfence: kfence(),
             compound: compound(),
             conntrack: None,
+            leaks: false,
         }
     }
 

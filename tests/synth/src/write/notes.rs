@@ -68,7 +68,7 @@ fn prstatus(machine: &Machine, cpu: u32) -> Vec<u8> {
     for register in 0..REGISTERS {
         let value = match register {
             RIP => machine.kernel.symbol(function) + 0x10,
-            RSP => machine.kernel.space.direct(0x300_0000) + 0x3f00,
+            RSP => machine.kernel.stack_pointers[cpu as usize],
             _ => 0,
         };
         put(PR_REG + register * 8, value);
