@@ -4,6 +4,7 @@
 //! compares the lists with the sources, and what a profile can't answer is said at run
 //! time.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use thiserror::Error;
@@ -195,8 +196,12 @@ pub fn profile(
     identity: ProfileIdentity,
 ) -> Result<Vec<u8>, ProfileError> {
     let mut writer = ProfileWriter::new(types, identity);
-    for layout in Registered::all() {
-        writer.structure(layout.structure, layout.homes)?;
+    // The linker gathers them in any order; a profile should not depend on it.
+    let layouts: BTreeSet<_> = Registered::all()
+        .map(|layout| (layout.structure, layout.homes))
+        .collect();
+    for (structure, homes) in layouts {
+        writer.structure(structure, homes)?;
     }
     for (name, home) in STRUCTURES {
         writer.structure(name, &[home])?;
