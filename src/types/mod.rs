@@ -6,6 +6,7 @@
 //! the translation unit that would have to define it; nothing is guessed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -151,4 +152,36 @@ pub trait TypeSource: fmt::Debug + Send + Sync {
 
     /// `dwarf`, `btf` or `profile`, for the document's `types_from`.
     fn origin(&self) -> &'static str;
+}
+
+/// Shared: with the modules' types that continue it, say.
+impl<T: TypeSource + ?Sized> TypeSource for Arc<T> {
+    fn has_home(&self, home: &str) -> bool {
+        self.as_ref().has_home(home)
+    }
+
+    fn find_struct(
+        &self,
+        name: &str,
+        home: &str,
+        everywhere: bool,
+    ) -> Result<Option<TypeId>, TypeError> {
+        self.as_ref().find_struct(name, home, everywhere)
+    }
+
+    fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError> {
+        self.as_ref().get_struct(id)
+    }
+
+    fn struct_name(&self, id: TypeId) -> Option<String> {
+        self.as_ref().struct_name(id)
+    }
+
+    fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
+        self.as_ref().find_enum(name, home)
+    }
+
+    fn origin(&self) -> &'static str {
+        self.as_ref().origin()
+    }
 }

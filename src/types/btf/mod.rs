@@ -150,34 +150,6 @@ impl Btf {
     }
 }
 
-/// Shared with the modules' parts that continue it.
-impl TypeSource for Arc<Btf> {
-    fn find_struct(
-        &self,
-        name: &str,
-        home: &str,
-        everywhere: bool,
-    ) -> Result<Option<TypeId>, TypeError> {
-        self.as_ref().find_struct(name, home, everywhere)
-    }
-
-    fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError> {
-        self.as_ref().get_struct(id)
-    }
-
-    fn struct_name(&self, id: TypeId) -> Option<String> {
-        self.as_ref().struct_name(id)
-    }
-
-    fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
-        self.as_ref().find_enum(name, home)
-    }
-
-    fn origin(&self) -> &'static str {
-        self.as_ref().origin()
-    }
-}
-
 impl TypeSource for Btf {
     /// BTF has no units. But a module's sources are named after it as a rule, and its own
     /// definitions are the ones that its code sees.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::content::{
     Asked, Content, Enumerators, FORMAT, Header, Places, ProfileIdentity, VERSION,
@@ -138,7 +137,7 @@ impl Profile {
 }
 
 /// Shared between the types and what else asks the profile.
-impl TypeSource for Arc<Profile> {
+impl TypeSource for Profile {
     fn has_home(&self, home: &str) -> bool {
         self.units.contains(home)
     }

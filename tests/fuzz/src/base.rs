@@ -7,9 +7,7 @@ use std::sync::{Arc, OnceLock};
 use vmleak::addr::{Pfn, VirtAddr};
 use vmleak::dump::{Dump, Page};
 use vmleak::kernel::{Kernel, asked};
-use vmleak::types::{
-    Btf, DebugFile, Dwarf, StructType, SymbolTable, TypeDb, TypeError, TypeId, TypeSource,
-};
+use vmleak::types::{Btf, DebugFile, Dwarf, SymbolTable, TypeDb, TypeSource};
 use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
 use vmleak_synth::write::{elf, notes::note};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
@@ -21,7 +19,7 @@ pub(crate) struct Base {
     pub(crate) dump: Vec<u8>,
     /// Where memory begins in it.
     pub(crate) memory: usize,
-    pub(crate) types: Source,
+    pub(crate) types: Arc<dyn TypeSource>,
     /// For its symbols.
     pub(crate) vmlinux: DebugFile,
     /// Of the dump as it is, to follow pointers in.
@@ -33,7 +31,7 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    fn new(dump: Vec<u8>, memory: usize, types: Source, vmlinux: DebugFile) -> Self {
+    fn new(dump: Vec<u8>, memory: usize, types: Arc<dyn TypeSource>, vmlinux: DebugFile) -> Self {
         let open = Dump::from_bytes(Path::new("dump"), dump.clone(), 1 << 20);
         let open = Arc::new(open.expect("the dump opens"));
         let db = TypeDb::new(vec![Box::new(types.clone())]);
@@ -81,48 +79,6 @@ impl Base {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum Source {
-    Btf(Arc<Btf>),
-    Dwarf(Arc<Dwarf>),
-}
-
-impl Source {
-    fn get(&self) -> &dyn TypeSource {
-        match self {
-            Self::Btf(btf) => btf.as_ref(),
-            Self::Dwarf(dwarf) => dwarf.as_ref(),
-        }
-    }
-}
-
-impl TypeSource for Source {
-    fn has_home(&self, home: &str) -> bool {
-        self.get().has_home(home)
-    }
-
-    fn find_struct(
-        &self,
-        name: &str,
-        home: &str,
-        everywhere: bool,
-    ) -> Result<Option<TypeId>, TypeError> {
-        self.get().find_struct(name, home, everywhere)
-    }
-
-    fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError> {
-        self.get().get_struct(id)
-    }
-
-    fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
-        self.get().find_enum(name, home)
-    }
-
-    fn origin(&self) -> &'static str {
-        self.get().origin()
-    }
-}
-
 /// A synthetic kernel with connections.
 pub(crate) fn synthetic(era: Era) -> &'static Base {
     static MADE: [OnceLock<Base>; 4] = [const { OnceLock::new() }; 4];
@@ -136,7 +92,7 @@ pub(crate) fn synthetic(era: Era) -> &'static Base {
         };
         let btf = Btf::from_file(Arc::new(file())).expect("it has BTF");
         let memory = dump.len() - machine.memory().len() * PAGE;
-        Base::new(dump, memory, Source::Btf(Arc::new(btf)), file())
+        Base::new(dump, memory, Arc::new(btf), file())
     })
 }
 
@@ -152,7 +108,7 @@ pub(crate) fn small() -> &'static Base {
         let file = || DebugFile::open(&folder.join("vmlinux")).expect("its vmlinux opens");
         let (dump, memory) = as_elf(&dump);
         let dwarf = Dwarf::new(Arc::new(file())).expect("it has DWARF");
-        Base::new(dump, memory, Source::Dwarf(Arc::new(dwarf)), file())
+        Base::new(dump, memory, Arc::new(dwarf), file())
     })
 }
 
