@@ -72,7 +72,9 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
     {
         bail!("{}", sources.no_vmlinux(looked));
     }
-    let (symbols, own) = match sources.symbols() {
+    // The one is long on one core, the other is shared out.
+    let (symbols, dwarf) = rayon::join(|| sources.symbols(), || sources.dwarf());
+    let (symbols, own) = match symbols {
         Ok(found) => found,
         Err(error) => match &found {
             Ok(_) => return Err(error),
@@ -81,7 +83,7 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
         },
     };
     check_symbols(&info, &symbols).with_context(|| whose.clone())?;
-    let (types, btf) = match (sources.types(&symbols), &found) {
+    let (types, btf) = match (sources.types(&symbols, dwarf), &found) {
         (Err(error), Err(looked)) => return Err(error.context(sources.no_vmlinux(looked))),
         (other, _) => other?,
     };
@@ -191,15 +193,24 @@ impl Sources<'_> {
         Ok(kallsyms::read(&space, |_| None)?)
     }
 
-    fn types(&self, symbols: &SymbolTable) -> Result<(TypeDb, Option<Arc<Btf>>)> {
+    /// The DWARF that types are to be read from, its units listed.
+    fn dwarf(&self) -> Option<Result<Dwarf, TypeError>> {
+        let file = self
+            .file
+            .filter(|_| self.profile.is_none() && !matches!(self.common.types, TypesFrom::Btf))?;
+        let dwarf = Dwarf::new(Arc::clone(file));
+        Some(dwarf.inspect(Dwarf::list_units))
+    }
+
+    fn types(
+        &self,
+        symbols: &SymbolTable,
+        dwarf: Option<Result<Dwarf, TypeError>>,
+    ) -> Result<(TypeDb, Option<Arc<Btf>>)> {
         if let Some(profile) = self.profile {
             let source: Box<dyn TypeSource> = Box::new(Arc::clone(profile));
             return Ok((TypeDb::new(vec![source]), None));
         }
-        let dwarf = match (&self.common.types, self.file) {
-            (TypesFrom::Btf, _) | (_, None) => None,
-            (_, Some(file)) => Some(Dwarf::new(Arc::clone(file))),
-        };
         match (dwarf, &self.common.types) {
             (Some(Ok(dwarf)), _) => {
                 let source: Box<dyn TypeSource> = Box::new(dwarf);

@@ -48,6 +48,11 @@ impl Dwarf {
         })
     }
 
+    /// Lists the units with their names now, and not when the first type is asked for.
+    pub fn list_units(&self) {
+        self.units();
+    }
+
     /// Cheap: a set of slices.
     fn gimli(&self) -> GimliDwarf<'_> {
         let sections: Result<DwarfSections<&[u8]>, std::convert::Infallible> =

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gimli::constants as dw;
 use gimli::{
-    Abbreviations, AttributeValue, DebugStrOffsetsBase, EntriesTree, UnitHeader, UnitOffset,
+    Abbreviations, AttributeValue, DebugAbbrev, DebugAbbrevOffset, DebugStrOffsetsBase,
+    EntriesTree, LittleEndian, Reader, Section, UnitHeader, UnitOffset,
 };
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -165,11 +166,61 @@ fn is_path_suffix(path: &str, suffix: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
+/// The name of a unit. Of its abbreviations only the root's is parsed: a kernel has thousands of
+/// units with a hundred abbreviations each, and the names of all are wanted.
 fn unit_name(dwarf: &GimliDwarf<'_>, header: UnitHeader<Slice<'_>>) -> Option<String> {
-    let view = UnitView::new(dwarf, header).ok()?;
+    let root = root_abbreviation(dwarf, &header).ok()??;
+    let table = DebugAbbrev::from(Slice::new(&root, LittleEndian));
+    let abbreviations = table.abbreviations(DebugAbbrevOffset(0)).ok()?;
+    let view = UnitView::with(header, Arc::new(abbreviations)).ok()?;
     let mut entries = view.header.entries(&view.abbreviations);
     let root = entries.next_dfs().ok()??;
     view.string(dwarf, root.attr_value(dw::DW_AT_name)?)
+}
+
+/// A name and a form, which nearly always take a byte each.
+fn pair(rest: &mut Slice<'_>) -> gimli::Result<(u64, u64)> {
+    match rest.slice().first_chunk() {
+        Some(&[name @ ..0x80, form @ ..0x80]) => {
+            rest.skip(2)?;
+            Ok((name.into(), form.into()))
+        }
+        _ => Ok((rest.read_uleb128()?, rest.read_uleb128()?)),
+    }
+}
+
+/// The abbreviation of a unit's root, as a table of its own.
+fn root_abbreviation(
+    dwarf: &GimliDwarf<'_>,
+    header: &UnitHeader<Slice<'_>>,
+) -> gimli::Result<Option<Vec<u8>>> {
+    let wanted = header.range_from(header.root_offset()..)?.read_uleb128()?;
+    let mut rest = *dwarf.debug_abbrev.reader();
+    rest.skip(header.debug_abbrev_offset().0)?;
+    loop {
+        let start = rest;
+        // Code, tag, and whether it has children; then pairs of name and form up to 0, 0.
+        let code = rest.read_uleb128()?;
+        if code == 0 {
+            return Ok(None);
+        }
+        rest.read_uleb128()?;
+        rest.read_u8()?;
+        loop {
+            let (name, form) = pair(&mut rest)?;
+            if form == u64::from(dw::DW_FORM_implicit_const.0) {
+                rest.read_sleb128()?;
+            }
+            if (name, form) == (0, 0) {
+                break;
+            }
+        }
+        if code == wanted {
+            let own = start.slice().get(..start.len() - rest.len());
+            // A code of 0 ends a table.
+            return Ok(own.map(|own| [own, &[0]].concat()));
+        }
+    }
 }
 
 /// A unit as far as types need it. gimli's own `Unit` also parses the line table's header, which
@@ -186,6 +237,13 @@ impl<'a> UnitView<'a> {
         header: UnitHeader<Slice<'a>>,
     ) -> gimli::Result<Self> {
         let abbreviations = dwarf.abbreviations(&header)?;
+        Self::with(header, abbreviations)
+    }
+
+    fn with(
+        header: UnitHeader<Slice<'a>>,
+        abbreviations: Arc<Abbreviations>,
+    ) -> gimli::Result<Self> {
         let mut entries = header.entries(&abbreviations);
         let root = entries.next_dfs()?;
         let base = root.and_then(|root| root.attr_value(dw::DW_AT_str_offsets_base));
