@@ -4,6 +4,8 @@
 //! order; the descriptor's index is the number of set bits before the page's.
 //! The bitmap stays in the file; what is kept is one running count per 512 bits.
 
+use std::borrow::Cow;
+
 use super::storage::Bytes;
 
 const BLOCK_BYTES: u64 = 64;
@@ -60,39 +62,69 @@ impl Bitmap {
 
     /// Whether the bit is set; bits beyond the end are clear.
     pub(crate) fn contains(&self, bytes: &Bytes, bit: u64) -> bool {
-        self.locate(bytes, bit).is_some_and(|(_, set)| set)
+        self.state(bytes, bit) == Bit::Set(())
     }
 
     /// The number of set bits before `bit`, if `bit` is set.
-    pub(crate) fn rank_of_set(&self, bytes: &Bytes, bit: u64) -> Option<u64> {
-        self.locate(bytes, bit)
-            .and_then(|(rank, set)| set.then_some(rank))
+    pub(crate) fn rank_of_set(&self, bytes: &Bytes, bit: u64) -> Bit<u64> {
+        self.look(bytes, bit, |base, part| base + ones_below(part, bit))
+    }
+
+    /// Whether the bit is set, without its rank.
+    pub(crate) fn state(&self, bytes: &Bytes, bit: u64) -> Bit<()> {
+        self.look(bytes, bit, |_, _| ())
     }
 
     /// The number of set bits before `bit`, set or not.
     pub(crate) fn rank(&self, bytes: &Bytes, bit: u64) -> u64 {
-        self.locate(bytes, bit).map_or(self.ones, |(rank, _)| rank)
+        let found = (bit < self.bits).then(|| self.part(bytes, bit));
+        found
+            .flatten()
+            .map_or(self.ones, |(base, part)| base + ones_below(&part, bit))
     }
 
-    /// Whether the file held the bit once, but does not any more.
-    pub(crate) fn is_lost(&self, bytes: &Bytes, bit: u64) -> bool {
-        bit < self.bits && self.locate(bytes, bit).is_none()
-    }
-
-    /// The rank of `bit` and whether it is set, in one read.
-    fn locate(&self, bytes: &Bytes, bit: u64) -> Option<(u64, bool)> {
+    /// What `of_set` makes of the rank of the bit's block and of that block up to the bit, if the
+    /// bit is set: most bits that are asked for in a pass over all memory are not.
+    fn look<T>(&self, bytes: &Bytes, bit: u64, of_set: impl FnOnce(u64, &[u8]) -> T) -> Bit<T> {
         if bit >= self.bits {
-            return None;
+            return Bit::Clear;
         }
+        match self.part(bytes, bit) {
+            None => Bit::Lost,
+            Some((base, part)) => match part.last() {
+                Some(last) if last >> (bit % 8) & 1 == 1 => Bit::Set(of_set(base, &part)),
+                _ => Bit::Clear,
+            },
+        }
+    }
+
+    /// The rank of the bit's block, and the block up to the byte that holds the bit.
+    fn part<'b>(&self, bytes: &'b Bytes, bit: u64) -> Option<(u64, Cow<'b, [u8]>)> {
         let block = bit / BLOCK_BITS;
+        let base = self.ranks.get(usize::try_from(block).ok()?)?;
         let len = usize::try_from(bit % BLOCK_BITS / 8 + 1).ok()?;
         let part = bytes.get(self.offset + block * BLOCK_BYTES, len)?;
-        let (last, before) = part.split_last()?;
-        let below = last & ((1u8 << (bit % 8)) - 1);
-        let base = self.ranks.get(usize::try_from(block).ok()?)?;
-        let rank = base + count_ones(before) + u64::from(below.count_ones());
-        Some((rank, last >> (bit % 8) & 1 == 1))
+        Some((*base, part))
     }
+}
+
+/// What a bitmap says of a bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bit<T> {
+    Set(T),
+    /// Clear, or beyond the end.
+    Clear,
+    /// The file held it once, but does not any more.
+    Lost,
+}
+
+/// The set bits of a block up to the byte that holds `bit`, but for `bit` and those above it.
+fn ones_below(part: &[u8], bit: u64) -> u64 {
+    let Some((last, before)) = part.split_last() else {
+        return 0;
+    };
+    let below = last & ((1u8 << (bit % 8)) - 1);
+    count_ones(before) + u64::from(below.count_ones())
 }
 
 fn count_ones(bytes: &[u8]) -> u64 {
@@ -123,7 +155,8 @@ mod tests {
         for bit in 0..2400u64 {
             let set = pattern[bit as usize / 8] >> (bit % 8) & 1 == 1;
             assert_eq!(bitmap.rank(&bytes, bit), rank);
-            assert_eq!(bitmap.rank_of_set(&bytes, bit), set.then_some(rank));
+            let expected = if set { Bit::Set(rank) } else { Bit::Clear };
+            assert_eq!(bitmap.rank_of_set(&bytes, bit), expected);
             rank += u64::from(set);
         }
         assert_eq!(bitmap.ones(), rank);

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::bitmap::Bitmap;
+use super::bitmap::{Bit, Bitmap};
 use super::codec::Codec;
 use super::notes::Notes;
 use super::storage::Bytes;
@@ -224,18 +224,21 @@ impl KdumpFile {
 
     /// Where and how the page is stored.
     pub(crate) fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
-        let Some(rank) = self.dumped.rank_of_set(&self.bytes, pfn.0) else {
-            let bitmaps = [&self.ram, &self.dumped];
-            if bitmaps.iter().any(|map| map.is_lost(&self.bytes, pfn.0)) {
-                // The file has shrunk since it was opened.
-                let offset = self.descriptors;
-                return Err(PageFault::Truncated { pfn, offset });
+        // The file has shrunk since it was opened.
+        let shrunk = PageFault::Truncated {
+            pfn,
+            offset: self.descriptors,
+        };
+        let rank = match self.dumped.rank_of_set(&self.bytes, pfn.0) {
+            Bit::Set(rank) => rank,
+            Bit::Lost => return Err(shrunk),
+            Bit::Clear => {
+                return Err(match self.ram.state(&self.bytes, pfn.0) {
+                    Bit::Set(()) => PageFault::Excluded(pfn),
+                    Bit::Clear => PageFault::NotInDump(pfn),
+                    Bit::Lost => shrunk,
+                });
             }
-            return Err(if self.ram.contains(&self.bytes, pfn.0) {
-                PageFault::Excluded(pfn)
-            } else {
-                PageFault::NotInDump(pfn)
-            });
         };
         let index = rank
             .checked_sub(self.first_rank)
