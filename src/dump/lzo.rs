@@ -67,8 +67,20 @@ struct Output<'a> {
     at: usize,
 }
 
+/// Most runs and matches are shorter: they are copied as a whole chunk, without a call, where
+/// there is room for it. What is written too much lies behind `at`, and is written again.
+const CHUNK: usize = 16;
+
 impl Output<'_> {
     fn literals(&mut self, input: &mut Input<'_>, len: usize) -> Result<(), LzoError> {
+        if len <= CHUNK
+            && let Some(from) = chunk_at(input.bytes, input.at)
+            && self.put_chunk(from)
+        {
+            input.at += len;
+            self.at += len;
+            return Ok(());
+        }
         let from = input.take(len)?;
         let to = self
             .bytes
@@ -85,6 +97,14 @@ impl Output<'_> {
         if end > self.bytes.len() {
             return Err(LzoError::OutputOverrun);
         }
+        if len <= CHUNK
+            && distance >= CHUNK
+            && let Some(chunk) = chunk_at(self.bytes, from)
+            && self.put_chunk(chunk)
+        {
+            self.at = end;
+            return Ok(());
+        }
         // A match may overlap its own output: then what is there repeats with period
         // `distance`, so each round may copy all that the rounds before it wrote.
         while self.at < end {
@@ -94,6 +114,17 @@ impl Output<'_> {
         }
         Ok(())
     }
+
+    /// Whether there was room for it.
+    fn put_chunk(&mut self, chunk: [u8; CHUNK]) -> bool {
+        let room = self.bytes.get_mut(self.at..);
+        let to = room.and_then(|room| room.first_chunk_mut());
+        to.map(|to| *to = chunk).is_some()
+    }
+}
+
+fn chunk_at(bytes: &[u8], at: usize) -> Option<[u8; CHUNK]> {
+    bytes.get(at..)?.first_chunk().copied()
 }
 
 /// Decompresses `src` into `dst`; returns the number of bytes written.
