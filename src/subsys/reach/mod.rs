@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
@@ -162,7 +163,6 @@ pub fn collect(
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
     let charges = search.charges()?;
-    let structures = Structures::new(kernel, heap.caches());
     let coverage = Coverage {
         page_bytes: kernel.dump().page_size() as u64,
         ..coverage(&done.found, search.stacks.complete)
@@ -175,12 +175,18 @@ pub fn collect(
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
-    let named = found
-        .holders
-        .named(&symbols, heap.caches(), &structures, &anonymous);
-    let caches = lost.into_iter().zip(judged).zip(named).zip(heap.caches());
+    let (named, contents) = rayon::join(
+        || {
+            let structures = Structures::new(kernel, heap.caches());
+            let (holders, caches) = (&found.holders, heap.caches());
+            holders.named(&symbols, caches, &structures, &anonymous)
+        },
+        || contents(kernel, &symbols, &lost, heap, targets, found),
+    );
+    let told = named.into_iter().zip(contents).zip(heap.caches());
+    let caches = lost.into_iter().zip(judged).zip(told);
     let caches = (0..).zip(caches).map(|(number, row)| {
-        let (((lost, judged), named), cache) = row;
+        let ((lost, judged), ((named, content), cache)) = row;
         let addresses = || lost.addresses(found, targets);
         let listed = match options.list == Some(number) {
             true => usize::MAX,
@@ -191,13 +197,7 @@ pub fn collect(
             unreachable: lost.objects,
             sources: lost.sources,
             sites: sites.of(cache, addresses()),
-            content: content::look(
-                kernel,
-                &symbols,
-                addresses(),
-                lost.objects,
-                cache.object_size,
-            ),
+            content,
             charged_to: charges.sum(lost.numbers(found, targets)),
             variables: named.variables,
             holders: named.holders,
@@ -215,6 +215,23 @@ pub fn collect(
         pages: search.kinds.counts(),
     };
     Ok((done.slabs, reach))
+}
+
+/// What the lost objects of each cache look like.
+fn contents(
+    kernel: &Kernel,
+    symbols: &Variables<'_>,
+    lost: &[Lost],
+    heap: &SlabHeap<'_>,
+    targets: &Targets,
+    found: &Found,
+) -> Vec<Content> {
+    let caches = lost.par_iter().zip(heap.caches());
+    let looks = caches.map(|(lost, cache)| {
+        let addresses = lost.addresses(found, targets);
+        content::look(kernel, symbols, addresses, lost.objects, cache.object_size)
+    });
+    looks.collect()
 }
 
 /// The caches of kmalloc that hold so much, or whose lost objects others lead to, that it is
