@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::args::{InfoArgs, ObjectsArgs, SlabsArgs};
 use super::conntrack_args::{ConntrackArgs, NatArgs};
+use super::diff::DiffArgs;
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     Leaks(LeaksArgs),
     /// Which object lies at an address, and who points to it
     Whatis(WhatisArgs),
+    /// Which caches grew from one dump to another, or since a saved /proc/slabinfo
+    #[command(override_usage = "vmleak diff [OPTIONS] <OLDER> <NEWER> [VMLINUX]...")]
+    Diff(DiffArgs),
     /// The connection table as it was, or its summary
     Conntrack(Box<ConntrackArgs>),
     /// The address translations, and the ports in use per external address

@@ -24,7 +24,7 @@ pub(crate) fn sort_out(common: &Common) -> Result<Inputs> {
     for path in &common.files {
         if path.is_dir() {
             dump.push(dump::newest_in_directory(path)?);
-        } else if !dump::looks_like_dump(path) && is_debug_file(path) {
+        } else if is_vmlinux(path) {
             if let Some(first) = vmlinux.replace(path.clone()) {
                 bail!(
                     "two debug files given: {} and {}; give modules' with -s",
@@ -55,7 +55,12 @@ fn file_name_starts(path: &Path, prefix: &str) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
 }
 
-fn is_debug_file(path: &Path) -> bool {
+/// Whether it is a debug file: an ELF file that is no dump.
+pub(crate) fn is_vmlinux(path: &Path) -> bool {
+    !dump::looks_like_dump(path) && is_elf(path)
+}
+
+fn is_elf(path: &Path) -> bool {
     use std::io::Read;
     let mut magic = [0; 4];
     path.is_file()

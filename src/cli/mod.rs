@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod command;
 mod conntrack;
 mod conntrack_args;
+mod diff;
 mod leaks;
 mod leaks_args;
 mod locate;

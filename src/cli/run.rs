@@ -12,6 +12,7 @@ use vmleak::subsys::slab::era::SlabEra;
 use super::args::{Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
 use super::command::Command;
 use super::conntrack;
+use super::diff;
 use super::leaks;
 use super::machine;
 use super::manual;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Info(args) => with_threads(&args.common, || info(args)),
         Command::Leaks(args) => with_threads(&args.common, || leaks::leaks(args)),
         Command::Whatis(args) => with_threads(&args.common, || whatis::whatis(args)),
+        Command::Diff(args) => with_threads(&args.common, || diff::diff(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
         Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),

@@ -11,6 +11,7 @@ use serde::Serialize;
 pub mod allocinfo;
 pub mod cache;
 pub mod conntrack;
+pub mod diff;
 mod head;
 pub mod info;
 pub mod kmemleak;

@@ -3,6 +3,7 @@
 
 pub mod allocinfo;
 pub mod conntrack;
+pub mod diff;
 pub mod kmemleak;
 pub mod leaks;
 pub mod log;
@@ -91,10 +92,6 @@ impl<T> Document<T> {
     /// Puts the frame around `body`. `complete` is what the command itself can say.
     pub fn new(kernel: &Kernel, run: &RunFacts, complete: bool, body: T) -> Self {
         let system = &run.system;
-        let crash_time = system.crash_time.and_then(|seconds| {
-            let time = jiff::Timestamp::from_second(seconds).ok()?;
-            Some(time.to_string())
-        });
         Self {
             schema_version: SCHEMA_VERSION,
             tool: Tool {
@@ -107,7 +104,7 @@ impl<T> Document<T> {
                 release: system.release.clone(),
                 build_id: system.build_id.clone(),
                 arch: "x86_64",
-                crash_time,
+                crash_time: system.crash_time_text(),
                 uptime_seconds: system.uptime_seconds,
                 panic: system.panic.clone(),
                 nr_cpus: system.nr_cpus,

@@ -25,6 +25,14 @@ pub struct SystemFacts {
     pub memory_bytes: Option<u64>,
 }
 
+impl SystemFacts {
+    /// When it died, RFC 3339, UTC.
+    pub fn crash_time_text(&self) -> Option<String> {
+        let time = jiff::Timestamp::from_second(self.crash_time?).ok()?;
+        Some(time.to_string())
+    }
+}
+
 /// Reads what there is; what the dump lacks is `None`.
 pub fn collect(kernel: &Kernel) -> SystemFacts {
     let info = kernel.vmcoreinfo();

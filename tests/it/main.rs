@@ -8,6 +8,7 @@ mod conntrack_synthetic;
 mod corpora;
 mod damage;
 mod damage_matrix;
+mod diff;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;

@@ -1,0 +1,235 @@
+//! `diff`: which caches grew from one dump to another, or from a saved /proc/slabinfo to a dump.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use vmleak::analysis::growth::{self, Sample, View};
+use vmleak::analysis::saved_slabinfo;
+use vmleak::dump::Dump;
+use vmleak::render;
+use vmleak::report::diff::{DiffReport, SampleIdentity};
+use vmleak::subsys::slab::{SlabFacts, SlabHeap};
+use vmleak::types::build_id_of;
+
+use super::args::Common;
+use super::locate;
+use super::session::{Reader, Session, exit, json_lines, output};
+
+/// Of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = DiffFormat::Table, help_heading = "Output")]
+    pub(crate) format: DiffFormat,
+    /// Also the caches that stayed as they were
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) all: bool,
+}
+
+/// Forms of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// For people, what grew most first
+    Table,
+    /// One document
+    Json,
+    /// A cache a line
+    Jsonl,
+    /// A cache a row
+    Csv,
+}
+
+/// One of the two that are compared, in the order given: the older first.
+#[derive(Debug)]
+enum Given {
+    Dump(PathBuf),
+    Slabinfo(PathBuf),
+}
+
+/// A sample that has been read.
+struct Taken {
+    identity: SampleIdentity,
+    facts: Option<(SlabFacts, Session)>,
+    /// Of a saved slabinfo.
+    text: String,
+}
+
+pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
+    let (old, new, vmlinux) = sort_out(&args.common)?;
+    let view = match (&old, &new) {
+        (Given::Dump(_), Given::Dump(_)) => View::Exact,
+        (Given::Slabinfo(_), Given::Slabinfo(_)) => {
+            bail!("two saved slabinfos given: one of the two must be a dump")
+        }
+        _ => View::Slabinfo,
+    };
+    let old = take(&args.common, &old, &vmlinux)?;
+    let new = take(&args.common, &new, &vmlinux)?;
+    let page_size = |taken: &Taken| {
+        let (_, session) = taken.facts.as_ref()?;
+        Some(session.kernel.dump().page_size() as u64)
+    };
+    let page_size = page_size(&new).or_else(|| page_size(&old)).unwrap_or(4096);
+    let samples = [&old, &new].map(|taken| sample(taken, view, page_size));
+    let [before, after] = samples;
+    let growth = growth::compare(&before?, &after?);
+    let time = |taken: &Taken| taken.facts.as_ref()?.1.run.system.crash_time;
+    let between = time(&new)
+        .zip(time(&old))
+        .map(|(new, old)| (new - old) as f64);
+    let complete = is_complete(&old) && is_complete(&new);
+    let body = DiffReport {
+        old: old.identity,
+        new: new.identity,
+        compared: view,
+        seconds_between: between,
+        growth,
+    };
+    // The frame is that of the newer dump.
+    let (Some((_, session)), older) = (match new.facts {
+        Some(facts) => (Some(facts), old.facts),
+        None => (old.facts, None),
+    }) else {
+        bail!("no dump given");
+    };
+    for warning in older
+        .iter()
+        .flat_map(|(_, session)| session.kernel.diag.warnings())
+    {
+        let text = format!("{}: {}", body.old.path, warning.message);
+        session
+            .kernel
+            .diag
+            .warn_many(warning.code, text, warning.count);
+    }
+    if between.is_some_and(|seconds| seconds < 0.0) {
+        let text = "the first dump is younger than the second: give the older one first";
+        session.kernel.diag.warn("order", text);
+    }
+    let document = session.document(&args.common, complete, body);
+    let reader = match args.format {
+        DiffFormat::Table => Reader::Person,
+        _ => Reader::Program,
+    };
+    output(&args.common, reader, |out, width| match args.format {
+        DiffFormat::Table => render::diff::write_text(out, &document, width, args.all),
+        DiffFormat::Json => render::json(out, &document),
+        DiffFormat::Jsonl => json_lines(out, &document.body.growth.caches),
+        DiffFormat::Csv => render::diff::write_csv(out, &document.body),
+    })?;
+    Ok(exit(document.complete))
+}
+
+/// The older and the newer sample in the order given, and each vmlinux, wherever it stands.
+fn sort_out(common: &Common) -> Result<(Given, Given, Vec<PathBuf>)> {
+    let mut given = Vec::new();
+    let mut vmlinux = Vec::new();
+    for path in &common.files {
+        if locate::is_vmlinux(path) {
+            vmlinux.push(path.clone());
+        } else if is_slabinfo(path) {
+            given.push(Given::Slabinfo(path.clone()));
+        } else {
+            given.push(Given::Dump(path.clone()));
+        }
+    }
+    let count = given.len();
+    let mut given = given.into_iter();
+    match (given.next(), given.next(), given.next()) {
+        (Some(old), Some(new), None) => Ok((old, new, vmlinux)),
+        _ => bail!(
+            "{count} dumps and saved slabinfos given, but two are compared; usage: vmleak diff OLDER NEWER [VMLINUX]"
+        ),
+    }
+}
+
+fn is_slabinfo(path: &Path) -> bool {
+    let mut start = vec![0; saved_slabinfo::MAGIC.len()];
+    path.is_file()
+        && fs::File::open(path)
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok()
+        && start == saved_slabinfo::MAGIC.as_bytes()
+}
+
+fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
+    let identity = |path: &Path, kind| SampleIdentity {
+        path: path.display().to_string(),
+        kind,
+        release: None,
+        crash_time: None,
+    };
+    let path = match given {
+        Given::Dump(path) => path,
+        Given::Slabinfo(path) => {
+            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            return Ok(Taken {
+                identity: identity(path, "slabinfo"),
+                facts: None,
+                text,
+            });
+        }
+    };
+    let own = own_vmlinux(common, path, vmlinux);
+    let files = std::iter::once(path.clone()).chain(own);
+    let common = Common {
+        files: files.collect(),
+        ..common.clone()
+    };
+    let session = Session::open(&common)?;
+    let heap = session.explain(SlabHeap::read(&session.kernel, &session.progress))?;
+    let facts = session.explain(heap.facts(&session.progress))?;
+    drop(heap);
+    session.progress.finish();
+    let system = &session.run.system;
+    let identity = SampleIdentity {
+        release: system.release.clone(),
+        crash_time: system.crash_time_text(),
+        ..identity(session.kernel.dump().path(), "dump")
+    };
+    Ok(Taken {
+        identity,
+        facts: Some((facts, session)),
+        text: String::new(),
+    })
+}
+
+/// Of the vmlinux files given that of this dump: two dumps may be of two kernels. Where nothing
+/// tells, the first.
+fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBuf> {
+    let dump = Dump::open_with(&[path.to_owned()], 0, common.access()).ok();
+    let info = dump.and_then(|dump| dump.notes().vmcoreinfo.clone());
+    let Some(wanted) = info.as_ref().and_then(|info| info.build_id()) else {
+        return given.first().cloned();
+    };
+    let is_own = |file: &&PathBuf| {
+        let found = build_id_of(file, common.access());
+        found.is_none_or(|found| found == wanted) || (common.force && given.len() == 1)
+    };
+    given.iter().find(is_own).cloned()
+}
+
+fn sample(taken: &Taken, view: View, page_size: u64) -> Result<Sample> {
+    match &taken.facts {
+        Some((facts, _)) => Ok(growth::sample(&facts.caches, view)),
+        None => saved_slabinfo::parse(&taken.text, page_size)
+            .with_context(|| taken.identity.path.clone()),
+    }
+}
+
+fn is_complete(taken: &Taken) -> bool {
+    taken.facts.as_ref().is_none_or(|(facts, session)| {
+        let dump = &session.run.dump;
+        facts.complete
+            && facts.caches.iter().all(|cache| cache.exact.complete)
+            && !dump.incomplete
+            && !dump.contradictory
+    })
+}

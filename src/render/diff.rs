@@ -1,0 +1,125 @@
+//! `diff` as a table and CSV.
+
+use std::io::{self, Write};
+
+use super::head::{duration, head};
+use super::{printable, size, table, thousands, write_table};
+use crate::analysis::growth::{Counts, Grown, View};
+use crate::report::Document;
+use crate::report::diff::{DiffReport, SampleIdentity};
+
+/// For people: what grew most first; caches that stayed as they were are counted below.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_text(
+    out: &mut dyn Write,
+    document: &Document<DiffReport>,
+    width: Option<u16>,
+    all: bool,
+) -> io::Result<()> {
+    let report = &document.body;
+    head(out, document)?;
+    let identity = |sample: &SampleIdentity| {
+        let mut text = printable(&sample.path);
+        for more in [&sample.release, &sample.crash_time].into_iter().flatten() {
+            text = format!("{text}, {}", printable(more));
+        }
+        text
+    };
+    writeln!(out, "\nolder  {}", identity(&report.old))?;
+    writeln!(out, "newer  {}", identity(&report.new))?;
+    let growth = &report.growth;
+    let by = i128::from(growth.new_bytes) - i128::from(growth.old_bytes);
+    let between = report.seconds_between.filter(|seconds| *seconds > 0.0);
+    writeln!(
+        out,
+        "Slab   {} -> {} ({}{}), {}\n",
+        size(growth.old_bytes),
+        size(growth.new_bytes),
+        signed_size(i64::try_from(by).unwrap_or(i64::MAX)),
+        between.map_or(String::new(), |s| format!(" in {}", duration(s))),
+        match report.compared {
+            View::Exact => "objects in use by walking",
+            View::Slabinfo => "objects active by /proc/slabinfo's count",
+        }
+    )?;
+    let header = ["CACHE", "SIZE", "GREW BY", "OBJECTS", "GREW BY", "NOTE"];
+    let mut rows = table(&header, &[1, 2, 3, 4], header.len(), width);
+    let mut same = 0;
+    for cache in &growth.caches {
+        if !all && cache.bytes == 0 && cache.objects == 0 {
+            same += 1;
+            continue;
+        }
+        let count = |what: fn(&Counts) -> u64| cache.new.as_ref().map_or(0, what);
+        rows.add_row([
+            printable(&cache.name),
+            size(count(|counts| counts.bytes)),
+            signed_size(cache.bytes),
+            thousands(count(|counts| counts.objects)),
+            signed(cache.objects, thousands),
+            note(cache).to_owned(),
+        ]);
+    }
+    write_table(out, &rows)?;
+    if same > 0 {
+        writeln!(out, "\n{same} caches as they were not shown (--all)")?;
+    }
+    Ok(())
+}
+
+fn note(cache: &Grown) -> &'static str {
+    match (&cache.old, &cache.new) {
+        (None, _) => "new",
+        (_, None) => "gone",
+        _ => "",
+    }
+}
+
+fn signed_size(bytes: i64) -> String {
+    signed(bytes, size)
+}
+
+/// With its sign; nothing is `0` without one.
+fn signed(value: i64, text: impl Fn(u64) -> String) -> String {
+    match value {
+        0 => "0".to_owned(),
+        1.. => format!("+{}", text(value.unsigned_abs())),
+        _ => format!("-{}", text(value.unsigned_abs())),
+    }
+}
+
+/// One row a cache; what a sample lacks is empty.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_csv(out: &mut dyn Write, report: &DiffReport) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record([
+        "name",
+        "old_objects",
+        "new_objects",
+        "objects",
+        "old_bytes",
+        "new_bytes",
+        "bytes",
+    ])?;
+    for cache in &report.growth.caches {
+        let of = |counts: &Option<Counts>, what: fn(&Counts) -> u64| {
+            counts
+                .as_ref()
+                .map_or(String::new(), |c| what(c).to_string())
+        };
+        csv.write_record([
+            printable(&cache.name),
+            of(&cache.old, |c| c.objects),
+            of(&cache.new, |c| c.objects),
+            cache.objects.to_string(),
+            of(&cache.old, |c| c.bytes),
+            of(&cache.new, |c| c.bytes),
+            cache.bytes.to_string(),
+        ])?;
+    }
+    csv.flush()
+}

@@ -1,0 +1,34 @@
+//! The part of `diff`.
+
+use serde::Serialize;
+
+use crate::analysis::growth::{Growth, View};
+
+/// Two samples, and what grew between them.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiffReport {
+    /// The older sample.
+    pub old: SampleIdentity,
+    /// The newer one.
+    pub new: SampleIdentity,
+    /// Which counts are compared.
+    pub compared: View,
+    /// Seconds from the one to the other, if both say when they were taken.
+    pub seconds_between: Option<f64>,
+    /// What grew.
+    #[serde(flatten)]
+    pub growth: Growth,
+}
+
+/// Where a sample comes from.
+#[derive(Clone, Debug, Serialize)]
+pub struct SampleIdentity {
+    /// The file.
+    pub path: String,
+    /// `dump` or `slabinfo`.
+    pub kind: &'static str,
+    /// Of a dump: its kernel.
+    pub release: Option<String>,
+    /// Of a dump: when it was taken, RFC 3339, UTC.
+    pub crash_time: Option<String>,
+}
