@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::head::head;
-use super::leaks_areas;
 use super::slabs::level_style;
 use super::traces::describe;
 use super::whatis::named;
+use super::{leaks_areas, leaks_blocks};
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Reason, share};
 use crate::analysis::leaks::{LeakVerdict, Owner};
@@ -37,8 +37,9 @@ pub fn write_text(
         .caches
         .iter()
         .partition(|cache| cache.judgement.verdict.level >= Level::Suspect);
-    let areas = report.vmalloc.verdict.level;
-    if accused.is_empty() && areas < Level::Suspect {
+    let others_of = [&report.vmalloc.verdict, &report.large_kmalloc.verdict];
+    let worst = others_of.map(|verdict| verdict.level).into_iter().max();
+    if accused.is_empty() && worst < Some(Level::Suspect) {
         let bold = Style::new().bold();
         let text = match report.trust.reliable {
             true => "No cache looks like a leak.",
@@ -51,6 +52,7 @@ pub fn write_text(
         evidence(out, cache, report.totals.memory_bytes)?;
     }
     leaks_areas::write(out, &report.vmalloc, report.totals.memory_bytes)?;
+    leaks_blocks::write(out, &report.large_kmalloc, report.totals.memory_bytes)?;
     history(out, report)?;
     writeln!(out)?;
     table_of(out, &others, report.totals.memory_bytes, width, all)?;
@@ -68,7 +70,19 @@ fn memory(out: &mut dyn Write, report: &LeaksReport, width: Option<u16>) -> io::
             part.name.to_owned(),
         ]);
     }
-    write_table(out, &rows)
+    write_table(out, &rows)?;
+    let outside = report.memory.boot_memmap_bytes;
+    if outside > 0 {
+        let outside = size(outside);
+        writeln!(
+            out,
+            "Besides, {outside} of page structures were set aside at boot, outside of the RAM that the kernel counts."
+        )?;
+    }
+    if let Some(note) = &report.memory.large_kmalloc.note {
+        writeln!(out, "Large kmalloc: {note}")?;
+    }
+    Ok(())
 }
 
 fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::Result<()> {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::analysis::accounting::{Level, SlabTotals};
 use crate::analysis::leaks::areas::{self, AreasJudgement};
+use crate::analysis::leaks::blocks::{self, BlocksJudgement};
 use crate::analysis::leaks::findings::{self, Finding};
 use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
@@ -49,6 +50,8 @@ pub struct LeaksReport {
     pub findings: Vec<Finding>,
     /// The areas of vmalloc.
     pub vmalloc: AreasJudgement,
+    /// The blocks of large kmalloc.
+    pub large_kmalloc: BlocksJudgement,
     /// Worst first, then largest.
     pub caches: Vec<LeakCache>,
 }
@@ -96,7 +99,10 @@ impl LeaksReport {
             .iter()
             .filter_map(|cache| Finding::of_cache(&cache.facts, &cache.judgement));
         let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
-        let judged = of_caches.chain(Finding::of_areas(&vmalloc));
+        let large_kmalloc = blocks::judge(&facts.reach.blocks, &trust, totals.memory_bytes);
+        let judged = of_caches
+            .chain(Finding::of_areas(&vmalloc))
+            .chain(Finding::of_blocks(&large_kmalloc));
         Self {
             findings: findings::all(judged, &totals, &facts.memory, &trust),
             totals,
@@ -106,17 +112,19 @@ impl LeaksReport {
             counters: facts.counters,
             history: facts.history,
             vmalloc,
+            large_kmalloc,
             caches,
         }
     }
 
-    /// The worst level of any cache, or of the areas.
+    /// The worst level of any cache, or of areas and blocks.
     pub fn worst(&self) -> Option<Level> {
         let levels = self
             .caches
             .iter()
             .map(|cache| cache.judgement.verdict.level);
-        levels.chain([self.vmalloc.verdict.level]).max()
+        let others = [&self.vmalloc.verdict, &self.large_kmalloc.verdict];
+        levels.chain(others.map(|verdict| verdict.level)).max()
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::accounting::{Level, SLAB_OF_RAM, SlabTotals, share};
 use super::super::memory::Memory;
 use super::areas::AreasJudgement;
+use super::blocks::BlocksJudgement;
 use super::{CacheJudgement, Owner, Trust};
 use crate::subsys::slab::CacheFacts;
 
@@ -53,6 +54,19 @@ impl Finding {
         })
     }
 
+    /// The blocks of large kmalloc, if they are a suspect at least.
+    pub fn of_blocks(blocks: &BlocksJudgement) -> Option<Self> {
+        let level = blocks.verdict.level;
+        (level >= Level::Suspect).then(|| Self {
+            level,
+            code: "large-kmalloc",
+            cache: None,
+            bytes: blocks.bytes.unwrap_or(0),
+            message: blocks.verdict.headline().to_owned(),
+            owners: blocks.owners.clone(),
+        })
+    }
+
     fn general(level: Level, code: &'static str, bytes: u64, message: String) -> Self {
         Self {
             level,
@@ -85,7 +99,14 @@ pub fn all(
         ));
     }
     if memory.unexplained_is_large {
-        let text = "more than a tenth of RAM is kernel memory outside of the slab caches: a leak of pages or large kmalloc would be there";
+        let text = match memory.large_kmalloc.bytes {
+            Some(_) => {
+                "more than a tenth of RAM is kernel memory that nothing explains: a leak of pages would be there"
+            }
+            None => {
+                "more than a tenth of RAM is kernel memory outside of the slab caches: a leak of pages or large kmalloc would be there"
+            }
+        };
         let bytes = memory.unexplained_bytes;
         findings.push(Finding::general(
             Level::Suspect,
@@ -94,10 +115,39 @@ pub fn all(
             text.to_owned(),
         ));
     }
+    if memory.large_kmalloc_is_large {
+        let bytes = memory.large_kmalloc.bytes.unwrap_or(0);
+        let text = "more than a tenth of RAM is large kmalloc, which no cache shows".to_owned();
+        findings.push(Finding::general(
+            Level::Suspect,
+            "large-kmalloc-large",
+            bytes,
+            text,
+        ));
+    }
+    if let Some(note) = memory
+        .large_kmalloc
+        .note
+        .as_ref()
+        .filter(|_| both_ways(memory))
+    {
+        findings.push(Finding::general(
+            Level::Inconclusive,
+            "large-kmalloc-disagrees",
+            memory.large_kmalloc.bytes.unwrap_or(0),
+            note.clone(),
+        ));
+    }
     let doubts = trust.reasons.iter();
     findings.extend(
         doubts.map(|why| Finding::general(Level::Inconclusive, why.code, 0, why.message.clone())),
     );
     findings.sort_by_key(|finding| std::cmp::Reverse((finding.level, finding.bytes)));
     findings
+}
+
+/// Whether large kmalloc was told in two ways.
+fn both_ways(memory: &Memory) -> bool {
+    let large = &memory.large_kmalloc;
+    large.marked_bytes.is_some() && large.counted_bytes.is_some()
 }

@@ -6,6 +6,7 @@
 
 pub mod areas;
 mod benign;
+pub mod blocks;
 mod checks;
 mod coverage;
 pub mod findings;

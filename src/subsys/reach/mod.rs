@@ -16,6 +16,7 @@ mod content;
 mod holders;
 mod lost;
 mod lost_areas;
+mod lost_blocks;
 mod objects;
 mod omit;
 mod rings;
@@ -49,13 +50,17 @@ pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
 use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
+pub use lost_blocks::{BlockReach, BlocksOfSize};
 use scan::Found;
 use search::Search;
 use sites::LostSites;
 use targets::Targets;
 use typed::Structures;
 pub use typed::TypeGuess;
-pub use whatis::{ObjectAt, Referrer, WhatIs, WordAt, whatis};
+pub use whatis::{BlockAt, ObjectAt, Referrer, WhatIs, WordAt, whatis};
+
+/// What blocks of large kmalloc are called among caches.
+const LARGE_KMALLOC: &str = "large kmalloc";
 
 /// The reachable and the lost objects of one cache.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -127,6 +132,8 @@ pub struct ReachFacts {
     pub caches: Vec<CacheReach>,
     /// The areas of vmalloc.
     pub areas: AreaReach,
+    /// The blocks of large kmalloc.
+    pub blocks: BlockReach,
     /// All tasks that were reached.
     #[serde(skip)]
     pub tasks: Vec<VirtAddr>,
@@ -171,7 +178,21 @@ pub fn collect(
         done.found.allocated.set(area);
     }
     let (found, targets) = (&done.found, &search.targets);
-    let lost = lost::by_cache(found, &done.edges, targets, heap.caches().len());
+    let given = heap.given_to_rcu().map(|at| at.0).collect();
+    let waiting = lost_blocks::judge_all(found, targets, &given);
+    let mut lost = lost::by_cache(found, &done.edges, targets, heap.caches().len());
+    let of_blocks = lost.pop().unwrap_or_default();
+    let blocks = BlockReach {
+        marked: search.marks_blocks,
+        waiting,
+        ..lost_blocks::of(
+            kernel,
+            &symbols,
+            (found, targets),
+            &of_blocks,
+            led_by(&of_blocks.led_by, heap),
+        )
+    };
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
@@ -209,6 +230,7 @@ pub fn collect(
     });
     let reach = ReachFacts {
         caches: caches.collect(),
+        blocks,
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
         tasks: search.stacks.tasks.clone(),
         coverage,
@@ -273,11 +295,12 @@ fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {
         .iter()
         .map(|(cache, count)| {
             let name = match heap.caches().get(*cache as usize) {
-                Some(cache) => cache.name.clone(),
-                None => "areas of vmalloc".to_owned(),
+                Some(cache) => cache.name.as_str(),
+                None if *cache as usize == heap.caches().len() => LARGE_KMALLOC,
+                None => "areas of vmalloc",
             };
             Holder {
-                holder: name,
+                holder: name.to_owned(),
                 references: *count,
                 module: None,
             }

@@ -7,6 +7,7 @@
 //! kept or lost by what is written here.
 
 mod areas;
+mod blocks;
 mod kept;
 mod lost;
 mod scenario;
@@ -33,6 +34,11 @@ pub struct LeaksTruth {
     pub lost_areas: Vec<u64>,
     /// Those that nothing points to because they are stacks for the next tasks.
     pub cached_stacks: u64,
+    /// Blocks of large kmalloc that are marked, and their pages.
+    pub blocks: u64,
+    pub block_pages: u64,
+    /// Of these, where those start that nothing points to, in order.
+    pub lost_blocks: Vec<u64>,
     /// Areas in use, those without pages too.
     pub listed_areas: u64,
     /// Areas that were freed and are still mapped.
@@ -68,7 +74,8 @@ pub(crate) fn lay(
     lost::lay_alone(&mut web);
     kept::lay(&mut web, &areas);
     lost::lay(&mut web, &areas);
-    stale::lay(&mut web, &areas, &tasks);
+    let waiting = blocks::lay(&mut web);
+    stale::lay(&mut web, &areas, &tasks, waiting);
     kept::keep_the_rest(&mut web);
     web.finish()
 }
