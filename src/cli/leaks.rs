@@ -11,7 +11,7 @@ use vmleak::report::leaks::{Facts, LeaksReport};
 use vmleak::subsys::large_kmalloc::KmallocPages;
 use vmleak::subsys::reach::ReachFacts;
 use vmleak::subsys::slab::SlabFacts;
-use vmleak::subsys::{counters, log, meminfo, reach};
+use vmleak::subsys::{counters, log, memcg, meminfo, reach};
 
 use super::leaks_args::{LeaksArgs, LeaksFormat};
 use super::run::verdict_code;
@@ -34,9 +34,17 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let complete = slabs.complete
         && reach.areas.complete
         && slabs.caches.iter().all(|cache| cache.exact.complete);
+    // A kernel without them has none to count.
+    let memcgs = memcg::count(kernel).ok();
     let counted = counted(&session, &slabs, &reach);
     let report = LeaksReport::new(Facts {
-        counters: session.explain(counters::collect(kernel, &slabs.caches, &reach.tasks))?,
+        counters: session.explain(counters::collect(
+            kernel,
+            &slabs.caches,
+            &reach.tasks,
+            memcgs.as_ref(),
+        ))?,
+        memcgs,
         memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
         slabs,
         reach,

@@ -11,6 +11,7 @@ use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::analysis::memory::Memory;
 use crate::kernel::symbolize::Symbolized;
 use crate::subsys::counters::Bound;
+use crate::subsys::memcg::MemcgCount;
 use crate::subsys::reach::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
 use crate::subsys::slab::{CacheFacts, SlabFacts};
 
@@ -44,6 +45,8 @@ pub struct LeaksReport {
     pub trust: Trust,
     /// Counters that bound caches.
     pub counters: Vec<Bound>,
+    /// Memory cgroups; `None` in kernels without them.
+    pub memcgs: Option<MemcgCount>,
     /// What the log said before.
     pub history: Vec<Event>,
     /// Worst first.
@@ -65,6 +68,8 @@ pub struct Facts {
     pub reach: ReachFacts,
     /// Of the counters.
     pub counters: Vec<Bound>,
+    /// Of memory cgroups.
+    pub memcgs: Option<MemcgCount>,
     /// Of the log.
     pub history: Vec<Event>,
     /// Where the memory went.
@@ -104,12 +109,18 @@ impl LeaksReport {
             .chain(Finding::of_areas(&vmalloc))
             .chain(Finding::of_blocks(&large_kmalloc));
         Self {
-            findings: findings::all(judged, &totals, &facts.memory, &trust),
+            findings: findings::all(
+                judged.chain(Finding::of_memcgs(facts.memcgs.as_ref())),
+                &totals,
+                &facts.memory,
+                &trust,
+            ),
             totals,
             memory: facts.memory,
             coverage: facts.reach.coverage,
             trust,
             counters: facts.counters,
+            memcgs: facts.memcgs,
             history: facts.history,
             vmalloc,
             large_kmalloc,

@@ -7,7 +7,11 @@ use super::super::memory::Memory;
 use super::areas::AreasJudgement;
 use super::blocks::BlocksJudgement;
 use super::{CacheJudgement, Owner, Trust};
+use crate::subsys::memcg::MemcgCount;
 use crate::subsys::slab::CacheFacts;
+
+/// Removed memory cgroups that are no mere leftovers: so many, and more than can be seen.
+const DYING: u64 = 100;
 
 /// One thing that was found.
 #[derive(Clone, Debug, Serialize)]
@@ -65,6 +69,17 @@ impl Finding {
             message: blocks.verdict.headline().to_owned(),
             owners: blocks.owners.clone(),
         })
+    }
+
+    /// Memory cgroups that were removed and do not go, if they are many.
+    pub fn of_memcgs(memcgs: Option<&MemcgCount>) -> Option<Self> {
+        let of = memcgs.filter(|of| of.dying >= DYING && of.dying > of.online)?;
+        let text = format!(
+            "{} memory cgroups were removed and something still holds them, beside {} that can be seen (vmleak memcg)",
+            of.dying, of.online
+        );
+        let bytes = of.dying_bytes;
+        Some(Self::general(Level::Suspect, "dying-memcgs", bytes, text))
     }
 
     fn general(level: Level, code: &'static str, bytes: u64, message: String) -> Self {
@@ -150,4 +165,23 @@ pub fn all(
 fn both_ways(memory: &Memory) -> bool {
     let large = &memory.large_kmalloc;
     large.marked_bytes.is_some() && large.counted_bytes.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_removed_cgroups_are_a_finding_and_a_few_are_not() {
+        let of = |dying, online| {
+            Finding::of_memcgs(Some(&MemcgCount {
+                dying,
+                online,
+                ..MemcgCount::default()
+            }))
+        };
+        assert!(of(99, 7).is_none() && of(200, 200).is_none());
+        let found = of(200, 199).expect("a finding");
+        assert_eq!((found.level, found.code), (Level::Suspect, "dying-memcgs"));
+    }
 }

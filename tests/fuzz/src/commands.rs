@@ -195,8 +195,15 @@ impl Run {
         let page_size = self.kernel.dump().page_size() as u64;
         let memory_bytes = self.memory_bytes();
         let records = log::records(&self.kernel).map_or_else(|_| Vec::new(), |found| found.value);
+        let memcgs = memcg::count(&self.kernel).ok();
         let report = LeaksReport::new(Facts {
-            counters: counters::collect(&self.kernel, &slabs.caches, &reach.tasks)?,
+            counters: counters::collect(
+                &self.kernel,
+                &slabs.caches,
+                &reach.tasks,
+                memcgs.as_ref(),
+            )?,
+            memcgs,
             memory: memory::by_pages(
                 &reach.pages,
                 counted(&self.kernel, &reach, page_size)?,
