@@ -14,6 +14,7 @@ use crate::analysis::accounting::{Level, Reason, share};
 use crate::analysis::leaks::{LeakVerdict, Owner};
 use crate::report::Document;
 use crate::report::leaks::{LeakCache, LeaksReport};
+use crate::subsys::reach::AgeField;
 use crate::subsys::slab::tracks::Site;
 
 /// Caches in the table of the others, unless all are wanted.
@@ -110,6 +111,7 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
             printable(&guess.members.join(", ")),
         )?;
     }
+    ages(out, &cache.judgement.unreachable.ages)?;
     let mut name = "charged to";
     for charge in &cache.judgement.unreachable.charged_to {
         let objects = thousands(charge.objects);
@@ -126,6 +128,38 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
         &cache.judgement.owners,
         &cache.judgement.check_with,
     )
+}
+
+/// When the lost objects were made, with a bar for each tenth of the time since boot.
+fn ages(out: &mut dyn Write, ages: &[AgeField]) -> io::Result<()> {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    for (index, field) in ages.iter().enumerate() {
+        let most = field.histogram.iter().max().copied().unwrap_or(0).max(1);
+        let bar = |count: &u64| match count {
+            0 => '·',
+            _ => BARS
+                .get((count * 7 / most) as usize)
+                .copied()
+                .unwrap_or('█'),
+        };
+        let bars: String = field.histogram.iter().map(bar).collect();
+        let by = match field.member {
+            Some(member) => member.to_owned(),
+            None => format!("what looks like {}", field.unit.replace('_', " ")),
+        };
+        writeln!(
+            out,
+            "  {:<12} {:.0} to {:.0} s before the crash, {} {bars} (by {by} at offset {:#x} of {} of {})",
+            if index == 0 { "made" } else { "" },
+            field.oldest_seconds,
+            field.youngest_seconds,
+            field.shape.word(),
+            field.offset,
+            thousands(field.objects),
+            thousands(field.of),
+        )?;
+    }
+    Ok(())
 }
 
 /// Whose they are, what speaks for it and against, and how to check it.

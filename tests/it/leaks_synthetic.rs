@@ -42,6 +42,28 @@ fn assert_cache(got: &Value, want: &LostOf, what: &str) {
     let module = owners.find(|owner| owner["module"] != "vmlinux");
     let module = module.map(|owner| owner["module"].as_str().expect("a name"));
     assert_eq!(module, want.module, "{what}: {}", got["owners"]);
+    assert_ages(unreachable, want, what);
+}
+
+/// The times that were written, and no other word.
+fn assert_ages(unreachable: &Value, want: &LostOf, what: &str) {
+    let ages = unreachable["ages"].as_array().expect("ages").iter();
+    let found: Vec<(u64, &str)> = ages
+        .clone()
+        .map(|field| {
+            let unit = field["unit"].as_str().expect("a unit");
+            (field["offset"].as_u64().expect("a number"), unit)
+        })
+        .collect();
+    assert_eq!(found, want.times, "{what}");
+    for field in ages {
+        assert_eq!(field["basis"], "heuristic", "{what}");
+        assert_eq!(field["shape"], "steady", "{what}: {field}");
+        let oldest = field["oldest_seconds"].as_f64().expect("seconds");
+        let youngest = field["youngest_seconds"].as_f64().expect("seconds");
+        assert!((835.0..=842.0).contains(&oldest), "{what}: {field}");
+        assert!((4.0..=9.0).contains(&youngest), "{what}: {field}");
+    }
 }
 
 fn assert_truth(document: &Value, truth: &LeaksTruth, what: &str) {

@@ -6,6 +6,7 @@
 //! stacks and areas of vmalloc. Nothing else in memory points to an object, so that each is
 //! kept or lost by what is written here.
 
+mod aged;
 mod areas;
 mod blocks;
 mod kept;
@@ -58,6 +59,8 @@ pub struct LostOf {
     pub sources: u64,
     /// The module whose function most of them point to.
     pub module: Option<&'static str>,
+    /// Where they hold the time they were made at, and by which clock.
+    pub times: Vec<(u64, &'static str)>,
 }
 
 /// Lays all of it over the slabs.
@@ -74,6 +77,7 @@ pub(crate) fn lay(
     lost::lay_alone(&mut web);
     kept::lay(&mut web, &areas);
     lost::lay(&mut web, &areas);
+    aged::lay(&mut web);
     let waiting = blocks::lay(&mut web);
     stale::lay(&mut web, &areas, &tasks, waiting);
     kept::keep_the_rest(&mut web);
