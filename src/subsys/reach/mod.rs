@@ -211,7 +211,7 @@ pub fn collect(
             unreachable: lost.objects,
             sources: lost.sources,
             sites: sites.of(cache, addresses()),
-content: looks.content,
+            content: looks.content,
             ages: looks.ages,
             charged_to: charges.sum(lost.numbers(found, targets)),
             variables: named.variables,
