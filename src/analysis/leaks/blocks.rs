@@ -59,33 +59,7 @@ pub fn judge(reach: &BlockReach, trust: &Trust, memory_bytes: Option<u64>) -> Bl
     let large = memory_bytes.is_some_and(|memory| share(bytes, memory) > LARGE);
     let many = lost >= LOST || large;
     let owners = owners_of(reach);
-    let mut verdict = LeakVerdict {
-        level: Level::Clean,
-        r#for: Vec::new(),
-        against: Vec::new(),
-        not_checked: trust.reasons.clone(),
-    };
-    if !reach.marked {
-        verdict.not_checked.push(reason(
-            "blocks-not-marked",
-            "coverage",
-            "this kernel does not mark the pages of large kmalloc (6.15 and later do): none of them is searched for".to_owned(),
-        ));
-    }
-    verdict.level = match (many, trust.reliable) {
-        (true, true) => {
-            verdict.r#for = evidence(reach, &owners, lost, bytes);
-            match verdict.r#for.len() {
-                1 => Level::Suspect,
-                _ => Level::Leak,
-            }
-        }
-        (true, false) => Level::Inconclusive,
-        (false, _) => {
-            verdict.against.extend(reachable(reach, lost));
-            Level::Clean
-        }
-    };
+    let verdict = verdict(reach, trust, &owners, many);
     let known = |count: u64| (reach.marked && trust.reliable).then_some(count);
     BlocksJudgement {
         verdict,
@@ -101,6 +75,38 @@ pub fn judge(reach: &BlockReach, trust: &Trust, memory_bytes: Option<u64>) -> Bl
             false => Vec::new(),
         },
     }
+}
+
+/// `many` are more than chance makes.
+fn verdict(reach: &BlockReach, trust: &Trust, owners: &[Owner], many: bool) -> LeakVerdict {
+    let mut verdict = LeakVerdict {
+        level: Level::Clean,
+        r#for: Vec::new(),
+        against: Vec::new(),
+        not_checked: trust.reasons.clone(),
+    };
+    if !reach.marked {
+        verdict.not_checked.push(reason(
+            "blocks-not-marked",
+            "coverage",
+            "this kernel does not mark the pages of large kmalloc (6.15 and later do): none of them is searched for".to_owned(),
+        ));
+    }
+    verdict.level = match (many, trust.reliable) {
+        (true, true) => {
+            verdict.r#for = evidence(reach, owners);
+            match verdict.r#for.len() {
+                1 => Level::Suspect,
+                _ => Level::Leak,
+            }
+        }
+        (true, false) => Level::Inconclusive,
+        (false, _) => {
+            verdict.against.extend(reachable(reach));
+            Level::Clean
+        }
+    };
+    verdict
 }
 
 fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
@@ -131,7 +137,8 @@ fn owners_of(reach: &BlockReach) -> Vec<Owner> {
     })
 }
 
-fn evidence(reach: &BlockReach, owners: &[Owner], lost: u64, bytes: u64) -> Vec<Reason> {
+fn evidence(reach: &BlockReach, owners: &[Owner]) -> Vec<Reason> {
+    let (lost, bytes) = (reach.lost.len() as u64, reach.lost_bytes());
     let text = format!(
         "nothing in memory points to {lost} of {} blocks, which hold {bytes} bytes",
         reach.judged()
@@ -164,9 +171,9 @@ fn evidence(reach: &BlockReach, owners: &[Owner], lost: u64, bytes: u64) -> Vec<
     found
 }
 
-fn reachable(reach: &BlockReach, lost: u64) -> Option<Reason> {
+fn reachable(reach: &BlockReach) -> Option<Reason> {
     let judged = reach.judged();
-    let text = match lost {
+    let text = match reach.lost.len() {
         0 => format!("all of the {judged} blocks can be reached"),
         few => format!("all but {few} of the {judged} blocks can be reached"),
     };

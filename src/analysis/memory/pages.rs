@@ -56,28 +56,13 @@ pub fn by_pages(
         })
         .collect();
     let large = counted.large_kmalloc;
-    // Marked pages are a kind of their own; of the others the counters only tell how many.
-    let mut rest = count(PageKind::Kernel);
-    let mut take = |code, name, bytes: Option<u64>| {
-        let bytes = bytes.unwrap_or(0).min(rest);
-        rest -= bytes;
-        parts.push(Part { code, name, bytes });
-    };
-    let unmarked = large.bytes.filter(|_| large.marked_bytes.is_none());
-    take("large_kmalloc", "large kmalloc", unmarked);
-    let percpu = counted.percpu.map(|pages| pages.saturating_mul(page_size));
-    take("percpu", "per-CPU variables, since boot", percpu);
-    let name = match (large.bytes, counted.percpu) {
-        (Some(_), Some(_)) => "other kernel pages: drivers, network buffers",
-        (None, Some(_)) => "other kernel pages: large kmalloc, drivers, network buffers",
-        (Some(_), None) => "other kernel pages: per-CPU, drivers, network buffers",
-        (None, None) => "other kernel pages: per-CPU, large kmalloc, drivers",
-    };
-    parts.push(Part {
-        code: "kernel",
-        name,
-        bytes: rest,
-    });
+    let rest = take_counted(
+        &mut parts,
+        &large,
+        counted.percpu,
+        count(PageKind::Kernel),
+        page_size,
+    );
     parts.retain(|part| part.bytes > 0);
     parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
     let is_large = |bytes: u64| share(bytes, memory_bytes.unwrap_or(u64::MAX)) > UNEXPLAINED;
@@ -89,6 +74,35 @@ pub fn by_pages(
         large_kmalloc: large,
         boot_memmap_bytes: count(PageKind::BootMemmap),
     }
+}
+
+/// Takes what counters tell from the bytes of the kernel's own pages; gives what is left. Marked
+/// pages of large kmalloc are a kind of their own; of the others the counters only tell how many.
+fn take_counted(
+    parts: &mut Vec<Part>,
+    large: &LargeKmalloc,
+    percpu: Option<u64>,
+    mut rest: u64,
+    page_size: u64,
+) -> u64 {
+    let mut take = |code, name, bytes: Option<u64>| {
+        let bytes = bytes.unwrap_or(0).min(rest);
+        rest -= bytes;
+        parts.push(Part { code, name, bytes });
+    };
+    let unmarked = large.bytes.filter(|_| large.marked_bytes.is_none());
+    take("large_kmalloc", "large kmalloc", unmarked);
+    let percpu = percpu.map(|pages| pages.saturating_mul(page_size));
+    take("percpu", "per-CPU variables, since boot", percpu);
+    let name = match (large.bytes, percpu) {
+        (Some(_), Some(_)) => "other kernel pages: drivers, network buffers",
+        (None, Some(_)) => "other kernel pages: large kmalloc, drivers, network buffers",
+        (Some(_), None) => "other kernel pages: per-CPU, drivers, network buffers",
+        (None, None) => "other kernel pages: per-CPU, large kmalloc, drivers",
+    };
+    let (code, bytes) = ("kernel", rest);
+    parts.push(Part { code, name, bytes });
+    rest
 }
 
 /// The code and name of the kinds that are a part by themselves.
