@@ -217,6 +217,11 @@ mod tests {
         let flags = |at: u64| (2 + at / 60) << 32 | 0x0008_0000 | (mixed(at) % 3) << 4;
         assert_eq!(found(flags), None);
         assert_eq!(found(|at| 0x7f00_0000 + at / 9 * 0x9_1000), None);
+        // When files were written, long before.
+        assert_eq!(
+            found(|at| 1_100_000_000 + at / 8 * 100_000 + mixed(at) % 9000),
+            None
+        );
         // Addresses.
         assert_eq!(found(|at| 0xffff_8880_0000_0000 + at * 64), None);
         // Half of them are something else.

@@ -5,8 +5,9 @@ use crate::subsys::clock::Clock;
 
 /// Clocks are read one after the other.
 const SLACK: f64 = 2.0;
-/// Smaller numbers are no times in nanoseconds: it would have been before any driver.
-const FIRST_NS: u64 = 1_000_000_000;
+/// Smaller numbers are no times in nanoseconds, but more likely sizes, or seconds since 1970 that
+/// are before boot, as those of files are.
+const FIRST_NS: u64 = 2_200_000_000;
 
 /// A clock and its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
