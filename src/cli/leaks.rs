@@ -5,10 +5,13 @@ use std::time::Instant;
 
 use anyhow::Result;
 use vmleak::analysis::leaks::history;
-use vmleak::analysis::memory;
+use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
-use vmleak::subsys::{counters, log, reach};
+use vmleak::subsys::large_kmalloc::KmallocPages;
+use vmleak::subsys::reach::ReachFacts;
+use vmleak::subsys::slab::SlabFacts;
+use vmleak::subsys::{counters, log, memcg, meminfo, reach};
 
 use super::leaks_args::{LeaksArgs, LeaksFormat};
 use super::run::verdict_code;
@@ -31,9 +34,18 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let complete = slabs.complete
         && reach.areas.complete
         && slabs.caches.iter().all(|cache| cache.exact.complete);
+    // A kernel without them has none to count.
+    let memcgs = memcg::count(kernel).ok();
+    let counted = counted(&session, &slabs, &reach);
     let report = LeaksReport::new(Facts {
-        counters: session.explain(counters::collect(kernel, &slabs.caches, &reach.tasks))?,
-        memory: memory::by_pages(&reach.pages, page_size, memory_bytes),
+        counters: session.explain(counters::collect(
+            kernel,
+            &slabs.caches,
+            &reach.tasks,
+            memcgs.as_ref(),
+        ))?,
+        memcgs,
+        memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
         slabs,
         reach,
         history,
@@ -52,4 +64,18 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
         },
     )?;
     Ok(verdict_code(args.fail_on, worst, document.complete))
+}
+
+/// What counters tell of pages that do not say themselves what they are.
+fn counted(session: &Session, slabs: &SlabFacts, reach: &ReachFacts) -> Counted {
+    let kernel = &session.kernel;
+    // Where they can't be read, the parts say so.
+    let facts = meminfo::of_kernel(kernel).unwrap_or_default();
+    let whole = slabs.missing_page_structs == 0;
+    let pages = KmallocPages::of(&reach.pages, reach.blocks.marked, whole);
+    let page_size = kernel.dump().page_size() as u64;
+    Counted {
+        large_kmalloc: LargeKmalloc::of(pages, &facts, page_size),
+        percpu: facts.percpu_since_boot,
+    }
 }

@@ -157,6 +157,7 @@ pub const SYMBOLS: &[&str] = &[
     "stack_max_pools",
     "stack_pools",
     "stack_slabs",
+    "super_blocks",
     "swap_info",
     "swapper_spaces",
     "sysctl_table_root",

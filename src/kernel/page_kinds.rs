@@ -43,18 +43,23 @@ pub enum PageKind {
     Reserved,
     /// Of the kernel image, but no data: code, and its types.
     Code,
-    /// Holds page structures.
+    /// Holds page structures, taken from the page allocator.
     Memmap,
+    /// Holds page structures, and was set aside for them at boot: no part of MemTotal.
+    BootMemmap,
     /// Part of a task's stack.
     Stack,
     /// Of an area of vmalloc.
     Vmalloc,
+    /// Of a block that kmalloc() took straight from the page allocator, where the kernel marks
+    /// them.
+    LargeKmalloc,
     /// Anything else that the kernel allocated.
     Kernel,
 }
 
 impl PageKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Unknown,
         Self::Free,
         Self::CpuFree,
@@ -67,14 +72,19 @@ impl PageKind {
         Self::Reserved,
         Self::Code,
         Self::Memmap,
+        Self::BootMemmap,
         Self::Stack,
         Self::Vmalloc,
+        Self::LargeKmalloc,
         Self::Kernel,
     ];
 
     /// Whether the kernel may keep pointers in such a page at any place in it.
     pub fn holds_pointers(self) -> bool {
-        matches!(self, Self::Reserved | Self::Vmalloc | Self::Kernel)
+        matches!(
+            self,
+            Self::Reserved | Self::Vmalloc | Self::LargeKmalloc | Self::Kernel
+        )
     }
 
     fn from_byte(byte: u8) -> Self {
@@ -122,6 +132,10 @@ pub struct PageKinds {
     crossing: Mutex<Vec<Block>>,
     /// Where pages that nobody has a reference to are linked to.
     links: Mutex<FxHashMap<Pfn, VirtAddr>>,
+    /// Whether large kmalloc is marked.
+    marks_large: bool,
+    /// Its blocks: first page and order.
+    large: Mutex<Vec<(Pfn, u32)>>,
 }
 
 impl std::fmt::Debug for PageKinds {
@@ -162,8 +176,13 @@ impl PageKinds {
         ] {
             marks.extend(PageMark::stated(kernel, key).map(|mark| (mark, kind)));
         }
-        if let Some(table) = kernel.types.enumerator("pagetype", home, "PGTY_table")? {
-            marks.push((PageMark::TypeByte(table as u8), PageKind::Table));
+        // Large kmalloc: 6.15 and later (commit a6687c8ff613).
+        let large = kernel
+            .types
+            .enumerator("pagetype", home, "PGTY_large_kmalloc")?;
+        let table = kernel.types.enumerator("pagetype", home, "PGTY_table")?;
+        for (value, kind) in [(table, PageKind::Table), (large, PageKind::LargeKmalloc)] {
+            marks.extend(value.map(|value| (PageMark::TypeByte(value as u8), kind)));
         }
         let huge_dtor = usage.compound_dtor.zip(
             kernel
@@ -184,6 +203,8 @@ impl PageKinds {
             huge_dtor,
             crossing: Mutex::default(),
             links: Mutex::default(),
+            marks_large: large.is_some(),
+            large: Mutex::default(),
         })
     }
 
@@ -234,6 +255,7 @@ impl PageKinds {
     pub fn classify(&self, chunk: &Chunk<'_>, mut visit: impl FnMut(&[u8], PageKind)) {
         let mut crossing = Vec::new();
         let mut links = Vec::new();
+        let mut large = Vec::new();
         let mut at = 0;
         while at < chunk.len() {
             let mut step = 1;
@@ -245,6 +267,9 @@ impl PageKinds {
                 let (kind, order) = self.kind_of(record, tail);
                 self.set(pfn, order, kind);
                 visit(record, kind);
+                if kind == PageKind::LargeKmalloc {
+                    large.push((pfn, order));
+                }
                 // What lies behind the head of a free block or of a slab means nothing.
                 if matches!(kind, PageKind::Free | PageKind::Slab) {
                     step = 1 << order;
@@ -260,6 +285,7 @@ impl PageKinds {
         crossing.extend(chunk.holding().map(|pfn| (pfn, 0, PageKind::Memmap)));
         lock(&self.crossing).extend(crossing);
         lock(&self.links).extend(links);
+        lock(&self.large).extend(large);
     }
 
     /// After the pass: what chunks knew of each other's pages, and the free pages that CPUs keep.
@@ -268,6 +294,10 @@ impl PageKinds {
     /// If the kernel's types or symbols lack what zones are made of.
     pub fn finish(&self, kernel: &Kernel, memmap: &Memmap) -> Result<(), KernelError> {
         for (pfn, order, kind) in lock(&self.crossing).drain(..) {
+            let kind = match (kind, self.get(pfn)) {
+                (PageKind::Memmap, PageKind::Reserved) => PageKind::BootMemmap,
+                _ => kind,
+            };
             self.set(pfn, order, kind);
         }
         let mut links = std::mem::take(&mut *lock(&self.links));
@@ -304,6 +334,14 @@ impl PageKinds {
                 at += page;
             }
         }
+    }
+
+    /// The blocks of large kmalloc, by first page, with the logarithm of their pages; `None` in
+    /// kernels that do not mark them. They are known after the pass.
+    pub fn large_kmalloc(&self) -> Option<Vec<(Pfn, u32)>> {
+        let mut blocks = lock(&self.large).clone();
+        blocks.sort_unstable();
+        self.marks_large.then_some(blocks)
     }
 
     fn is_tail(&self, record: &[u8]) -> bool {

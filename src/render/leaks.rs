@@ -5,15 +5,16 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::head::head;
-use super::leaks_areas;
 use super::slabs::level_style;
 use super::traces::describe;
 use super::whatis::named;
+use super::{leaks_areas, leaks_blocks};
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Reason, share};
 use crate::analysis::leaks::{LeakVerdict, Owner};
 use crate::report::Document;
 use crate::report::leaks::{LeakCache, LeaksReport};
+use crate::subsys::reach::AgeField;
 use crate::subsys::slab::tracks::Site;
 
 /// Caches in the table of the others, unless all are wanted.
@@ -37,8 +38,9 @@ pub fn write_text(
         .caches
         .iter()
         .partition(|cache| cache.judgement.verdict.level >= Level::Suspect);
-    let areas = report.vmalloc.verdict.level;
-    if accused.is_empty() && areas < Level::Suspect {
+    let others_of = [&report.vmalloc.verdict, &report.large_kmalloc.verdict];
+    let worst = others_of.map(|verdict| verdict.level).into_iter().max();
+    if accused.is_empty() && worst < Some(Level::Suspect) {
         let bold = Style::new().bold();
         let text = match report.trust.reliable {
             true => "No cache looks like a leak.",
@@ -51,6 +53,7 @@ pub fn write_text(
         evidence(out, cache, report.totals.memory_bytes)?;
     }
     leaks_areas::write(out, &report.vmalloc, report.totals.memory_bytes)?;
+    leaks_blocks::write(out, &report.large_kmalloc, report.totals.memory_bytes)?;
     history(out, report)?;
     writeln!(out)?;
     table_of(out, &others, report.totals.memory_bytes, width, all)?;
@@ -68,7 +71,19 @@ fn memory(out: &mut dyn Write, report: &LeaksReport, width: Option<u16>) -> io::
             part.name.to_owned(),
         ]);
     }
-    write_table(out, &rows)
+    write_table(out, &rows)?;
+    let outside = report.memory.boot_memmap_bytes;
+    if outside > 0 {
+        let outside = size(outside);
+        writeln!(
+            out,
+            "Besides, {outside} of page structures were set aside at boot, outside of the RAM that the kernel counts."
+        )?;
+    }
+    if let Some(note) = &report.memory.large_kmalloc.note {
+        writeln!(out, "Large kmalloc: {note}")?;
+    }
+    Ok(())
 }
 
 fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::Result<()> {
@@ -96,6 +111,7 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
             printable(&guess.members.join(", ")),
         )?;
     }
+    ages(out, &cache.judgement.unreachable.ages)?;
     let mut name = "charged to";
     for charge in &cache.judgement.unreachable.charged_to {
         let objects = thousands(charge.objects);
@@ -112,6 +128,38 @@ fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::
         &cache.judgement.owners,
         &cache.judgement.check_with,
     )
+}
+
+/// When the lost objects were made, with a bar for each tenth of the time since boot.
+fn ages(out: &mut dyn Write, ages: &[AgeField]) -> io::Result<()> {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    for (index, field) in ages.iter().enumerate() {
+        let most = field.histogram.iter().max().copied().unwrap_or(0).max(1);
+        let bar = |count: &u64| match count {
+            0 => '·',
+            _ => BARS
+                .get((count * 7 / most) as usize)
+                .copied()
+                .unwrap_or('█'),
+        };
+        let bars: String = field.histogram.iter().map(bar).collect();
+        let by = match field.member {
+            Some(member) => member.to_owned(),
+            None => format!("what looks like {}", field.unit.replace('_', " ")),
+        };
+        writeln!(
+            out,
+            "  {:<12} {:.0} to {:.0} s before the crash, {} {bars} (by {by} at offset {:#x} of {} of {})",
+            if index == 0 { "made" } else { "" },
+            field.oldest_seconds,
+            field.youngest_seconds,
+            field.shape.word(),
+            field.offset,
+            thousands(field.objects),
+            thousands(field.of),
+        )?;
+    }
+    Ok(())
 }
 
 /// Whose they are, what speaks for it and against, and how to check it.

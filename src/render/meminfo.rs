@@ -62,6 +62,10 @@ pub fn write_text(
         Some(accounting) => {
             writeln!(out)?;
             write_accounting(out, accounting, width)?;
+            let large = report.large_kmalloc.as_ref();
+            if let Some(note) = large.and_then(|large| large.note.as_ref()) {
+                writeln!(out, "Large kmalloc: {note}")?;
+            }
         }
         None => writeln!(
             out,

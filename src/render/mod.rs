@@ -17,6 +17,7 @@ pub mod info;
 pub mod kmemleak;
 pub mod leaks;
 mod leaks_areas;
+mod leaks_blocks;
 pub mod log;
 pub mod memcg;
 pub mod meminfo;

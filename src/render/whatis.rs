@@ -81,6 +81,17 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
             printable(caller.as_deref().unwrap_or("nobody known")),
         )?;
     }
+    if let Some(block) = &found.block {
+        let reachable = match block.reachable {
+            true => "",
+            false => ", nothing reachable points to it",
+        };
+        writeln!(
+            out,
+            "block of large kmalloc at {} of {} B{reachable}",
+            block.start, block.size,
+        )?;
+    }
     if let Some(symbol) = &found.symbol {
         writeln!(out, "symbol {}", printable(symbol))?;
     }

@@ -4,12 +4,14 @@ use serde::Serialize;
 
 use crate::analysis::accounting::{Level, SlabTotals};
 use crate::analysis::leaks::areas::{self, AreasJudgement};
+use crate::analysis::leaks::blocks::{self, BlocksJudgement};
 use crate::analysis::leaks::findings::{self, Finding};
 use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::analysis::memory::Memory;
 use crate::kernel::symbolize::Symbolized;
 use crate::subsys::counters::Bound;
+use crate::subsys::memcg::MemcgCount;
 use crate::subsys::reach::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
 use crate::subsys::slab::{CacheFacts, SlabFacts};
 
@@ -43,12 +45,16 @@ pub struct LeaksReport {
     pub trust: Trust,
     /// Counters that bound caches.
     pub counters: Vec<Bound>,
+    /// Memory cgroups; `None` in kernels without them.
+    pub memcgs: Option<MemcgCount>,
     /// What the log said before.
     pub history: Vec<Event>,
     /// Worst first.
     pub findings: Vec<Finding>,
     /// The areas of vmalloc.
     pub vmalloc: AreasJudgement,
+    /// The blocks of large kmalloc.
+    pub large_kmalloc: BlocksJudgement,
     /// Worst first, then largest.
     pub caches: Vec<LeakCache>,
 }
@@ -62,6 +68,8 @@ pub struct Facts {
     pub reach: ReachFacts,
     /// Of the counters.
     pub counters: Vec<Bound>,
+    /// Of memory cgroups.
+    pub memcgs: Option<MemcgCount>,
     /// Of the log.
     pub history: Vec<Event>,
     /// Where the memory went.
@@ -96,27 +104,38 @@ impl LeaksReport {
             .iter()
             .filter_map(|cache| Finding::of_cache(&cache.facts, &cache.judgement));
         let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
-        let judged = of_caches.chain(Finding::of_areas(&vmalloc));
+        let large_kmalloc = blocks::judge(&facts.reach.blocks, &trust, totals.memory_bytes);
+        let judged = of_caches
+            .chain(Finding::of_areas(&vmalloc))
+            .chain(Finding::of_blocks(&large_kmalloc));
         Self {
-            findings: findings::all(judged, &totals, &facts.memory, &trust),
+            findings: findings::all(
+                judged.chain(Finding::of_memcgs(facts.memcgs.as_ref())),
+                &totals,
+                &facts.memory,
+                &trust,
+            ),
             totals,
             memory: facts.memory,
             coverage: facts.reach.coverage,
             trust,
             counters: facts.counters,
+            memcgs: facts.memcgs,
             history: facts.history,
             vmalloc,
+            large_kmalloc,
             caches,
         }
     }
 
-    /// The worst level of any cache, or of the areas.
+    /// The worst level of any cache, or of areas and blocks.
     pub fn worst(&self) -> Option<Level> {
         let levels = self
             .caches
             .iter()
             .map(|cache| cache.judgement.verdict.level);
-        levels.chain([self.vmalloc.verdict.level]).max()
+        let others = [&self.vmalloc.verdict, &self.large_kmalloc.verdict];
+        levels.chain(others.map(|verdict| verdict.level)).max()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::analysis::memory::{Accounting, FreeSummary};
+use crate::analysis::memory::{Accounting, FreeSummary, LargeKmalloc};
+use crate::subsys::large_kmalloc::KmallocPages;
 use crate::subsys::meminfo::MeminfoFacts;
 
 /// One line.
@@ -25,6 +26,8 @@ pub struct MeminfoReport {
     pub free: Option<FreeSummary>,
     /// Where the memory went.
     pub accounting: Option<Accounting>,
+    /// How much of it is large kmalloc; `None` if the pages were not looked at.
+    pub large_kmalloc: Option<LargeKmalloc>,
     /// Bytes in a page.
     pub page_size: u64,
     /// The counters themselves, in pages.
@@ -32,12 +35,15 @@ pub struct MeminfoReport {
 }
 
 impl MeminfoReport {
-    /// Puts the counters into lines.
-    pub fn new(facts: MeminfoFacts, page_size: u64) -> Self {
+    /// Puts the counters into lines. Without `pages` nothing is said of large kmalloc.
+    pub fn new(facts: MeminfoFacts, pages: Option<KmallocPages>, page_size: u64) -> Self {
+        let large = pages.map(|pages| LargeKmalloc::of(pages, &facts, page_size));
+        let unknown = LargeKmalloc::default();
         Self {
             meminfo: lines(&facts, page_size),
             free: FreeSummary::of(&facts, page_size),
-            accounting: Accounting::of(&facts, page_size),
+            accounting: Accounting::of(&facts, large.as_ref().unwrap_or(&unknown), page_size),
+            large_kmalloc: large,
             page_size,
             counters: facts,
         }

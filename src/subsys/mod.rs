@@ -8,6 +8,7 @@ pub mod clock;
 pub mod conntrack;
 pub mod counters;
 pub mod kmemleak;
+pub mod large_kmalloc;
 pub mod local_ports;
 pub mod log;
 pub mod memcg;

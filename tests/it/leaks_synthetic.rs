@@ -42,6 +42,28 @@ fn assert_cache(got: &Value, want: &LostOf, what: &str) {
     let module = owners.find(|owner| owner["module"] != "vmlinux");
     let module = module.map(|owner| owner["module"].as_str().expect("a name"));
     assert_eq!(module, want.module, "{what}: {}", got["owners"]);
+    assert_ages(unreachable, want, what);
+}
+
+/// The times that were written, and no other word.
+fn assert_ages(unreachable: &Value, want: &LostOf, what: &str) {
+    let ages = unreachable["ages"].as_array().expect("ages").iter();
+    let found: Vec<(u64, &str)> = ages
+        .clone()
+        .map(|field| {
+            let unit = field["unit"].as_str().expect("a unit");
+            (field["offset"].as_u64().expect("a number"), unit)
+        })
+        .collect();
+    assert_eq!(found, want.times, "{what}");
+    for field in ages {
+        assert_eq!(field["basis"], "heuristic", "{what}");
+        assert_eq!(field["shape"], "steady", "{what}: {field}");
+        let oldest = field["oldest_seconds"].as_f64().expect("seconds");
+        let youngest = field["youngest_seconds"].as_f64().expect("seconds");
+        assert!((835.0..=842.0).contains(&oldest), "{what}: {field}");
+        assert!((4.0..=9.0).contains(&youngest), "{what}: {field}");
+    }
 }
 
 fn assert_truth(document: &Value, truth: &LeaksTruth, what: &str) {
@@ -72,6 +94,28 @@ fn assert_truth(document: &Value, truth: &LeaksTruth, what: &str) {
     assert_eq!(areas["benign"], truth.cached_stacks, "{what}");
     let lost = truth.lost_areas.len() as u64 + truth.cached_stacks;
     assert_eq!(areas["unreachable"], lost, "{what}");
+    assert_blocks(document, truth, what);
+}
+
+/// The one that waits in kfree_rcu's batch is not judged.
+fn assert_blocks(document: &Value, truth: &LeaksTruth, what: &str) {
+    let blocks = &document["large_kmalloc"];
+    let bytes = &document["memory"]["large_kmalloc"]["marked_bytes"];
+    if truth.blocks == 0 {
+        assert_eq!(blocks["judged"], Value::Null, "{what}");
+        assert_eq!(*bytes, Value::Null, "{what}");
+        let unchecked = &blocks["verdict"]["not_checked"][0]["code"];
+        assert_eq!(unchecked, "blocks-not-marked", "{what}");
+        return;
+    }
+    assert_eq!(blocks["judged"], truth.blocks - 1, "{what}");
+    assert_eq!(addresses(&blocks["blocks"]), truth.lost_blocks, "{what}");
+    assert_eq!(blocks["unreachable"], truth.lost_blocks.len(), "{what}");
+    assert_eq!(blocks["verdict"]["level"], "leak", "{what}: {blocks}");
+    let codes = blocks["verdict"]["for"].as_array().expect("reasons").iter();
+    let codes: Vec<&Value> = codes.map(|reason| &reason["code"]).collect();
+    assert_eq!(codes, ["unreachable", "alike"], "{what}");
+    assert_eq!(*bytes, truth.block_pages * 4096, "{what}");
 }
 
 /// Synthetic kernels have no table of symbols of their own; nothing else may be missing.

@@ -15,6 +15,7 @@ mod fuzz;
 mod hostile;
 mod kfree_rcu;
 mod leaks_areas;
+mod leaks_memory;
 mod leaks_real;
 mod leaks_synthetic;
 mod log;

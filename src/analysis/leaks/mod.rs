@@ -6,6 +6,7 @@
 
 pub mod areas;
 mod benign;
+pub mod blocks;
 mod checks;
 mod coverage;
 pub mod findings;
@@ -20,7 +21,7 @@ pub use owners::Owner;
 pub use rules::{Context, judge};
 
 use super::accounting::{Level, Reason};
-use crate::subsys::reach::{Charge, Cluster};
+use crate::subsys::reach::{AgeField, Charge, Cluster};
 
 /// What is known about a leak in one cache.
 #[derive(Clone, Debug, Serialize)]
@@ -50,6 +51,8 @@ pub struct Unreachable {
     pub charged_to: Vec<Charge>,
     /// What they look like.
     pub clusters: Vec<Cluster>,
+    /// When they were made, where they say so themselves.
+    pub ages: Vec<AgeField>,
 }
 
 /// A verdict with all that belongs to it.

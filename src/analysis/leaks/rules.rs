@@ -8,7 +8,7 @@ use super::coverage::Trust;
 use super::owners;
 use super::{CacheJudgement, LeakVerdict, Unreachable};
 use crate::subsys::counters::Bound;
-use crate::subsys::reach::{CacheReach, Coverage, Holder};
+use crate::subsys::reach::{AgeShape, CacheReach, Coverage, Holder};
 use crate::subsys::slab::CacheFacts;
 
 /// Fewer objects that nothing points to prove nothing: hidden pointers and objects that are
@@ -52,6 +52,7 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
             );
             evidence.supports("led-by", "reachability", text);
         }
+        evidence.ages(reach);
         if let Some(owner) = owners.iter().find(|owner| owner.is_module()) {
             let text = format!("module {}: {}", owner.module, owner.how);
             evidence.supports("owner", "content", text);
@@ -84,6 +85,7 @@ fn unreachable(cache: &CacheFacts, reach: &CacheReach, trust: &Trust) -> Unreach
             .sum(),
         charged_to: reach.charged_to.clone(),
         clusters: reach.content.clusters.clone(),
+        ages: reach.ages.clone(),
     }
 }
 
@@ -222,6 +224,32 @@ impl Evidence {
             marks.join(", ")
         );
         self.supports("alike", "content", text);
+    }
+
+    /// Ages weigh nothing by themselves: what is a time was guessed, or says when an object was
+    /// changed last.
+    fn ages(&mut self, reach: &CacheReach) {
+        let Some(field) = reach.ages.first() else {
+            return;
+        };
+        let when = format!(
+            "made {:.0} to {:.0} s before the crash, by {} at offset {:#x}",
+            field.oldest_seconds,
+            field.youngest_seconds,
+            field.member.unwrap_or(field.unit),
+            field.offset
+        );
+        match field.shape {
+            AgeShape::Steady => {
+                let text = format!("they came steadily until shortly before the crash: {when}");
+                self.r#for.push(reason("ages-steady", field.basis, text));
+            }
+            AgeShape::Young => {
+                let text = format!("nearly all are young, as those in use are: {when}");
+                self.against.push(reason("ages-young", field.basis, text));
+            }
+            AgeShape::Burst | AgeShape::Mixed => {}
+        }
     }
 
     /// A list or table of one module that holds much of a cache which is not its own.

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::Part;
+use super::{LargeKmalloc, Part};
 use crate::subsys::meminfo::MeminfoFacts;
 
 /// All of them.
@@ -61,13 +61,16 @@ impl FreeSummary {
 
 impl Accounting {
     /// `None` if the total or one of the large parts is not known: then nothing can be said of
-    /// the rest.
-    pub fn of(facts: &MeminfoFacts, page_size: u64) -> Option<Self> {
+    /// the rest. Large kmalloc is taken from the slabs that it is counted with.
+    pub fn of(facts: &MeminfoFacts, large: &LargeKmalloc, page_size: u64) -> Option<Self> {
+        let large_pages = large.pages(page_size);
+        let counted_as_slab =
+            facts.slab_counts_large || large.counted_bytes.is_some_and(|bytes| bytes > 0);
         let total = facts.total?;
         let shmem = facts.shmem?;
         let stacks = facts.kernel_stacks(page_size)?;
         let vmalloc = facts.vmalloc_used?;
-        let pages: [(&'static str, &'static str, Option<u64>); 17] = [
+        let pages: [(&'static str, &'static str, Option<u64>); 18] = [
             ("free", "free", facts.free),
             ("free_on_cpus", "free, on lists of CPUs", facts.free_on_cpus),
             ("anon", "anonymous memory of processes", facts.anon),
@@ -80,7 +83,15 @@ impl Accounting {
             (
                 "slab_unreclaimable",
                 "slab, unreclaimable",
-                facts.slab_unreclaimable,
+                facts.slab_unreclaimable.map(|pages| match counted_as_slab {
+                    true => pages.saturating_sub(large_pages),
+                    false => pages,
+                }),
+            ),
+            (
+                "large_kmalloc",
+                "large kmalloc",
+                large.bytes.map(|_| large_pages),
             ),
             (
                 "slab_reclaimable",
@@ -107,7 +118,7 @@ impl Accounting {
                     false => vmalloc,
                 }),
             ),
-            ("percpu", "per-CPU variables", facts.percpu_since_boot()),
+            ("percpu", "per-CPU variables", facts.percpu_since_boot),
             (
                 "hugetlb",
                 "huge pages set aside",
@@ -172,15 +183,24 @@ mod tests {
             vmalloc_used: Some(30),
             percpu: Some(40),
             percpu_boot: Some(25),
+            percpu_since_boot: Some(15),
             swap_total: Some(0),
             swap_free: Some(0),
             ..MeminfoFacts::default()
         }
     }
 
+    fn large() -> LargeKmalloc {
+        LargeKmalloc {
+            bytes: Some(30 * 4096),
+            counted_bytes: Some(30 * 4096),
+            ..LargeKmalloc::default()
+        }
+    }
+
     #[test]
     fn the_parts_and_the_rest_are_the_total() {
-        let accounting = Accounting::of(&facts(), 4096).unwrap();
+        let accounting = Accounting::of(&facts(), &large(), 4096).unwrap();
         let pages = |code: &str| {
             let part = accounting.parts.iter().find(|part| part.code == code);
             part.map(|part| part.bytes / 4096)
@@ -189,6 +209,8 @@ mod tests {
         assert_eq!(pages("kernel_stacks"), Some(10));
         assert_eq!(pages("page_cache"), Some(150));
         assert_eq!(pages("percpu"), Some(15));
+        assert_eq!(pages("slab_unreclaimable"), Some(50));
+        assert_eq!(pages("large_kmalloc"), Some(30));
         assert_eq!(pages("gpu"), None);
         assert_eq!(accounting.parts[0].code, "free");
         let rest = 1000 - (400 + 10 + 100 + 200 + 100 + 5 + 30 + 15);
@@ -201,12 +223,12 @@ mod tests {
             anon: None,
             ..facts()
         };
-        assert!(Accounting::of(&unknown, 4096).is_none());
+        assert!(Accounting::of(&unknown, &large(), 4096).is_none());
         let overlap = MeminfoFacts {
             anon: Some(900),
             ..facts()
         };
-        let accounting = Accounting::of(&overlap, 4096).unwrap();
+        let accounting = Accounting::of(&overlap, &large(), 4096).unwrap();
         assert!(accounting.unexplained_bytes < 0);
     }
 

@@ -4,12 +4,14 @@
 //! page is used for ([`Memory`]), which no counter can be wrong about.
 
 mod counters;
+mod kmalloc;
 mod pages;
 
 use serde::Serialize;
 
 pub use counters::{Accounting, FreeSummary};
-pub use pages::{Memory, by_pages};
+pub use kmalloc::LargeKmalloc;
+pub use pages::{Counted, Memory, by_pages};
 
 /// One part of the memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

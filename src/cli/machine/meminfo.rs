@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vmleak::render;
 use vmleak::report::meminfo::MeminfoReport;
-use vmleak::subsys::meminfo as subsys;
+use vmleak::subsys::{large_kmalloc, meminfo as subsys};
 
 use super::super::session::{Session, exit, output};
 use super::args::{MeminfoArgs, MeminfoFormat};
@@ -16,7 +16,19 @@ pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
     let facts = session.explain(subsys::collect(&session.kernel, args.precise))?;
     let complete = facts.complete;
     let page_size = session.kernel.dump().page_size() as u64;
-    let report = MeminfoReport::new(facts, page_size);
+    // The file is counters alone; where the memory went takes a look at all page structures.
+    let pages = match args.format {
+        MeminfoFormat::Proc => None,
+        MeminfoFormat::Table | MeminfoFormat::Json => {
+            large_kmalloc::collect(&session.kernel, &session.progress)
+                .map_err(|error| {
+                    let text = format!("how much is large kmalloc can't be told: {error}");
+                    session.kernel.diag.warn("large-kmalloc-unknown", text);
+                })
+                .ok()
+        }
+    };
+    let report = MeminfoReport::new(facts, pages, page_size);
     let document = session.document(&args.common, complete, report);
     output(
         &args.common,

@@ -4,6 +4,9 @@
 //! Invariants: a counter that goes down only when an object is freed bounds nothing and is
 //! not here; a cache that others are merged into can't be beyond its bound.
 
+mod cgroups;
+mod connections;
+mod mounts;
 mod namespaces;
 mod sockets;
 mod tasks;
@@ -14,6 +17,7 @@ use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::percpu_counter::PercpuCounter;
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::memcg::MemcgCount;
 use crate::subsys::slab::CacheFacts;
 
 /// How a counter is kept.
@@ -168,7 +172,8 @@ impl Bound {
 /// Objects above a counter that prove nothing.
 const SLACK: u64 = 50;
 
-/// Reads the counters that this kernel has of `caches`. `tasks` are all of them.
+/// Reads the counters that this kernel has of `caches`. `tasks` are all of them, `memcgs` are
+/// memory cgroups, where there are any.
 ///
 /// # Errors
 /// If the kernel's CPUs can't be told.
@@ -176,6 +181,7 @@ pub fn collect(
     kernel: &Kernel,
     caches: &[CacheFacts],
     tasks: &[VirtAddr],
+    memcgs: Option<&MemcgCount>,
 ) -> Result<Vec<Bound>, KernelError> {
     let cpus = Cpus::read(kernel)?;
     let bounds = COUNTERS.iter().filter_map(|counter| {
@@ -195,6 +201,9 @@ pub fn collect(
     let mut bounds: Vec<Bound> = bounds.collect();
     bounds.extend(tasks::areas(kernel, caches, tasks));
     bounds.extend(namespaces::of_networks(kernel, caches));
+    bounds.extend(mounts::in_namespaces(kernel, caches));
+    bounds.extend(connections::in_table(kernel, caches));
+    bounds.extend(cgroups::bound(caches, memcgs));
     bounds.extend(sockets::bounds(kernel, &cpus, caches));
     Ok(bounds)
 }

@@ -4,6 +4,7 @@
 //! those below it. Invariants: the walk has no recursion, meets no cgroup twice and says when a
 //! list was cut short; what can't be read of a cgroup is `None`, and the others go on.
 
+mod count;
 mod layouts;
 mod names;
 mod objcgs;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
+pub use self::count::{MemcgCount, count};
 use self::layouts::MemcgLayout;
 use self::names::Names;
 use self::objcgs::{ObjcgReader, Objcgs};

@@ -37,7 +37,7 @@ layout! {
 }
 
 /// One of the two arrays.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Items {
     names: Vec<(String, usize)>,
     values: Vec<i64>,
@@ -97,7 +97,7 @@ impl Items {
 }
 
 /// Both arrays.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Counters {
     node: Items,
     zone: Items,

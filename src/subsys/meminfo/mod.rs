@@ -72,7 +72,14 @@ pub struct MeminfoFacts {
     /// Reclaimable memory of the kernel outside the slab allocator.
     pub misc_reclaimable: Option<u64>,
     pub slab_reclaimable: Option<u64>,
+    /// Large kmalloc, which no cache has, is in it since 5.4.
     pub slab_unreclaimable: Option<u64>,
+    /// Both, with what the CPUs have not handed over yet, whatever `precise` says.
+    #[serde(skip)]
+    pub slab_with_cpus: Option<u64>,
+    /// Whether large kmalloc is in it for certain (by the counter's name, 5.9 and later).
+    #[serde(skip)]
+    pub slab_counts_large: bool,
     /// In KiB: stacks need not be whole pages.
     pub kernel_stack_kb: Option<u64>,
     /// Whether stacks come from vmalloc, and `vmalloc_used` has them too.
@@ -89,6 +96,8 @@ pub struct MeminfoFacts {
     pub percpu: Option<u64>,
     /// Of `percpu`, set aside at boot, outside `total`.
     pub percpu_boot: Option<u64>,
+    /// Taken after boot: by possible CPUs, where `percpu` counts units, of which there may be more.
+    pub percpu_since_boot: Option<u64>,
     /// In KiB; `None` if nothing was tested at boot.
     pub early_memtest_bad_kb: Option<u64>,
     pub hardware_corrupted: Option<u64>,
@@ -131,11 +140,6 @@ impl MeminfoFacts {
         Some(self.kernel_stack_kb?.saturating_mul(1024) / page_size.max(1))
     }
 
-    /// Pages of per-CPU variables that were taken after boot; `None` if the dump does not tell.
-    pub fn percpu_since_boot(&self) -> Option<u64> {
-        Some(self.percpu?.saturating_sub(self.percpu_boot?))
-    }
-
     /// Pages of all huge pages for hugetlbfs.
     pub fn hugetlb_pages(&self) -> u64 {
         let pools = self.hugetlb.iter().flatten();
@@ -156,11 +160,19 @@ pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelErr
         reader.lose("a NUMA node");
     }
     let mut counters = Counters::read(kernel)?;
-    if precise && counters.add_cpus(kernel, &cpus, &nodes)? > 0 {
-        reader.lose("differences that CPUs keep to the counters");
+    let mut with_cpus = counters.clone();
+    let lost = with_cpus.add_cpus(kernel, &cpus, &nodes);
+    let slabs = of_counters(&with_cpus, kernel).slab();
+    let slab_with_cpus = slabs.filter(|_| matches!(lost, Ok(0)));
+    if precise {
+        if lost? > 0 {
+            reader.lose("differences that CPUs keep to the counters");
+        }
+        counters = with_cpus;
     }
     let mut facts = of_counters(&counters, kernel);
     facts.precise = precise;
+    facts.slab_with_cpus = slab_with_cpus;
     // `totalram_pages` before 5.0.
     facts.total = reader
         .count("_totalram_pages")
@@ -188,14 +200,33 @@ pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelErr
     facts.hugetlb = hugetlb::read(&reader)?;
     facts.commit_limit = commit_limit(&reader, &facts);
     facts.committed = percpu::counter(&reader, "vm_committed_as", &cpus)?;
-    let percpu = percpu::pages(&reader)?;
+    let percpu = percpu::pages(&reader, &cpus)?;
     facts.percpu = percpu.map(|percpu| percpu.all);
     facts.percpu_boot = percpu.and_then(|percpu| percpu.boot);
+    facts.percpu_since_boot = percpu.and_then(|percpu| percpu.later);
     let task = reader.layout::<TaskLayout>("whether stacks come from vmalloc")?;
     facts.stacks_in_vmalloc = task.is_some_and(|task| task.stack_vm_area.is_some());
     rest(&mut facts, &reader);
     facts.complete = !reader.has_lost();
     Ok(facts)
+}
+
+/// Reads only what is needed to tell what the kernel's own pages are: `slab_with_cpus`,
+/// `slab_counts_large` and `percpu_since_boot`.
+///
+/// # Errors
+/// As [`collect`].
+pub fn of_kernel(kernel: &Kernel) -> Result<MeminfoFacts, KernelError> {
+    let reader = Reader::new(kernel);
+    let cpus = Cpus::read(kernel)?;
+    let mut counters = Counters::read(kernel)?;
+    let lost = counters.add_cpus(kernel, &cpus, &Nodes::read(kernel)?);
+    let counted = of_counters(&counters, kernel);
+    Ok(MeminfoFacts {
+        slab_with_cpus: counted.slab().filter(|_| matches!(lost, Ok(0))),
+        percpu_since_boot: percpu::pages(&reader, &cpus)?.and_then(|percpu| percpu.later),
+        ..counted
+    })
 }
 
 /// What nodes and zones count.
@@ -232,6 +263,7 @@ fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
         // The global counters are in pages under either name.
         slab_reclaimable: counters.get(&["NR_SLAB_RECLAIMABLE_B", "NR_SLAB_RECLAIMABLE"]),
         slab_unreclaimable: counters.get(&["NR_SLAB_UNRECLAIMABLE_B", "NR_SLAB_UNRECLAIMABLE"]),
+        slab_counts_large: get("NR_SLAB_UNRECLAIMABLE_B").is_some(),
         kernel_stack_kb: get("NR_KERNEL_STACK_KB"),
         page_tables: get("NR_PAGETABLE"),
         secondary_page_tables: get("NR_SECONDARY_PAGETABLE"),

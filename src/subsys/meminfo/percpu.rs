@@ -27,10 +27,12 @@ pub(super) struct PercpuPages {
     pub(super) all: u64,
     /// Of these, set aside at boot: they were never part of MemTotal.
     pub(super) boot: Option<u64>,
+    /// Taken after boot, for each possible CPU.
+    pub(super) later: Option<u64>,
 }
 
 /// `None` before 4.20 (commit 7e8a6304d541), or if the counts can't be read.
-pub(super) fn pages(reader: &Reader<'_>) -> Result<Option<PercpuPages>, KernelError> {
+pub(super) fn pages(reader: &Reader<'_>, cpus: &Cpus) -> Result<Option<PercpuPages>, KernelError> {
     let (Some(populated), Some(units)) = (
         reader.long("pcpu_nr_populated"),
         reader.int("pcpu_nr_units"),
@@ -42,6 +44,8 @@ pub(super) fn pages(reader: &Reader<'_>) -> Result<Option<PercpuPages>, KernelEr
     Ok(Some(PercpuPages {
         all: times(populated),
         boot: later.and_then(|later| populated.checked_sub(later).map(times)),
+        // `pcpu_alloc_pages` fills those of possible CPUs only.
+        later: later.map(|later| later.saturating_mul(cpus.len() as u64)),
     }))
 }
 

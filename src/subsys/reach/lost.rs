@@ -50,15 +50,16 @@ impl Lost {
     }
 }
 
-/// Sorts lost objects by cache, and finds the sources. Areas of vmalloc, which are numbered
-/// behind the objects, lead to objects as one cache more.
+/// Sorts lost objects by cache, and finds the sources. Blocks of large kmalloc are one cache
+/// more; areas of vmalloc, which are numbered behind all, lead to objects as another.
 pub(crate) fn by_cache(
     found: &Found,
     edges: &Edges,
     targets: &Targets,
     caches: usize,
 ) -> Vec<Lost> {
-    let mut lost = vec![Lost::default(); caches];
+    // One more for the blocks.
+    let mut lost = vec![Lost::default(); caches + 1];
     for (number, slab) in (0u32..).zip(&targets.slabs) {
         let count = found.allocated.count_without(&found.marked, slab.numbers());
         if count > 0
@@ -76,7 +77,7 @@ pub(crate) fn by_cache(
     inner.sort_unstable();
     inner.dedup();
     let cache_of = |object: u32| match targets.place(object) {
-        _ if object >= targets.objects => Some(caches),
+        _ if object >= targets.objects => Some(caches + 1),
         Some((slab, _)) => Some(targets.slabs.get(slab as usize)?.cache as usize),
         None => None,
     };

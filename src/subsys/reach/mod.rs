@@ -8,6 +8,7 @@
 //! lacks is counted and never read as zeros; objects of slabs whose free chains are not
 //! as their counters say are followed but never reported.
 
+mod ages;
 mod areas;
 mod bitmap;
 mod charged;
@@ -16,6 +17,7 @@ mod content;
 mod holders;
 mod lost;
 mod lost_areas;
+mod lost_blocks;
 mod objects;
 mod omit;
 mod rings;
@@ -44,18 +46,23 @@ use crate::kernel::{Kernel, KernelError};
 use crate::subsys::slab::cache::Cache;
 use crate::subsys::slab::tracks::SiteFacts;
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
+pub use ages::{AgeField, AgeShape};
 pub use charged::Charge;
 pub use content::{Cluster, Content, SymbolAt};
 pub use holders::Holder;
 use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
+pub use lost_blocks::{BlockReach, BlocksOfSize};
 use scan::Found;
-use search::Search;
+use search::{Done, Search};
 use sites::LostSites;
 use targets::Targets;
 use typed::Structures;
 pub use typed::TypeGuess;
-pub use whatis::{ObjectAt, Referrer, WhatIs, WordAt, whatis};
+pub use whatis::{BlockAt, ObjectAt, Referrer, WhatIs, WordAt, whatis};
+
+/// What blocks of large kmalloc are called among caches.
+const LARGE_KMALLOC: &str = "large kmalloc";
 
 /// The reachable and the lost objects of one cache.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -80,6 +87,8 @@ pub struct CacheReach {
     pub charged_to: Vec<Charge>,
     /// What the unreachable objects look like.
     pub content: Content,
+    /// When they were made, where they say so themselves.
+    pub ages: Vec<AgeField>,
     /// Who allocated the unreachable objects, where the kernel kept it (slub_debug=U).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sites: Option<SiteFacts>,
@@ -127,6 +136,8 @@ pub struct ReachFacts {
     pub caches: Vec<CacheReach>,
     /// The areas of vmalloc.
     pub areas: AreaReach,
+    /// The blocks of large kmalloc.
+    pub blocks: BlockReach,
     /// All tasks that were reached.
     #[serde(skip)]
     pub tasks: Vec<VirtAddr>,
@@ -171,22 +182,25 @@ pub fn collect(
         done.found.allocated.set(area);
     }
     let (found, targets) = (&done.found, &search.targets);
-    let lost = lost::by_cache(found, &done.edges, targets, heap.caches().len());
+    let given = heap.given_to_rcu().map(|at| at.0).collect();
+    let waiting = lost_blocks::judge_all(found, targets, &given);
+    let mut lost = lost::by_cache(found, &done.edges, targets, heap.caches().len());
+    let blocks = blocks(&search, &done, &symbols, &mut lost, waiting);
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
-    let (named, contents) = rayon::join(
+    let (named, looks) = rayon::join(
         || {
             let structures = Structures::new(kernel, heap.caches());
             let (holders, caches) = (&found.holders, heap.caches());
             holders.named(&symbols, caches, &structures, &anonymous)
         },
-        || contents(kernel, &symbols, &lost, heap, targets, found),
+        || looks(kernel, &symbols, &lost, heap, targets, found),
     );
-    let told = named.into_iter().zip(contents).zip(heap.caches());
+    let told = named.into_iter().zip(looks).zip(heap.caches());
     let caches = lost.into_iter().zip(judged).zip(told);
     let caches = (0..).zip(caches).map(|(number, row)| {
-        let ((lost, judged), ((named, content), cache)) = row;
+        let ((lost, judged), ((named, looks), cache)) = row;
         let addresses = || lost.addresses(found, targets);
         let listed = match options.list == Some(number) {
             true => usize::MAX,
@@ -197,7 +211,8 @@ pub fn collect(
             unreachable: lost.objects,
             sources: lost.sources,
             sites: sites.of(cache, addresses()),
-            content,
+            content: looks.content,
+            ages: looks.ages,
             charged_to: charges.sum(lost.numbers(found, targets)),
             variables: named.variables,
             holders: named.holders,
@@ -209,6 +224,7 @@ pub fn collect(
     });
     let reach = ReachFacts {
         caches: caches.collect(),
+        blocks,
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
         tasks: search.stacks.tasks.clone(),
         coverage,
@@ -217,21 +233,55 @@ pub fn collect(
     Ok((done.slabs, reach))
 }
 
-/// What the lost objects of each cache look like.
-fn contents(
+/// What the lost objects of a cache look like, and when they were made.
+struct Looks {
+    content: Content,
+    ages: Vec<AgeField>,
+}
+
+/// Of each cache.
+fn looks(
     kernel: &Kernel,
     symbols: &Variables<'_>,
     lost: &[Lost],
     heap: &SlabHeap<'_>,
     targets: &Targets,
     found: &Found,
-) -> Vec<Content> {
+) -> Vec<Looks> {
+    let times = ages::Times::read(kernel);
     let caches = lost.par_iter().zip(heap.caches());
     let looks = caches.map(|(lost, cache)| {
-        let addresses = lost.addresses(found, targets);
-        content::look(kernel, symbols, addresses, lost.objects, cache.object_size)
+        let (addresses, count) = (|| lost.addresses(found, targets), lost.objects);
+        Looks {
+            ages: times.map_or_else(Vec::new, |times| {
+                ages::look(kernel, &times, cache, addresses(), count)
+            }),
+            content: content::look(kernel, symbols, addresses(), count, cache.object_size),
+        }
     });
     looks.collect()
+}
+
+/// The blocks of large kmalloc; those of the lost that are none stay.
+fn blocks(
+    search: &Search<'_>,
+    done: &Done,
+    symbols: &Variables<'_>,
+    lost: &mut Vec<Lost>,
+    waiting: u64,
+) -> BlockReach {
+    let of_blocks = lost.pop().unwrap_or_default();
+    BlockReach {
+        marked: search.marks_blocks,
+        waiting,
+        ..lost_blocks::of(
+            search.kernel,
+            symbols,
+            (&done.found, &search.targets),
+            &of_blocks,
+            led_by(&of_blocks.led_by, &search.heap),
+        )
+    }
 }
 
 /// The caches of kmalloc that hold so much, or whose lost objects others lead to, that it is
@@ -273,11 +323,12 @@ fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {
         .iter()
         .map(|(cache, count)| {
             let name = match heap.caches().get(*cache as usize) {
-                Some(cache) => cache.name.clone(),
-                None => "areas of vmalloc".to_owned(),
+                Some(cache) => cache.name.as_str(),
+                None if *cache as usize == heap.caches().len() => LARGE_KMALLOC,
+                None => "areas of vmalloc",
             };
             Holder {
-                holder: name,
+                holder: name.to_owned(),
                 references: *count,
                 module: None,
             }

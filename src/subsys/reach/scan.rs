@@ -45,7 +45,7 @@ pub(crate) struct Scan<'a> {
     /// Pages of modules, whose variables are few and tell the most.
     pub(crate) module_pages: FxHashSet<Pfn>,
     pub(super) edges: Mutex<Vec<Vec<Edge>>>,
-    /// From areas.
+    /// From areas and blocks of large kmalloc.
     area_edges: Mutex<Vec<Edge>>,
     /// How many more references there is room for.
     pub(crate) room: AtomicU64,
@@ -134,8 +134,8 @@ impl<'a> Scan<'a> {
         late
     }
 
-    /// Marks what the words of memory point to that is always reachable, or as far as the area
-    /// `from` is. `source` says where a word lies, by its offset.
+    /// Marks what the words of memory point to that is always reachable, or as far as the area or
+    /// block `from` is. `source` says where a word lies, by its offset.
     /// With `all`, who holds them is counted for all objects and not for a sample.
     fn mark_from(
         &self,
@@ -150,7 +150,9 @@ impl<'a> Scan<'a> {
                 && let Some((object, cache)) = self.targets.object(word)
             {
                 counts.pointers += 1;
-                self.mark(from, object, &mut counts.area_edges);
+                if from != Some(object) {
+                    self.mark(from, object, &mut counts.area_edges);
+                }
                 if all || self.found.holders.wants(object, cache) {
                     counts.held.push((object, cache, source(index * 8)));
                 }
@@ -172,7 +174,7 @@ impl<'a> Scan<'a> {
         counts.words += bytes.len() as u64 / 8;
     }
 
-    /// Marks what a root, or a reachable area, points to; of any other area it is kept.
+    /// Marks what a root, or a reachable area or block, points to; of any other it is kept.
     fn mark(&self, from: Option<u32>, to: u32, edges: &mut Vec<Edge>) {
         match from {
             Some(area) if !self.found.marked.get(area) => {
@@ -262,6 +264,7 @@ impl<'a> Scan<'a> {
                     let all = self.module_pages.contains(&pfn);
                     let from = match kind {
                         PageKind::Vmalloc => self.areas.of_page(pfn),
+                        PageKind::LargeKmalloc => self.block_of(phys),
                         _ => None,
                     };
                     self.mark_from(page, &mut counts, from, all, |offset| {
@@ -274,6 +277,13 @@ impl<'a> Scan<'a> {
             }
         }
         self.finish(counts);
+    }
+
+    /// The block of large kmalloc that lies at an address.
+    fn block_of(&self, phys: PhysAddr) -> Option<u32> {
+        let at = self.kernel.space.direct_map_address(phys);
+        let (number, _) = self.targets.object(at.0)?;
+        self.targets.blocks().contains(&number).then_some(number)
     }
 
     /// The live parts of all stacks.
@@ -347,7 +357,7 @@ impl<'a> Scan<'a> {
         batches.sort_by_key(|batch| batch.first().copied());
         let of_areas = self.area_edges.into_inner();
         let mut of_areas = of_areas.unwrap_or_else(PoisonError::into_inner);
-        // Areas are numbered behind all objects.
+        // Areas and blocks are numbered behind all objects of slabs.
         of_areas.sort_unstable();
         of_areas.dedup();
         batches.push(of_areas);

@@ -32,6 +32,8 @@ pub(super) struct Search<'k> {
     pub(super) short: ShortObjects,
     pub(super) omitted: OmittedRanges,
     pub(super) structures: Vec<u64>,
+    /// Whether the kernel marks blocks of large kmalloc.
+    pub(super) marks_blocks: bool,
 }
 
 /// What a search through memory leaves behind.
@@ -65,7 +67,13 @@ impl<'k> Search<'k> {
         }
         let stacks = tasks::stacks(kernel)?;
         mark_stacks(kernel, &kinds, &stacks);
-        let targets = Targets::of(kernel, &heap, kinds.index())?;
+        let blocks = kinds.large_kmalloc();
+        let targets = Targets::of(
+            kernel,
+            &heap,
+            kinds.index(),
+            blocks.as_deref().unwrap_or_default(),
+        )?;
         let areas = Areas::of(kernel, symbols.symbolizer(), &targets, &kinds);
         let shapes = heap.caches().iter();
         let shapes = shapes
@@ -87,6 +95,7 @@ impl<'k> Search<'k> {
             areas,
             shapes,
             short,
+            marks_blocks: blocks.is_some(),
         })
     }
 

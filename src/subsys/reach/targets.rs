@@ -4,6 +4,10 @@
 //! offset. Tags in low bits, nulls markers, maple nodes and pointers to members then
 //! need no code of their own; physical addresses, page numbers and pointers at other
 //! alignments were tried on real dumps and point to nothing that is not found anyway.
+//! A block of large kmalloc, where the kernel marks them, is a slab of one object, of a
+//! cache that is behind all others.
+
+use std::ops::Range;
 
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::kernel::memmap::PageIndex;
@@ -26,7 +30,8 @@ pub(crate) struct SlabSpan {
     pub(crate) cache: u32,
     /// From object to object.
     pub(crate) stride: u32,
-    /// `2^32 / stride`, rounded up: slabs are below 16 MiB, so the product is exact enough.
+    /// `2^32 / stride`, rounded up: slabs are below 16 MiB, and blocks a power of two, so the
+    /// product is exact enough.
     reciprocal: u64,
 }
 
@@ -61,25 +66,38 @@ pub(crate) struct Targets {
     /// For each page its slab, by number.
     slabs_of: Vec<u32>,
     pub(crate) slabs: Vec<SlabSpan>,
+    /// The numbers of the blocks of large kmalloc, behind all objects of slabs.
+    blocks: Range<u32>,
     /// Start of the direct map.
     direct: u64,
     /// Bytes of it that can hold slabs.
     reach: u64,
     shift: u32,
-    /// Objects in all slabs.
+    /// Objects in all slabs, and blocks.
     pub(crate) objects: u32,
 }
 
 impl Targets {
+    /// `blocks` are those of large kmalloc: first page, and logarithm of the pages.
+    ///
     /// # Errors
     /// If there are more objects than can be numbered.
     pub(crate) fn of(
         kernel: &Kernel,
         heap: &SlabHeap<'_>,
         index: &PageIndex,
+        blocks: &[(Pfn, u32)],
     ) -> Result<Self, KernelError> {
         let mut slabs_of = vec![NONE; index.len()];
-        let mut slabs = Vec::with_capacity(heap.slabs().len());
+        let mut take = |pfn: Pfn, order: u32, number: u32| {
+            for page in pfn.0..pfn.0.saturating_add(1 << order) {
+                let at = index.get(Pfn(page));
+                if let Some(slot) = at.and_then(|at| slabs_of.get_mut(at)) {
+                    *slot = number;
+                }
+            }
+        };
+        let mut slabs = Vec::with_capacity(heap.slabs().len() + blocks.len());
         let mut first = 0u32;
         for (number, slab) in (0u32..).zip(heap.slabs()) {
             let Some(geometry) = heap.geometry(slab) else {
@@ -105,15 +123,31 @@ impl Targets {
             first = first.checked_add(geometry.objects()).ok_or_else(|| {
                 KernelError::Unsupported("there are more slab objects than can be numbered: this dump is too large for the search for lost ones".into())
             })?;
-            for page in 0..1u64 << slab.order {
-                let at = index.get(Pfn(slab.pfn.0 + page));
-                if let Some(slot) = at.and_then(|at| slabs_of.get_mut(at)) {
-                    *slot = number;
-                }
-            }
+            take(slab.pfn, u32::from(slab.order), number);
         }
         let shift = kernel.dump().page_shift();
+        // The cache that they count as.
+        let blocks_cache = heap.caches().len() as u32;
+        let first_block = first;
+        for (pfn, order) in blocks {
+            let Some(next) = first.checked_add(1) else {
+                break;
+            };
+            take(*pfn, *order, slabs.len() as u32);
+            // The order is bounded (page_kinds), so that this is 1 GiB at most.
+            let stride = 1u32 << (*order + shift);
+            slabs.push(SlabSpan {
+                start: kernel.space.direct_map_address(pfn.start(shift)).0,
+                first,
+                objects: 1,
+                cache: blocks_cache,
+                stride,
+                reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
+            });
+            first = next;
+        }
         Ok(Self {
+            blocks: first_block..first,
             reach: index.end().0 << shift,
             direct: kernel.space.direct_map_start().0,
             index: index.clone(),
@@ -145,6 +179,11 @@ impl Targets {
         let pfn = Pfn(word.wrapping_sub(self.direct) >> self.shift);
         let number = *self.slabs_of.get(self.index.get(pfn)?)?;
         Some((number, self.slabs.get(number as usize)?))
+    }
+
+    /// The numbers of the blocks of large kmalloc.
+    pub(crate) fn blocks(&self) -> Range<u32> {
+        self.blocks.clone()
     }
 
     /// Where an object lies: its slab, and its index there.

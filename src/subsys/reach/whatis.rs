@@ -54,6 +54,17 @@ pub struct AreaAt {
     pub reachable: Option<bool>,
 }
 
+/// The block of large kmalloc that an address lies in.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlockAt {
+    /// First address.
+    pub start: VirtAddr,
+    /// Bytes of it.
+    pub size: u64,
+    /// Whether something reachable points to it.
+    pub reachable: bool,
+}
+
 /// A word that is not zero, and what it seems to be.
 #[derive(Clone, Debug, Serialize)]
 pub struct WordAt {
@@ -93,6 +104,8 @@ pub struct WhatIs {
     pub object: Option<ObjectAt>,
     /// The area of vmalloc there.
     pub area: Option<AreaAt>,
+    /// The block of large kmalloc there, in kernels that mark them.
+    pub block: Option<BlockAt>,
     /// What lies there.
     pub words: Vec<WordAt>,
     /// Who points there, by address.
@@ -136,6 +149,12 @@ pub fn whatis(
             charged_to: charges.of(number),
         })
     });
+    let block = found.filter(|(number, _)| targets.blocks().contains(number));
+    let block = block.map(|(number, _)| BlockAt {
+        start,
+        size: len,
+        reachable: done.found.marked.get(number),
+    });
     let shift = kernel.dump().page_shift();
     let mapping = kernel.space.translate(address).ok();
     let kind = mapping.map(|mapping| search.kinds.get(Pfn::containing(mapping.phys, shift)));
@@ -164,6 +183,7 @@ pub fn whatis(
         referrers,
         object,
         area,
+        block,
     })
 }
 
@@ -271,7 +291,8 @@ fn meaning(search: &Search<'_>, symbols: &Variables<'_>, at: VirtAddr, value: u6
             .targets
             .address(object)
             .and_then(|(start, _)| VirtAddr(value).offset_from(start));
-        return format!("{}+{:#x}", name.unwrap_or("?"), offset.unwrap_or(0));
+        let name = name.unwrap_or(super::LARGE_KMALLOC);
+        return format!("{name}+{:#x}", offset.unwrap_or(0));
     }
     if symbols.may_name(VirtAddr(value))
         && let Some(named) = symbols.name(VirtAddr(value))

@@ -47,6 +47,7 @@ use era::SlabEra;
 pub use facts::{CacheFacts, Damage, ExactView, Occupancy, SlabFacts, SlabinfoView};
 use flags::CacheFlags;
 use freelist::Geometry;
+pub(crate) use kfence::pool as kfence_pool;
 use kfree_rcu::{BulkPages, KfreeRcuFacts};
 use nodes::{NodeFacts, NodeReader};
 use pages::{Slab, SlabScan};
@@ -175,6 +176,12 @@ impl<'k> SlabHeap<'k> {
     /// may look there.
     pub fn bulk_pages(&self) -> &BulkPages {
         &self.kfree_rcu.pages
+    }
+
+    /// Where what was given to kfree_rcu() starts, large allocations among it.
+    pub fn given_to_rcu(&self) -> impl Iterator<Item = VirtAddr> + '_ {
+        let objects = self.kfree_rcu.objects.iter();
+        objects.chain(&self.callbacks.objects).copied()
     }
 
     /// The kernel that they belong to.

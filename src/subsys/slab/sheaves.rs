@@ -35,7 +35,7 @@ pub(crate) struct SheafFacts {
     /// All sheaves met, the empty ones too, each with its bytes before its slots, of which all
     /// behind the last used one are stale.
     pub(crate) sheaves: Vec<(VirtAddr, u32)>,
-    /// Slots that lie in no object: where they start, and their bytes.
+    /// Slots, for those that lie in no object: where they start, and their bytes.
     pub(crate) slots: Vec<(VirtAddr, u64)>,
     /// Sheaves, barns, arrays or per-CPU structures that can't be read, make no sense, or are met twice.
     pub(crate) broken: u64,
@@ -171,15 +171,27 @@ impl<'k> SheafReader<'k> {
         }
         let head = barn.plus(u64::from(self.barn.sheaves_empty.offset));
         let list = walk::list(&self.kernel.space, head, MAX_SHEAVES);
-        let empty = list.value.into_iter().map(sheaf);
-        let header = self.sheaf.objects.offset;
-        met.facts.sheaves.extend(empty.map(|sheaf| (sheaf, header)));
+        for empty in list.value.into_iter().map(sheaf) {
+            self.note(cache, empty, met);
+        }
         Some(())
     }
 
-    fn add_sheaf(&self, cache: &Cache, sheaf: VirtAddr, pending: bool, met: &mut Met) {
+    /// Where a sheaf has slots. A large one is no slab object, but one of large kmalloc.
+    fn note(&self, cache: &Cache, sheaf: VirtAddr, met: &mut Met) {
         let header = self.sheaf.objects.offset;
         met.facts.sheaves.push((sheaf, header));
+        let owner = sheaf.plus(u64::from(self.sheaf.cache.offset));
+        // Behind the bootstrap_sheaf, which is no cache's, lie other variables.
+        if self.kernel.space.read_ptr(owner) == Ok(cache.address) {
+            let capacity = u64::from(cache.sheaf_capacity.min(MAX_CAPACITY));
+            let slots = sheaf.plus(u64::from(header));
+            met.facts.slots.push((slots, capacity * 8));
+        }
+    }
+
+    fn add_sheaf(&self, cache: &Cache, sheaf: VirtAddr, pending: bool, met: &mut Met) {
+        self.note(cache, sheaf, met);
         match self.objects(cache, sheaf) {
             // All CPUs of all caches without sheaves share the empty bootstrap_sheaf.
             Some(objects) if objects.is_empty() => {}

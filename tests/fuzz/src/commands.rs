@@ -23,10 +23,13 @@ use vmleak::report::sysctl::SysctlReport;
 use vmleak::report::vmalloc::VmallocReport;
 use vmleak::report::{Document, RunFacts, SlabsReport};
 use vmleak::subsys::conntrack::{Conntrack, Symbols};
+use vmleak::subsys::large_kmalloc::KmallocPages;
 use vmleak::subsys::slab::objects::each;
 use vmleak::subsys::slab::{NoProgress, SlabHeap};
 use vmleak::subsys::sysctl::usage::Usage;
-use vmleak::subsys::{counters, log, memcg, meminfo, reach, sysctl, system, vmalloc};
+use vmleak::subsys::{
+    counters, large_kmalloc, log, memcg, meminfo, reach, sysctl, system, vmalloc,
+};
 use vmleak::types::{SymbolTable, TypeDb};
 use vmleak_synth::Era;
 
@@ -192,9 +195,21 @@ impl Run {
         let page_size = self.kernel.dump().page_size() as u64;
         let memory_bytes = self.memory_bytes();
         let records = log::records(&self.kernel).map_or_else(|_| Vec::new(), |found| found.value);
+        let memcgs = memcg::count(&self.kernel).ok();
         let report = LeaksReport::new(Facts {
-            counters: counters::collect(&self.kernel, &slabs.caches, &reach.tasks)?,
-            memory: memory::by_pages(&reach.pages, page_size, memory_bytes),
+            counters: counters::collect(
+                &self.kernel,
+                &slabs.caches,
+                &reach.tasks,
+                memcgs.as_ref(),
+            )?,
+            memcgs,
+            memory: memory::by_pages(
+                &reach.pages,
+                counted(&self.kernel, &reach, page_size)?,
+                page_size,
+                memory_bytes,
+            ),
             slabs,
             reach,
             history: history::events(&records, page_size).0,
@@ -244,9 +259,10 @@ impl Run {
 
     fn meminfo(&self) -> Result<(), KernelError> {
         let page_size = self.kernel.dump().page_size() as u64;
+        let pages = large_kmalloc::collect(&self.kernel, &NoProgress).ok();
         for precise in [false, true] {
             let facts = meminfo::collect(&self.kernel, precise)?;
-            let document = self.document(MeminfoReport::new(facts, page_size));
+            let document = self.document(MeminfoReport::new(facts, pages, page_size));
             text(|out| render::meminfo::write_text(out, &document, Some(80)));
             text(|out| render::meminfo::write_proc(out, &document.body));
             json(|out| render::json(out, &document));
@@ -326,4 +342,17 @@ fn text(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) {
 fn json(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) {
     let mut out = Vec::new();
     write(&mut out).expect("a document is serialised");
+}
+
+fn counted(
+    kernel: &Kernel,
+    reach: &reach::ReachFacts,
+    page_size: u64,
+) -> Result<memory::Counted, KernelError> {
+    let pages = KmallocPages::of(&reach.pages, reach.blocks.marked, true);
+    let facts = meminfo::of_kernel(kernel)?;
+    Ok(memory::Counted {
+        large_kmalloc: memory::LargeKmalloc::of(pages, &facts, page_size),
+        percpu: facts.percpu_since_boot,
+    })
 }

@@ -78,6 +78,11 @@ impl<'k> ArrayReader<'k> {
         let shared = VirtAddr(self.node.shared.get(&record));
         if !shared.is_null() {
             facts.sheaves.push((shared, self.array.entry.offset));
+            // Should it lie in no slab, as those of the early boot may.
+            let most = u64::from(classic.tunables.batchcount)
+                .saturating_mul(u64::from(classic.tunables.sharedfactor));
+            let entries = shared.plus(u64::from(self.array.entry.offset));
+            facts.slots.push((entries, most.min(MAX_LIMIT) * 8));
             self.add(classic, shared, facts);
         }
         let aliens = VirtAddr(self.node.alien.get(&record));
@@ -91,6 +96,8 @@ impl<'k> ArrayReader<'k> {
                 let within = self.alien.array.offset;
                 let header = within + self.array.entry.offset;
                 facts.sheaves.push((VirtAddr(pointer), header));
+                let entries = VirtAddr(pointer).plus(u64::from(header));
+                facts.slots.push((entries, ALIEN_LIMIT * 8));
                 let array = VirtAddr(pointer).plus(u64::from(within));
                 self.add(classic, array, facts);
             }

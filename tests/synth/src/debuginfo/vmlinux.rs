@@ -235,6 +235,10 @@ fn kernel_units(machine: &Machine, version: u16, dwarf: &mut Dwarf) {
                 unit.type_entry(&CType::Tagged((*tag).into()));
             }
         }
+        // The allocator sees what pages are marked with; a driver has namesakes.
+        if matches!(*source, "mm/slub.c" | "mm/slab.c") {
+            unit.enums();
+        }
         if last {
             for tag in types.aggregates.keys() {
                 unit.type_entry(&CType::Tagged(tag.clone()));

@@ -6,7 +6,9 @@
 //! stacks and areas of vmalloc. Nothing else in memory points to an object, so that each is
 //! kept or lost by what is written here.
 
+mod aged;
 mod areas;
+mod blocks;
 mod kept;
 mod lost;
 mod scenario;
@@ -33,6 +35,11 @@ pub struct LeaksTruth {
     pub lost_areas: Vec<u64>,
     /// Those that nothing points to because they are stacks for the next tasks.
     pub cached_stacks: u64,
+    /// Blocks of large kmalloc that are marked, and their pages.
+    pub blocks: u64,
+    pub block_pages: u64,
+    /// Of these, where those start that nothing points to, in order.
+    pub lost_blocks: Vec<u64>,
     /// Areas in use, those without pages too.
     pub listed_areas: u64,
     /// Areas that were freed and are still mapped.
@@ -52,6 +59,8 @@ pub struct LostOf {
     pub sources: u64,
     /// The module whose function most of them point to.
     pub module: Option<&'static str>,
+    /// Where they hold the time they were made at, and by which clock.
+    pub times: Vec<(u64, &'static str)>,
 }
 
 /// Lays all of it over the slabs.
@@ -68,7 +77,9 @@ pub(crate) fn lay(
     lost::lay_alone(&mut web);
     kept::lay(&mut web, &areas);
     lost::lay(&mut web, &areas);
-    stale::lay(&mut web, &areas, &tasks);
+    aged::lay(&mut web);
+    let waiting = blocks::lay(&mut web);
+    stale::lay(&mut web, &areas, &tasks, waiting);
     kept::keep_the_rest(&mut web);
     web.finish()
 }

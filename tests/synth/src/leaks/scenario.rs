@@ -41,6 +41,17 @@ const ALL: [(u32, Place); 6] = [
     (0, Place::Empty),
 ];
 
+/// Slabs of a cache of which many are lost.
+const MANY: [(u32, Place); 7] = [
+    (0, Place::Full),
+    (1, Place::Full),
+    (0, Place::Full),
+    (1, Place::Full),
+    (0, Place::Full),
+    (0, Place::Full),
+    (1, Place::NodePartial { free: 9 }),
+];
+
 /// Slabs of a cache whose structures are large.
 const FEW: [(u32, Place); 5] = [
     (0, Place::Full),
@@ -89,6 +100,7 @@ impl Scenario {
             kmalloc(192, 0),
             kmalloc(96, 0),
             kmalloc(64, 0),
+            cache("aged_request", 128, 0, &MANY),
         ];
         // Freed as a whole, and not given back yet.
         let waiting = Slab::new(0, Place::PendingRcu);

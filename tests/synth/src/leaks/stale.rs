@@ -9,14 +9,14 @@ use crate::memory::PAGE_SIZE;
 use crate::slub::kfree_rcu::{self, Batch};
 use crate::slub::scenario::Place;
 
-/// Writes all of them.
-pub(super) fn lay(web: &mut Web<'_>, areas: &Areas, tasks: &Tasks) {
+/// Writes all of them. `waiting` is a block that was given to kfree_rcu().
+pub(super) fn lay(web: &mut Web<'_>, areas: &Areas, tasks: &Tasks, waiting: Option<u64>) {
     stacks(web, tasks);
     free_blocks(web);
     lists_of_cpus(web, areas);
     free_objects(web);
     waiting_slab(web);
-    waiting_objects(web);
+    waiting_objects(web, waiting);
     behind_objects(web);
 }
 
@@ -101,15 +101,16 @@ fn waiting_slab(web: &mut Web<'_>) {
 }
 
 /// Objects that were given to kfree_rcu(): neither lost, nor do they keep what they point to.
-fn waiting_objects(web: &mut Web<'_>) {
+fn waiting_objects(web: &mut Web<'_>, block: Option<u64>) {
     if !web.kernel.types.has("kfree_rcu_cpu", "krw_arr") {
         return;
     }
-    let objects = [(); 3].map(|()| web.take("kmalloc-192"));
-    for object in objects {
+    let mut objects = [(); 3].map(|()| web.take("kmalloc-192")).to_vec();
+    for object in &objects {
         let stale = web.stale_target();
-        web.point(object, 10, stale);
+        web.point(*object, 10, stale);
     }
+    objects.extend(block);
     let stale = [web.stale_target()];
     kfree_rcu::lay_batch(web.kernel, (1, Batch::Fresh, 0), &objects, 2, &stale);
 }

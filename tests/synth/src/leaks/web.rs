@@ -123,6 +123,7 @@ impl<'a> Web<'a> {
             lost.objects.sort_unstable();
         }
         self.truth.lost_areas.sort_unstable();
+        self.truth.lost_blocks.sort_unstable();
         self.truth
     }
 }
