@@ -240,3 +240,21 @@ fn pages_put_together_from_segments() {
     let cut = self::held(segments(&[(0x1000, &three[..0x800], 0x1000)]));
     assert_eq!(cut.page(Pfn(1)).err(), Some(PageFault::Excluded(Pfn(1))));
 }
+
+/// A dump that its writer, or the end of its header's table, calls unfinished.
+#[test]
+fn unfinished_dumps_say_so() {
+    let machine = machine();
+    let options = kdump::Options {
+        incomplete: true,
+        ..kdump::Options::new(Written::Zlib)
+    };
+    let dump = held(kdump::kdump(&machine, options));
+    assert!(dump.facts().incomplete);
+    assert_eq!(dump.facts().missing_pages, 0);
+    // The second program header is not there, and the first one's bytes are behind it.
+    let bytes = segments(&[(0x1000, &[], 0), (0x2000, &[1; 4096], 4096)]);
+    let dump = held(bytes[..64 + 56 + 20].to_vec());
+    assert!(dump.facts().incomplete);
+    assert!(!held(bytes).facts().incomplete);
+}
