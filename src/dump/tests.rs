@@ -189,7 +189,8 @@ fn segments(parts: &[(u64, &[u8], u64)]) -> Vec<u8> {
     let mut offset = 64 + 56 * parts.len() as u64;
     for (start, bytes, memory) in parts {
         out.extend([1u32, 7].iter().flat_map(|word| word.to_le_bytes()));
-        let words = [offset, 0, *start, bytes.len() as u64, *memory, 0];
+        let at = if bytes.is_empty() { 0 } else { offset };
+        let words = [at, 0, *start, bytes.len() as u64, *memory, 0];
         out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         offset += bytes.len() as u64;
     }
@@ -236,6 +237,15 @@ fn pages_put_together_from_segments() {
         (facts.dumped_pages, facts.ram_pages),
         (held >> 12, (held + 0x2000) >> 12)
     );
+    // Two that hold the same bytes, as many as a page has, do not fill the hole behind them.
+    let overlap = self::held(segments(&[
+        (0x1000, &three[..0x800], 0x1000),
+        (0x1400, &three[..0x800], 0x800),
+    ]));
+    assert_eq!(
+        overlap.page(Pfn(1)).err(),
+        Some(PageFault::Excluded(Pfn(1)))
+    );
     // A page whose tail the file names and lacks.
     let cut = self::held(segments(&[(0x1000, &three[..0x800], 0x1000)]));
     assert_eq!(cut.page(Pfn(1)).err(), Some(PageFault::Excluded(Pfn(1))));
@@ -252,9 +262,27 @@ fn unfinished_dumps_say_so() {
     let dump = held(kdump::kdump(&machine, options));
     assert!(dump.facts().incomplete);
     assert_eq!(dump.facts().missing_pages, 0);
-    // The second program header is not there, and the first one's bytes are behind it.
+    // The second program header is not there, and the first one has no bytes that could miss.
     let bytes = segments(&[(0x1000, &[], 0), (0x2000, &[1; 4096], 4096)]);
     let dump = held(bytes[..64 + 56 + 20].to_vec());
     assert!(dump.facts().incomplete);
     assert!(!held(bytes).facts().incomplete);
+}
+
+/// makedumpfile's users call dumps `vmcore…`, kdump-tools calls them `dump.…`; others are not
+/// taken for one.
+#[test]
+fn dumps_are_known_by_their_names() {
+    let bytes = segments(&[(0x1000, &[1; 4096], 4096)]);
+    for (name, known) in [
+        ("vmcore", true),
+        ("dump.202611280421", true),
+        ("core", false),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).expect("a file writes");
+        let found = open::newest_in_directory(folder.path()).ok();
+        assert_eq!(found, known.then_some(path), "{name}");
+    }
 }
