@@ -71,7 +71,7 @@ impl Depot {
         }
     }
 
-    fn from_one(self) -> bool {
+    fn counts_from_one(self) -> bool {
         matches!(self, Depot::V6_8_3 | Depot::V6_9 | Depot::V7_2)
     }
 }
@@ -171,7 +171,7 @@ fn record(
         kernel.set(address, "stack_record", "count.refs.counter", SATURATED);
     }
     let at = address + kernel.types.offset("stack_record", "handle");
-    let index = pool + u64::from(shape.from_one());
+    let index = pool + u64::from(shape.counts_from_one());
     kernel.set(at, "handle_parts", shape.index(), index);
     kernel.set(at, "handle_parts", "offset", offset / ALIGN);
     if kernel.types.has("handle_parts", "valid") {
