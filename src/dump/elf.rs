@@ -215,7 +215,6 @@ impl ElfDump {
         held: &[Extent],
     ) -> Result<Stored<'_>, PageFault> {
         let mut out = vec![0; self.page_size as usize];
-        let mut covered = 0;
         for extent in held.iter().take_while(|e| e.start < end) {
             let from = extent.start.max(start);
             let to = extent.end.min(end);
@@ -228,12 +227,11 @@ impl ElfDump {
             if let Some(to) = out.get_mut((from - start) as usize..(to - start) as usize) {
                 to.copy_from_slice(&part);
             }
-            covered += to - from;
         }
         let first_gap = (start..end)
             .step_by(512)
             .find(|a| self.names(*a) && !held.iter().any(|e| e.start <= *a && *a < e.end));
-        if covered < end - start && first_gap.is_some() {
+        if first_gap.is_some() {
             return Err(PageFault::Excluded(pfn));
         }
         Ok(Stored::Owned(out))

@@ -223,6 +223,71 @@ mod tests {
         assert!(out[4..38].iter().all(|&b| b == 4));
     }
 
+    /// Every instruction of Documentation/staging/lzo.rst that copies: from how far back, how
+    /// much, and how many literals follow.
+    #[test]
+    fn every_kind_of_match() {
+        let random = |n: usize| (n as u32).wrapping_mul(0x9e37_79b9).to_be_bytes()[0];
+        let head: Vec<u8> = (0..40_000).map(random).collect();
+        // 40,000 literals: 18, then 255 for each zero byte, then the rest.
+        let mut start = vec![0];
+        start.resize(1 + (40_000 - 18 - 1) / 255, 0);
+        start.push(((40_000 - 18 - 1) % 255 + 1) as u8);
+        start.extend_from_slice(&head);
+        let check = |code: &[u8], distance: usize, len: usize, literals: &[u8]| {
+            let src = [&start, code, literals, &[17, 0, 0]].concat();
+            let mut out = vec![0; 50_000];
+            let end = head.len() + len + literals.len();
+            assert_eq!(decompress(&src, &mut out), Ok(end), "{code:?}");
+            let from = head.len() - distance;
+            let copied: Vec<u8> = (0..len).map(|n| out[from + n]).collect();
+            assert_eq!(out[head.len()..head.len() + len], copied, "{code:?}");
+            assert_eq!(&out[head.len() + len..end], literals, "{code:?}");
+        };
+        // After a run of literals: three bytes from 2049 back and further.
+        check(&[0b0000_0000, 0], 2049, 3, &[]);
+        check(&[0b0000_1101, 7], 2049 + 3 + (7 << 2), 3, &[1]);
+        // 16 KiB back and further: the distance's high bit, its low bits, its length.
+        check(&[0b0001_0011, 0b0000_0110, 0x02], 16384 + 0x81, 5, &[8, 9]);
+        check(&[0b0001_1111, 0b0000_0100, 0x00], 32768 + 1, 9, &[]);
+        check(
+            &[0b0001_0000, 0, 3, 0b0000_0100, 0x10],
+            16384 + 0x401,
+            9 + 255 + 3,
+            &[],
+        );
+        // Up to 16 KiB back.
+        check(&[0b0010_0101, 0b0001_0111, 0x01], 0x45 + 1, 7, &[4, 5, 6]);
+        check(&[0b0010_0000, 9, 0b0000_0000, 0x20], 0x800 + 1, 33 + 9, &[]);
+        // Up to 2 KiB back, short.
+        check(&[0b0101_0110, 3], (3 << 3) + 5 + 1, 3, &[7, 7]);
+        check(&[0b0110_1000, 0xff], (0xff << 3) + 2 + 1, 4, &[]);
+        check(&[0b1011_1100, 1], (1 << 3) + 7 + 1, 6, &[]);
+        check(&[0b1110_0001, 0], 1, 8, &[9]);
+    }
+
+    /// After a match and one to three literals, a low code copies two bytes from nearby.
+    #[test]
+    fn matches_after_a_few_literals() {
+        let head: Vec<u8> = (1..=60).collect();
+        let mut src = vec![17 + 60];
+        src.extend_from_slice(&head);
+        // Three bytes from 20 back, and two literals; then two from 30 back, and one literal;
+        // then two from one back.
+        src.extend_from_slice(&[0b0100_1110, 2, 101, 102]);
+        src.extend_from_slice(&[0b0000_0101, 7, 103]);
+        src.extend_from_slice(&[0b0000_0000, 0]);
+        src.extend_from_slice(&[17, 0, 0]);
+        let mut out = [0; 80];
+        assert_eq!(decompress(&src, &mut out), Ok(70));
+        let near = |end: usize, back: usize| out[end - back];
+        assert_eq!(out[60..63], [41, 42, 43]);
+        assert_eq!(out[63..65], [101, 102]);
+        assert_eq!(out[65..67], [near(65, 30), near(66, 30)]);
+        assert_eq!(out[67], 103);
+        assert_eq!(out[68..70], [103, 103]);
+    }
+
     #[test]
     fn bad_streams_are_refused() {
         let mut out = [0; 4];

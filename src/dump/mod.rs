@@ -336,3 +336,6 @@ fn unpack(
         .decompress(data, page)
         .map_err(|why| PageFault::Corrupt { pfn, offset, why })
 }
+
+#[cfg(test)]
+mod tests;

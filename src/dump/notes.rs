@@ -89,6 +89,17 @@ mod tests {
         out
     }
 
+    /// The kernel's version stands before it under the same name (NT_GNU_ABI_TAG and others),
+    /// and others use the same number.
+    #[test]
+    fn a_build_id_is_known_by_name_and_number() {
+        let mut section = note(b"GNU\0", 1, &[0; 16]);
+        section.extend(note(b"Xen\0", NT_GNU_BUILD_ID, &[1; 8]));
+        assert_eq!(gnu_build_id(&section), None);
+        section.extend(note(b"GNU\0", NT_GNU_BUILD_ID, &[2; 20]));
+        assert_eq!(gnu_build_id(&section), Some(&[2; 20][..]));
+    }
+
     #[test]
     fn all_three_kinds_are_found() {
         let mut segment = note(b"CORE\0", 1, &[7; 336]);

@@ -122,3 +122,48 @@ impl PageMark {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::Field;
+    use super::*;
+
+    /// include/linux/page-flags.h: a type is an inverted bit of a word of ones up to 6.11, a byte
+    /// above whatever else since, a flag before 6.10.
+    #[test]
+    fn marks_of_pages() {
+        let field = |offset, size| Field {
+            offset,
+            size,
+            bits: None,
+        };
+        let page = PageLayout {
+            struct_size: 64,
+            flags: field(0, 8),
+            mapcount: field(48, 4),
+            compound_order: None,
+            len: 64,
+        };
+        let record = |flags: u64, word: u32| {
+            let mut record = [0; 64];
+            record[..8].copy_from_slice(&flags.to_le_bytes());
+            record[48..52].copy_from_slice(&word.to_le_bytes());
+            record
+        };
+        for (mark, flags, word, wanted) in [
+            (PageMark::TypeByte(0xf5), 0, 0xf500_0000, true),
+            (PageMark::TypeByte(0xf5), 0, 0xf512_3456, true),
+            (PageMark::TypeByte(0xf5), 0, 0xf0f5_f5f5, false),
+            (PageMark::TypeValue(0xffff_efff), 0, 0xffff_efff, true),
+            (PageMark::TypeValue(0xffff_efff), 0, 0xffff_ffff, false),
+            (PageMark::FlagBit(9), 1 << 9, 0xffff_ffff, true),
+            (PageMark::FlagBit(9), !(1 << 9), 1 << 9, false),
+        ] {
+            assert_eq!(
+                mark.holds(&page, &record(flags, word)),
+                wanted,
+                "{mark:?} {word:#x}"
+            );
+        }
+    }
+}

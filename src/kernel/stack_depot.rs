@@ -36,7 +36,7 @@ layout! {
         /// Up to 6.2 `slabindex`.
         maybe index = "pool_index" | "slabindex",
         need offset = "offset",
-        /// Up to 6.7.
+        /// Up to 6.7. That it is set needs no check: the record's own handle has it too.
         maybe valid = "valid",
         /// 6.1 and later (commit 83a4f1ef45a7): the user's own bits, not part of what the record has.
         maybe extra = "extra",
@@ -126,13 +126,6 @@ impl<'k> StackDepot<'k> {
     /// If there is no such record, or it can't be read.
     pub fn fetch_record(&self, handle: u32) -> Result<StackRecord, StackError> {
         let bytes = handle.to_le_bytes();
-        if self
-            .handle
-            .valid
-            .is_some_and(|valid| valid.get(&bytes) == 0)
-        {
-            return Err(StackError::NoHandle(handle));
-        }
         let index = match (self.handle.index_plus_1, self.handle.index) {
             (Some(plus_1), _) => plus_1.get(&bytes).checked_sub(1),
             (None, Some(index)) => Some(index.get(&bytes)),

@@ -79,3 +79,105 @@ pub fn pointers(
     let seen = found.len() as u64;
     Ok(Partial::new(found, end, seen))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
+    use vmleak_synth::write::elf;
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::dump::Dump;
+    use crate::types::{DebugFile, Dwarf, SymbolTable, TypeDb};
+
+    /// include/linux/xarray.h, with 64 slots (CONFIG_BASE_SMALL off).
+    const NODE: &str = "struct xa_node 576 {
+        0 unsigned char shift
+        1 unsigned char offset
+        2 unsigned char count
+        3 unsigned char nr_values
+        8 struct xa_node * parent
+        16 void * array
+        24 struct list_head private_list
+        40 void * [64] slots
+    }";
+
+    fn machine() -> Machine {
+        let mut machine = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
+        let kernel = &mut machine.kernel;
+        kernel.types.parse(NODE);
+        kernel.vmlinux_types.parse(NODE);
+        machine
+    }
+
+    /// A node of that shift, as an entry.
+    fn node(machine: &mut Machine, shift: u64, slots: &[(u64, u64)]) -> u64 {
+        let kernel = &mut machine.kernel;
+        let at = kernel.alloc_struct("xa_node");
+        kernel.set(at, "xa_node", "shift", shift);
+        for (slot, entry) in slots {
+            kernel.write_u64(
+                at + kernel.types.offset("xa_node", "slots") + slot * 8,
+                *entry,
+            );
+        }
+        at | INTERNAL
+    }
+
+    fn read(machine: &mut Machine, entry: u64, bound: usize) -> (Vec<(u64, u64)>, End) {
+        let head = machine.kernel.alloc(8, 8);
+        machine.kernel.write_u64(head, entry);
+        let held = elf::elf(machine, elf::Options::default());
+        let dump = Dump::from_bytes(Path::new("dump"), held, 1 << 20).expect("a dump");
+        let file = vmlinux(machine, VmlinuxOptions::new(5));
+        let file = DebugFile::from_bytes(Path::new("vmlinux"), file).expect("a vmlinux");
+        let symbols = SymbolTable::from_elf(&file).expect("symbols");
+        let types = Dwarf::new(Arc::new(file)).expect("types");
+        let types = TypeDb::new(vec![Box::new(types)]);
+        let kernel = Kernel::new(Arc::new(dump), types, symbols).expect("a kernel");
+        let found = pointers(&kernel, VirtAddr(head), bound).expect("a layout");
+        assert_eq!(found.seen, found.value.len() as u64);
+        let pairs = found.value.iter().map(|(index, at)| (*index, at.0));
+        (pairs.collect(), found.end)
+    }
+
+    #[test]
+    fn entries_have_the_numbers_of_their_slots() {
+        let mut m = machine();
+        assert_eq!(read(&mut m, 0, 9), (vec![], End::Complete));
+        assert_eq!(read(&mut m, 0x1000, 9), (vec![(0, 0x1000)], End::Complete));
+        let low = node(&mut m, 0, &[(1, 0x2000), (63, 0x2100)]);
+        let middle = node(&mut m, 6, &[(0, low), (2, 0x3000)]);
+        let far = node(&mut m, 0, &[(5, 0x4000)]);
+        let other = node(&mut m, 6, &[(3, far)]);
+        // A slot that waits for a retry (XA_RETRY_ENTRY) is no node.
+        let top = node(
+            &mut m,
+            12,
+            &[(0, middle), (1, 256 << 2 | INTERNAL), (7, other)],
+        );
+        let wanted = vec![
+            (1, 0x2000),
+            (63, 0x2100),
+            (128, 0x3000),
+            ((7 << 12) + (3 << 6) + 5, 0x4000),
+        ];
+        assert_eq!(read(&mut m, top, 9), (wanted.clone(), End::Complete));
+        assert_eq!(read(&mut m, top, 4), (wanted.clone(), End::Complete));
+        assert_eq!(read(&mut m, top, 3), (wanted[..3].to_vec(), End::Limit));
+    }
+
+    #[test]
+    fn a_child_is_below_its_parent() {
+        let mut m = machine();
+        let child = node(&mut m, 6, &[(0, 0x5000)]);
+        let parent = node(&mut m, 6, &[(0, child), (1, 0x6000)]);
+        let wanted = vec![(64, 0x6000)];
+        assert_eq!(read(&mut m, parent, 9), (wanted, End::BrokenLink));
+        let lost = node(&mut m, 6, &[(0, 0xffff_0000_0000_0002), (1, 0x6000)]);
+        assert_eq!(read(&mut m, lost, 9), (vec![(64, 0x6000)], End::Fault));
+    }
+}

@@ -351,3 +351,6 @@ impl AddressSpace {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,3 +123,50 @@ impl X86Space {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space(more: &str) -> X86Space {
+        let text =
+            format!("NUMBER(phys_base)=33554432\nSYMBOL(swapper_pg_dir)=ffffffff82610000\n{more}");
+        X86Space::from_vmcoreinfo(&VmcoreInfo::parse(text.as_bytes())).expect("a space")
+    }
+
+    #[test]
+    fn the_image_is_as_large_as_is_told() {
+        let image = space("").image;
+        assert_eq!(image.start, VirtAddr(0xffff_ffff_8000_0000));
+        // Without a word: 1 GiB (KERNEL_IMAGE_SIZE with KASLR).
+        assert_eq!(image.end, VirtAddr(0xffff_ffff_c000_0000));
+        let image = space("NUMBER(KERNEL_IMAGE_SIZE)=536870912\n").image;
+        assert_eq!(image.end, VirtAddr(0xffff_ffff_a000_0000));
+        assert_eq!(space("").root, PhysAddr(0x261_0000 + 33_554_432));
+    }
+
+    /// Documentation/arch/x86/x86_64/mm.rst: 64 TiB of direct map with four levels, 32 PiB with
+    /// five.
+    #[test]
+    fn the_direct_map_ends_at_vmalloc_or_where_it_must() {
+        let (four, five) = (space(""), space("NUMBER(pgtable_l5_enabled)=1\n"));
+        assert_eq!((four.mmu.levels.len(), five.mmu.levels.len()), (4, 5));
+        let off = space("NUMBER(pgtable_l5_enabled)=0\n");
+        assert_eq!(off.mmu.levels.len(), 4);
+        let ends = |space: X86Space, offset, vmalloc| {
+            let map = space.direct_map(offset, vmalloc);
+            (map.start.0, map.end.0, map.phys.0)
+        };
+        let start = 0xffff_8880_0000_0000;
+        assert_eq!(ends(four, None, None), (start, 0xffff_c880_0000_0000, 0));
+        let start = 0xff11_0000_0000_0000;
+        assert_eq!(ends(five, None, None), (start, 0xff91_0000_0000_0000, 0));
+        let (start, end) = (0xffff_9000_0000_0000, 0xffff_a000_0000_0000);
+        assert_eq!(ends(four, Some(start), Some(end)), (start, end, 0));
+        // Where vmalloc can't be, it is not believed.
+        for wrong in [start, start - 1, 0] {
+            let reach = start + (1 << 46);
+            assert_eq!(ends(four, Some(start), Some(wrong)), (start, reach, 0));
+        }
+    }
+}

@@ -33,6 +33,7 @@ mod real_forms;
 mod seeds;
 mod self_told;
 mod sheaves;
+mod stack_depot;
 mod support;
 mod synthetic;
 mod sysctl;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::support::{RealDump, real_dumps, run, small_dump, small_variant};
+use crate::support::{RealDump, real_dumps, run, small_dump, small_dumps, small_variant};
 
 const NOWHERE: &str = "--no-default-debug-directories";
 
@@ -27,27 +27,62 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value}"))
 }
 
-/// The guest had it scan and read the file just before: nothing moved. This kernel prints no ages.
+/// The guest had it scan and read the file just before: nothing moved. Kernels from 6.8 on print
+/// no ages.
 #[test]
 fn kmemleak_lists_what_the_kernel_listed() {
-    let Some(dump) = small_variant("small-6.12-debug") else {
+    for dump in small_dumps(&["small-6.12-debug", "small-7.2-debug"]) {
+        let printed = vmleak(&dump, "kmemleak", &["--format", "proc"]);
+        let captured = dump.captured("kmemleak");
+        assert!(captured.lines().count() > 10_000, "{}", dump.name);
+        let pairs = printed.lines().zip(captured.lines());
+        for (at, (ours, theirs)) in pairs.enumerate() {
+            assert_eq!(ours, theirs, "{}: line {}", dump.name, at + 1);
+        }
+        assert_eq!(printed.len(), captured.len(), "{}", dump.name);
+    }
+}
+
+/// `…, jiffies 4294895030 (age 19.676s)` without the age, and the age in milliseconds.
+fn without_age(line: &str) -> (&str, Option<u64>) {
+    let Some((rest, age)) = line.split_once(" (age ") else {
+        return (line, None);
+    };
+    let age = age.trim_end_matches("s)").replace('.', "");
+    (rest, Some(age.parse().expect("an age")))
+}
+
+/// Older kernels print ages, which grow until the crash: by less from line to line, as printing
+/// took its time.
+#[test]
+fn kmemleak_lists_what_an_older_kernel_listed() {
+    let Some(dump) = small_variant("small-5.10-debug") else {
         return;
     };
     let printed = vmleak(&dump, "kmemleak", &["--format", "proc"]);
     let captured = dump.captured("kmemleak");
     assert!(captured.lines().count() > 10_000);
-    let pairs = printed.lines().zip(captured.lines());
-    for (at, (ours, theirs)) in pairs.enumerate() {
-        assert_eq!(ours, theirs, "line {}", at + 1);
+    assert_eq!(printed.lines().count(), captured.lines().count());
+    let mut grown = Vec::new();
+    for (at, (ours, theirs)) in printed.lines().zip(captured.lines()).enumerate() {
+        let (ours, theirs) = (without_age(ours), without_age(theirs));
+        assert_eq!(ours.0, theirs.0, "line {}", at + 1);
+        assert_eq!(ours.1.is_some(), theirs.1.is_some(), "line {}", at + 1);
+        grown.extend(ours.1.zip(theirs.1).map(|(ours, theirs)| ours - theirs));
     }
-    assert_eq!(printed.len(), captured.len());
+    assert!(grown.len() > 800, "{}", grown.len());
+    assert!(grown.iter().all(|by| (1..15_000).contains(by)), "{grown:?}");
+    assert!(grown.is_sorted_by(|one, next| one >= next), "{grown:?}");
 }
 
 #[test]
 fn kmemleak_sums_up_what_it_lists() {
-    let Some(dump) = small_variant("small-6.12-debug") else {
-        return;
-    };
+    for dump in small_dumps(&["small-5.10-debug", "small-6.12-debug", "small-7.2-debug"]) {
+        assert_sums(&dump);
+    }
+}
+
+fn assert_sums(dump: &RealDump) {
     let captured = dump.captured("kmemleak");
     let heads = captured.lines().filter_map(|line| {
         let rest = line.strip_prefix("unreferenced object ")?;
@@ -55,7 +90,7 @@ fn kmemleak_sums_up_what_it_lists() {
         Some((address, size.trim_end_matches("):").parse::<u64>().ok()?))
     });
     let heads: Vec<(&str, u64)> = heads.collect();
-    let document = json(&vmleak(&dump, "kmemleak", &["--format", "json"]));
+    let document = json(&vmleak(dump, "kmemleak", &["--format", "json"]));
     let totals = &document["totals"];
     assert_eq!(number(&totals["objects"]), heads.len() as u64);
     let bytes: u64 = heads.iter().map(|(_, size)| size).sum();
@@ -92,12 +127,15 @@ fn kmemleak_sums_up_what_it_lists() {
 /// Each line of the capture, in its order, but for sites that allocated or freed until the crash.
 #[test]
 fn allocinfo_prints_what_the_kernel_printed() {
+    for dump in small_dumps(&["small-6.12-debug", "small-7.2-debug"]) {
+        assert_sites(&dump);
+    }
+}
+
+fn assert_sites(dump: &RealDump) {
     const MOVED: usize = 80;
     const MOST: u64 = 512 << 10;
-    let Some(dump) = small_variant("small-6.12-debug") else {
-        return;
-    };
-    let printed = vmleak(&dump, "allocinfo", &["--format", "proc"]);
+    let printed = vmleak(dump, "allocinfo", &["--format", "proc"]);
     let captured = dump.captured("allocinfo");
     let (ours, theirs): (Vec<&str>, Vec<&str>) =
         (printed.lines().collect(), captured.lines().collect());

@@ -6,6 +6,7 @@
 
 mod clock;
 pub mod cpus;
+pub mod depot;
 pub mod identity;
 pub mod image;
 mod kernel;
@@ -53,6 +54,8 @@ pub struct Options {
     pub seed: u64,
     /// Conntrack, where the scenario has it, is a module and not built in.
     pub conntrack_module: bool,
+    /// A stack depot, and of which shape: not with an era whose tracks hold no handles.
+    pub depot: Option<depot::Depot>,
     /// Bytes of a `struct page`, which depend on the configuration: 64 with memory cgroups.
     pub struct_page: u64,
 }
@@ -66,6 +69,7 @@ impl Options {
             encrypted: false,
             seed: 0x5eed,
             conntrack_module: false,
+            depot: None,
             struct_page: 64,
         }
     }
@@ -129,6 +133,8 @@ pub struct Machine {
     pub slub: LaidSlub,
     /// Where the connection table lies, if there is one.
     pub conntrack: Option<LaidConntrack>,
+    /// The stack depot, if there is one.
+    pub depot: Option<depot::LaidDepot>,
     /// The VMCOREINFO note's text.
     pub vmcoreinfo: String,
     truth: Truth,
@@ -181,6 +187,7 @@ impl Machine {
         let leaks_truth = scenario
             .leaks
             .then(|| leaks::lay(&mut kernel, &mut percpu, &slub, &truth));
+        let depot = options.depot.map(|shape| depot::lay(&mut kernel, shape));
         zones::free_the_rest(&mut kernel);
         statistics::lay(&mut kernel, scenario, &mut truth);
         truth.messages = printk::MESSAGES.iter().map(|text| (*text).into()).collect();
@@ -190,6 +197,7 @@ impl Machine {
             kernel,
             slub,
             conntrack: laid,
+            depot,
             vmcoreinfo,
             truth,
             conntrack_truth,
@@ -257,6 +265,9 @@ fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
     };
     for table in [&mut all, &mut vmlinux] {
         table.resize_page(options.struct_page);
+        if let Some(depot) = options.depot {
+            depot.add_types(table);
+        }
     }
     if scenario.freelist == Freelist::Plain {
         all.drop_member("kmem_cache", "random");
