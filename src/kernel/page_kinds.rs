@@ -251,8 +251,8 @@ impl PageKinds {
     }
 
     /// Classifies the pages of one chunk; `visit` gets each structure that may hold pointers,
-    /// with what its page is.
-    pub fn classify(&self, chunk: &Chunk<'_>, mut visit: impl FnMut(&[u8], PageKind)) {
+    /// with the first of its pages, the logarithm of how many there are, and what they are.
+    pub fn classify(&self, chunk: &Chunk<'_>, mut visit: impl FnMut(&[u8], Pfn, u32, PageKind)) {
         let mut crossing = Vec::new();
         let mut links = Vec::new();
         let mut large = Vec::new();
@@ -266,7 +266,7 @@ impl PageKinds {
                 let tail = chunk.get(at + 1);
                 let (kind, order) = self.kind_of(record, tail);
                 self.set(pfn, order, kind);
-                visit(record, kind);
+                visit(record, pfn, order, kind);
                 if kind == PageKind::LargeKmalloc {
                     large.push((pfn, order));
                 }

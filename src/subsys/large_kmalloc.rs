@@ -36,7 +36,7 @@ pub fn collect(kernel: &Kernel, progress: &dyn Progress) -> Result<KmallocPages,
     progress.start("reading the memmap", memmap.pages());
     let step = |pages| progress.step(pages);
     memmap.scan(kernel, step, |chunk: &Chunk<'_>| {
-        kinds.classify(chunk, |_, _| ());
+        kinds.classify(chunk, |_, _, _, _| ());
         let lacking = (0..chunk.len()).filter(|index| chunk.get(*index).is_none());
         missing.fetch_add(lacking.count() as u64, Ordering::Relaxed);
     });

@@ -304,11 +304,21 @@ fn all_lost(dump: &RealDump, document: &Value) -> HashSet<String> {
     found
 }
 
-/// A kernel with CONFIG_DEBUG_KMEMLEAK (scripts/guest/debug.config): all that kmemleak itself
-/// listed is among what vmleak finds.
+/// Kernels with CONFIG_DEBUG_KMEMLEAK (scripts/guest/debug.config): all that kmemleak itself
+/// listed is among what vmleak finds; on 7.2 but for a few that old pointers lead to, such as
+/// the heads of skbs that a CPU keeps for the next packet, which kmemleak sees freed and taken.
 #[test]
 fn what_kmemleak_listed_is_unreachable() {
-    for dump in small_dumps(&["small-6.12-debug"]) {
+    let kernels = [
+        ("small-5.10-debug", 0),
+        ("small-6.12-debug", 0),
+        ("small-7.2-debug", 1),
+    ];
+    let dumps = kernels.map(|(name, percent)| (small_dumps(&[name]), percent));
+    let dumps = dumps.into_iter();
+    for (dump, percent) in
+        dumps.flat_map(|(dumps, percent)| dumps.into_iter().map(move |d| (d, percent)))
+    {
         let listed: HashSet<String> = dump
             .captured("kmemleak")
             .lines()
@@ -321,7 +331,8 @@ fn what_kmemleak_listed_is_unreachable() {
         assert_eq!(code, 0);
         let found = all_lost(&dump, &document);
         let missed: Vec<_> = listed.difference(&found).collect();
-        assert!(missed.is_empty(), "{missed:?}");
+        let hidden = listed.len() * percent / 100;
+        assert!(missed.len() <= hidden, "{}: {missed:?}", dump.name);
         let more = found.difference(&listed).count() as u64;
         assert!(more <= OTHERS, "{more} more than kmemleak");
     }

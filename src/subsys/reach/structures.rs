@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::addr::Pfn;
 use crate::kernel::layout::{Field, layout};
 use crate::kernel::memmap::Chunk;
 use crate::kernel::page::allocator_home;
@@ -33,6 +34,7 @@ const RECENT: usize = 8;
 pub(super) struct PageStructures {
     owners: Option<Field>,
     direct: u64,
+    shift: u32,
     reach: u64,
     words: Mutex<Vec<Vec<u64>>>,
 }
@@ -51,6 +53,7 @@ impl PageStructures {
         Ok(Self {
             owners,
             direct: kernel.space.direct_map_start().0,
+            shift,
             reach: kinds.index().end().0 << shift,
             words: Mutex::default(),
         })
@@ -65,13 +68,15 @@ impl PageStructures {
                 found.push(word);
             }
         };
-        kinds.classify(chunk, |record, kind| match kind {
+        kinds.classify(chunk, |record, pfn, order, kind| match kind {
             PageKind::Free | PageKind::Offline | PageKind::Unknown => {}
             // The others are the allocator's own: lists and free objects.
             PageKind::Slab => {
-                if let Some(owners) = &self.owners {
-                    add(owners.get(record) & !7);
-                }
+                let owners = self.owners.as_ref().map(|owners| owners.get(record) & !7);
+                owners
+                    .filter(|word| !self.is_within(*word, pfn, order))
+                    .into_iter()
+                    .for_each(&mut add);
             }
             // The first word is flags.
             _ => {
@@ -84,6 +89,14 @@ impl PageStructures {
             let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
             words.push(found);
         }
+    }
+
+    /// Whether a word points into these pages: since 7.1 the owners of a slab's objects may lie
+    /// in the slab itself, behind each object, which holds none of them (mm/slub.c,
+    /// `alloc_slab_obj_exts_early`).
+    fn is_within(&self, word: u64, pfn: Pfn, order: u32) -> bool {
+        let page = word.wrapping_sub(self.direct) >> self.shift;
+        page.wrapping_sub(pfn.0) < 1 << order
     }
 
     /// The words found, with those that lead from slabs to what the allocator took for them.

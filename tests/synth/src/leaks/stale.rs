@@ -17,6 +17,7 @@ pub(super) fn lay(web: &mut Web<'_>, areas: &Areas, tasks: &Tasks, waiting: Opti
     free_objects(web);
     waiting_slab(web);
     waiting_objects(web, waiting);
+    owners_in_slabs(web);
     behind_objects(web);
 }
 
@@ -98,6 +99,23 @@ fn waiting_slab(web: &mut Web<'_>) {
         let stale = web.stale_target();
         web.point(object, 3, stale);
     }
+}
+
+/// Where the owners of a slab's objects lie in the slab itself, as in 7.1 and later, the slab
+/// leads to a part of its first object: that the slab knows where it is keeps nobody.
+fn owners_in_slabs(web: &mut Web<'_>) {
+    if !web.kernel.types.has("slab", "obj_exts") {
+        return;
+    }
+    let target = web.stale_target();
+    let caches = ["leaky_session", "kmalloc-192", "kmalloc-96", "kmalloc-64"];
+    let slabs = caches.map(|cache| web.cache(cache).slabs.iter());
+    let mut slabs = slabs.into_iter().flatten();
+    let slab = slabs.find(|slab| slab.objects.contains(&target));
+    let descriptor = slab.expect("the slab of a lost object").descriptor;
+    drop(slabs);
+    let owners = (target + 16) | 1;
+    web.kernel.set(descriptor, "slab", "obj_exts", owners);
 }
 
 /// Objects that were given to kfree_rcu(): neither lost, nor do they keep what they point to.
