@@ -168,17 +168,20 @@ scan_for_leaks() {
 # Who allocated what: only kernels with the debug options have these.
 owners() {
     local debug=/sys/kernel/debug cache
+    tell page_owner_stacks cat "$debug/page_owner_stacks/show_stacks"
+    # A record must fit into what is asked for, or reading ends there: gzip asks for what its
+    # window has room for.
+    [ ! -e "$debug/page_owner" ] ||
+        dd if="$debug/page_owner" bs=64k 2>/dev/null | gzip >/cap/page_owner.gz
+    tell allocinfo cat /proc/allocinfo
     for cache in kmalloc-64 kmalloc-256 kmalloc-1k leaky_session nf_conntrack skbuff_head_cache \
-        dentry task_struct; do
+        task_struct dentry; do
         tell "alloc_traces.$cache" cat "$debug/slab/$cache/alloc_traces"
         tell "free_traces.$cache" cat "$debug/slab/$cache/free_traces"
         # Before 5.14 they were here, without the stacks.
         tell "alloc_calls.$cache" cat "/sys/kernel/slab/$cache/alloc_calls"
         tell "free_calls.$cache" cat "/sys/kernel/slab/$cache/free_calls"
     done
-    tell page_owner_stacks cat "$debug/page_owner_stacks/show_stacks"
-    [ ! -e "$debug/page_owner" ] || gzip <"$debug/page_owner" >/cap/page_owner.gz
-    tell allocinfo cat /proc/allocinfo
 }
 
 captures() {
@@ -202,11 +205,12 @@ captures() {
     for side in lan wan; do
         tell nf_conntrack.$side in_ns $side cat /proc/net/nf_conntrack
     done
-    owners
     tell conntrack_S conntrack -S
     tell conntrack_L conntrack -L -o extended,timestamp,id,labels
     tell nf_conntrack cat /proc/net/nf_conntrack
     tell_scenario
+    # Each file that is opened makes a dentry.
+    owners
     tell meminfo cat /proc/meminfo
     tell slabinfo cat /proc/slabinfo
     tar -cf /dev/vda -C /cap .
