@@ -85,7 +85,7 @@ impl<'k> Search<'k> {
         });
         Ok(Self {
             omitted: OmittedRanges::of(kernel, &heap),
-            structures: structures.take(&heap),
+            structures: structures.take(&heap, &targets),
             kernel,
             memmap,
             kinds,

@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::targets::Targets;
 use crate::addr::Pfn;
 use crate::kernel::layout::{Field, layout};
 use crate::kernel::memmap::Chunk;
@@ -37,6 +38,8 @@ pub(super) struct PageStructures {
     shift: u32,
     reach: u64,
     words: Mutex<Vec<Vec<u64>>>,
+    /// Owners of objects that lie in the objects' own slab.
+    own: Mutex<Vec<Vec<u64>>>,
 }
 
 impl PageStructures {
@@ -56,11 +59,12 @@ impl PageStructures {
             shift,
             reach: kinds.index().end().0 << shift,
             words: Mutex::default(),
+            own: Mutex::default(),
         })
     }
 
     pub(super) fn read(&self, chunk: &Chunk<'_>, kinds: &PageKinds) {
-        let mut found = Vec::new();
+        let (mut found, mut own) = (Vec::new(), Vec::new());
         let mut add = |word: u64| {
             // Neighbours in a file have the same mapping, and those of a group the same owner.
             let points = word.wrapping_sub(self.direct) < self.reach;
@@ -73,10 +77,11 @@ impl PageStructures {
             // The others are the allocator's own: lists and free objects.
             PageKind::Slab => {
                 let owners = self.owners.as_ref().map(|owners| owners.get(record) & !7);
-                owners
-                    .filter(|word| !self.is_within(*word, pfn, order))
-                    .into_iter()
-                    .for_each(&mut add);
+                match owners {
+                    Some(word) if self.is_within(word, pfn, order) => own.push(word),
+                    Some(word) => add(word),
+                    None => {}
+                }
             }
             // The first word is flags.
             _ => {
@@ -85,24 +90,36 @@ impl PageStructures {
                 words.for_each(|word| add(u64::from_le_bytes(*word)));
             }
         });
-        if !found.is_empty() {
-            let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-            words.push(found);
+        for (words, all) in [(found, &self.words), (own, &self.own)] {
+            if !words.is_empty() {
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(words);
+            }
         }
     }
 
-    /// Whether a word points into these pages: since 7.1 the owners of a slab's objects may lie
-    /// in the slab itself, behind each object, which holds none of them (mm/slub.c,
-    /// `alloc_slab_obj_exts_early`).
+    /// Whether a word points into these pages.
     fn is_within(&self, word: u64, pfn: Pfn, order: u32) -> bool {
         let page = word.wrapping_sub(self.direct) >> self.shift;
         page.wrapping_sub(pfn.0) < 1 << order
     }
 
     /// The words found, with those that lead from slabs to what the allocator took for them.
-    pub(super) fn take(self, heap: &SlabHeap<'_>) -> Vec<u64> {
+    ///
+    /// The owners of a slab's objects are an object of kmalloc, perhaps of that slab. Or, since
+    /// 7.1, they lie behind each object of the slab (mm/slub.c, `alloc_slab_obj_exts_early`), and
+    /// the word leads there: that keeps nothing.
+    pub(super) fn take(self, heap: &SlabHeap<'_>, targets: &Targets) -> Vec<u64> {
+        let is_object = |word: &u64| {
+            let object = targets.object(*word);
+            let start = object.and_then(|(object, _)| targets.address(object));
+            start.is_some_and(|(start, _)| start.0 == *word)
+        };
         let words = self.words.into_inner();
         let mut words = words.unwrap_or_else(PoisonError::into_inner).concat();
+        let own = self.own.into_inner();
+        let own = own.unwrap_or_else(PoisonError::into_inner).concat();
+        words.extend(own.into_iter().filter(is_object));
         words.extend(heap.index_arrays().map(|array| array.0));
         words
     }

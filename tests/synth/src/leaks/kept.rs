@@ -16,6 +16,7 @@ pub(super) fn lay(web: &mut Web<'_>, areas: &Areas) {
     by_module(web, areas);
     by_areas(web, areas);
     by_page_structures(web);
+    by_own_slab(web);
 }
 
 /// Chains and a ring through all caches, in no order of addresses, whose first one is kept:
@@ -99,6 +100,22 @@ fn by_page_structures(web: &mut Web<'_>) {
             let stale = web.stale_target();
             let at = web.kernel.space.direct(frame << 12);
             web.kernel.write_u64(at + 0x80, stale);
+        }
+    }
+}
+
+/// The owners of a slab's objects are an object of kmalloc, here one of that slab itself.
+fn by_own_slab(web: &mut Web<'_>) {
+    for (tag, member) in [
+        ("slab", "obj_exts"),
+        ("slab", "memcg_data"),
+        ("page", "obj_cgroups"),
+    ] {
+        if web.kernel.types.has(tag, member) {
+            let object = web.take("kmalloc-192");
+            let slab = web.slab_of("kmalloc-192", object).expect("its slab");
+            web.kernel.set(slab, tag, member, object | 1);
+            return;
         }
     }
 }

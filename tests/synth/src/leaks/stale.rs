@@ -107,15 +107,12 @@ fn owners_in_slabs(web: &mut Web<'_>) {
     if !web.kernel.types.has("slab", "obj_exts") {
         return;
     }
-    let target = web.stale_target();
-    let caches = ["leaky_session", "kmalloc-192", "kmalloc-96", "kmalloc-64"];
-    let slabs = caches.map(|cache| web.cache(cache).slabs.iter());
-    let mut slabs = slabs.into_iter().flatten();
-    let slab = slabs.find(|slab| slab.objects.contains(&target));
-    let descriptor = slab.expect("the slab of a lost object").descriptor;
-    drop(slabs);
+    let mut targets = web.alone.iter().copied();
+    let of_own = |target: &u64| web.slab_of("leaky_session", *target).is_some();
+    let target = targets.find(of_own).expect("a lost session");
+    let slab = web.slab_of("leaky_session", target).expect("its slab");
     let owners = (target + 16) | 1;
-    web.kernel.set(descriptor, "slab", "obj_exts", owners);
+    web.kernel.set(slab, "slab", "obj_exts", owners);
 }
 
 /// Objects that were given to kfree_rcu(): neither lost, nor do they keep what they point to.

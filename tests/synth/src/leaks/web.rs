@@ -54,6 +54,13 @@ impl<'a> Web<'a> {
         caches.find(|laid| laid.cache.name == name).expect("cache")
     }
 
+    /// The descriptor of the cache's slab that an object lies in.
+    pub(super) fn slab_of(&self, cache: &str, object: u64) -> Option<u64> {
+        let mut slabs = self.cache(cache).slabs.iter();
+        let slab = slabs.find(|slab| slab.objects.contains(&object))?;
+        Some(slab.descriptor)
+    }
+
     /// An object in use, from anywhere in the cache, zeroed. The caller sees to it that
     /// something keeps it.
     pub(super) fn take(&mut self, cache: &str) -> u64 {
