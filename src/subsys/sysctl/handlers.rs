@@ -66,6 +66,7 @@ const HANDLERS: &[(&str, Decoder)] = &[
     ("bpf_stats_handler", StaticKey),
     ("bpf_unpriv_handler", Int),
     ("brnf_sysctl_call_tables", Int),
+    ("cdrom_sysctl_handler", Int),
     ("compaction_proactiveness_sysctl_handler", Int),
     ("devinet_conf_proc", Int),
     ("devinet_sysctl_forward", Int),
@@ -100,6 +101,7 @@ const HANDLERS: &[(&str, Decoder)] = &[
     ("kexec_limit_handler", Special(core::kexec_limit)),
     ("laptop_mode_handler", Jiffies),
     ("lowmem_reserve_ratio_sysctl_handler", Int),
+    ("mac_hid_toggle_emumouse", Int),
     ("min_free_kbytes_sysctl_handler", Int),
     ("mmap_min_addr_handler", Long),
     ("ndisc_ifinfo_sysctl_change", Special(net::neighbour_time)),
@@ -245,6 +247,9 @@ const HANDLERS: &[(&str, Decoder)] = &[
     ("tracepoint_printk_sysctl", Int),
     ("vmstat_refresh", Special(core::nothing)),
     ("watermark_scale_factor_sysctl_handler", Int),
+    ("xfs_deprecated_dointvec_minmax", Int),
+    ("xfs_panic_mask_proc_handler", Int),
+    ("xfs_stats_clear_proc_handler", Int),
     ("yama_dointvec_minmax", Int),
 ];
 
