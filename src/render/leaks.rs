@@ -214,7 +214,7 @@ fn sites(out: &mut dyn Write, owners: &[Owner]) -> io::Result<()> {
             out,
             "  {name:<12} {} at {}, {}",
             thousands(site.objects),
-            printable(site.caller.as_deref().unwrap_or_default()),
+            printable(site.place().unwrap_or_default()),
             describe(site)
         )?;
         name = "";

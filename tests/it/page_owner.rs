@@ -42,7 +42,7 @@ fn moved(one: &BTreeMap<Vec<String>, u64>, other: &BTreeMap<Vec<String>, u64>) -
 /// The pages of each stack, by the entries of the pages and by the kernel's own sums.
 #[test]
 fn page_owners_equal_the_kernels() {
-    for dump in small_dumps(&["small-6.12-debug"]) {
+    for dump in small_dumps(&["small-6.12-debug", "small-7.2-debug"]) {
         let theirs = stacks(&dump.captured("page_owner_stacks"));
         let listed = stacks(&page_owner(&dump, "proc"));
         let pages: u64 = theirs.values().sum();
@@ -76,7 +76,7 @@ fn page_owners_equal_the_kernels() {
 /// Flags in words, tasks and stacks of single pages that the kernel printed.
 #[test]
 fn page_flags_are_in_the_kernels_words() {
-    for dump in small_dumps(&["small-5.10-debug", "small-6.12-debug"]) {
+    for dump in small_dumps(&["small-5.10-debug", "small-6.12-debug", "small-7.2-debug"]) {
         let document: Value = serde_json::from_str(&page_owner(&dump, "json")).expect("JSON");
         let sites = document["sites"].as_array().expect("sites");
         let mut ours: BTreeMap<String, Vec<&Value>> = BTreeMap::new();

@@ -94,7 +94,7 @@ fn allocators(reach: &CacheReach) -> Vec<Owner> {
         .into_iter()
         .filter_map(|(module, sites)| {
             let objects = sites.iter().map(|site| site.objects).sum();
-            let first = sites.first()?.caller.as_deref()?;
+            let first = sites.first()?.place()?;
             let how = format!(
                 "it allocated {objects} of the {} that nothing points to, most of them at {first}",
                 reach.unreachable

@@ -31,7 +31,7 @@ pub struct Ages {
 }
 
 /// One place that allocates or frees objects.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Site {
     /// How many objects.
     pub objects: u64,
@@ -52,6 +52,42 @@ pub struct Site {
     pub nodes: Vec<u32>,
     /// Return addresses in words, innermost first.
     pub stack: Vec<String>,
+}
+
+/// Functions that allocate for whoever calls them: a compiler that does not inline them makes
+/// them the caller that the kernel records.
+const HELPERS: [&str; 12] = [
+    "kmalloc",
+    "kzalloc",
+    "kcalloc",
+    "kvmalloc",
+    "kvzalloc",
+    "kvcalloc",
+    "krealloc",
+    "kmemdup",
+    "kstrdup",
+    "kasprintf",
+    "kvasprintf",
+    "kmem_cache_alloc",
+];
+
+fn is_helper(name: &str) -> bool {
+    let name = name.trim_start_matches('_');
+    HELPERS.iter().any(|helper| name.starts_with(helper))
+}
+
+impl Site {
+    /// Who wanted the objects: the caller, or where that is only a helper the first on the stack
+    /// that is none.
+    pub fn place(&self) -> Option<&str> {
+        let caller = self.caller.as_deref()?;
+        if !is_helper(caller) {
+            return Some(caller);
+        }
+        let behind = self.stack.iter().skip_while(|frame| *frame != caller);
+        let mut behind = behind.map(String::as_str).filter(|frame| !is_helper(frame));
+        behind.next().or(Some(caller))
+    }
 }
 
 /// Places, the one with most objects first.
@@ -188,5 +224,35 @@ impl Names<'_> {
             max_seconds: seconds(counts.max),
             single: counts.sum == counts.min,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(caller: &str, stack: &[&str]) -> Site {
+        Site {
+            caller: Some(caller.to_owned()),
+            stack: stack.iter().map(|frame| (*frame).to_owned()).collect(),
+            ..Site::default()
+        }
+    }
+
+    #[test]
+    fn who_wanted_an_object_is_no_helper() {
+        let helper = "_kzalloc_noprof.constprop.0+0x1a/0x1c [m]";
+        let stack = [
+            "__kmalloc_cache_noprof+0x1/0x2",
+            helper,
+            "probe+0x4/0x9 [m]",
+            "init+0x1/0x2",
+        ];
+        assert_eq!(site(helper, &stack).place(), Some("probe+0x4/0x9 [m]"));
+        assert_eq!(site("init+0x1/0x2", &stack).place(), Some("init+0x1/0x2"));
+        // No stack, or nothing but helpers: better the helper than nobody.
+        assert_eq!(site(helper, &[]).place(), Some(helper));
+        assert_eq!(site(helper, &[helper]).place(), Some(helper));
+        assert_eq!(Site::default().place(), None);
     }
 }
