@@ -11,6 +11,7 @@ use vmleak::analysis::growth::{self, Sample, View};
 use vmleak::analysis::saved_slabinfo;
 use vmleak::dump::Dump;
 use vmleak::render;
+use vmleak::report::Document;
 use vmleak::report::diff::{DiffReport, SampleIdentity};
 use vmleak::subsys::slab::{SlabFacts, SlabHeap};
 use vmleak::types::build_id_of;
@@ -77,9 +78,10 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
         Some(session.kernel.dump().page_size() as u64)
     };
     let page_size = page_size(&new).or_else(|| page_size(&old)).unwrap_or(4096);
-    let samples = [&old, &new].map(|taken| sample(taken, view, page_size));
-    let [before, after] = samples;
-    let growth = growth::compare(&before?, &after?);
+    let growth = growth::compare(
+        &sample(&old, view, page_size)?,
+        &sample(&new, view, page_size)?,
+    );
     let time = |taken: &Taken| taken.facts.as_ref()?.1.run.system.crash_time;
     let between = time(&new)
         .zip(time(&old))
@@ -99,32 +101,31 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
     }) else {
         bail!("no dump given");
     };
-    for warning in older
-        .iter()
-        .flat_map(|(_, session)| session.kernel.diag.warnings())
-    {
+    let diag = &session.kernel.diag;
+    for warning in older.iter().flat_map(|(_, of)| of.kernel.diag.warnings()) {
         let text = format!("{}: {}", body.old.path, warning.message);
-        session
-            .kernel
-            .diag
-            .warn_many(warning.code, text, warning.count);
+        diag.warn_many(warning.code, text, warning.count);
     }
     if between.is_some_and(|seconds| seconds < 0.0) {
         let text = "the first dump is younger than the second: give the older one first";
-        session.kernel.diag.warn("order", text);
+        diag.warn("order", text);
     }
     let document = session.document(&args.common, complete, body);
+    show(args, &document)?;
+    Ok(exit(document.complete))
+}
+
+fn show(args: &DiffArgs, document: &Document<DiffReport>) -> Result<()> {
     let reader = match args.format {
         DiffFormat::Table => Reader::Person,
         _ => Reader::Program,
     };
     output(&args.common, reader, |out, width| match args.format {
-        DiffFormat::Table => render::diff::write_text(out, &document, width, args.all),
-        DiffFormat::Json => render::json(out, &document),
+        DiffFormat::Table => render::diff::write_text(out, document, width, args.all),
+        DiffFormat::Json => render::json(out, document),
         DiffFormat::Jsonl => json_lines(out, &document.body.growth.caches),
         DiffFormat::Csv => render::diff::write_csv(out, &document.body),
-    })?;
-    Ok(exit(document.complete))
+    })
 }
 
 /// The older and the newer sample in the order given, and each vmlinux, wherever it stands.
@@ -204,6 +205,7 @@ fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
 /// Of the vmlinux files given that of this dump: two dumps may be of two kernels. Where nothing
 /// tells, the first.
 fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBuf> {
+    given.first()?;
     let dump = Dump::open_with(&[path.to_owned()], 0, common.access()).ok();
     let info = dump.and_then(|dump| dump.notes().vmcoreinfo.clone());
     let Some(wanted) = info.as_ref().and_then(|info| info.build_id()) else {

@@ -162,6 +162,30 @@ fn ages(out: &mut dyn Write, ages: &[AgeField]) -> io::Result<()> {
     Ok(())
 }
 
+/// The line above what can't be reached of something that is no cache; nothing, and `false`,
+/// unless it is a suspect at least.
+pub(super) fn unreached(
+    out: &mut dyn Write,
+    level: Level,
+    what: &str,
+    bytes: Option<u64>,
+    memory: Option<u64>,
+) -> io::Result<bool> {
+    if level < Level::Suspect {
+        return Ok(false);
+    }
+    let (style, bold) = (level_style(level), Style::new().bold());
+    let bytes = bytes.unwrap_or(0);
+    writeln!(
+        out,
+        "\n{style}{}{style:#}  {bold}{what}{bold:#}  {} ({} of RAM) can't be reached",
+        level.word().to_uppercase(),
+        size(bytes),
+        percent(bytes, memory),
+    )?;
+    Ok(true)
+}
+
 /// Whose they are, what speaks for it and against, and how to check it.
 pub(super) fn proof(
     out: &mut dyn Write,

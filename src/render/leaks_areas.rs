@@ -2,12 +2,8 @@
 
 use std::io::{self, Write};
 
-use anstyle::Style;
-
-use super::leaks::proof;
-use super::slabs::level_style;
-use super::{percent, printable, size, thousands};
-use crate::analysis::accounting::Level;
+use super::leaks::{proof, unreached};
+use super::{printable, size, thousands};
 use crate::analysis::leaks::areas::AreasJudgement;
 
 /// Nothing, unless they are a suspect at least.
@@ -17,19 +13,9 @@ pub(super) fn write(
     memory: Option<u64>,
 ) -> io::Result<()> {
     let verdict = &areas.verdict;
-    if verdict.level < Level::Suspect {
+    if !unreached(out, verdict.level, "areas of vmalloc", areas.bytes, memory)? {
         return Ok(());
     }
-    let style = level_style(verdict.level);
-    let bold = Style::new().bold();
-    let bytes = areas.bytes.unwrap_or(0);
-    writeln!(
-        out,
-        "\n{style}{}{style:#}  {bold}areas of vmalloc{bold:#}  {} ({} of RAM) can't be reached",
-        verdict.level.word().to_uppercase(),
-        size(bytes),
-        percent(bytes, memory),
-    )?;
     let mut name = "asked for by";
     for caller in areas.callers.iter().filter(|c| c.benign.is_none()) {
         let function = caller.caller.as_deref().unwrap_or("?");

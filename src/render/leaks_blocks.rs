@@ -2,12 +2,8 @@
 
 use std::io::{self, Write};
 
-use anstyle::Style;
-
-use super::leaks::proof;
-use super::slabs::level_style;
-use super::{percent, size, thousands};
-use crate::analysis::accounting::Level;
+use super::leaks::{proof, unreached};
+use super::{size, thousands};
 use crate::analysis::leaks::blocks::BlocksJudgement;
 
 /// Nothing, unless they are a suspect at least.
@@ -17,19 +13,9 @@ pub(super) fn write(
     memory: Option<u64>,
 ) -> io::Result<()> {
     let verdict = &blocks.verdict;
-    if verdict.level < Level::Suspect {
+    if !unreached(out, verdict.level, "large kmalloc", blocks.bytes, memory)? {
         return Ok(());
     }
-    let style = level_style(verdict.level);
-    let bold = Style::new().bold();
-    let bytes = blocks.bytes.unwrap_or(0);
-    writeln!(
-        out,
-        "\n{style}{}{style:#}  {bold}large kmalloc{bold:#}  {} ({} of RAM) can't be reached",
-        verdict.level.word().to_uppercase(),
-        size(bytes),
-        percent(bytes, memory),
-    )?;
     let mut name = "sizes";
     for of in blocks.sizes.iter().filter(|of| of.unreachable > 0) {
         writeln!(
