@@ -193,13 +193,13 @@ impl Sources<'_> {
         Ok(kallsyms::read(&space, |_| None)?)
     }
 
-    /// The DWARF that types are to be read from, its units listed.
+    /// The DWARF that types are to be read from, the way to its units prepared.
     fn dwarf(&self) -> Option<Result<Dwarf, TypeError>> {
         let file = self
             .file
             .filter(|_| self.profile.is_none() && !matches!(self.common.types, TypesFrom::Btf))?;
         let dwarf = Dwarf::new(Arc::clone(file));
-        Some(dwarf.inspect(Dwarf::list_units))
+        Some(dwarf.inspect(Dwarf::prepare))
     }
 
     fn types(

@@ -3,7 +3,7 @@
 use gimli::constants as dw;
 use gimli::{AttributeValue, DebuggingInformationEntry, UnitOffset};
 
-use super::units::{UnitList, UnitView};
+use super::view::{OpenUnit, UnitView};
 use super::{GimliDwarf, Slice};
 use crate::types::model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
 
@@ -21,22 +21,25 @@ struct Context<'d, 'a> {
 
 fn context<'d, 'a>(
     dwarf: &'d GimliDwarf<'a>,
-    units: &UnitList,
+    unit: &OpenUnit,
     id: TypeId,
 ) -> gimli::Result<(Context<'d, 'a>, UnitOffset)> {
-    let (header, offset) = units.containing(dwarf, id.0)?;
-    let unit = UnitView::new(dwarf, header)?;
-    let base = id.0 - offset.0 as u64;
-    Ok((Context { dwarf, unit, base }, offset))
+    let base = unit.offset as u64;
+    let within = id.0.checked_sub(base).map(usize::try_from);
+    let Some(Ok(within)) = within else {
+        return Err(gimli::Error::OffsetOutOfBounds(id.0));
+    };
+    let unit = unit.view(dwarf)?;
+    Ok((Context { dwarf, unit, base }, UnitOffset(within)))
 }
 
 /// The structure or union at `id`; a typedef or qualifier is followed to one.
 pub(super) fn read_struct(
     dwarf: &GimliDwarf<'_>,
-    units: &UnitList,
+    unit: &OpenUnit,
     id: TypeId,
 ) -> gimli::Result<StructType> {
-    let (context, offset) = context(dwarf, units, id)?;
+    let (context, offset) = context(dwarf, unit, id)?;
     let offset = context.peel(offset)?;
     let entry = context.entry(offset)?;
     let mut out = StructType {
@@ -48,8 +51,8 @@ pub(super) fn read_struct(
 }
 
 /// The name of the structure or union at `id`, or of the declaration of one.
-pub(super) fn struct_name(dwarf: &GimliDwarf<'_>, units: &UnitList, id: TypeId) -> Option<String> {
-    let (context, offset) = context(dwarf, units, id).ok()?;
+pub(super) fn struct_name(dwarf: &GimliDwarf<'_>, unit: &OpenUnit, id: TypeId) -> Option<String> {
+    let (context, offset) = context(dwarf, unit, id).ok()?;
     let entry = context.entry(offset).ok()?;
     let is_struct = matches!(
         entry.tag(),
@@ -61,10 +64,10 @@ pub(super) fn struct_name(dwarf: &GimliDwarf<'_>, units: &UnitList, id: TypeId) 
 /// The enumerators of the enumeration at `id`.
 pub(super) fn read_enum(
     dwarf: &GimliDwarf<'_>,
-    units: &UnitList,
+    unit: &OpenUnit,
     id: TypeId,
 ) -> gimli::Result<Vec<(String, i64)>> {
-    let (context, offset) = context(dwarf, units, id)?;
+    let (context, offset) = context(dwarf, unit, id)?;
     let mut out = Vec::new();
     let mut tree = context.unit.tree(Some(offset))?;
     let mut children = tree.root()?.children();

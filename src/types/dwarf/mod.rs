@@ -6,13 +6,19 @@
 //! cores. Names are not unique in a kernel; the home's definition is the right one.
 
 mod die;
+mod homes;
 mod units;
+mod view;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gimli::{DwarfSections, EndianSlice, LittleEndian};
+use rustc_hash::FxHashMap;
 
-use self::units::{NameIndex, UnitList};
+use self::homes::Homes;
+use self::units::UnitList;
+use self::view::{Kind, NameIndex, OpenUnit};
 use super::model::{StructType, TypeId};
 use super::{DebugFile, TypeError, TypeSource};
 
@@ -23,8 +29,20 @@ type GimliDwarf<'a> = gimli::Dwarf<Slice<'a>>;
 #[derive(Debug)]
 pub struct Dwarf {
     file: Arc<DebugFile>,
-    units: OnceLock<UnitList>,
+    /// The short way to a unit, where the file has what that takes.
+    homes: OnceLock<Option<Homes>>,
+    list: OnceLock<UnitList>,
     everything: OnceLock<NameIndex>,
+    read: Mutex<ReadUnits>,
+}
+
+/// What was found out of single units.
+#[derive(Debug, Default)]
+struct ReadUnits {
+    /// Where the unit of a home begins.
+    homes: FxHashMap<String, Option<usize>>,
+    /// By where they begin.
+    units: BTreeMap<usize, Arc<OpenUnit>>,
 }
 
 impl Dwarf {
@@ -43,14 +61,16 @@ impl Dwarf {
         }
         Ok(Self {
             file,
-            units: OnceLock::new(),
+            homes: OnceLock::new(),
+            list: OnceLock::new(),
             everything: OnceLock::new(),
+            read: Mutex::default(),
         })
     }
 
-    /// Lists the units with their names now, and not when the first type is asked for.
-    pub fn list_units(&self) {
-        self.units();
+    /// Prepares the way to units now, and not when the first type is asked for.
+    pub fn prepare(&self) {
+        self.homes();
     }
 
     /// Cheap: a set of slices.
@@ -68,28 +88,75 @@ impl Dwarf {
         }
     }
 
-    fn units(&self) -> &UnitList {
-        self.units.get_or_init(|| UnitList::read(&self.gimli()))
+    fn homes(&self) -> Option<&Homes> {
+        let read = || Homes::read(&self.file, &self.gimli());
+        self.homes.get_or_init(read).as_ref()
+    }
+
+    fn list(&self) -> &UnitList {
+        self.list.get_or_init(|| UnitList::read(&self.gimli()))
+    }
+
+    fn read(&self) -> MutexGuard<'_, ReadUnits> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the unit of `home` begins. The list of all units is made only where the short way
+    /// does not lead there.
+    fn position(&self, home: &str) -> Option<usize> {
+        if let Some(known) = self.read().homes.get(home) {
+            return *known;
+        }
+        let short = self.homes().and_then(|it| it.find(&self.gimli(), home));
+        let found = match short {
+            None if self.may_have_path(home) => self.list().find(home),
+            short => short,
+        };
+        self.read().homes.insert(home.to_owned(), found);
+        found
+    }
+
+    /// The unit that begins at `offset`, with the names of its types.
+    fn unit(&self, offset: usize) -> Result<Arc<OpenUnit>, TypeError> {
+        if let Some(known) = self.read().units.get(&offset) {
+            return Ok(Arc::clone(known));
+        }
+        let unit = OpenUnit::read(&self.gimli(), offset).map_err(|error| self.bad(error))?;
+        let unit = Arc::new(unit);
+        self.read().units.insert(offset, Arc::clone(&unit));
+        Ok(unit)
+    }
+
+    /// The unit that a type is in.
+    fn unit_of(&self, id: TypeId) -> Result<Arc<OpenUnit>, TypeError> {
+        let outside = || self.bad(gimli::Error::OffsetOutOfBounds(id.0));
+        let offset = usize::try_from(id.0).map_err(|_| outside())?;
+        let read = self.read();
+        let below = read.units.range(..=offset).next_back();
+        let known = below.map(|(_, unit)| Arc::clone(unit));
+        drop(read);
+        match known.filter(|unit| offset < unit.end) {
+            Some(known) => Ok(known),
+            None => self.unit(self.list().containing(offset).ok_or_else(outside)?),
+        }
     }
 
     fn everything(&self) -> &NameIndex {
         self.everything
-            .get_or_init(|| self.units().index_all(&self.gimli()))
+            .get_or_init(|| self.list().index_all(&self.gimli()))
     }
 
     /// Offset of the definition of `name` (of kind `tag`) that the unit `home` sees.
     fn find(
         &self,
         name: &str,
-        tag: units::Kind,
+        tag: Kind,
         home: &str,
         everywhere: bool,
     ) -> Result<Option<u64>, TypeError> {
-        let at_home = self
-            .units()
-            .find(&self.gimli(), home)
-            .map_err(|error| self.bad(error))?;
-        let found = at_home.as_ref().and_then(|index| index.get(name, tag));
+        let at_home = self.position(home).map(|offset| self.unit(offset));
+        let at_home = at_home.transpose()?;
+        let found = at_home.as_ref().and_then(|unit| unit.types.get(name, tag));
         let look_further = everywhere || at_home.is_none();
         match found {
             None if look_further && self.may_exist(name) => Ok(self.everything().get(name, tag)),
@@ -101,15 +168,25 @@ impl Dwarf {
     /// all units a hundred. Compilers write names of less than four letters elsewhere; linkers may
     /// keep one string as the tail of another, so only its end is looked for.
     fn may_exist(&self, name: &str) -> bool {
-        let strings = self.file.section(".debug_str").unwrap_or_default();
-        let terminated = [name.as_bytes(), b"\0"].concat();
-        name.len() < 4 || memchr::memmem::find(strings, &terminated).is_some()
+        name.len() < 4 || self.has_string(".debug_str", name)
+    }
+
+    /// As [`may_exist`](Self::may_exist), of a source's path.
+    fn may_have_path(&self, path: &str) -> bool {
+        let tables = [".debug_line_str", ".debug_str"];
+        tables.iter().any(|table| self.has_string(table, path))
+    }
+
+    fn has_string(&self, section: &str, text: &str) -> bool {
+        let strings = self.file.section(section).unwrap_or_default();
+        let terminated = [text.as_bytes(), b"\0"].concat();
+        memchr::memmem::find(strings, &terminated).is_some()
     }
 }
 
 impl TypeSource for Dwarf {
     fn has_home(&self, home: &str) -> bool {
-        self.units().has(home)
+        self.position(home).is_some()
     }
 
     fn find_struct(
@@ -118,23 +195,24 @@ impl TypeSource for Dwarf {
         home: &str,
         everywhere: bool,
     ) -> Result<Option<TypeId>, TypeError> {
-        let found = self.find(name, units::Kind::Struct, home, everywhere)?;
+        let found = self.find(name, Kind::Struct, home, everywhere)?;
         Ok(found.map(TypeId))
     }
 
     fn get_struct(&self, id: TypeId) -> Result<StructType, TypeError> {
-        die::read_struct(&self.gimli(), self.units(), id).map_err(|error| self.bad(error))
+        die::read_struct(&self.gimli(), &*self.unit_of(id)?, id).map_err(|error| self.bad(error))
     }
 
     fn struct_name(&self, id: TypeId) -> Option<String> {
-        die::struct_name(&self.gimli(), self.units(), id)
+        die::struct_name(&self.gimli(), &*self.unit_of(id).ok()?, id)
     }
 
     fn find_enum(&self, name: &str, home: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
-        let Some(offset) = self.find(name, units::Kind::Enum, home, true)? else {
+        let Some(offset) = self.find(name, Kind::Enum, home, true)? else {
             return Ok(None);
         };
-        die::read_enum(&self.gimli(), self.units(), TypeId(offset))
+        let id = TypeId(offset);
+        die::read_enum(&self.gimli(), &*self.unit_of(id)?, id)
             .map(Some)
             .map_err(|error| self.bad(error))
     }

@@ -1,35 +1,13 @@
-//! The list of compilation units with their names, and the names of types in one.
+//! The list of all compilation units with their names.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use gimli::constants as dw;
-use gimli::{
-    Abbreviations, AttributeValue, DebugAbbrev, DebugAbbrevOffset, DebugStrOffsetsBase,
-    EntriesTree, LittleEndian, Reader, Section, UnitHeader, UnitOffset,
-};
+use gimli::{DebugAbbrev, DebugAbbrevOffset, LittleEndian, Reader, Section, UnitHeader};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
+use super::view::{NameIndex, UnitView, header_at, section_offset};
 use super::{GimliDwarf, Slice};
-
-/// Which kind of definition a name is looked up as: the name spaces of C are separate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
-    /// struct, union, or a typedef of one.
-    Struct,
-    /// enum.
-    Enum,
-}
-
-/// Complete definitions by name: offsets into .debug_info.
-#[derive(Debug, Default)]
-pub(super) struct NameIndex(FxHashMap<(Kind, String), u64>);
-
-impl NameIndex {
-    pub(super) fn get(&self, name: &str, kind: Kind) -> Option<u64> {
-        self.0.get(&(kind, name.to_owned())).copied()
-    }
-}
 
 #[derive(Debug)]
 struct Unit {
@@ -42,7 +20,6 @@ struct Unit {
 #[derive(Debug)]
 pub(super) struct UnitList {
     units: Vec<Unit>,
-    scanned: Mutex<FxHashMap<usize, Arc<NameIndex>>>,
 }
 
 impl UnitList {
@@ -66,47 +43,17 @@ impl UnitList {
                 }
             })
             .collect();
-        Self {
-            units,
-            scanned: Mutex::default(),
-        }
+        Self { units }
     }
 
-    /// Whether there is a unit whose source path ends in `home`.
-    pub(super) fn has(&self, home: &str) -> bool {
-        self.position(home).is_some()
-    }
-
-    /// The shortest path wins: `kernel/module.c` is not `arch/x86/kernel/module.c`.
-    fn position(&self, home: &str) -> Option<usize> {
+    /// Where the unit begins whose source path ends in `home`. The shortest path wins:
+    /// `kernel/module.c` is not `arch/x86/kernel/module.c`.
+    pub(super) fn find(&self, home: &str) -> Option<usize> {
         self.units
             .iter()
-            .enumerate()
-            .filter(|(_, unit)| is_path_suffix(&unit.name, home))
-            .min_by_key(|(_, unit)| unit.name.len())
-            .map(|(index, _)| index)
-    }
-
-    /// The types of the unit whose source path ends in `home`; `None` if there is no such unit.
-    pub(super) fn find(
-        &self,
-        dwarf: &GimliDwarf<'_>,
-        home: &str,
-    ) -> gimli::Result<Option<Arc<NameIndex>>> {
-        let Some(position) = self.position(home) else {
-            return Ok(None);
-        };
-        let lock = || self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&position) {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let mut index = NameIndex::default();
-        if let Some(unit) = self.units.get(position) {
-            scan_names(dwarf, header_at(dwarf, unit.offset)?, &mut index)?;
-        }
-        let index = Arc::new(index);
-        lock().insert(position, Arc::clone(&index));
-        Ok(Some(index))
+            .filter(|unit| before(&unit.name, home).is_some())
+            .min_by_key(|unit| unit.name.len())
+            .map(|unit| unit.offset)
     }
 
     /// The types of all units, on all cores; the first definition in the file's order stands.
@@ -118,57 +65,34 @@ impl UnitList {
                 for unit in units {
                     // A damaged unit costs its own types only.
                     let _ = header_at(dwarf, unit.offset)
-                        .and_then(|header| scan_names(dwarf, header, &mut index));
+                        .and_then(|header| UnitView::new(dwarf, header))
+                        .and_then(|view| view.add_names(dwarf, &mut index));
                 }
                 index
             })
             .reduce(NameIndex::default, |mut all, later| {
-                if all.0.is_empty() {
-                    return later;
-                }
-                for (key, offset) in later.0 {
-                    all.0.entry(key).or_insert(offset);
-                }
+                all.extend(later);
                 all
             })
     }
 
-    /// The unit that holds an offset into .debug_info, and the offset within it.
-    pub(super) fn containing<'a>(
-        &self,
-        dwarf: &GimliDwarf<'a>,
-        offset: u64,
-    ) -> gimli::Result<(UnitHeader<Slice<'a>>, UnitOffset)> {
-        let offset = usize::try_from(offset).map_err(|_| gimli::Error::OffsetOutOfBounds(0))?;
+    /// Where the unit begins that holds an offset into .debug_info.
+    pub(super) fn containing(&self, offset: usize) -> Option<usize> {
         let index = self.units.partition_point(|unit| unit.end <= offset);
-        let unit = self
-            .units
-            .get(index)
-            .filter(|unit| unit.offset <= offset)
-            .ok_or(gimli::Error::OffsetOutOfBounds(offset as u64))?;
-        let header = header_at(dwarf, unit.offset)?;
-        Ok((header, UnitOffset(offset - unit.offset)))
+        let unit = self.units.get(index)?;
+        (unit.offset <= offset).then_some(unit.offset)
     }
 }
 
-fn section_offset(header: &UnitHeader<Slice<'_>>) -> usize {
-    header.offset().0
-}
-
-fn header_at<'a>(dwarf: &GimliDwarf<'a>, offset: usize) -> gimli::Result<UnitHeader<Slice<'a>>> {
-    dwarf
-        .debug_info
-        .header_from_offset(gimli::DebugInfoOffset(offset))
-}
-
-fn is_path_suffix(path: &str, suffix: &str) -> bool {
+/// What stands before `suffix` in a path that ends in it, as a whole component.
+pub(super) fn before<'a>(path: &'a str, suffix: &str) -> Option<&'a str> {
     path.strip_suffix(suffix)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+        .filter(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
 /// The name of a unit. Of its abbreviations only the root's is parsed: a kernel has thousands of
 /// units with a hundred abbreviations each, and the names of all are wanted.
-fn unit_name(dwarf: &GimliDwarf<'_>, header: UnitHeader<Slice<'_>>) -> Option<String> {
+pub(super) fn unit_name(dwarf: &GimliDwarf<'_>, header: UnitHeader<Slice<'_>>) -> Option<String> {
     let root = root_abbreviation(dwarf, &header).ok()??;
     let table = DebugAbbrev::from(Slice::new(&root, LittleEndian));
     let abbreviations = table.abbreviations(DebugAbbrevOffset(0)).ok()?;
@@ -223,128 +147,30 @@ fn root_abbreviation(
     }
 }
 
-/// A unit as far as types need it. gimli's own `Unit` also parses the line table's header, which
-/// is not there in a debug file that was cut down to its types.
-pub(super) struct UnitView<'a> {
-    pub(super) header: UnitHeader<Slice<'a>>,
-    pub(super) abbreviations: Arc<Abbreviations>,
-    str_offsets_base: DebugStrOffsetsBase,
-}
-
-impl<'a> UnitView<'a> {
-    pub(super) fn new(
-        dwarf: &GimliDwarf<'a>,
-        header: UnitHeader<Slice<'a>>,
-    ) -> gimli::Result<Self> {
-        let abbreviations = dwarf.abbreviations(&header)?;
-        Self::with(header, abbreviations)
-    }
-
-    fn with(
-        header: UnitHeader<Slice<'a>>,
-        abbreviations: Arc<Abbreviations>,
-    ) -> gimli::Result<Self> {
-        let mut entries = header.entries(&abbreviations);
-        let root = entries.next_dfs()?;
-        let base = root.and_then(|root| root.attr_value(dw::DW_AT_str_offsets_base));
-        let str_offsets_base = match base {
-            Some(AttributeValue::DebugStrOffsetsBase(base)) => base,
-            _ => DebugStrOffsetsBase(0),
-        };
-        Ok(Self {
-            header,
-            abbreviations,
-            str_offsets_base,
-        })
-    }
-
-    pub(super) fn tree(
-        &self,
-        offset: Option<UnitOffset>,
-    ) -> gimli::Result<EntriesTree<'_, Slice<'a>>> {
-        self.header.entries_tree(&self.abbreviations, offset)
-    }
-
-    /// The text of a string attribute, whichever section it is kept in.
-    pub(super) fn string(
-        &self,
-        dwarf: &GimliDwarf<'a>,
-        value: AttributeValue<Slice<'a>>,
-    ) -> Option<String> {
-        let text = match value {
-            AttributeValue::String(text) => text,
-            AttributeValue::DebugStrRef(at) => dwarf.string(at).ok()?,
-            AttributeValue::DebugLineStrRef(at) => dwarf.line_string(at).ok()?,
-            AttributeValue::DebugStrOffsetsIndex(index) => {
-                let format = self.header.format();
-                let table = &dwarf.debug_str_offsets;
-                let at = table.get_str_offset(format, self.str_offsets_base, index);
-                dwarf.string(at.ok()?).ok()?
-            }
-            _ => return None,
-        };
-        Some(text.to_string_lossy().into_owned())
-    }
-}
-
-/// Adds the named, complete types at the top level of a unit.
-fn scan_names(
-    dwarf: &GimliDwarf<'_>,
-    header: UnitHeader<Slice<'_>>,
-    index: &mut NameIndex,
-) -> gimli::Result<()> {
-    let base = section_offset(&header);
-    let view = UnitView::new(dwarf, header)?;
-    let mut tree = view.tree(None)?;
-    let mut top = tree.root()?.children();
-    while let Some(child) = top.next()? {
-        let entry = child.entry();
-        let kind = match entry.tag() {
-            dw::DW_TAG_structure_type | dw::DW_TAG_union_type | dw::DW_TAG_typedef => Kind::Struct,
-            dw::DW_TAG_enumeration_type => Kind::Enum,
-            _ => continue,
-        };
-        if entry.attr(dw::DW_AT_declaration).is_some() {
-            continue;
-        }
-        let name = entry.attr_value(dw::DW_AT_name);
-        let Some(name) = name.and_then(|value| view.string(dwarf, value)) else {
-            continue;
-        };
-        // A typedef stands only where no structure has its name: `struct x` comes before `x`.
-        let offset = (base + entry.offset().0) as u64;
-        if entry.tag() == dw::DW_TAG_typedef {
-            index.0.entry((kind, name)).or_insert(offset);
-        } else {
-            index.0.insert((kind, name), offset);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_home_is_the_source_file_nearest_to_the_root() {
-        let unit = |name: &str| Unit {
-            offset: 0,
-            end: 0,
+        let unit = |(offset, name): (usize, &str)| Unit {
+            offset,
+            end: offset + 10,
             name: name.to_owned(),
         };
         let list = UnitList {
             units: [
-                "/build/linux/arch/x86/kernel/module.c",
-                "/build/linux/kernel/module.c",
-                "/build/linux/mm/slub.c",
+                (0, "/build/linux/arch/x86/kernel/module.c"),
+                (10, "/build/linux/kernel/module.c"),
+                (20, "/build/linux/mm/slub.c"),
             ]
             .map(unit)
             .into(),
-            scanned: Mutex::default(),
         };
-        assert_eq!(list.position("kernel/module.c"), Some(1));
-        assert_eq!(list.position("mm/slub.c"), Some(2));
-        assert!(!list.has("lub.c"));
+        assert_eq!(list.find("kernel/module.c"), Some(10));
+        assert_eq!(list.find("mm/slub.c"), Some(20));
+        assert_eq!(list.find("lub.c"), None);
+        assert_eq!(list.containing(19), Some(10));
+        assert_eq!(list.containing(30), None);
     }
 }

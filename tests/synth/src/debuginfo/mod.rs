@@ -9,6 +9,7 @@ mod decoys;
 mod dwarf;
 mod elf;
 mod module;
+mod sources;
 mod vmlinux;
 
 pub use module::module;

@@ -10,7 +10,7 @@ use super::elf::{
     SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS,
     SHT_STRTAB, SHT_SYMTAB, Section, executable,
 };
-use super::{btf, decoys};
+use super::{btf, decoys, sources};
 use crate::ctypes::CType;
 use crate::machine::Machine;
 use crate::machine::image::{BTF_BASE, DATA_BASE, SymbolKind, TEXT_SIZE};
@@ -47,10 +47,12 @@ pub struct VmlinuxOptions {
     pub btf: bool,
     /// Without `.symtab`: only DWARF tells addresses.
     pub stripped: bool,
+    /// With FILE symbols and `.debug_aranges`, by which a source's unit is found.
+    pub sources: bool,
 }
 
 impl VmlinuxOptions {
-    /// Uncompressed, with decoys and symbols.
+    /// Uncompressed, with decoys and symbols; with DWARF 5 sources are told.
     pub fn new(dwarf_version: u16) -> Self {
         Self {
             dwarf_version,
@@ -59,6 +61,7 @@ impl VmlinuxOptions {
             dwarf: true,
             btf: true,
             stripped: false,
+            sources: dwarf_version == 5,
         }
     }
 }
@@ -159,7 +162,7 @@ pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
     }
     if !options.stripped {
         let strings = sections.len() as u32 + 2;
-        sections.extend(symbol_sections(machine, strings));
+        sections.extend(symbol_sections(machine, options, strings));
     }
     executable(sections, LINK_BASE)
 }
@@ -191,6 +194,9 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
     if options.decoys {
         decoy(&mut dwarf, "drivers/misc/before.c");
     }
+    if options.sources {
+        UnitWriter::new(&mut dwarf, &decoys, options.dwarf_version, sources::FIRST);
+    }
     kernel_units(machine, options.dwarf_version, &mut dwarf);
     if options.decoys {
         decoy(&mut dwarf, "drivers/misc/after.c");
@@ -205,6 +211,18 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
         gimli::write::Result::Ok(())
     };
     written.for_each(visit).expect("nothing fails");
+    if options.sources {
+        let aranges = sources::aranges(
+            written.debug_info.slice(),
+            written.debug_abbrev.slice(),
+            written.debug_str.slice(),
+        );
+        found.push(debug_section(
+            ".debug_aranges",
+            &aranges,
+            options.compression,
+        ));
+    }
     found
 }
 
@@ -289,10 +307,14 @@ fn zstd_stream(data: &[u8]) -> Vec<u8> {
 }
 
 /// `.symtab` and `.strtab`.
-fn symbol_sections(machine: &Machine, strings: u32) -> Vec<Section> {
+fn symbol_sections(machine: &Machine, options: VmlinuxOptions, strings: u32) -> Vec<Section> {
     const STB_GLOBAL: u8 = 1 << 4;
     let mut names = vec![0];
     let mut table = vec![0; 24];
+    let mut local = 1;
+    if options.sources {
+        local += sources::symbols(&mut table, &mut names);
+    }
     for symbol in &machine.kernel.image.symbols {
         let (kind, section) = match symbol.kind {
             SymbolKind::Function => (2, 1),
@@ -315,7 +337,7 @@ fn symbol_sections(machine: &Machine, strings: u32) -> Vec<Section> {
             kind: SHT_SYMTAB,
             data: table,
             link: strings,
-            info: 1,
+            info: local,
             align: 8,
             entry_size: 24,
             ..Section::default()

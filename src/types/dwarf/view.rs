@@ -1,0 +1,185 @@
+//! One compilation unit: its entries, its strings, and the names of its types.
+
+use std::sync::Arc;
+
+use gimli::constants as dw;
+use gimli::{
+    Abbreviations, AttributeValue, DebugInfoOffset, DebugStrOffsetsBase, EntriesTree, UnitHeader,
+    UnitOffset,
+};
+use rustc_hash::FxHashMap;
+
+use super::{GimliDwarf, Slice};
+
+/// Which kind of definition a name is looked up as: the name spaces of C are separate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// struct, union, or a typedef of one.
+    Struct,
+    /// enum.
+    Enum,
+}
+
+/// Complete definitions by name: offsets into .debug_info.
+#[derive(Debug, Default)]
+pub(super) struct NameIndex(FxHashMap<(Kind, String), u64>);
+
+impl NameIndex {
+    pub(super) fn get(&self, name: &str, kind: Kind) -> Option<u64> {
+        self.0.get(&(kind, name.to_owned())).copied()
+    }
+
+    /// What `later` has besides.
+    pub(super) fn extend(&mut self, later: Self) {
+        if self.0.is_empty() {
+            *self = later;
+            return;
+        }
+        for (key, offset) in later.0 {
+            self.0.entry(key).or_insert(offset);
+        }
+    }
+}
+
+/// The header of the unit that begins at `offset` of .debug_info.
+pub(super) fn header_at<'a>(
+    dwarf: &GimliDwarf<'a>,
+    offset: usize,
+) -> gimli::Result<UnitHeader<Slice<'a>>> {
+    dwarf.debug_info.header_from_offset(DebugInfoOffset(offset))
+}
+
+/// Where a unit begins in .debug_info.
+pub(super) fn section_offset(header: &UnitHeader<Slice<'_>>) -> usize {
+    header.offset().0
+}
+
+/// A unit whose types are in use.
+#[derive(Debug)]
+pub(super) struct OpenUnit {
+    /// Of .debug_info, as is `end`.
+    pub(super) offset: usize,
+    pub(super) end: usize,
+    abbreviations: Arc<Abbreviations>,
+    pub(super) types: NameIndex,
+}
+
+impl OpenUnit {
+    /// Reads the unit at `offset` and the names of its types.
+    pub(super) fn read(dwarf: &GimliDwarf<'_>, offset: usize) -> gimli::Result<Self> {
+        let view = UnitView::new(dwarf, header_at(dwarf, offset)?)?;
+        let mut types = NameIndex::default();
+        view.add_names(dwarf, &mut types)?;
+        Ok(Self {
+            offset,
+            end: offset + view.header.length_including_self(),
+            abbreviations: view.abbreviations,
+            types,
+        })
+    }
+
+    pub(super) fn view<'a>(&self, dwarf: &GimliDwarf<'a>) -> gimli::Result<UnitView<'a>> {
+        let header = header_at(dwarf, self.offset)?;
+        UnitView::with(header, Arc::clone(&self.abbreviations))
+    }
+}
+
+/// A unit as far as types need it. gimli's own `Unit` also parses the line table's header, which
+/// is not there in a debug file that was cut down to its types.
+pub(super) struct UnitView<'a> {
+    pub(super) header: UnitHeader<Slice<'a>>,
+    pub(super) abbreviations: Arc<Abbreviations>,
+    str_offsets_base: DebugStrOffsetsBase,
+}
+
+impl<'a> UnitView<'a> {
+    pub(super) fn new(
+        dwarf: &GimliDwarf<'a>,
+        header: UnitHeader<Slice<'a>>,
+    ) -> gimli::Result<Self> {
+        let abbreviations = dwarf.abbreviations(&header)?;
+        Self::with(header, abbreviations)
+    }
+
+    pub(super) fn with(
+        header: UnitHeader<Slice<'a>>,
+        abbreviations: Arc<Abbreviations>,
+    ) -> gimli::Result<Self> {
+        let mut entries = header.entries(&abbreviations);
+        let root = entries.next_dfs()?;
+        let base = root.and_then(|root| root.attr_value(dw::DW_AT_str_offsets_base));
+        let str_offsets_base = match base {
+            Some(AttributeValue::DebugStrOffsetsBase(base)) => base,
+            _ => DebugStrOffsetsBase(0),
+        };
+        Ok(Self {
+            header,
+            abbreviations,
+            str_offsets_base,
+        })
+    }
+
+    pub(super) fn tree(
+        &self,
+        offset: Option<UnitOffset>,
+    ) -> gimli::Result<EntriesTree<'_, Slice<'a>>> {
+        self.header.entries_tree(&self.abbreviations, offset)
+    }
+
+    /// The text of a string attribute, whichever section it is kept in.
+    pub(super) fn string(
+        &self,
+        dwarf: &GimliDwarf<'a>,
+        value: AttributeValue<Slice<'a>>,
+    ) -> Option<String> {
+        let text = match value {
+            AttributeValue::String(text) => text,
+            AttributeValue::DebugStrRef(at) => dwarf.string(at).ok()?,
+            AttributeValue::DebugLineStrRef(at) => dwarf.line_string(at).ok()?,
+            AttributeValue::DebugStrOffsetsIndex(index) => {
+                let format = self.header.format();
+                let table = &dwarf.debug_str_offsets;
+                let at = table.get_str_offset(format, self.str_offsets_base, index);
+                dwarf.string(at.ok()?).ok()?
+            }
+            _ => return None,
+        };
+        Some(text.to_string_lossy().into_owned())
+    }
+
+    /// Adds the named, complete types at the top level of the unit.
+    pub(super) fn add_names(
+        &self,
+        dwarf: &GimliDwarf<'a>,
+        index: &mut NameIndex,
+    ) -> gimli::Result<()> {
+        let base = section_offset(&self.header);
+        let mut tree = self.tree(None)?;
+        let mut top = tree.root()?.children();
+        while let Some(child) = top.next()? {
+            let entry = child.entry();
+            let kind = match entry.tag() {
+                dw::DW_TAG_structure_type | dw::DW_TAG_union_type | dw::DW_TAG_typedef => {
+                    Kind::Struct
+                }
+                dw::DW_TAG_enumeration_type => Kind::Enum,
+                _ => continue,
+            };
+            if entry.attr(dw::DW_AT_declaration).is_some() {
+                continue;
+            }
+            let name = entry.attr_value(dw::DW_AT_name);
+            let Some(name) = name.and_then(|value| self.string(dwarf, value)) else {
+                continue;
+            };
+            // A typedef stands only where no structure has its name: `struct x` comes before `x`.
+            let offset = (base + entry.offset().0) as u64;
+            if entry.tag() == dw::DW_TAG_typedef {
+                index.0.entry((kind, name)).or_insert(offset);
+            } else {
+                index.0.insert((kind, name), offset);
+            }
+        }
+        Ok(())
+    }
+}
