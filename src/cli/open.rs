@@ -72,7 +72,6 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
     {
         bail!("{}", sources.no_vmlinux(looked));
     }
-    // The one is long on one core, the other is shared out.
     let (symbols, dwarf) = rayon::join(|| sources.symbols(), || sources.dwarf());
     let (symbols, own) = match symbols {
         Ok(found) => found,

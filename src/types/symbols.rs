@@ -8,10 +8,18 @@
 use std::hash::Hasher;
 
 use object::LittleEndian;
+use object::elf::Sym64;
 use object::read::elf::{ElfFile64, FileHeader, Sym};
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::{DebugFile, TypeError};
+
+/// A slot without a symbol. Memory of zeros would be mapped twice, for reading and then for writing.
+const FREE: u32 = u32::MAX;
+
+/// How many symbols are worth a core of their own.
+const MUCH: usize = 8192;
 
 /// Where symbols come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,8 +53,8 @@ pub struct SymbolTable {
     origin: SymbolOrigin,
     /// In the order of the source.
     all: Vec<Symbol>,
-    /// A power of two, at least a third of them free: one more than the place in `all` of the
-    /// symbol that its name stands for, from the slot of its hash on; 0 where there is none.
+    /// A power of two, at least a third of them free: the place in `all` of the symbol that its
+    /// name stands for, from the slot of its hash on.
     slots: Vec<u32>,
     /// Of a profile: names known not to exist.
     absent: FxHashSet<u64>,
@@ -76,10 +84,12 @@ impl SymbolTable {
     /// # Errors
     /// If the file has no symbols.
     pub fn from_elf(file: &DebugFile) -> Result<Self, TypeError> {
-        let mut symbols = Self::sized(SymbolOrigin::Vmlinux, 0);
-        each_in_elf(file, |name, address, global| {
-            symbols.insert(name, address, global);
-        })?;
+        let mut symbols = Self {
+            origin: SymbolOrigin::Vmlinux,
+            all: all_in_elf(file)?,
+            ..Self::default()
+        };
+        symbols.make_slots(symbols.all.len());
         Ok(symbols)
     }
 
@@ -95,7 +105,7 @@ impl SymbolTable {
 
     /// Slots for `count` symbols and as many again, with those that there are in them.
     fn make_slots(&mut self, count: usize) {
-        self.slots = vec![0; (count.max(1 << 8) * 2).next_power_of_two()];
+        self.slots = vec![FREE; (count.max(1 << 8) * 2).next_power_of_two()];
         for place in 0..self.all.len() {
             self.enter(place);
         }
@@ -108,8 +118,8 @@ impl SymbolTable {
         let mut at = (hash >> 20) as usize & mask;
         loop {
             match self.slots.get(at) {
-                Some(0) | None => return (at, None),
-                Some(place) => match self.all.get(*place as usize - 1) {
+                Some(&FREE) | None => return (at, None),
+                Some(place) => match self.all.get(*place as usize) {
                     Some(symbol) if symbol.hash == hash => return (at, Some(symbol)),
                     _ => at = (at + 1) & mask,
                 },
@@ -127,7 +137,7 @@ impl SymbolTable {
         if old.is_none_or(|old| new.global && !old.global)
             && let Some(slot) = self.slots.get_mut(at)
         {
-            *slot = place as u32 + 1;
+            *slot = place as u32;
         }
     }
 
@@ -222,8 +232,8 @@ fn hash(name: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Hands all symbols of `.symtab` to `each`: name, address, whether it is global.
-fn each_in_elf(file: &DebugFile, mut each: impl FnMut(&[u8], u64, bool)) -> Result<(), TypeError> {
+/// All symbols of `.symtab`, in its order; names are hashed on all cores.
+fn all_in_elf(file: &DebugFile) -> Result<Vec<Symbol>, TypeError> {
     let path = || file.path().display().to_string();
     let bad = |error: object::Error| TypeError::BadElf {
         path: path(),
@@ -243,16 +253,16 @@ fn each_in_elf(file: &DebugFile, mut each: impl FnMut(&[u8], u64, bool)) -> Resu
             section: ".symtab",
         });
     }
-    for symbol in table.iter() {
+    let read = |symbol: &Sym64<LittleEndian>| {
         let kind = symbol.st_type();
         if kind == object::elf::STT_FILE || kind == object::elf::STT_SECTION {
-            continue;
+            return None;
         }
-        let Ok(name) = symbol.name(LittleEndian, table.strings()) else {
-            continue;
-        };
+        let name = symbol.name(LittleEndian, table.strings()).ok()?;
         let global = symbol.st_bind() != object::elf::STB_LOCAL;
-        each(name, symbol.st_value(LittleEndian), global);
-    }
-    Ok(())
+        Some(Symbol::new(name, symbol.st_value(LittleEndian), global))
+    };
+    let symbols = table.symbols().par_iter().with_min_len(MUCH);
+    let symbols: Vec<Option<Symbol>> = symbols.with_max_len(MUCH).map(read).collect();
+    Ok(symbols.into_iter().flatten().collect())
 }
