@@ -32,6 +32,8 @@ pub struct MmuSpec {
     pub block: u64,
     /// Entry bits that hold the physical address.
     pub address: u64,
+    /// Entry bit, of any level, that forbids to execute what lies below.
+    pub no_execute: u64,
 }
 
 /// A virtual range that one entry maps to contiguous physical memory.
@@ -63,9 +65,24 @@ impl MmuSpec {
         root: PhysAddr,
         clear: u64,
         va: VirtAddr,
-        mut read: impl FnMut(PhysAddr) -> Result<u64, E>,
+        read: impl FnMut(PhysAddr) -> Result<u64, E>,
     ) -> Result<Mapping, WalkError<E>> {
+        Ok(self.walk_with_bits(root, clear, va, read)?.0)
+    }
+
+    /// As [`walk`](Self::walk), with the bits that are set in an entry of any level.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn walk_with_bits<E>(
+        &self,
+        root: PhysAddr,
+        clear: u64,
+        va: VirtAddr,
+        mut read: impl FnMut(PhysAddr) -> Result<u64, E>,
+    ) -> Result<(Mapping, u64), WalkError<E>> {
         let mut table = root;
+        let mut bits = 0;
         for (depth, level) in self.levels.iter().enumerate() {
             let index = va.0 >> level.shift & ((1 << level.bits) - 1);
             let entry = read(table.plus(index * 8))
@@ -74,16 +91,18 @@ impl MmuSpec {
             if entry & self.present != self.present {
                 return Err(WalkError::NotPresent(level.name));
             }
+            bits |= entry;
             let last = depth + 1 == self.levels.len();
             if last || (level.blocks && entry & self.block != 0) {
                 let size = 1u64 << level.shift;
                 let within = va.0 & (size - 1);
                 // Bits below the block's size are attributes there (PAT), not address.
                 let base = entry & self.address & !(size - 1);
-                return Ok(Mapping {
+                let mapping = Mapping {
                     phys: PhysAddr(base | within),
                     len: size - within,
-                });
+                };
+                return Ok((mapping, bits));
             }
             table = PhysAddr(entry & self.address);
         }
@@ -122,6 +141,8 @@ mod tests {
                 len: 0x1000 - 0x123
             })
         );
+        let found = FOUR_LEVELS.walk_with_bits(PhysAddr(0x1000), 0, va, read(&tables));
+        assert_ne!(found.unwrap().1 & FOUR_LEVELS.no_execute, 0);
         let unmapped = FOUR_LEVELS.walk(PhysAddr(0x1000), 0, va.plus(0x1000), read(&tables));
         assert_eq!(unmapped, Err(WalkError::NotPresent("pte")));
     }
@@ -138,6 +159,8 @@ mod tests {
             // Bit 12 of a 2M entry is the PAT bit, not address.
             (0x4000 + index(21), 0x4000_0000 | sme | 1 << 12 | 0x81),
         ];
+        let found = FIVE_LEVELS.walk_with_bits(PhysAddr(0x1000), sme, va, read(&tables));
+        assert_eq!(found.unwrap().1 & FIVE_LEVELS.no_execute, 0);
         let mapping = FIVE_LEVELS.walk(PhysAddr(0x1000), sme, va, read(&tables));
         assert_eq!(
             mapping,

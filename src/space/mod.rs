@@ -212,6 +212,14 @@ impl AddressSpace {
             })
     }
 
+    /// Whether the page tables let `va` be executed; `false` where nothing is mapped.
+    pub fn is_executable(&self, va: VirtAddr) -> bool {
+        let mmu = &self.arch.mmu;
+        let entry = |at| self.read_phys_u64(at);
+        let found = mmu.walk_with_bits(self.arch.root, self.arch.encryption_bits, va, entry);
+        found.is_ok_and(|(_, bits)| bits & mmu.no_execute == 0)
+    }
+
     fn read_phys_u64(&self, at: PhysAddr) -> Result<u64, PageFault> {
         let shift = self.dump.page_shift();
         let page = self.dump.page(Pfn::containing(at, shift))?;

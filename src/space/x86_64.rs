@@ -36,6 +36,7 @@ const fn spec(name: &'static str, levels: &'static [Level]) -> MmuSpec {
         present: 1,
         block: 1 << 7,
         address: 0x000f_ffff_ffff_f000,
+        no_execute: 1 << 63,
     }
 }
 

@@ -8,6 +8,8 @@
 //! `offsets | relative_base | num_syms | names | markers | token_table | token_index`,
 //! each at the next multiple of 8. Nothing is taken that the next step does not confirm.
 
+use rayon::prelude::*;
+
 use crate::addr::VirtAddr;
 use crate::bytes::{slice, u32_at};
 use crate::space::AddressSpace;
@@ -34,20 +36,32 @@ pub(super) struct Places {
     pub(super) relative_base: VirtAddr,
 }
 
-/// Looks through the kernel's image from `_stext` on.
+/// Looks through the kernel's image from `_stext` on; at last through what is code, which most of
+/// it is and the tables are not.
 pub(super) fn find(space: &AddressSpace, stext: VirtAddr) -> Option<Places> {
-    let mut buffer = vec![0; CHUNK + DIGITS.len()];
-    (0..MAX_IMAGE).step_by(CHUNK).find_map(|offset| {
-        let start = stext.plus(offset);
-        fill(space, start, &mut buffer);
-        memchr::memmem::find_iter(&buffer, DIGITS)
-            .take(MAX_TRIES)
-            .find_map(|at| tables_around(space, start.plus(at as u64)))
+    let chunks = (0..MAX_IMAGE).step_by(CHUNK);
+    let chunks = chunks.map(|offset| stext.plus(offset));
+    let (code, data): (Vec<VirtAddr>, Vec<_>) = chunks.partition(|at| space.is_executable(*at));
+    [data, code].iter().find_map(|chunks| {
+        let chunks = chunks.par_iter().with_max_len(1);
+        chunks.find_map_first(|start| tables_in(space, *start))
     })
+}
+
+/// The tables whose digits lie in the chunk from `start` on.
+fn tables_in(space: &AddressSpace, start: VirtAddr) -> Option<Places> {
+    let mut buffer = vec![0; CHUNK + DIGITS.len()];
+    fill(space, start, &mut buffer);
+    memchr::memmem::find_iter(&buffer, DIGITS)
+        .take(MAX_TRIES)
+        .find_map(|at| tables_around(space, start.plus(at as u64)))
 }
 
 /// Pages that are not there read as zeros: the kernel gives back its init sections.
 fn fill(space: &AddressSpace, start: VirtAddr, buffer: &mut [u8]) {
+    if space.read(start, buffer).is_ok() {
+        return;
+    }
     buffer.fill(0);
     let mut at = 0;
     while at < buffer.len() {
