@@ -46,7 +46,7 @@ impl Session {
         } = open::kernel(common)?;
         let run = RunFacts {
             system: system::collect(&kernel),
-            dump: kernel.dump().facts(),
+            dump: kernel.dump().facts().clone(),
         };
         if run.dump.missing_pages > 0 {
             kernel.diag.warn_many(

@@ -32,7 +32,11 @@ pub struct DumpFacts {
 
 impl Dump {
     /// Format, dump level and coverage.
-    pub fn facts(&self) -> DumpFacts {
+    pub fn facts(&self) -> &DumpFacts {
+        self.facts.get_or_init(|| self.find_facts())
+    }
+
+    fn find_facts(&self) -> DumpFacts {
         match &self.store {
             Store::Elf(elf) => {
                 let (dumped, ram) = elf.pages();

@@ -7,7 +7,7 @@
 //! or does not decode is a [`PageFault`], never zeros; nothing panics on any bytes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -107,6 +107,7 @@ pub struct Dump {
     id: u64,
     cache: PageCache,
     lacks_parts: bool,
+    facts: OnceLock<DumpFacts>,
 }
 
 impl Dump {
@@ -157,6 +158,7 @@ impl Dump {
             page_shift: page_size.trailing_zeros(),
             id: recent::new_dump_id(),
             cache: new_cache(pages.clamp(256, 1 << 24)),
+            facts: OnceLock::new(),
         };
         dump.lacks_parts = dump.missing_parts();
         dump
