@@ -73,6 +73,7 @@ impl Memmap {
         (0..total)
             .into_par_iter()
             .with_min_len(8)
+            .with_max_len(8)
             .map_init(
                 || (Vec::new(), Vec::new()),
                 |(bytes, pages), index| {

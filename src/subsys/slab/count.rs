@@ -18,6 +18,10 @@ use super::{
 };
 use crate::kernel::KernelError;
 
+/// Into how many parts the slabs are divided at least, where there are enough: threads that are
+/// done take the next.
+const PARTS: usize = 256;
+
 /// The running sums of one cache.
 #[derive(Clone, Debug, Default)]
 struct Sum {
@@ -126,33 +130,11 @@ pub(super) fn facts(
     let places = Places::of(heap);
     let freelists = Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs);
     progress.start("walking freelists", heap.scan.slabs.len() as u64);
-    const BATCH: usize = 1024;
-    let empty = || vec![Sum::default(); heap.caches.len()];
-    let sums = heap
-        .scan
-        .slabs
-        .par_chunks(BATCH)
-        .enumerate()
-        .fold(empty, |mut sums, (batch, slabs)| {
-            let mut marks = Marks::default();
-            let mut visits = visitor.begin();
-            for (offset, slab) in slabs.iter().enumerate() {
-                if let Some(sum) = sums.get_mut(slab.cache as usize) {
-                    let seen = (&mut marks, visitor, &mut visits);
-                    heap.add(sum, &freelists, batch * BATCH + offset, &places, seen);
-                }
-            }
-            visitor.end(visits);
-            progress.step(slabs.len() as u64);
-            sums
-        })
-        .reduce(empty, |mut sums, others| {
-            for (sum, other) in sums.iter_mut().zip(&others) {
-                sum.merge(other);
-            }
-            sums
-        });
-    let aliases = heap.aliases()?;
+    let (aliases, sums) = rayon::join(
+        || heap.aliases(),
+        || count(heap, &freelists, &places, progress, visitor),
+    );
+    let aliases = aliases?;
     let page_size = heap.kernel.dump().page_size() as u64;
     let caches: Vec<CacheFacts> = sums
         .iter()
@@ -174,6 +156,43 @@ pub(super) fn facts(
             _ => freelists.encoding().describe(),
         },
     })
+}
+
+/// The sums of all caches, by one pass over all slabs.
+fn count(
+    heap: &SlabHeap<'_>,
+    freelists: &Freelists<'_>,
+    places: &Places,
+    progress: &dyn Progress,
+    visitor: &impl SlabVisitor,
+) -> Vec<Sum> {
+    const BATCH: usize = 256;
+    let empty = || vec![Sum::default(); heap.caches.len()];
+    let batches = heap.scan.slabs.par_chunks(BATCH);
+    // Parts that can't be divided are small, but each has sums of its own.
+    let most = (batches.len() / PARTS).max(1);
+    batches
+        .enumerate()
+        .with_max_len(most)
+        .fold(empty, |mut sums, (batch, slabs)| {
+            let mut marks = Marks::default();
+            let mut visits = visitor.begin();
+            for (offset, slab) in slabs.iter().enumerate() {
+                if let Some(sum) = sums.get_mut(slab.cache as usize) {
+                    let seen = (&mut marks, visitor, &mut visits);
+                    heap.add(sum, freelists, batch * BATCH + offset, places, seen);
+                }
+            }
+            visitor.end(visits);
+            progress.step(slabs.len() as u64);
+            sums
+        })
+        .reduce(empty, |mut sums, others| {
+            for (sum, other) in sums.iter_mut().zip(&others) {
+                sum.merge(other);
+            }
+            sums
+        })
 }
 
 fn one_cache(
