@@ -97,7 +97,7 @@ fn walks(c: &mut Criterion) {
         progress: &NoProgress,
     };
     c.bench_function("leak search", |b| {
-        b.iter(|| reach::collect(&kernel, &options).expect("a search"));
+        b.iter(|| reach::collect(&kernel, &options, |_| ()).expect("a search"));
     });
 }
 

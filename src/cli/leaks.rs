@@ -6,10 +6,15 @@ use std::time::Instant;
 use anyhow::Result;
 use vmleak::analysis::leaks::history;
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
+use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
+use vmleak::subsys::counters::Bound;
 use vmleak::subsys::large_kmalloc::KmallocPages;
-use vmleak::subsys::reach::ReachFacts;
+use vmleak::subsys::log::LogRecord;
+use vmleak::subsys::memcg::MemcgCount;
+use vmleak::subsys::meminfo::MeminfoFacts;
+use vmleak::subsys::reach::{ReachFacts, Searched};
 use vmleak::subsys::slab::SlabFacts;
 use vmleak::subsys::{counters, log, memcg, meminfo, reach};
 
@@ -26,24 +31,19 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
         list: None,
         progress: &session.progress,
     };
-    let (slabs, reach) = session.explain(reach::collect(kernel, &options))?;
     let page_size = kernel.dump().page_size() as u64;
     let memory_bytes = session.run.system.memory_bytes;
-    let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
+    // What needs no search fills its gaps.
+    let search = || reach::collect(kernel, &options, |known| bounds(kernel, known));
+    let (found, (records, meminfo)) = rayon::join(search, || besides(kernel));
+    let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
     let (history, _) = history::events(&records, page_size);
     let complete = slabs.complete
         && reach.areas.complete
         && slabs.caches.iter().all(|cache| cache.exact.complete);
-    // A kernel without them has none to count.
-    let memcgs = memcg::count(kernel).ok();
-    let counted = counted(&session, &slabs, &reach);
+    let counted = counted(&session, &meminfo, &slabs, &reach);
     let report = LeaksReport::new(Facts {
-        counters: session.explain(counters::collect(
-            kernel,
-            &slabs.caches,
-            &reach.tasks,
-            memcgs.as_ref(),
-        ))?,
+        counters: session.explain(counters)?,
         memcgs,
         memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
         slabs,
@@ -66,16 +66,41 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     Ok(verdict_code(args.fail_on, worst, document.complete))
 }
 
+/// The log's records and the counters of pages, as far as they can be read: parts of memory that
+/// these would tell are said to be unknown.
+fn besides(kernel: &Kernel) -> (Vec<LogRecord>, MeminfoFacts) {
+    let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
+    let meminfo = meminfo::of_kernel(kernel).unwrap_or_default();
+    (records, meminfo)
+}
+
+type Bounds = (Result<Vec<Bound>, KernelError>, Option<MemcgCount>);
+
+/// What bounds caches; with memory cgroups, which a kernel without them has none to count of.
+fn bounds(kernel: &Kernel, known: &Searched<'_>) -> Bounds {
+    let memcgs = memcg::count(kernel).ok();
+    let counters = counters::collect(
+        kernel,
+        known.modules,
+        &known.slabs.caches,
+        known.tasks,
+        memcgs.as_ref(),
+    );
+    (counters, memcgs)
+}
+
 /// What counters tell of pages that do not say themselves what they are.
-fn counted(session: &Session, slabs: &SlabFacts, reach: &ReachFacts) -> Counted {
-    let kernel = &session.kernel;
-    // Where they can't be read, the parts say so.
-    let facts = meminfo::of_kernel(kernel).unwrap_or_default();
+fn counted(
+    session: &Session,
+    meminfo: &MeminfoFacts,
+    slabs: &SlabFacts,
+    reach: &ReachFacts,
+) -> Counted {
     let whole = slabs.missing_page_structs == 0;
     let pages = KmallocPages::of(&reach.pages, reach.blocks.marked, whole);
-    let page_size = kernel.dump().page_size() as u64;
+    let page_size = session.kernel.dump().page_size() as u64;
     Counted {
-        large_kmalloc: LargeKmalloc::of(pages, &facts, page_size),
-        percpu: facts.percpu_since_boot,
+        large_kmalloc: LargeKmalloc::of(pages, meminfo, page_size),
+        percpu: meminfo.percpu_since_boot,
     }
 }

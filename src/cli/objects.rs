@@ -145,7 +145,7 @@ fn chosen(
         list: Some(cache),
         progress: &session.progress,
     };
-    let (_, found) = session.explain(reach::collect(&session.kernel, &options))?;
+    let (_, found, ()) = session.explain(reach::collect(&session.kernel, &options, |_| ()))?;
     if let Some(why) = Trust::of(&found.coverage).reasons.first() {
         bail!("no object can be called unreachable: {}", why.message);
     }

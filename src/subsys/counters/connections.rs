@@ -15,13 +15,12 @@ const CHUNK: u64 = 512;
 
 /// `nf_conntrack` against the table. Those that are being made, or that wait until their end is
 /// told to user space, are on no chain.
-pub(super) fn in_table(kernel: &Kernel, caches: &[CacheFacts]) -> Option<Bound> {
+pub(super) fn in_table(kernel: &Kernel, modules: &Modules, caches: &[CacheFacts]) -> Option<Bound> {
     const CACHE: &str = "nf_conntrack";
     if !is_worth(caches, CACHE) {
         return None;
     }
-    let modules = Modules::read(kernel).ok()?;
-    let symbol = |name: &str| modules::resolve(kernel, &modules, name);
+    let symbol = |name: &str| modules::resolve(kernel, modules, name);
     let table = symbol("nf_conntrack_hash")?;
     let table = kernel.space.read_ptr(table).ok()?;
     let size = symbol("nf_conntrack_htable_size")?;

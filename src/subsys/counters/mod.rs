@@ -11,10 +11,12 @@ mod namespaces;
 mod sockets;
 mod tasks;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
+use crate::kernel::modules::Modules;
 use crate::kernel::percpu_counter::PercpuCounter;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::memcg::MemcgCount;
@@ -172,13 +174,14 @@ impl Bound {
 /// Objects above a counter that prove nothing.
 const SLACK: u64 = 50;
 
-/// Reads the counters that this kernel has of `caches`. `tasks` are all of them, `memcgs` are
-/// memory cgroups, where there are any.
+/// Reads the counters that this kernel has of `caches`. `tasks` and `modules` are all of them,
+/// `memcgs` are memory cgroups, where there are any.
 ///
 /// # Errors
 /// If the kernel's CPUs can't be told.
 pub fn collect(
     kernel: &Kernel,
+    modules: &Modules,
     caches: &[CacheFacts],
     tasks: &[VirtAddr],
     memcgs: Option<&MemcgCount>,
@@ -199,11 +202,15 @@ pub fn collect(
         Bound::new(caches, counted, counter.symbol.to_owned(), limit)
     });
     let mut bounds: Vec<Bound> = bounds.collect();
-    bounds.extend(tasks::areas(kernel, caches, tasks));
-    bounds.extend(namespaces::of_networks(kernel, caches));
-    bounds.extend(mounts::in_namespaces(kernel, caches));
-    bounds.extend(connections::in_table(kernel, caches));
-    bounds.extend(cgroups::bound(caches, memcgs));
+    let walks: [&(dyn Fn() -> Option<Bound> + Sync); 5] = [
+        &|| tasks::areas(kernel, caches, tasks),
+        &|| namespaces::of_networks(kernel, caches),
+        &|| mounts::in_namespaces(kernel, caches),
+        &|| connections::in_table(kernel, modules, caches),
+        &|| cgroups::bound(caches, memcgs),
+    ];
+    let walked: Vec<Option<Bound>> = walks.par_iter().map(|walk| walk()).collect();
+    bounds.extend(walked.into_iter().flatten());
     bounds.extend(sockets::bounds(kernel, &cpus, caches));
     Ok(bounds)
 }

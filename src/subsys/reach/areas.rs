@@ -12,9 +12,8 @@ use super::targets::Targets;
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::kernel::cpus::Cpus;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
-use crate::kernel::symbolize::Symbolizer;
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::vmalloc::{self, AreaKind, Records, VmallocArea};
+use crate::subsys::vmalloc::{AreaKind, Records, VmallocArea, VmallocFacts};
 
 /// `NR_CACHED_STACKS` is 2; what lies behind the array is no area's record.
 const CACHED_STACKS: u64 = 16;
@@ -48,15 +47,16 @@ pub(crate) struct Areas {
 }
 
 impl Areas {
-    /// Reads the areas, and tells the pages that they hold. What can't be read is said, and
-    /// its pages stay the kernel's own.
+    /// Tells the pages that `areas` hold. Where they can't be read that is said, and their pages
+    /// stay the kernel's own.
     pub(crate) fn of(
         kernel: &Kernel,
-        names: &Symbolizer<'_>,
+        areas: Result<VmallocFacts, KernelError>,
         targets: &Targets,
         kinds: &PageKinds,
     ) -> Self {
-        let mut found = match Self::read(kernel, names, targets) {
+        let found = areas.and_then(|facts| Self::among(kernel, facts, targets));
+        let mut found = match found {
             Ok(found) => found,
             Err(error) => {
                 kernel.diag.warn(
@@ -70,12 +70,7 @@ impl Areas {
         found
     }
 
-    fn read(
-        kernel: &Kernel,
-        names: &Symbolizer<'_>,
-        targets: &Targets,
-    ) -> Result<Self, KernelError> {
-        let facts = vmalloc::collect(kernel, names)?;
+    fn among(kernel: &Kernel, facts: VmallocFacts, targets: &Targets) -> Result<Self, KernelError> {
         let records = Records::of(kernel)?;
         let mut areas = facts.areas;
         let physical = |at: VirtAddr| Some(kernel.space.translate(at).ok()?.phys);

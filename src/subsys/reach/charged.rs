@@ -3,7 +3,7 @@
 //! Beside each slab of accounted objects there is a vector with one entry for each: a pointer
 //! to a `struct obj_cgroup`, or since 6.10 a `struct slabobj_ext` that has one.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -83,7 +83,7 @@ pub(super) struct Charges<'s> {
     targets: &'s Targets,
     vector: Option<Vector>,
     /// Looked up when the first charged object is met.
-    groups: OnceCell<Option<Groups<'s>>>,
+    groups: OnceLock<Option<Groups<'s>>>,
 }
 
 impl<'s> Charges<'s> {
@@ -99,7 +99,7 @@ impl<'s> Charges<'s> {
             memmap,
             heap,
             targets,
-            groups: OnceCell::new(),
+            groups: OnceLock::new(),
         })
     }
 

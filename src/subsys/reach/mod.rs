@@ -15,6 +15,7 @@ mod charged;
 mod closure;
 mod content;
 mod holders;
+mod looks;
 mod lost;
 mod lost_areas;
 mod lost_blocks;
@@ -29,12 +30,12 @@ mod targets;
 mod typed;
 mod watch;
 mod whatis;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
@@ -54,7 +55,7 @@ use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
 pub use lost_blocks::{BlockReach, BlocksOfSize};
 use scan::Found;
-use search::{Done, Search};
+use search::{Done, Pages, Search};
 use sites::LostSites;
 use targets::Targets;
 use typed::Structures;
@@ -138,9 +139,6 @@ pub struct ReachFacts {
     pub areas: AreaReach,
     /// The blocks of large kmalloc.
     pub blocks: BlockReach,
-    /// All tasks that were reached.
-    #[serde(skip)]
-    pub tasks: Vec<VirtAddr>,
     /// How much was seen.
     pub coverage: Coverage,
     /// Pages by what they are used for.
@@ -160,17 +158,29 @@ pub struct Options<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Searches the whole dump.
+/// What is known once memory was searched, and before it is said what was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Searched<'a> {
+    /// The modules.
+    pub modules: &'a Modules,
+    /// All tasks that were reached.
+    pub tasks: &'a [VirtAddr],
+    /// Of each cache.
+    pub slabs: &'a SlabFacts,
+}
+
+/// Searches the whole dump. `meanwhile` is done while what was found is looked at.
 ///
 /// # Errors
 /// If the slab allocator, the memmap or the tasks can't be read at all.
-pub fn collect(
+pub fn collect<T: Send>(
     kernel: &Kernel,
     options: &Options<'_>,
-) -> Result<(SlabFacts, ReachFacts), KernelError> {
-    let modules = Modules::read(kernel)?;
-    let symbols = Variables::new(kernel, &modules);
-    let search = Search::prepare(kernel, &symbols, options.progress)?;
+    meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
+) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
+    let (pages, beside) = Pages::and_beside(kernel, options.progress)?;
+    let symbols = Variables::new(kernel, &beside.modules);
+    let search = Search::prepare(pages, beside.areas, beside.stacks)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
     let charges = search.charges()?;
@@ -189,14 +199,18 @@ pub fn collect(
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
-    let (named, looks) = rayon::join(
-        || {
-            let structures = Structures::new(kernel, heap.caches());
-            let (holders, caches) = (&found.holders, heap.caches());
-            holders.named(&symbols, caches, &structures, &anonymous)
-        },
-        || looks(kernel, &symbols, &lost, heap, targets, found),
-    );
+    let searched = Searched {
+        modules: &beside.modules,
+        tasks: &search.stacks.tasks,
+        slabs: &done.slabs,
+    };
+    let named = || {
+        let structures = Structures::new(kernel, heap.caches());
+        let (holders, caches) = (&found.holders, heap.caches());
+        holders.named(&symbols, caches, &structures, &anonymous)
+    };
+    let looks = || looks::of_lost(&search, &symbols, &lost, &charges, found);
+    let ((named, more), looks) = rayon::join(|| rayon::join(named, || meanwhile(&searched)), looks);
     let told = named.into_iter().zip(looks).zip(heap.caches());
     let caches = lost.into_iter().zip(judged).zip(told);
     let caches = (0..).zip(caches).map(|(number, row)| {
@@ -213,7 +227,7 @@ pub fn collect(
             sites: sites.of(cache, addresses()),
             content: looks.content,
             ages: looks.ages,
-            charged_to: charges.sum(lost.numbers(found, targets)),
+            charged_to: looks.charged_to,
             variables: named.variables,
             holders: named.holders,
             types: named.types,
@@ -226,40 +240,10 @@ pub fn collect(
         caches: caches.collect(),
         blocks,
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
-        tasks: search.stacks.tasks.clone(),
         coverage,
         pages: search.kinds.counts(),
     };
-    Ok((done.slabs, reach))
-}
-
-/// What the lost objects of a cache look like, and when they were made.
-struct Looks {
-    content: Content,
-    ages: Vec<AgeField>,
-}
-
-/// Of each cache.
-fn looks(
-    kernel: &Kernel,
-    symbols: &Variables<'_>,
-    lost: &[Lost],
-    heap: &SlabHeap<'_>,
-    targets: &Targets,
-    found: &Found,
-) -> Vec<Looks> {
-    let times = ages::Times::read(kernel);
-    let caches = lost.par_iter().zip(heap.caches());
-    let looks = caches.map(|(lost, cache)| {
-        let (addresses, count) = (|| lost.addresses(found, targets), lost.objects);
-        Looks {
-            ages: times.map_or_else(Vec::new, |times| {
-                ages::look(kernel, &times, cache, addresses(), count)
-            }),
-            content: content::look(kernel, symbols, addresses(), count, cache.object_size),
-        }
-    });
-    looks.collect()
+    Ok((done.slabs, reach, more))
 }
 
 /// The blocks of large kmalloc; those of the lost that are none stay.
@@ -298,22 +282,21 @@ fn anonymous(kernel: &Kernel, caches: &[Cache], judged: &[u64], lost: &[Lost]) -
 }
 
 fn coverage(found: &Found, all_tasks: bool) -> Coverage {
-    let totals = &found.totals;
+    let totals = found.totals();
     let (free, pointed_to) = found.free.count_with(&found.marked);
-    let get = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     Coverage {
-        root_pages: get(&totals.root_pages),
-        root_pages_missing: get(&totals.root_missing),
-        slab_pages: get(&totals.slab_pages),
-        slab_pages_missing: get(&totals.slab_missing),
-        doubtful_slabs: get(&totals.doubtful),
-        words: get(&totals.words),
-        pointers: get(&totals.pointers),
+        root_pages: totals.root_pages,
+        root_pages_missing: totals.root_missing,
+        slab_pages: totals.slab_pages,
+        slab_pages_missing: totals.slab_missing,
+        doubtful_slabs: totals.doubtful,
+        words: totals.words,
+        pointers: totals.pointers,
         free_objects: free,
         free_objects_pointed_to: pointed_to,
         all_tasks,
         out_of_time: found.stopped.load(Ordering::Relaxed),
-        references_dropped: get(&found.dropped),
+        references_dropped: found.dropped.load(Ordering::Relaxed),
         ..Coverage::default()
     }
 }

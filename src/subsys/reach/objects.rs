@@ -4,7 +4,8 @@ use std::sync::PoisonError;
 
 use super::holders::Source;
 use super::omit::Shape;
-use super::scan::{Counts, Edge, Scan, add, words};
+use super::scan::{Counts, Edge, Scan};
+use super::words::each_address;
 use crate::addr::{Pfn, VirtAddr};
 use crate::subsys::slab::visit::{SlabView, SlabVisitor};
 
@@ -41,7 +42,7 @@ impl SlabVisitor for Scan<'_> {
         };
         self.read_slab(batch, view);
         if !view.trusted {
-            add(&self.found.totals.doubtful, 1);
+            batch.counts.totals.doubtful += 1;
         }
         let page = self.kernel.dump().page_size();
         let base = view.geometry.base().0;
@@ -93,7 +94,7 @@ impl Scan<'_> {
         let pages = 1usize << view.slab.order;
         batch.bytes.resize(pages * dump.page_size(), 0);
         batch.missing.clear();
-        add(&self.found.totals.slab_pages, pages as u64);
+        batch.counts.totals.slab_pages += pages as u64;
         // Where a free chain has just been walked over the same pages they are in the cache.
         let was_read = (0..view.geometry.objects()).any(|object| view.is_free(object));
         let slots = batch.bytes.chunks_exact_mut(dump.page_size());
@@ -109,7 +110,7 @@ impl Scan<'_> {
             };
             if read.is_err() {
                 out.fill(0);
-                add(&self.found.totals.slab_missing, 1);
+                batch.counts.totals.slab_missing += 1;
             }
             batch.missing.push(read.is_err());
         }
@@ -134,39 +135,38 @@ impl Scan<'_> {
             });
         }
         let reachable = self.found.marked.get(object);
-        counts.words += bytes.len() as u64 / 8;
+        counts.totals.words += bytes.len() as u64 / 8;
         // Asked for the few objects that point to areas.
         let mut record = None;
-        for (index, word) in words(bytes).enumerate() {
+        each_address(bytes, |offset, word| {
             if !self.targets.may_point(word) {
-                if self.areas.may_point(word) && shape.hole != Some(index * 8) {
+                if self.areas.may_point(word) && shape.hole != Some(offset) {
                     let record = *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
-                    let at = self.targets.physical(*base + (start + index * 8) as u64);
-                    if !(record && self.areas.is_place_in_record(index * 8))
+                    let at = self.targets.physical(*base + (start + offset) as u64);
+                    if !(record && self.areas.is_place_in_record(offset))
                         && let Some(area) = self.areas.pointed_to(word, at, None)
                     {
                         self.mark_or_keep(object, area, reachable, edges);
                     }
                 }
-                continue;
+                return;
             }
             let Some((target, of)) = self.targets.object(word) else {
-                continue;
+                return;
             };
-            if shape.hole == Some(index * 8) {
-                continue;
+            if shape.hole == Some(offset) {
+                return;
             }
-            counts.pointers += 1;
+            counts.totals.pointers += 1;
             if target == object {
-                continue;
+                return;
             }
             if self.found.holders.wants(target, of) {
-                counts
-                    .held
-                    .push((target, of, Source::Object(cache, index as u32 * 8)));
+                let holder = Source::Object(cache, offset as u32);
+                counts.held.push((target, of, holder));
             }
             self.mark_or_keep(object, target, reachable, edges);
-        }
+        });
     }
 
     fn mark_or_keep(&self, object: u32, target: u32, reachable: bool, edges: &mut Vec<Edge>) {

@@ -18,6 +18,7 @@ use super::holders::{Held, Holders, Source};
 use super::omit::{OmittedRanges, Shape, ShortObjects};
 use super::targets::Targets;
 use super::watch::Watch;
+use super::words::each_address;
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::dump::PageFault;
 use crate::kernel::Kernel;
@@ -59,7 +60,7 @@ pub(crate) struct Found {
     pub(crate) free: Bitmap,
     /// Objects that something reachable points into.
     pub(crate) marked: Bitmap,
-    pub(crate) totals: Totals,
+    totals: Mutex<Totals>,
     /// Whether time ran out.
     pub(crate) stopped: AtomicBool,
     /// References that there was no room for.
@@ -70,24 +71,34 @@ pub(crate) struct Found {
 }
 
 /// How much was looked at.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
-    pub(crate) root_pages: AtomicU64,
-    pub(crate) root_missing: AtomicU64,
-    pub(crate) slab_pages: AtomicU64,
-    pub(crate) slab_missing: AtomicU64,
-    pub(crate) words: AtomicU64,
-    pub(crate) pointers: AtomicU64,
-    pub(crate) doubtful: AtomicU64,
+    pub(crate) root_pages: u64,
+    pub(crate) root_missing: u64,
+    pub(crate) slab_pages: u64,
+    pub(crate) slab_missing: u64,
+    pub(crate) words: u64,
+    pub(crate) pointers: u64,
+    pub(crate) doubtful: u64,
 }
 
-pub(super) fn add(total: &AtomicU64, count: u64) {
-    total.fetch_add(count, Ordering::Relaxed);
+impl Totals {
+    fn add(&mut self, other: &Self) {
+        self.root_pages += other.root_pages;
+        self.root_missing += other.root_missing;
+        self.slab_pages += other.slab_pages;
+        self.slab_missing += other.slab_missing;
+        self.words += other.words;
+        self.pointers += other.pointers;
+        self.doubtful += other.doubtful;
+    }
 }
 
-pub(super) fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().map(|word| u64::from_le_bytes(*word))
+impl Found {
+    /// How much was looked at.
+    pub(crate) fn totals(&self) -> Totals {
+        lock(&self.totals).clone()
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -106,7 +117,7 @@ impl<'a> Scan<'a> {
                 allocated: Bitmap::new(nodes),
                 free: Bitmap::new(nodes),
                 marked: Bitmap::new(nodes),
-                totals: Totals::default(),
+                totals: Mutex::default(),
                 stopped: AtomicBool::new(false),
                 dropped: AtomicU64::new(0),
                 holders: Holders::of(targets, heap.caches()),
@@ -145,24 +156,24 @@ impl<'a> Scan<'a> {
         all: bool,
         source: impl Fn(usize) -> Source,
     ) {
-        for (index, word) in words(bytes).enumerate() {
+        each_address(bytes, |offset, word| {
             if self.targets.may_point(word)
                 && let Some((object, cache)) = self.targets.object(word)
             {
-                counts.pointers += 1;
+                counts.totals.pointers += 1;
                 if from != Some(object) {
                     self.mark(from, object, &mut counts.area_edges);
                 }
                 if all || self.found.holders.wants(object, cache) {
-                    counts.held.push((object, cache, source(index * 8)));
+                    counts.held.push((object, cache, source(offset)));
                 }
                 if self.cache_of_caches == Some(cache)
-                    && let Source::Root(at) = source(index * 8)
+                    && let Source::Root(at) = source(offset)
                 {
                     counts.cache_pointers.push((word, at));
                 }
             } else if self.areas.may_point(word) {
-                let at = match source(index * 8) {
+                let at = match source(offset) {
                     Source::Root(at) => Some(at),
                     _ => None,
                 };
@@ -170,8 +181,8 @@ impl<'a> Scan<'a> {
                     self.mark(from, area, &mut counts.area_edges);
                 }
             }
-        }
-        counts.words += bytes.len() as u64 / 8;
+        });
+        counts.totals.words += bytes.len() as u64 / 8;
     }
 
     /// Marks what a root, or a reachable area or block, points to; of any other it is kept.
@@ -199,7 +210,7 @@ impl<'a> Scan<'a> {
                 }
             }
         }
-        counts.words += words.len() as u64;
+        counts.totals.words += words.len() as u64;
         self.finish(counts);
     }
 
@@ -215,6 +226,8 @@ impl<'a> Scan<'a> {
         progress.start("searching roots", kinds.index().len() as u64);
         (0..sections.len() * per_section)
             .into_par_iter()
+            // One that is done takes the next: some batches hold much and most hold nothing.
+            .with_max_len(1)
             .for_each_init(Vec::new, |page, batch| {
                 let Some((start, number)) = sections.get(batch / per_section) else {
                     return;
@@ -252,7 +265,7 @@ impl<'a> Scan<'a> {
             let pfn = Pfn(start.0 + at as u64);
             match dump.read_page(pfn, page) {
                 Ok(()) => {
-                    add(&self.found.totals.root_pages, 1);
+                    counts.totals.root_pages += 1;
                     omitted.clear(pfn, page);
                     let phys = pfn.start(dump.page_shift());
                     if let Some(watch) = &self.found.watch {
@@ -273,7 +286,7 @@ impl<'a> Scan<'a> {
                 }
                 // No RAM: a hole that the memmap covers.
                 Err(PageFault::NotInDump(_)) => {}
-                Err(_) => add(&self.found.totals.root_missing, 1),
+                Err(_) => counts.totals.root_missing += 1,
             }
         }
         self.finish(counts);
@@ -300,9 +313,9 @@ impl<'a> Scan<'a> {
             while !rest.is_empty() {
                 let step = (page - at as usize % page).min(rest.len());
                 let (now, later) = rest.split_at_mut(step);
-                add(&self.found.totals.root_pages, 1);
+                counts.totals.root_pages += 1;
                 if self.kernel.space.read(VirtAddr(at), now).is_err() {
-                    add(&self.found.totals.root_missing, 1);
+                    counts.totals.root_missing += 1;
                 }
                 at += step as u64;
                 rest = later;
@@ -317,8 +330,7 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn finish(&self, counts: Counts) {
-        add(&self.found.totals.words, counts.words);
-        add(&self.found.totals.pointers, counts.pointers);
+        lock(&self.found.totals).add(&counts.totals);
         self.found.holders.add(&counts.held);
         self.found.holders.add_cache_pointers(counts.cache_pointers);
         if !counts.area_edges.is_empty() && self.take_room(counts.area_edges.len()) {
@@ -342,7 +354,7 @@ impl<'a> Scan<'a> {
             .room
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         if taken.is_err() {
-            add(&self.found.dropped, count);
+            self.found.dropped.fetch_add(count, Ordering::Relaxed);
         }
         taken.is_ok()
     }
@@ -368,8 +380,7 @@ impl<'a> Scan<'a> {
 /// What one batch counts by itself.
 #[derive(Default)]
 pub(super) struct Counts {
-    pub(super) words: u64,
-    pub(super) pointers: u64,
+    pub(super) totals: Totals,
     pub(super) held: Vec<Held>,
     cache_pointers: Vec<(u64, PhysAddr)>,
     area_edges: Vec<Edge>,

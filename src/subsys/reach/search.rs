@@ -11,10 +11,14 @@ use super::targets::Targets;
 use super::watch::Watch;
 use crate::addr::Pfn;
 use crate::kernel::memmap::Memmap;
+use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
+use crate::kernel::symbolize::Symbolizer;
+use crate::kernel::tasks::{self, Stacks};
 use crate::kernel::variables::Variables;
-use crate::kernel::{Kernel, KernelError, tasks};
+use crate::kernel::{Kernel, KernelError};
 use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
+use crate::subsys::vmalloc::{self, VmallocFacts};
 
 /// Each is in a batch, and then in one list of all.
 const REFERENCE: u64 = 2 * size_of::<Edge>() as u64;
@@ -25,7 +29,7 @@ pub(super) struct Search<'k> {
     pub(super) memmap: Memmap,
     pub(super) kinds: PageKinds,
     pub(super) heap: SlabHeap<'k>,
-    pub(super) stacks: tasks::Stacks,
+    pub(super) stacks: Stacks,
     pub(super) targets: Targets,
     pub(super) areas: Areas,
     pub(super) shapes: Vec<Shape>,
@@ -43,12 +47,37 @@ pub(super) struct Done {
     pub(super) edges: Edges,
 }
 
-impl<'k> Search<'k> {
-    pub(super) fn prepare(
-        kernel: &'k Kernel,
-        symbols: &Variables<'_>,
-        progress: &dyn Progress,
-    ) -> Result<Self, KernelError> {
+/// What can be read without the memmap.
+pub(super) struct Beside {
+    pub(super) modules: Modules,
+    /// Without them those of their pages count as the kernel's own.
+    pub(super) areas: Result<VmallocFacts, KernelError>,
+    pub(super) stacks: Stacks,
+}
+
+impl Beside {
+    fn read(kernel: &Kernel) -> Result<Self, KernelError> {
+        let modules = Modules::read(kernel)?;
+        let areas = vmalloc::collect(kernel, &Symbolizer::new(kernel, &modules));
+        Ok(Self {
+            modules,
+            areas,
+            stacks: tasks::stacks(kernel)?,
+        })
+    }
+}
+
+/// What the memmap tells.
+pub(super) struct Pages<'k> {
+    kernel: &'k Kernel,
+    memmap: Memmap,
+    kinds: PageKinds,
+    structures: PageStructures,
+    heap: SlabHeap<'k>,
+}
+
+impl<'k> Pages<'k> {
+    fn read(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
         let memmap = Memmap::find(kernel)?;
         let kinds = PageKinds::new(kernel, &memmap)?;
         let structures = PageStructures::new(kernel, &kinds)?;
@@ -65,7 +94,40 @@ impl<'k> Search<'k> {
             };
             kinds.set(slab.pfn, u32::from(slab.order), kind);
         }
-        let stacks = tasks::stacks(kernel)?;
+        Ok(Self {
+            kernel,
+            memmap,
+            kinds,
+            structures,
+            heap,
+        })
+    }
+
+    /// With what can be read at the same time.
+    pub(super) fn and_beside(
+        kernel: &'k Kernel,
+        progress: &dyn Progress,
+    ) -> Result<(Self, Beside), KernelError> {
+        let beside = || Beside::read(kernel);
+        let (beside, pages) = rayon::join(beside, || Self::read(kernel, progress));
+        let beside = beside?;
+        Ok((pages?, beside))
+    }
+}
+
+impl<'k> Search<'k> {
+    pub(super) fn prepare(
+        pages: Pages<'k>,
+        areas: Result<VmallocFacts, KernelError>,
+        stacks: Stacks,
+    ) -> Result<Self, KernelError> {
+        let Pages {
+            kernel,
+            memmap,
+            kinds,
+            structures,
+            heap,
+        } = pages;
         mark_stacks(kernel, &kinds, &stacks);
         let blocks = kinds.large_kmalloc();
         let targets = Targets::of(
@@ -74,7 +136,7 @@ impl<'k> Search<'k> {
             kinds.index(),
             blocks.as_deref().unwrap_or_default(),
         )?;
-        let areas = Areas::of(kernel, symbols.symbolizer(), &targets, &kinds);
+        let areas = Areas::of(kernel, areas, &targets, &kinds);
         let shapes = heap.caches().iter();
         let shapes = shapes
             .map(|cache| Shape::of(kernel, &heap, cache))
@@ -141,7 +203,7 @@ impl<'k> Search<'k> {
     }
 }
 
-fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &tasks::Stacks) {
+fn mark_stacks(kernel: &Kernel, kinds: &PageKinds, stacks: &Stacks) {
     let shift = kernel.dump().page_shift();
     for stack in &stacks.stacks {
         let mut at = stack.start;

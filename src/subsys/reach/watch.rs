@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::holders::Source;
-use super::scan::words;
+use super::words::words;
 use crate::addr::VirtAddr;
 
 /// More referrers than anybody reads.

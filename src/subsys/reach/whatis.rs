@@ -4,12 +4,11 @@ use serde::Serialize;
 
 use super::Options;
 use super::holders::{Holder, Source, describe};
-use super::search::{Done, Search};
+use super::search::{Done, Pages, Search};
 use super::typed::{Structures, TypeGuess};
 use super::watch::Watch;
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
-use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
@@ -125,9 +124,9 @@ pub fn whatis(
     address: VirtAddr,
     options: &Options<'_>,
 ) -> Result<WhatIs, KernelError> {
-    let modules = Modules::read(kernel)?;
-    let symbols = Variables::new(kernel, &modules);
-    let search = Search::prepare(kernel, &symbols, options.progress)?;
+    let (pages, beside) = Pages::and_beside(kernel, options.progress)?;
+    let symbols = Variables::new(kernel, &beside.modules);
+    let search = Search::prepare(pages, beside.areas, beside.stacks)?;
     let targets = &search.targets;
     let found = targets.object(address.0);
     let place = found.and_then(|(object, _)| targets.address(object));

@@ -70,7 +70,7 @@ fn run(base: &Base, data: &[u8]) {
     let run = Run {
         facts: RunFacts {
             system: system::collect(&kernel),
-            dump: kernel.dump().facts(),
+            dump: kernel.dump().facts().clone(),
         },
         kernel,
     };
@@ -191,18 +191,21 @@ impl Run {
             list: None,
             progress: &NoProgress,
         };
-        let (slabs, reach) = reach::collect(&self.kernel, &options)?;
+        let memcgs = memcg::count(&self.kernel).ok();
+        let (slabs, reach, counters) = reach::collect(&self.kernel, &options, |known| {
+            counters::collect(
+                &self.kernel,
+                known.modules,
+                &known.slabs.caches,
+                known.tasks,
+                memcgs.as_ref(),
+            )
+        })?;
         let page_size = self.kernel.dump().page_size() as u64;
         let memory_bytes = self.memory_bytes();
         let records = log::records(&self.kernel).map_or_else(|_| Vec::new(), |found| found.value);
-        let memcgs = memcg::count(&self.kernel).ok();
         let report = LeaksReport::new(Facts {
-            counters: counters::collect(
-                &self.kernel,
-                &slabs.caches,
-                &reach.tasks,
-                memcgs.as_ref(),
-            )?,
+            counters: counters?,
             memcgs,
             memory: memory::by_pages(
                 &reach.pages,

@@ -1,0 +1,48 @@
+//! What the lost objects of each cache look like, when they were made, and whose they are.
+
+use rayon::prelude::*;
+
+use super::ages::{self, AgeField};
+use super::charged::{Charge, Charges};
+use super::content::{self, Content};
+use super::lost::Lost;
+use super::scan::Found;
+use super::search::Search;
+use crate::kernel::variables::Variables;
+
+/// Of the lost objects of one cache.
+pub(super) struct Looks {
+    pub(super) content: Content,
+    pub(super) ages: Vec<AgeField>,
+    pub(super) charged_to: Vec<Charge>,
+}
+
+/// Looks at the lost objects of each cache.
+pub(super) fn of_lost(
+    search: &Search<'_>,
+    symbols: &Variables<'_>,
+    lost: &[Lost],
+    charges: &Charges<'_>,
+    found: &Found,
+) -> Vec<Looks> {
+    let (kernel, targets) = (search.kernel, &search.targets);
+    let times = ages::Times::read(kernel);
+    let caches = lost.par_iter().zip(search.heap.caches());
+    let looks = caches.map(|(lost, cache)| {
+        let (addresses, count) = (|| lost.addresses(found, targets), lost.objects);
+        let content = || content::look(kernel, symbols, addresses(), count, cache.object_size);
+        let ages = || {
+            times.as_ref().map_or_else(Vec::new, |times| {
+                ages::look(kernel, times, cache, addresses(), count)
+            })
+        };
+        let charged_to = || charges.sum(lost.numbers(found, targets));
+        let (content, (ages, charged_to)) = rayon::join(content, || rayon::join(ages, charged_to));
+        Looks {
+            content,
+            ages,
+            charged_to,
+        }
+    });
+    looks.collect()
+}
