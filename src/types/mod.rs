@@ -6,8 +6,10 @@
 //! the translation unit that would have to define it; nothing is guessed.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::sync::Arc;
 
+use rustc_hash::FxHasher;
 use thiserror::Error;
 
 mod at_offset;
@@ -109,6 +111,14 @@ pub enum TypeError {
         /// What is wrong.
         why: String,
     },
+}
+
+/// Of a name: what tables of names are kept by, since spelling 100,000 names out takes longer than
+/// reading them.
+fn hash(name: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(name);
+    hasher.finish()
 }
 
 /// Something that knows types.

@@ -5,15 +5,13 @@
 //! names, small enough for a core's cache, in a few milliseconds. A name that several static
 //! symbols share gives the global one if there is one, else the first.
 
-use std::hash::Hasher;
-
 use object::LittleEndian;
 use object::elf::Sym64;
 use object::read::elf::{ElfFile64, FileHeader, Sym};
 use rayon::prelude::*;
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{DebugFile, TypeError};
+use super::{DebugFile, TypeError, hash};
 
 /// A slot without a symbol. Memory of zeros would be mapped twice, for reading and then for writing.
 const FREE: u32 = u32::MAX;
@@ -226,12 +224,6 @@ impl SymbolTable {
     }
 }
 
-fn hash(name: &[u8]) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(name);
-    hasher.finish()
-}
-
 /// All symbols of `.symtab`, in its order; names are hashed on all cores.
 fn all_in_elf(file: &DebugFile) -> Result<Vec<Symbol>, TypeError> {
     let path = || file.path().display().to_string();
@@ -255,14 +247,19 @@ fn all_in_elf(file: &DebugFile) -> Result<Vec<Symbol>, TypeError> {
     }
     let read = |symbol: &Sym64<LittleEndian>| {
         let kind = symbol.st_type();
-        if kind == object::elf::STT_FILE || kind == object::elf::STT_SECTION {
-            return None;
-        }
-        let name = symbol.name(LittleEndian, table.strings()).ok()?;
+        let named = kind != object::elf::STT_FILE && kind != object::elf::STT_SECTION;
+        let name = named.then(|| symbol.name(LittleEndian, table.strings()).ok());
         let global = symbol.st_bind() != object::elf::STB_LOCAL;
-        Some(Symbol::new(name, symbol.st_value(LittleEndian), global))
+        Symbol::new(
+            name.flatten().unwrap_or_default(),
+            symbol.st_value(LittleEndian),
+            global,
+        )
     };
+    // Into place at once: twice the memory would take as long again as hashing does.
     let symbols = table.symbols().par_iter().with_min_len(MUCH);
-    let symbols: Vec<Option<Symbol>> = symbols.with_max_len(MUCH).map(read).collect();
-    Ok(symbols.into_iter().flatten().collect())
+    let mut symbols: Vec<Symbol> = symbols.with_max_len(MUCH).map(read).collect();
+    let nameless = hash(b"");
+    symbols.retain(|symbol| symbol.hash != nameless);
+    Ok(symbols)
 }

@@ -145,11 +145,14 @@ fn read_tables(space: &AddressSpace, places: &Places) -> Result<KallsymsTables, 
 fn read_up_to(space: &AddressSpace, at: VirtAddr, len: usize) -> Result<Vec<u8>, MemFault> {
     let mut out = Vec::with_capacity(len.min(8 << 20));
     while out.len() < len {
-        let step = (len - out.len()).min(PIECE);
-        let start = at.plus(out.len() as u64);
-        match space.read_bytes(start, step) {
-            Ok(piece) => out.extend(piece),
-            Err(_) => return read_pages_up_to(space, start, step, out),
+        let done = out.len();
+        let step = (len - done).min(PIECE);
+        let start = at.plus(done as u64);
+        out.resize(done + step, 0);
+        let piece = out.get_mut(done..).unwrap_or_default();
+        if space.read(start, piece).is_err() {
+            out.truncate(done);
+            return read_pages_up_to(space, start, step, out);
         }
     }
     Ok(out)

@@ -1,11 +1,10 @@
 //! The bytes of BTF: header, type records, strings, and the index over them.
 
-use std::hash::Hasher;
-
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use super::Btf;
 use crate::bytes::{slice, u32_at};
+use crate::types::hash;
 
 /// Kinds of types (`BTF_KIND_*`, include/uapi/linux/btf.h).
 #[allow(missing_docs)]
@@ -257,10 +256,4 @@ fn named_kind(record: &Record<'_>) -> Option<NameKind> {
         kind::ENUM | kind::ENUM64 if record.count > 0 => NameKind::Enumeration,
         _ => return None,
     })
-}
-
-fn hash(name: &[u8]) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(name);
-    hasher.finish()
 }

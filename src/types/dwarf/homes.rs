@@ -6,16 +6,14 @@
 //! unit each address belongs to. What is found so is believed if the unit's own name is the whole
 //! path; so a wrong guess costs time only.
 
-use std::hash::{BuildHasher, BuildHasherDefault};
-
 use gimli::DebugAranges;
 use object::LittleEndian;
 use object::read::elf::{ElfFile64, FileHeader, Sym};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use super::units::{before, unit_name};
 use super::view::header_at;
-use super::{GimliDwarf, Slice};
+use super::{GimliDwarf, Slice, hash};
 use crate::types::DebugFile;
 
 /// A source that every kernel has, and no other path ends in.
@@ -88,10 +86,6 @@ impl Homes {
         let range = self.ranges.get(above.checked_sub(1)?)?;
         (address < range.end).then_some(range.unit)
     }
-}
-
-fn hash(name: &[u8]) -> u64 {
-    BuildHasherDefault::<FxHasher>::default().hash_one(name)
 }
 
 /// In `.symtab` a symbol of type FILE stands before the static ones of that file (ELF, "Symbol

@@ -20,7 +20,7 @@ use self::homes::Homes;
 use self::units::UnitList;
 use self::view::{Kind, NameIndex, OpenUnit};
 use super::model::{StructType, TypeId};
-use super::{DebugFile, TypeError, TypeSource};
+use super::{DebugFile, TypeError, TypeSource, hash};
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 type GimliDwarf<'a> = gimli::Dwarf<Slice<'a>>;

@@ -9,7 +9,7 @@ use gimli::{
 };
 use rustc_hash::FxHashMap;
 
-use super::{GimliDwarf, Slice};
+use super::{GimliDwarf, Slice, hash};
 
 /// Which kind of definition a name is looked up as: the name spaces of C are separate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,13 +20,14 @@ pub(super) enum Kind {
     Enum,
 }
 
-/// Complete definitions by name: offsets into .debug_info.
+/// Complete definitions by hash of the name: offsets into .debug_info. A kernel has 100,000 names,
+/// and spelling them out would take longer than reading them.
 #[derive(Debug, Default)]
-pub(super) struct NameIndex(FxHashMap<(Kind, String), u64>);
+pub(super) struct NameIndex(FxHashMap<(Kind, u64), u64>);
 
 impl NameIndex {
     pub(super) fn get(&self, name: &str, kind: Kind) -> Option<u64> {
-        self.0.get(&(kind, name.to_owned())).copied()
+        self.0.get(&(kind, hash(name.as_bytes()))).copied()
     }
 
     /// What `later` has besides.
@@ -132,6 +133,11 @@ impl<'a> UnitView<'a> {
         dwarf: &GimliDwarf<'a>,
         value: AttributeValue<Slice<'a>>,
     ) -> Option<String> {
+        let text = self.bytes(dwarf, value)?;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+
+    fn bytes(&self, dwarf: &GimliDwarf<'a>, value: AttributeValue<Slice<'a>>) -> Option<&'a [u8]> {
         let text = match value {
             AttributeValue::String(text) => text,
             AttributeValue::DebugStrRef(at) => dwarf.string(at).ok()?,
@@ -144,7 +150,7 @@ impl<'a> UnitView<'a> {
             }
             _ => return None,
         };
-        Some(text.to_string_lossy().into_owned())
+        Some(text.slice())
     }
 
     /// Adds the named, complete types at the top level of the unit.
@@ -169,9 +175,10 @@ impl<'a> UnitView<'a> {
                 continue;
             }
             let name = entry.attr_value(dw::DW_AT_name);
-            let Some(name) = name.and_then(|value| self.string(dwarf, value)) else {
+            let Some(name) = name.and_then(|value| self.bytes(dwarf, value)) else {
                 continue;
             };
+            let name = hash(name);
             // A typedef stands only where no structure has its name: `struct x` comes before `x`.
             let offset = (base + entry.offset().0) as u64;
             if entry.tag() == dw::DW_TAG_typedef {
