@@ -93,16 +93,32 @@ impl Session {
         })
     }
 
+    /// It took time and changes no result, so it is no warning of the document.
+    fn say_if_the_cache_was_small(&self) {
+        let dump = self.kernel.dump();
+        let turns = dump.cache_turns();
+        if turns >= TURNS {
+            anstream::eprintln!(
+                "vmleak: note: {turns} times as many pages were unpacked as the cache of {} holds: a larger --max-memory may be faster",
+                render::size(dump.cache_bytes())
+            );
+        }
+    }
+
     /// Ends the progress, puts the frame around the body and shows the warnings.
     pub(crate) fn document<T>(&self, common: &Common, complete: bool, body: T) -> Document<T> {
         self.progress.finish();
         let document = Document::new(&self.kernel, &self.run, complete, body);
         if !common.quiet {
             show(&document.warnings);
+            self.say_if_the_cache_was_small();
         }
         document
     }
 }
+
+/// Turns of the cache that are worth a word: up to two may be pages that were read once.
+const TURNS: u64 = 4;
 
 /// Of one code, so many are shown.
 const SHOWN: usize = 5;

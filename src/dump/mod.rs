@@ -7,6 +7,7 @@
 //! or does not decode is a [`PageFault`], never zeros; nothing panics on any bytes.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quick_cache::UnitWeighter;
@@ -106,6 +107,9 @@ pub struct Dump {
     page_shift: u32,
     id: u64,
     cache: PageCache,
+    /// How many pages the cache holds, and how many went into it.
+    cache_pages: u64,
+    unpacked: AtomicU64,
     lacks_parts: bool,
     facts: OnceLock<DumpFacts>,
 }
@@ -150,6 +154,7 @@ impl Dump {
             Store::Elf(elf) => elf.page_size,
         } as usize;
         let pages = usize::try_from(cache_bytes / page_size as u64).unwrap_or(usize::MAX);
+        let pages = pages.clamp(256, 1 << 24);
         let mut dump = Self {
             paths: paths.to_vec(),
             lacks_parts: false,
@@ -157,7 +162,9 @@ impl Dump {
             page_size,
             page_shift: page_size.trailing_zeros(),
             id: recent::new_dump_id(),
-            cache: new_cache(pages.clamp(256, 1 << 24)),
+            cache: new_cache(pages),
+            cache_pages: pages as u64,
+            unpacked: AtomicU64::new(0),
             facts: OnceLock::new(),
         };
         dump.lacks_parts = dump.missing_parts();
@@ -286,10 +293,21 @@ impl Dump {
                     unpack(pfn, codec, &data, offset, bytes)?;
                 }
                 self.cache.insert(pfn.0, Arc::clone(&page));
+                self.unpacked.fetch_add(1, Ordering::Relaxed);
                 recent::put(self.id, pfn.0, &page);
                 Ok(Page::Decoded(page))
             }
         }
+    }
+
+    /// How many times as many pages were unpacked for the cache as it has room for.
+    pub fn cache_turns(&self) -> u64 {
+        self.unpacked.load(Ordering::Relaxed) / self.cache_pages
+    }
+
+    /// How many bytes of pages the cache has room for.
+    pub fn cache_bytes(&self) -> u64 {
+        self.cache_pages * self.page_size as u64
     }
 
     fn remembered(&self, pfn: Pfn) -> Option<Arc<[u8]>> {

@@ -328,3 +328,24 @@ fn random_damage_ends_honestly() {
         }
     }
 }
+
+#[test]
+fn a_cache_that_is_too_small_is_said_and_changes_nothing() {
+    let machine = Machine::build(
+        Era::V6_1,
+        PagingLevels::Four,
+        &Scenario::conntrack_many(20_000, 8192),
+    );
+    let written = write(&machine);
+    let (code, expected, quiet) = written.conntrack(&["--format", "proc"]);
+    assert_eq!(
+        (code, quiet.contains("--max-memory")),
+        (0, false),
+        "{quiet}"
+    );
+    let (code, small, note) = written.conntrack(&["--format", "proc", "--max-memory", "1M"]);
+    assert_eq!((code, small == expected), (0, true), "{note}");
+    assert!(note.contains("the cache of 1.0 MiB"), "{note}");
+    let (_, _, silent) = written.conntrack(&["--format", "proc", "--max-memory", "1M", "--quiet"]);
+    assert_eq!(silent, "");
+}

@@ -19,6 +19,7 @@ const SECTION_IS_EARLY: u64 = 1 << 3;
 /// Lays the memory map of every section; `huge` gives 2 MiB runs of frames.
 pub fn lay(kernel: &mut Kernel, paging: PagingLevels, huge: &mut Frames) {
     let sections = kernel.ram.sections.clone();
+    let mut of_extra = Frames::new(kernel.ram.maps_of_extra());
     for section in &sections {
         let frames = section.frames();
         let first = kernel.space.page(frames.start);
@@ -27,7 +28,10 @@ pub fn lay(kernel: &mut Kernel, paging: PagingLevels, huge: &mut Frames) {
         let base = (first - kernel.space.vmemmap) >> PAGE_SHIFT;
         // Large pages hold a section's map only if its structures are 64 bytes each.
         if section.huge && size.is_multiple_of(2 << 20) {
-            let frame = huge.take(9);
+            let frame = match section.is_extra() {
+                true => of_extra.take(9),
+                false => huge.take(9),
+            };
             kernel.memory.touch(frame, pages);
             let phys = frame << PAGE_SHIFT;
             map(kernel, first, phys, size, Leaf::Pmd);

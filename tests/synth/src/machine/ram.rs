@@ -70,6 +70,11 @@ const SECTIONS: [Section; 4] = [
 ];
 
 impl Section {
+    /// Whether it is of the memory that some machines have more.
+    pub fn is_extra(&self) -> bool {
+        self.number >= EXTRA_SECTION
+    }
+
     /// Page frames with a `struct page`.
     pub fn frames(&self) -> std::ops::Range<u64> {
         let base = self.number * PAGES_PER_SECTION;
@@ -77,6 +82,9 @@ impl Section {
         base + first * PAGES_PER_SUBSECTION..base + end * PAGES_PER_SUBSECTION
     }
 }
+
+/// Pages of one section's map, of structures of 64 bytes.
+const MAP_PAGES: u64 = 512;
 
 /// First section of the memory that some machines have more.
 const EXTRA_SECTION: u64 = 64;
@@ -91,13 +99,14 @@ pub struct Ram {
 }
 
 impl Ram {
-    /// With as many whole sections on node 1, from 8 GiB on, as hold `pages` pages.
+    /// With as many whole sections on node 1, from 8 GiB on, as hold `pages` pages and their own
+    /// part of the memory map.
     pub fn with_extra(pages: u64) -> Self {
         let mut ram = Self {
             ranges: RAM.to_vec(),
             sections: SECTIONS.to_vec(),
         };
-        let count = pages.div_ceil(PAGES_PER_SECTION);
+        let count = pages.div_ceil(PAGES_PER_SECTION - MAP_PAGES);
         for number in EXTRA_SECTION..EXTRA_SECTION + count {
             ram.sections.push(Section {
                 number,
@@ -114,9 +123,17 @@ impl Ram {
         ram
     }
 
-    /// The memory that other machines do not have.
+    /// The memory that other machines do not have, but for its map.
     pub fn extra(&self) -> Option<std::ops::Range<u64>> {
-        self.ranges.get(RAM.len()).cloned()
+        let extra = self.ranges.get(RAM.len())?;
+        Some(self.maps_of_extra().end..extra.end)
+    }
+
+    /// Where the map of that memory lies: at its start.
+    pub fn maps_of_extra(&self) -> std::ops::Range<u64> {
+        let sections = (self.sections.len() - SECTIONS.len()) as u64;
+        let start = self.ranges.get(RAM.len()).map_or(0, |extra| extra.start);
+        start..start + sections * MAP_PAGES
     }
 
     /// One more than the last page frame.
