@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use vmleak::addr::VirtAddr;
 use vmleak::analysis::leaks::Trust;
 use vmleak::render;
-use vmleak::report::{ObjectCounts, ObjectsReport};
+use vmleak::report::{Document, ObjectCounts, ObjectsReport};
 use vmleak::subsys::reach;
 use vmleak::subsys::slab::SlabHeap;
 use vmleak::subsys::slab::objects::{self as slab_objects, ObjectState};
@@ -40,39 +40,14 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
     if let Some(of) = args.traces {
         return traces(&session, args, &heap, index, of);
     }
+    let chosen = chosen(&session, args, index)?;
     let mut report = ObjectsReport {
         cache: cache.name.clone(),
         object_size: cache.object_size,
         counts: ObjectCounts::default(),
         objects: Vec::new(),
     };
-    let chosen = chosen(&session, args, index)?;
-    let limit = args.limit.unwrap_or(usize::MAX);
-    let whole = slab_objects::each(&heap, index, |object| {
-        let (count, wanted) = match object.state {
-            ObjectState::Allocated => (
-                &mut report.counts.allocated,
-                args.state != StateFilter::Free,
-            ),
-            ObjectState::Free => (
-                &mut report.counts.free,
-                args.state != StateFilter::Allocated,
-            ),
-            ObjectState::PendingFree => (
-                &mut report.counts.pending_free,
-                args.state == StateFilter::All,
-            ),
-            ObjectState::Unknown => (&mut report.counts.unknown, args.state == StateFilter::All),
-        };
-        *count += 1;
-        let wanted = wanted
-            && chosen
-                .as_ref()
-                .is_none_or(|set| set.contains(&object.address));
-        if wanted && report.objects.len() < limit {
-            report.objects.push(object);
-        }
-    });
+    let whole = list(&heap, index, args, chosen.as_ref(), &mut report);
     if report.counts.unknown > 0 || !whole {
         kernel.diag.warn_many(
             "objects-unknown",
@@ -85,20 +60,45 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
     }
     let complete = whole && report.counts.unknown == 0 && heap.is_complete();
     let document = session.document(&args.common, complete, report);
+    write(args, &session, &document)?;
+    Ok(exit(document.complete))
+}
+
+/// Counts the objects of a cache, and keeps those that are wanted; whether all were seen.
+fn list(
+    heap: &SlabHeap<'_>,
+    index: usize,
+    args: &ObjectsArgs,
+    chosen: Option<&FxHashSet<VirtAddr>>,
+    report: &mut ObjectsReport,
+) -> bool {
+    let limit = args.limit.unwrap_or(usize::MAX);
+    let counts = &mut report.counts;
+    slab_objects::each(heap, index, |object| {
+        let (count, wanted) = match object.state {
+            ObjectState::Allocated => (&mut counts.allocated, args.state != StateFilter::Free),
+            ObjectState::Free => (&mut counts.free, args.state != StateFilter::Allocated),
+            ObjectState::PendingFree => (&mut counts.pending_free, args.state == StateFilter::All),
+            ObjectState::Unknown => (&mut counts.unknown, args.state == StateFilter::All),
+        };
+        *count += 1;
+        let wanted = wanted && chosen.is_none_or(|set| set.contains(&object.address));
+        if wanted && report.objects.len() < limit {
+            report.objects.push(object);
+        }
+    })
+}
+
+fn write(args: &ObjectsArgs, session: &Session, document: &Document<ObjectsReport>) -> Result<()> {
     let read = |address, len| {
-        kernel
-            .space
-            .read_bytes(address, len)
-            .map_err(|fault| fault.to_string())
+        let bytes = session.kernel.space.read_bytes(address, len);
+        bytes.map_err(|fault| fault.to_string())
     };
+    let hexdump: Option<render::objects::ReadObject<'_>> = args.hexdump.then_some(&read);
     output(&args.common, args.format.reader(), |out, _| {
         match args.format {
-            ObjectsFormat::Table => {
-                let hexdump: Option<render::objects::ReadObject<'_>> =
-                    args.hexdump.then_some(&read);
-                render::objects::write_text(out, &document, hexdump)
-            }
-            ObjectsFormat::Json => render::json(out, &document),
+            ObjectsFormat::Table => render::objects::write_text(out, document, hexdump),
+            ObjectsFormat::Json => render::json(out, document),
             ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
             ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
             ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
@@ -106,8 +106,7 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
             ObjectsFormat::Proc => Ok(()),
             ObjectsFormat::Crash => render::objects::write_crash(out, &document.body),
         }
-    })?;
-    Ok(exit(document.complete))
+    })
 }
 
 /// Ends with a usage error where `--format` and `--traces` do not go together.

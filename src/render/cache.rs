@@ -6,6 +6,7 @@ use super::head::head;
 use super::slabs::{allocated, verdict};
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::{CacheReport, Document, SlabsReport};
+use crate::subsys::slab::CacheFacts;
 
 /// The caches of the document in depth.
 ///
@@ -31,109 +32,110 @@ fn detail(
     width: Option<u16>,
 ) -> io::Result<()> {
     let facts = &cache.facts;
-    let (exact, view, lie) = (&facts.exact, &facts.slabinfo, &facts.occupancy);
-    let mut rows = table(&["CACHE", &printable(&facts.name)], &[], 1, width);
-    let mut row = |name: &str, value: String| {
+    let name = printable(&facts.name);
+    let mut rows = table(&["CACHE", &name], &[], 1, width);
+    let mut row = |name: &str, value: &str| {
         if !value.is_empty() {
-            rows.add_row([name, &value]);
+            rows.add_row([name, value]);
         }
     };
-    row("address", facts.address.to_string());
-    row("aliases", printable(&facts.aliases.join(", ")));
-    row("flags", facts.flags.join(" "));
-    row(
-        "objects",
-        format!(
-            "{} B asked for, {} B apart, aligned to {}; {} in a slab of {}",
-            facts.object_size,
-            facts.size,
-            facts.align,
-            facts.objects_per_slab,
-            pages(u64::from(facts.pages_per_slab))
-        ),
-    );
-    row(
-        "memory",
-        format!(
-            "{} in {} slabs ({} of RAM), {} of it allocated",
-            size(exact.bytes),
-            thousands(exact.slabs),
-            percent(exact.bytes, memory),
-            size(exact.allocated_bytes)
-        ),
-    );
-    row(
-        "exact",
-        format!(
-            "{} allocated, {} free, {} pending free, of {}",
-            allocated(exact),
-            thousands(exact.free),
-            thousands(exact.pending_free),
-            thousands(exact.objects)
-        ),
-    );
-    row(
-        "/proc/slabinfo",
-        format!(
-            "{} active of {} objects in {} slabs",
-            thousands(view.active_objs),
-            thousands(view.num_objs),
-            thousands(view.num_slabs)
-        ),
-    );
-    row(
-        "slabs",
-        format!(
-            "{} full, {} partial, {} empty; current on a CPU {}, on CPUs' lists {}, on nodes' lists {}",
-            lie.full, lie.partial, lie.empty, lie.cpu, lie.cpu_partial, lie.node_partial
-        ),
-    );
-    let mut apart = Vec::new();
-    if lie.sheaves > 0 {
-        apart.push(format!(
-            "{} objects lie in sheaves or arrays of CPUs and nodes",
-            lie.sheaves
-        ));
+    row("address", &facts.address.to_string());
+    row("aliases", &printable(&facts.aliases.join(", ")));
+    row("flags", &facts.flags.join(" "));
+    for (name, value) in sizes(facts, memory).iter().chain(&counts(facts)) {
+        row(name, value);
     }
-    if facts.memcg_children > 0 {
-        let copies = facts.memcg_children;
-        apart.push(format!("{copies} copies for memory cgroups are counted in"));
-    }
-    if facts.rcu_slabs > 0 {
-        apart.push(format!("{} slabs wait for RCU", facts.rcu_slabs));
-    }
-    if facts.kfence_pages > 0 {
-        apart.push(format!("{} objects in KFENCE pages", facts.kfence_pages));
-    }
-    if lie.fallback_order > 0 {
-        apart.push(format!(
-            "{} slabs of less than the preferred order: memory was short",
-            lie.fallback_order
-        ));
-    }
-    row("besides", apart.join("; "));
+    row("besides", &besides(facts));
     row(
         "complete",
-        if exact.complete {
-            "yes"
-        } else {
-            "no, see warnings"
-        }
-        .to_owned(),
+        match facts.exact.complete {
+            true => "yes",
+            false => "no, see warnings",
+        },
     );
-    row("verdict", verdict(&cache.verdict, false));
+    row("verdict", &verdict(&cache.verdict, false));
     for reason in &cache.verdict.reasons {
-        row("", format!("{} ({})", reason.message, reason.basis));
+        row("", &format!("{} ({})", reason.message, reason.basis));
     }
     row(
         "look further",
-        format!(
-            "vmleak objects {} …   crash> kmem -s {}",
-            printable(&facts.name),
-            printable(&facts.name)
-        ),
+        &format!("vmleak objects {name} …   crash> kmem -s {name}"),
     );
     write_table(out, &rows)
+}
+
+/// What objects and slabs are like, and the memory that they take.
+fn sizes(facts: &CacheFacts, memory: Option<u64>) -> [(&'static str, String); 2] {
+    let exact = &facts.exact;
+    let objects = format!(
+        "{} B asked for, {} B apart, aligned to {}; {} in a slab of {}",
+        facts.object_size,
+        facts.size,
+        facts.align,
+        facts.objects_per_slab,
+        pages(u64::from(facts.pages_per_slab))
+    );
+    let taken = format!(
+        "{} in {} slabs ({} of RAM), {} of it allocated",
+        size(exact.bytes),
+        thousands(exact.slabs),
+        percent(exact.bytes, memory),
+        size(exact.allocated_bytes)
+    );
+    [("objects", objects), ("memory", taken)]
+}
+
+/// The exact numbers, the kernel's own, and where slabs lie.
+fn counts(facts: &CacheFacts) -> [(&'static str, String); 3] {
+    let (exact, view, lie) = (&facts.exact, &facts.slabinfo, &facts.occupancy);
+    let counted = format!(
+        "{} allocated, {} free, {} pending free, of {}",
+        allocated(exact),
+        thousands(exact.free),
+        thousands(exact.pending_free),
+        thousands(exact.objects)
+    );
+    let kernels = format!(
+        "{} active of {} objects in {} slabs",
+        thousands(view.active_objs),
+        thousands(view.num_objs),
+        thousands(view.num_slabs)
+    );
+    let slabs = format!(
+        "{} full, {} partial, {} empty; current on a CPU {}, on CPUs' lists {}, on nodes' lists {}",
+        lie.full, lie.partial, lie.empty, lie.cpu, lie.cpu_partial, lie.node_partial
+    );
+    [
+        ("exact", counted),
+        ("/proc/slabinfo", kernels),
+        ("slabs", slabs),
+    ]
+}
+
+/// What is not in every cache.
+fn besides(facts: &CacheFacts) -> String {
+    let lie = &facts.occupancy;
+    let all = [
+        (
+            lie.sheaves,
+            "objects lie in sheaves or arrays of CPUs and nodes",
+        ),
+        (
+            facts.memcg_children,
+            "copies for memory cgroups are counted in",
+        ),
+        (facts.rcu_slabs, "slabs wait for RCU"),
+        (facts.kfence_pages, "objects in KFENCE pages"),
+        (
+            lie.fallback_order,
+            "slabs of less than the preferred order: memory was short",
+        ),
+    ];
+    let there = all.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = there
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    told.join("; ")
 }
 
 fn pages(count: u64) -> String {

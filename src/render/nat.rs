@@ -26,9 +26,14 @@ fn end(endpoint: Endpoint) -> String {
 /// # Errors
 /// If writing fails.
 pub fn write_text(out: &mut dyn Write, document: &Document<NatReport>) -> io::Result<()> {
-    let body = &document.body;
-    let bold = Style::new().bold();
     head(out, document)?;
+    ports(out, &document.body)?;
+    translations(out, &document.body)
+}
+
+/// The groups of ports that are used most.
+fn ports(out: &mut dyn Write, body: &NatReport) -> io::Result<()> {
+    let bold = Style::new().bold();
     writeln!(
         out,
         "\n{bold}Ports in use per external address and remote end{bold:#}"
@@ -81,6 +86,11 @@ pub fn write_text(out: &mut dyn Write, document: &Document<NatReport>) -> io::Re
             "The gateway's own connections use {low}-{high} (ip_local_port_range)."
         )?;
     }
+    Ok(())
+}
+
+fn translations(out: &mut dyn Write, body: &NatReport) -> io::Result<()> {
+    let bold = Style::new().bold();
     writeln!(
         out,
         "\n{bold}{} translations{bold:#}",

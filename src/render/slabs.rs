@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::head::head;
 use super::{percent, printable, size, table, thousands, write_table};
-use crate::analysis::accounting::{Level, Verdict, share};
+use crate::analysis::accounting::{Level, SlabTotals, Verdict, share};
 use crate::analysis::families::Family;
 use crate::report::{CacheReport, Document, SlabsReport};
 use crate::subsys::slab::ExactView;
@@ -77,96 +77,107 @@ pub fn write_text(
     all: bool,
 ) -> io::Result<()> {
     let report = &document.body;
-    let totals = &report.totals;
+    let memory = report.totals.memory_bytes;
     head(out, document)?;
-    let of_ram = |bytes| match totals.memory_bytes {
-        Some(_) => format!(
-            "{} ({} of RAM)",
-            size(bytes),
-            percent(bytes, totals.memory_bytes)
-        ),
-        None => size(bytes),
-    };
-    writeln!(
-        out,
-        "Slab {}: unreclaimable {}, reclaimable {}\n",
-        size(totals.slab_bytes),
-        of_ram(totals.unreclaimable_bytes),
-        size(totals.reclaimable_bytes),
-    )?;
+    write_totals(out, &report.totals)?;
     let wide = width.is_none_or(|width| width >= 110);
-    let header: &[&str] = if wide {
-        &[
-            "CACHE",
-            "SIZE",
-            "RAM",
-            "ALLOCATED",
-            "OBJECTS",
-            "USED",
-            "OBJSIZE",
-            "SLABS",
-            "RECLAIM",
-            "NOTES",
-            "VERDICT",
-        ]
-    } else {
-        &[
-            "CACHE",
-            "SIZE",
-            "RAM",
-            "ALLOCATED",
-            "USED",
-            "RECLAIM",
-            "VERDICT",
-        ]
-    };
-    let right: &[usize] = if wide {
-        &[1, 2, 3, 4, 5, 6, 7]
-    } else {
-        &[1, 2, 3, 4]
+    let (header, right): (&[&str], &[usize]) = match wide {
+        true => (&WIDE, &[1, 2, 3, 4, 5, 6, 7]),
+        false => (&NARROW, &[1, 2, 3, 4]),
     };
     let mut rows = table(header, right, header.len() - 1, width);
-    let mut empty = 0;
-    for cache in &report.caches {
-        let exact = &cache.facts.exact;
-        if exact.slabs == 0 && !all {
-            empty += 1;
-            continue;
-        }
-        let name = printable(&cache.facts.name);
-        let bytes = size(exact.bytes);
-        let of_ram = percent(exact.bytes, totals.memory_bytes);
-        let allocated = allocated(exact);
-        let used = format!("{:.0}%", share(exact.allocated, exact.objects) * 100.0);
-        let reclaim = if cache.facts.reclaimable { "yes" } else { "no" }.to_owned();
-        let verdict = verdict(&cache.verdict, wide);
-        let row = if wide {
-            let objects = thousands(exact.objects);
-            let object_size = thousands(u64::from(cache.facts.object_size));
-            let slabs = thousands(exact.slabs);
-            vec![
-                name,
-                bytes,
-                of_ram,
-                allocated,
-                objects,
-                used,
-                object_size,
-                slabs,
-                reclaim,
-                marks(cache),
-                verdict,
-            ]
-        } else {
-            vec![name, bytes, of_ram, allocated, used, reclaim, verdict]
+    let has_slabs = |cache: &&CacheReport| cache.facts.exact.slabs > 0;
+    for cache in report.caches.iter().filter(|cache| all || has_slabs(cache)) {
+        match wide {
+            true => rows.add_row(wide_row(cache, memory)),
+            false => rows.add_row(narrow_row(cache, memory)),
         };
-        rows.add_row(row);
     }
     write_table(out, &rows)?;
-    if empty > 0 {
+    let empty = report.caches.len() - report.caches.iter().filter(has_slabs).count();
+    if empty > 0 && !all {
         writeln!(out, "\n{empty} caches without a slab not shown (--all)")?;
     }
     write_families(out, report, width, all)
+}
+
+fn write_totals(out: &mut dyn Write, totals: &SlabTotals) -> io::Result<()> {
+    let of_ram = match totals.memory_bytes {
+        Some(_) => format!(
+            " ({} of RAM)",
+            percent(totals.unreclaimable_bytes, totals.memory_bytes)
+        ),
+        None => String::new(),
+    };
+    writeln!(
+        out,
+        "Slab {}: unreclaimable {}{of_ram}, reclaimable {}\n",
+        size(totals.slab_bytes),
+        size(totals.unreclaimable_bytes),
+        size(totals.reclaimable_bytes),
+    )
+}
+
+/// Columns from 110 characters on.
+const WIDE: [&str; 11] = [
+    "CACHE",
+    "SIZE",
+    "RAM",
+    "ALLOCATED",
+    "OBJECTS",
+    "USED",
+    "OBJSIZE",
+    "SLABS",
+    "RECLAIM",
+    "NOTES",
+    "VERDICT",
+];
+const NARROW: [&str; 7] = [
+    "CACHE",
+    "SIZE",
+    "RAM",
+    "ALLOCATED",
+    "USED",
+    "RECLAIM",
+    "VERDICT",
+];
+
+fn used(exact: &ExactView) -> String {
+    format!("{:.0}%", share(exact.allocated, exact.objects) * 100.0)
+}
+
+fn reclaimable(cache: &CacheReport) -> &'static str {
+    if cache.facts.reclaimable { "yes" } else { "no" }
+}
+
+fn wide_row(cache: &CacheReport, memory: Option<u64>) -> [String; 11] {
+    let exact = &cache.facts.exact;
+    [
+        printable(&cache.facts.name),
+        size(exact.bytes),
+        percent(exact.bytes, memory),
+        allocated(exact),
+        thousands(exact.objects),
+        used(exact),
+        thousands(u64::from(cache.facts.object_size)),
+        thousands(exact.slabs),
+        reclaimable(cache).to_owned(),
+        marks(cache),
+        verdict(&cache.verdict, true),
+    ]
+}
+
+fn narrow_row(cache: &CacheReport, memory: Option<u64>) -> [String; 7] {
+    let exact = &cache.facts.exact;
+    [
+        printable(&cache.facts.name),
+        size(exact.bytes),
+        percent(exact.bytes, memory),
+        allocated(exact),
+        used(exact),
+        reclaimable(cache).to_owned(),
+        verdict(&cache.verdict, false),
+    ]
 }
 
 /// A family below this share of the slab is left out of the table.

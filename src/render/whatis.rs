@@ -26,9 +26,20 @@ const SHOWN: usize = 20;
 /// If writing fails.
 pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Result<()> {
     let found = &document.body;
-    let bold = Style::new().bold();
     head(out, document)?;
     writeln!(out)?;
+    object(out, found)?;
+    area_and_block(out, found)?;
+    if let Some(symbol) = &found.symbol {
+        writeln!(out, "symbol {}", printable(symbol))?;
+    }
+    words(out, found)?;
+    referrers(out, found)
+}
+
+/// The object, and what it is likely to be.
+fn object(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
+    let bold = Style::new().bold();
     match &found.object {
         Some(object) => {
             let reachable = match object.reachable {
@@ -66,70 +77,77 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
             printable(&guess.members.join(", ")),
         )?;
     }
+    Ok(())
+}
+
+fn area_and_block(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
+    const LOST: &str = ", nothing reachable points to it";
     if let Some(area) = &found.area {
         let caller = area.caller.as_ref().map(Symbolized::symbol);
-        let reachable = match area.reachable {
-            Some(false) => ", nothing reachable points to it",
-            _ => "",
-        };
         writeln!(
             out,
-            "area of vmalloc {}-{} of {} pages, asked for by {}{reachable}",
+            "area of vmalloc {}-{} of {} pages, asked for by {}{}",
             area.start,
             area.end,
             area.pages,
             printable(caller.as_deref().unwrap_or("nobody known")),
+            if area.reachable == Some(false) {
+                LOST
+            } else {
+                ""
+            },
         )?;
     }
     if let Some(block) = &found.block {
-        let reachable = match block.reachable {
-            true => "",
-            false => ", nothing reachable points to it",
-        };
         writeln!(
             out,
-            "block of large kmalloc at {} of {} B{reachable}",
-            block.start, block.size,
+            "block of large kmalloc at {} of {} B{}",
+            block.start,
+            block.size,
+            if block.reachable { "" } else { LOST },
         )?;
     }
-    if let Some(symbol) = &found.symbol {
-        writeln!(out, "symbol {}", printable(symbol))?;
+    Ok(())
+}
+
+fn words(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
+    if found.words.is_empty() {
+        return Ok(());
     }
-    if !found.words.is_empty() {
-        writeln!(out, "\nWORDS")?;
-        for word in &found.words {
-            let meaning = printable(&word.meaning);
-            let line = format!("  +{:<#6x} {}  {meaning}", word.offset, word.value);
-            writeln!(out, "{}", line.trim_end())?;
-        }
+    writeln!(out, "\nWORDS")?;
+    for word in &found.words {
+        let meaning = printable(&word.meaning);
+        let line = format!("  +{:<#6x} {}  {meaning}", word.offset, word.value);
+        writeln!(out, "{}", line.trim_end())?;
     }
+    Ok(())
+}
+
+/// One by one, and summed up where they are many.
+fn referrers(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
     writeln!(out, "\nPOINTED TO BY {}", found.referrers.len())?;
     for referrer in found.referrers.iter().take(SHOWN) {
-        let lost = if referrer.reachable {
-            ""
-        } else {
-            "  (not reachable itself)"
+        let lost = match referrer.reachable {
+            true => "",
+            false => "  (not reachable itself)",
+        };
+        let holder = match &referrer.member {
+            Some(member) => format!("{}  {member}", referrer.holder),
+            None => referrer.holder.clone(),
         };
         writeln!(
             out,
             "  {}  to +{:<#6x} {}{lost}",
             referrer.at,
             referrer.into,
-            printable(&match &referrer.member {
-                Some(member) => format!("{}  {member}", referrer.holder),
-                None => referrer.holder.clone(),
-            })
+            printable(&holder)
         )?;
     }
     if found.referrers.len() > SHOWN {
         writeln!(out, "  summed up:")?;
         for holder in found.holders.iter().take(SHOWN) {
-            writeln!(
-                out,
-                "  {:>8}  {}",
-                holder.references,
-                printable(&holder.holder)
-            )?;
+            let name = printable(&holder.holder);
+            writeln!(out, "  {:>8}  {name}", holder.references)?;
         }
     }
     Ok(())

@@ -16,10 +16,20 @@ use crate::report::conntrack::SummaryReport;
 /// If writing fails.
 pub fn write_summary(out: &mut dyn Write, document: &Document<SummaryReport>) -> io::Result<()> {
     let body = &document.body;
-    let (limits, full, sums) = (&body.limits, &body.fullness, &body.summary);
-    let bold = Style::new().bold();
     head(out, document)?;
-    let unknown = || "unknown".to_owned();
+    table(out, body)?;
+    entries(out, body)?;
+    namespaces(out, body)
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+/// How full the table is, and whether all adds up.
+fn table(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
+    let (limits, full) = (&body.limits, &body.fullness);
+    let bold = Style::new().bold();
     writeln!(out, "\n{bold}Table{bold:#}      {}", full.verdict)?;
     writeln!(
         out,
@@ -67,7 +77,13 @@ pub fn write_summary(out: &mut dyn Write, document: &Document<SummaryReport>) ->
         adds_up.unlinked.map_or_else(unknown, thousands),
         adds_up.allocated.map_or_else(unknown, thousands),
         adds_up.counted.map_or_else(unknown, thousands)
-    )?;
+    )
+}
+
+/// What the entries are.
+fn entries(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
+    let sums = &body.summary;
+    let bold = Style::new().bold();
     let whole = Some(sums.entries);
     writeln!(
         out,
@@ -101,7 +117,7 @@ pub fn write_summary(out: &mut dyn Write, document: &Document<SummaryReport>) ->
     ] {
         section(out, title, tops, sums.entries)?;
     }
-    namespaces(out, body)
+    Ok(())
 }
 
 fn section(out: &mut dyn Write, title: &str, tops: &[Top], whole: u64) -> io::Result<()> {
