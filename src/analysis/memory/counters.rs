@@ -63,99 +63,118 @@ impl Accounting {
     /// `None` if the total or one of the large parts is not known: then nothing can be said of
     /// the rest. Large kmalloc is taken from the slabs that it is counted with.
     pub fn of(facts: &MeminfoFacts, large: &LargeKmalloc, page_size: u64) -> Option<Self> {
-        let large_pages = large.pages(page_size);
-        let counted_as_slab =
-            facts.slab_counts_large || large.counted_bytes.is_some_and(|bytes| bytes > 0);
         let total = facts.total?;
-        let shmem = facts.shmem?;
         let stacks = facts.kernel_stacks(page_size)?;
-        let vmalloc = facts.vmalloc_used?;
-        let pages: [(&'static str, &'static str, Option<u64>); 18] = [
-            ("free", "free", facts.free),
-            ("free_on_cpus", "free, on lists of CPUs", facts.free_on_cpus),
-            ("anon", "anonymous memory of processes", facts.anon),
-            (
-                "page_cache",
-                "page cache (files, block devices, swap)",
-                Some(facts.file?.saturating_sub(shmem)),
-            ),
-            ("shmem", "tmpfs and shared memory", Some(shmem)),
-            (
-                "slab_unreclaimable",
-                "slab, unreclaimable",
-                facts.slab_unreclaimable.map(|pages| match counted_as_slab {
-                    true => pages.saturating_sub(large_pages),
-                    false => pages,
-                }),
-            ),
-            (
-                "large_kmalloc",
-                "large kmalloc",
-                large.bytes.map(|_| large_pages),
-            ),
-            (
-                "slab_reclaimable",
-                "slab, reclaimable",
-                facts.slab_reclaimable,
-            ),
-            (
-                "misc_reclaimable",
-                "other reclaimable kernel memory",
-                facts.misc_reclaimable,
-            ),
-            ("kernel_stacks", "kernel stacks", Some(stacks)),
-            ("page_tables", "page tables", facts.page_tables),
-            (
-                "secondary_page_tables",
-                "page tables of guests and devices",
-                facts.secondary_page_tables,
-            ),
-            (
-                "vmalloc",
-                "vmalloc, without stacks",
-                Some(match facts.stacks_in_vmalloc {
-                    true => vmalloc.saturating_sub(stacks),
-                    false => vmalloc,
-                }),
-            ),
-            ("percpu", "per-CPU variables", facts.percpu_since_boot),
-            (
-                "hugetlb",
-                "huge pages set aside",
-                Some(facts.hugetlb_pages()),
-            ),
-            ("zswap", "compressed swap", facts.zswap),
-            ("gpu", "graphics memory", gpu(facts)),
-            (
-                "corrupted",
-                "taken out of use as broken",
-                facts.hardware_corrupted,
-            ),
+        let parts = [
+            of_processes(facts)?,
+            of_slabs(facts, large, page_size),
+            of_kernel(facts, stacks)?,
         ];
         // Without these the rest means nothing.
         let known = [facts.free, facts.anon, facts.slab_unreclaimable];
         if known.iter().any(Option::is_none) || facts.slab_reclaimable.is_none() {
             return None;
         }
-        let sum = pages
-            .iter()
-            .filter_map(|(.., pages)| *pages)
-            .fold(0u64, u64::saturating_add);
-        let rest = i128::from(total) - i128::from(sum);
+        let pages = parts.into_iter().flatten();
         let mut parts: Vec<Part> = pages
-            .into_iter()
             .filter_map(|(code, name, pages)| {
                 let bytes = pages?.saturating_mul(page_size);
                 Some(Part { code, name, bytes })
             })
             .collect();
+        let sum = parts
+            .iter()
+            .map(|part| i128::from(part.bytes))
+            .sum::<i128>();
         parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
+        let total_bytes = total.saturating_mul(page_size);
         Some(Self {
-            total_bytes: total.saturating_mul(page_size),
+            total_bytes,
             parts,
-            unexplained_bytes: i64::try_from(rest * i128::from(page_size)).unwrap_or(i64::MIN),
+            unexplained_bytes: i64::try_from(i128::from(total_bytes) - sum).unwrap_or(i64::MIN),
         })
     }
+}
+
+/// Code, name and pages.
+type Pages = (&'static str, &'static str, Option<u64>);
+
+/// Free pages, and those of processes and files.
+fn of_processes(facts: &MeminfoFacts) -> Option<Vec<Pages>> {
+    let shmem = facts.shmem?;
+    let cache = facts.file?.saturating_sub(shmem);
+    Some(vec![
+        ("free", "free", facts.free),
+        ("free_on_cpus", "free, on lists of CPUs", facts.free_on_cpus),
+        ("anon", "anonymous memory of processes", facts.anon),
+        (
+            "page_cache",
+            "page cache (files, block devices, swap)",
+            Some(cache),
+        ),
+        ("shmem", "tmpfs and shared memory", Some(shmem)),
+        (
+            "hugetlb",
+            "huge pages set aside",
+            Some(facts.hugetlb_pages()),
+        ),
+        ("zswap", "compressed swap", facts.zswap),
+    ])
+}
+
+/// Slabs and what is counted with them.
+fn of_slabs(facts: &MeminfoFacts, large: &LargeKmalloc, page_size: u64) -> Vec<Pages> {
+    let large_pages = large.pages(page_size);
+    let counted_as_slab =
+        facts.slab_counts_large || large.counted_bytes.is_some_and(|bytes| bytes > 0);
+    let unreclaimable = facts.slab_unreclaimable.map(|pages| match counted_as_slab {
+        true => pages.saturating_sub(large_pages),
+        false => pages,
+    });
+    vec![
+        ("slab_unreclaimable", "slab, unreclaimable", unreclaimable),
+        (
+            "large_kmalloc",
+            "large kmalloc",
+            large.bytes.map(|_| large_pages),
+        ),
+        (
+            "slab_reclaimable",
+            "slab, reclaimable",
+            facts.slab_reclaimable,
+        ),
+        (
+            "misc_reclaimable",
+            "other reclaimable kernel memory",
+            facts.misc_reclaimable,
+        ),
+    ]
+}
+
+/// What else the kernel has.
+fn of_kernel(facts: &MeminfoFacts, stacks: u64) -> Option<Vec<Pages>> {
+    let vmalloc = facts.vmalloc_used?;
+    let without_stacks = match facts.stacks_in_vmalloc {
+        true => vmalloc.saturating_sub(stacks),
+        false => vmalloc,
+    };
+    Some(vec![
+        ("kernel_stacks", "kernel stacks", Some(stacks)),
+        ("page_tables", "page tables", facts.page_tables),
+        (
+            "secondary_page_tables",
+            "page tables of guests and devices",
+            facts.secondary_page_tables,
+        ),
+        ("vmalloc", "vmalloc, without stacks", Some(without_stacks)),
+        ("percpu", "per-CPU variables", facts.percpu_since_boot),
+        ("gpu", "graphics memory", gpu(facts)),
+        (
+            "corrupted",
+            "taken out of use as broken",
+            facts.hardware_corrupted,
+        ),
+    ])
 }
 
 fn gpu(facts: &MeminfoFacts) -> Option<u64> {
