@@ -44,106 +44,128 @@ pub(crate) struct ElfDump {
     pub(crate) page_size: u32,
 }
 
+fn bad(bytes: &Bytes, offset: u64, why: impl Into<String>) -> DumpError {
+    DumpError::BadHeader {
+        path: bytes.path().to_owned(),
+        offset,
+        why: why.into(),
+    }
+}
+
+/// The ELF header, of a dump that can be read.
+fn header(bytes: &Bytes) -> Result<Header, DumpError> {
+    let unsupported = |what: String| DumpError::Unsupported {
+        path: bytes.path().to_owned(),
+        what,
+    };
+    let ident = bytes.get_up_to(0, 64);
+    if ident.len() < 64 {
+        let why = "the file ends inside its ELF header";
+        return Err(bad(bytes, ident.len() as u64, why));
+    }
+    if (ident.get(4), ident.get(5)) != (Some(&2), Some(&1)) {
+        return Err(unsupported(
+            "a 32-bit or big-endian ELF file; only 64-bit little-endian dumps are supported".into(),
+        ));
+    }
+    let header = Elf::parse_header(&ident).map_err(|error| bad(bytes, 0, error.to_string()))?;
+    if header.e_type != ET_CORE {
+        return Err(unsupported(
+            "an ELF file, but no core dump; is this the vmlinux? give the vmcore too".into(),
+        ));
+    }
+    if header.e_machine != EM_X86_64 {
+        return Err(unsupported(format!(
+            "a dump of another architecture (e_machine {}); x86_64 is supported",
+            header.e_machine
+        )));
+    }
+    Ok(header)
+}
+
+/// Program headers, as many as the file has.
+struct Table {
+    segments: Vec<ProgramHeader>,
+    /// Whether it should have more.
+    cut: bool,
+}
+
+fn program_headers(bytes: &Bytes, header: &Header) -> Result<Table, DumpError> {
+    let at = header.e_phoff;
+    let count = segment_count(bytes, header);
+    let table = bytes.get_up_to(at, count.saturating_mul(PHDR_LEN));
+    let len = table.len() as u64;
+    if len < PHDR_LEN {
+        let why = "the file ends before its program headers";
+        return Err(bad(bytes, at, why));
+    }
+    let context = Ctx::new(Container::Big, goblin::container::Endian::Little);
+    let segments = ProgramHeader::parse(&table, 0, table.len() / PHDR_LEN as usize, context);
+    Ok(Table {
+        segments: segments.map_err(|error| bad(bytes, at, error.to_string()))?,
+        cut: len < count.saturating_mul(PHDR_LEN),
+    })
+}
+
+/// What program headers tell.
+#[derive(Default)]
+struct Segments {
+    notes: Notes,
+    held: Vec<Extent>,
+    named: Vec<Extent>,
+    /// Whether one goes beyond the file, or beyond all memory.
+    cut: bool,
+}
+
+impl Segments {
+    fn add(&mut self, segment: &ProgramHeader, bytes: &Bytes) {
+        let (offset, size) = (segment.p_offset, segment.p_filesz);
+        match segment.p_type {
+            PT_NOTE => self.notes.parse(&bytes.get_up_to(offset, size)),
+            PT_LOAD => {
+                let start = segment.p_paddr;
+                let (Some(held), Some(named)) = (
+                    start.checked_add(size),
+                    start.checked_add(segment.p_memsz.max(size)),
+                ) else {
+                    self.cut = true;
+                    return;
+                };
+                self.cut |= offset.saturating_add(size) > bytes.len();
+                let extent = |end| Extent { start, end, offset };
+                self.held.push(extent(held));
+                self.named.push(extent(named));
+            }
+            _ => {}
+        }
+    }
+}
+
 impl ElfDump {
     /// Reads headers and notes.
     pub(crate) fn open(bytes: Bytes) -> Result<Self, DumpError> {
-        let path = bytes.path().to_owned();
-        let bad = |offset: u64, why: String| DumpError::BadHeader {
-            path: path.clone(),
-            offset,
-            why,
-        };
-        let ident = bytes.get_up_to(0, 64);
-        if ident.len() < 64 {
+        let header = header(&bytes)?;
+        let table = program_headers(&bytes, &header)?;
+        let mut segments = Segments::default();
+        for segment in &table.segments {
+            segments.add(segment, &bytes);
+        }
+        if segments.held.is_empty() {
             return Err(bad(
-                ident.len() as u64,
-                "the file ends inside its ELF header".into(),
-            ));
-        }
-        if (ident.get(4), ident.get(5)) != (Some(&2), Some(&1)) {
-            return Err(DumpError::Unsupported {
-                path,
-                what:
-                    "a 32-bit or big-endian ELF file; only 64-bit little-endian dumps are supported"
-                        .into(),
-            });
-        }
-        let header = Elf::parse_header(&ident).map_err(|error| bad(0, error.to_string()))?;
-        if header.e_type != ET_CORE {
-            return Err(DumpError::Unsupported {
-                path,
-                what: "an ELF file, but no core dump; is this the vmlinux? give the vmcore too"
-                    .into(),
-            });
-        }
-        if header.e_machine != EM_X86_64 {
-            return Err(DumpError::Unsupported {
-                path,
-                what: format!(
-                    "a dump of another architecture (e_machine {}); x86_64 is supported",
-                    header.e_machine
-                ),
-            });
-        }
-        let count = segment_count(&bytes, &header);
-        let table = bytes.get_up_to(header.e_phoff, count.saturating_mul(PHDR_LEN));
-        if (table.len() as u64) < PHDR_LEN {
-            return Err(bad(
+                &bytes,
                 header.e_phoff,
-                "the file ends before its program headers".into(),
-            ));
-        }
-        let mut incomplete = header.e_flags & DUMP_ELF_INCOMPLETE != 0
-            || bytes.is_cut_short()
-            || (table.len() as u64) < count * PHDR_LEN;
-        let context = Ctx::new(Container::Big, goblin::container::Endian::Little);
-        let segments = ProgramHeader::parse(&table, 0, table.len() / PHDR_LEN as usize, context)
-            .map_err(|error| bad(header.e_phoff, error.to_string()))?;
-        drop(table);
-
-        let mut notes = Notes::default();
-        let mut held = Vec::new();
-        let mut named = Vec::new();
-        for segment in &segments {
-            match segment.p_type {
-                PT_NOTE => notes.parse(&bytes.get_up_to(segment.p_offset, segment.p_filesz)),
-                PT_LOAD => {
-                    let start = segment.p_paddr;
-                    let (Some(file_end), Some(memory_end)) = (
-                        start.checked_add(segment.p_filesz),
-                        start.checked_add(segment.p_memsz.max(segment.p_filesz)),
-                    ) else {
-                        incomplete = true;
-                        continue;
-                    };
-                    let offset = segment.p_offset;
-                    incomplete |= offset.saturating_add(segment.p_filesz) > bytes.len();
-                    held.push(Extent {
-                        start,
-                        end: file_end,
-                        offset,
-                    });
-                    named.push(Extent {
-                        start,
-                        end: memory_end,
-                        offset,
-                    });
-                }
-                _ => {}
-            }
-        }
-        if held.is_empty() {
-            return Err(bad(
-                header.e_phoff,
-                "no memory segments (PT_LOAD): this is no memory dump".into(),
+                "no memory segments (PT_LOAD): this is no memory dump",
             ));
         }
         Ok(Self {
-            held: without_overlap(held),
-            named: without_overlap(named),
-            page_size: page_size(&notes),
-            notes,
-            incomplete,
+            held: without_overlap(segments.held),
+            named: without_overlap(segments.named),
+            page_size: page_size(&segments.notes),
+            notes: segments.notes,
+            incomplete: header.e_flags & DUMP_ELF_INCOMPLETE != 0
+                || bytes.is_cut_short()
+                || table.cut
+                || segments.cut,
             bytes,
         })
     }
