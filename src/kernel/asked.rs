@@ -104,6 +104,7 @@ pub const SYMBOLS: &[&str] = &[
     "mem_pool",
     "mem_section",
     "modules",
+    "napi_alloc_cache",
     "net_namespace_list",
     "nf_conntrack_hash",
     "nf_conntrack_htable_size",

@@ -174,8 +174,21 @@ impl<'k> StackDepot<'k> {
         self.read_record(pool.plus(offset), handle, room)
     }
 
+    /// Where the pools start, as far as they are in the dump. They hold nothing but records, and
+    /// these no addresses but those of code and of each other.
+    pub fn pools(&self) -> impl Iterator<Item = VirtAddr> + '_ {
+        // What lies behind the array is no pool, so that nothing is said where it is not known
+        // how many are in use; they are taken in turn.
+        let used = used_pools(self.kernel).unwrap_or(0).min(self.bound);
+        let slots = (0..used).map(|index| self.pools.plus(index * 8));
+        slots.map_while(|slot| {
+            let pool = self.kernel.space.read_ptr(slot).ok()?;
+            (!pool.is_null()).then_some(pool)
+        })
+    }
+
     /// Bytes in a pool: an offset can reach them all.
-    fn pool_size(&self) -> u64 {
+    pub fn pool_size(&self) -> u64 {
         let width = self.handle.offset.bits.map_or(10, |bits| bits.width);
         1 << (u32::from(width) + ALIGN_SHIFT)
     }

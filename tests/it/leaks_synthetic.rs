@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
 use vmleak_synth::leaks::{LeaksTruth, LostOf};
+use vmleak_synth::machine::depot::Depot;
 use vmleak_synth::write::elf;
-use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+use vmleak_synth::{Era, Machine, Options, PagingLevels, Scenario};
 
 use crate::no_vmlinux::document;
 use crate::support::run;
@@ -139,13 +140,27 @@ fn assert_addresses(files: [&Path; 2], truth: &LeaksTruth, what: &str) {
     }
 }
 
+/// A store of stack traces, in some of the shapes that it has had.
+fn depot(era: Era) -> Option<Depot> {
+    match era {
+        Era::V6_1 => Some(Depot::V6_1),
+        Era::V6_12 => Some(Depot::V6_9),
+        Era::V7_2 => Some(Depot::V7_2),
+        _ => None,
+    }
+}
+
 #[test]
 fn what_was_lost_is_found_in_every_era_and_nothing_else() {
     for era in Era::ALLOCATORS {
         for paging in [PagingLevels::Four, PagingLevels::Five] {
             let what = format!("{} {paging:?}", era.name());
             let folder = tempfile::tempdir().expect("a temporary directory");
-            let machine = Machine::build(era, paging, &Scenario::leaks(era));
+            let options = Options {
+                depot: depot(era),
+                ..Options::new(era, paging)
+            };
+            let machine = Machine::with(options, &Scenario::leaks(era));
             let truth = machine.leaks_truth();
             let dump = elf::elf(&machine, elf::Options::default());
             let dump = write(folder.path(), "dump", &dump);

@@ -11,10 +11,12 @@
 mod ages;
 mod areas;
 mod bitmap;
+mod cached_skbs;
 mod charged;
 mod closure;
 mod content;
 mod holders;
+mod kmemleak;
 mod looks;
 mod lost;
 mod lost_areas;

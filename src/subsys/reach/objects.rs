@@ -35,7 +35,7 @@ impl SlabVisitor for Scan<'_> {
         let number = view.index as u32;
         let (Some(span), Some(shape), false) = (
             self.targets.slabs.get(view.index),
-            self.shapes.get(view.slab.cache as usize),
+            self.seen.shapes.get(view.slab.cache as usize),
             batch.late,
         ) else {
             return;
@@ -47,7 +47,9 @@ impl SlabVisitor for Scan<'_> {
         let page = self.kernel.dump().page_size();
         let base = view.geometry.base().0;
         batch.base = base;
-        let short = self.short.in_slab(number);
+        let short = self.seen.short.in_slab(number);
+        let kmemleak = self.seen.kmemleak.as_ref();
+        let kmemleak = kmemleak.filter(|objects| objects.are_of(view.slab.cache));
         for index in 0..span.objects {
             let object = span.first + index;
             if view.is_free(index) {
@@ -66,6 +68,11 @@ impl SlabVisitor for Scan<'_> {
                 .is_none_or(|lost| lost.contains(&true));
             if view.trusted && !lost {
                 self.found.allocated.set(object);
+            }
+            if let Some(kmemleak) = kmemleak
+                && let Some(bytes) = batch.bytes.get_mut(start..start + shape.len)
+            {
+                kmemleak.clear(bytes);
             }
             let limit = short.iter().find(|(at, _)| *at == index);
             let len = limit.map_or(shape.len, |(_, len)| *len);

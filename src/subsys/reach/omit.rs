@@ -2,47 +2,60 @@
 
 use rustc_hash::FxHashMap;
 
+use super::cached_skbs::CachedSkbs;
+use super::kmemleak::KmemleakObjects;
+use super::targets::Targets;
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::Kernel;
-use crate::kernel::layout::layout;
+use crate::kernel::stack_depot::StackDepot;
 use crate::subsys::slab::SlabHeap;
 use crate::subsys::slab::cache::Cache;
+
+/// What single skbs come from, on all tested kernels unmerged: part of it may be copied to users.
+const SKBS: &str = "skbuff_head_cache";
 
 /// Ranges within pages that are not looked at.
 #[derive(Debug, Default)]
 pub(crate) struct OmittedRanges {
     by_page: FxHashMap<u64, Vec<(u16, u16)>>,
+    /// The page that was asked for last, and which one it is: neighbours come in turn.
+    last: Option<(u64, Pfn)>,
 }
 
 impl OmittedRanges {
     /// The heads of CPUs' free chains and classic SLAB's arrays of free objects, and the pages in which kfree_rcu() gathers what is freed:
     /// those in use hold what nobody has any more, the spare ones what nobody had long ago.
-    pub(crate) fn of(kernel: &Kernel, heap: &SlabHeap<'_>) -> Self {
+    /// The slots of skbs that were taken out. What kmemleak has of objects before the allocator
+    /// works. Stack traces.
+    pub(crate) fn of(
+        kernel: &Kernel,
+        heap: &SlabHeap<'_>,
+        objects: &SeenObjects,
+        skbs: &CachedSkbs,
+    ) -> Self {
         let mut omitted = Self::default();
-        for (words, len) in heap.allocator_words() {
+        for (words, len) in heap.allocator_words().chain(skbs.spare.iter().copied()) {
             omitted.add(kernel, words, len);
         }
         let bulk = heap.bulk_pages();
         for page in bulk.in_use.iter().chain(&bulk.spare) {
             omitted.add(kernel, *page, kernel.dump().page_size() as u64);
         }
-        omitted.add_kmemleak_pool(kernel, heap);
+        if let Some(kmemleak) = &objects.kmemleak {
+            for (words, len) in kmemleak.in_pool(kernel) {
+                omitted.add(kernel, words, len);
+            }
+        }
+        omitted.add_stack_traces(kernel);
         omitted
     }
 
-    /// What kmemleak itself points to is everything.
-    fn add_kmemleak_pool(&mut self, kernel: &Kernel, heap: &SlabHeap<'_>) {
-        let (Some(_), Some(pool)) = (heap.find("kmemleak_object"), kernel.symbol(KMEMLEAK_POOL))
-        else {
-            return;
-        };
-        let Ok(layout) = kernel.layout::<KmemleakLayout>() else {
-            return;
-        };
-        let size = layout.struct_size as u64;
-        let pointer = u64::from(layout.pointer.offset);
-        for index in 0..pool_len(kernel, pool, size) {
-            self.add(kernel, pool.plus(index * size + pointer), 8);
+    /// Return addresses, and what an unwinder took for some; the records lead to each other only.
+    fn add_stack_traces(&mut self, kernel: &Kernel) {
+        if let Ok(Some(depot)) = StackDepot::open(kernel) {
+            for pool in depot.pools() {
+                self.add(kernel, pool, depot.pool_size());
+            }
         }
     }
 
@@ -54,12 +67,25 @@ impl OmittedRanges {
         while done < len {
             let within = at.plus(done).0 & (page - 1);
             let step = (page - within).min(len - done);
-            if let Ok(mapping) = kernel.space.translate(at.plus(done)) {
-                let pfn = Pfn::containing(mapping.phys, shift);
+            if let Some(pfn) = self.page_of(kernel, at.plus(done)) {
                 let ranges = self.by_page.entry(pfn.0).or_default();
                 ranges.push((within as u16, (within + step) as u16));
             }
             done += step;
+        }
+    }
+
+    fn page_of(&mut self, kernel: &Kernel, at: VirtAddr) -> Option<Pfn> {
+        let shift = kernel.dump().page_shift();
+        let number = at.0 >> shift;
+        match self.last {
+            Some((last, pfn)) if last == number => Some(pfn),
+            _ => {
+                let mapping = kernel.space.translate(at).ok()?;
+                let pfn = Pfn::containing(mapping.phys, shift);
+                self.last = Some((number, pfn));
+                Some(pfn)
+            }
         }
     }
 
@@ -78,37 +104,12 @@ impl OmittedRanges {
 pub(crate) struct Shape {
     /// Bytes from the start of the object.
     pub(crate) len: usize,
-    /// A word among them that is not its user's: the allocator's or kmemleak's.
+    /// A word among them that is not its user's but the allocator's.
     pub(crate) hole: Option<usize>,
 }
 
-layout! {
-    /// mm/kmemleak.c: one for every object that kmemleak watches over, leaked or not.
-    struct KmemleakLayout = "kmemleak_object" in "mm/kmemleak.c" {
-        need pointer = "pointer",
-    }
-}
-
-/// The objects that kmemleak has before the allocator works.
-const KMEMLEAK_POOL: &str = "mem_pool";
-/// More than CONFIG_DEBUG_KMEMLEAK_MEM_POOL_SIZE can be.
-const MAX_POOL: u64 = 1 << 20;
-
 impl Shape {
-    pub(crate) fn of(kernel: &Kernel, heap: &SlabHeap<'_>, cache: &Cache) -> Self {
-        let own = Self::of_any(heap, cache);
-        if cache.name != "kmemleak_object" {
-            return own;
-        }
-        let layout = kernel.layout::<KmemleakLayout>();
-        let hole = layout.map(|layout| layout.pointer.offset as usize);
-        Self {
-            hole: hole.ok(),
-            ..own
-        }
-    }
-
-    fn of_any(heap: &SlabHeap<'_>, cache: &Cache) -> Self {
+    fn of(heap: &SlabHeap<'_>, cache: &Cache) -> Self {
         let object = cache.object_size.next_multiple_of(8) as usize;
         let free_pointer = cache.free_pointer as usize;
         if heap.is_debugged(cache) {
@@ -127,6 +128,32 @@ impl Shape {
     }
 }
 
+/// What of objects is looked at.
+#[derive(Debug)]
+pub(crate) struct SeenObjects {
+    /// By the number of their cache.
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) short: ShortObjects,
+    /// Where kmemleak is built in.
+    pub(crate) kmemleak: Option<KmemleakObjects>,
+}
+
+impl SeenObjects {
+    pub(crate) fn of(
+        kernel: &Kernel,
+        heap: &SlabHeap<'_>,
+        targets: &Targets,
+        skbs: &CachedSkbs,
+    ) -> Self {
+        let shapes = heap.caches().iter().map(|cache| Shape::of(heap, cache));
+        Self {
+            shapes: shapes.collect(),
+            short: ShortObjects::of(heap, targets, skbs),
+            kmemleak: KmemleakObjects::of(kernel, heap),
+        }
+    }
+}
+
 /// Objects of which only the start is looked at: for each slab, by number, the objects'
 /// indices and bytes.
 #[derive(Debug, Default)]
@@ -134,27 +161,39 @@ pub(crate) struct ShortObjects(FxHashMap<u32, Vec<(u32, usize)>>);
 
 impl ShortObjects {
     /// Sheaves: the slots behind the last used one are stale, and the others hold what is free.
-    /// Classic SLAB's arrays of indices hold no addresses at all.
-    pub(crate) fn of(heap: &SlabHeap<'_>, place: impl Fn(u64) -> Option<(u32, u32)>) -> Self {
+    /// Classic SLAB's arrays of indices hold no addresses at all, and skbs that wait for the next
+    /// packet nothing.
+    fn of(heap: &SlabHeap<'_>, targets: &Targets, skbs: &CachedSkbs) -> Self {
         let mut short = Self::default();
         let indices = heap.index_arrays().map(|array| (array, 0));
         for (sheaf, header) in heap.sheaves().chain(indices) {
-            if let Some((slab, index)) = place(sheaf.0) {
-                let objects = short.0.entry(slab).or_default();
-                objects.push((index, header as usize));
+            if let Some((object, _)) = targets.object(sheaf.0) {
+                short.add(targets, object, header as usize);
+            }
+        }
+        let cache = heap.find(SKBS).map(|number| number as u32);
+        for skb in &skbs.kept {
+            let found = targets.object(skb.0);
+            let found = found.filter(|(_, of)| Some(*of) == cache);
+            // Anything else is no skb, whatever the slot says.
+            if let Some((object, _)) = found
+                && targets
+                    .address(object)
+                    .is_some_and(|(start, _)| start == *skb)
+            {
+                short.add(targets, object, 0);
             }
         }
         short
     }
 
+    fn add(&mut self, targets: &Targets, object: u32, len: usize) {
+        if let Some((slab, index)) = targets.place(object) {
+            self.0.entry(slab).or_default().push((index, len));
+        }
+    }
+
     pub(crate) fn in_slab(&self, slab: u32) -> &[(u32, usize)] {
         self.0.get(&slab).map_or(&[], Vec::as_slice)
     }
-}
-
-/// How many objects the pool has room for: up to the next variable.
-fn pool_len(kernel: &Kernel, pool: VirtAddr, size: u64) -> u64 {
-    let room = kernel.symbol_room(KMEMLEAK_POOL).unwrap_or(0);
-    let end = kernel.symbol("_end").and_then(|end| end.offset_from(pool));
-    (room.min(end.unwrap_or(room)) / size.max(1)).min(MAX_POOL)
 }

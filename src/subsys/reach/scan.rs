@@ -15,7 +15,7 @@ use super::areas::Areas;
 use super::bitmap::Bitmap;
 use super::closure::Edges;
 use super::holders::{Held, Holders, Source};
-use super::omit::{OmittedRanges, Shape, ShortObjects};
+use super::omit::{OmittedRanges, SeenObjects};
 use super::targets::Targets;
 use super::watch::Watch;
 use super::words::each_address;
@@ -37,8 +37,7 @@ pub(crate) struct Scan<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) targets: &'a Targets,
     pub(crate) areas: &'a Areas,
-    pub(crate) shapes: &'a [Shape],
-    pub(crate) short: &'a ShortObjects,
+    pub(crate) seen: &'a SeenObjects,
     /// The number of the cache that caches' own structures come from.
     pub(crate) cache_of_caches: Option<u32>,
     pub(crate) deadline: Option<Instant>,
@@ -106,8 +105,7 @@ impl<'a> Scan<'a> {
         kernel: &'a Kernel,
         targets: &'a Targets,
         areas: &'a Areas,
-        shapes: &'a [Shape],
-        short: &'a ShortObjects,
+        seen: &'a SeenObjects,
         heap: &SlabHeap<'_>,
         deadline: Option<Instant>,
     ) -> Self {
@@ -130,8 +128,7 @@ impl<'a> Scan<'a> {
             kernel,
             targets,
             areas,
-            shapes,
-            short,
+            seen,
             cache_of_caches: heap.find("kmem_cache").map(|index| index as u32),
             deadline,
         }

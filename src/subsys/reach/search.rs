@@ -2,9 +2,10 @@
 
 use super::Options;
 use super::areas::Areas;
+use super::cached_skbs::CachedSkbs;
 use super::charged::Charges;
 use super::closure::Edges;
-use super::omit::{OmittedRanges, Shape, ShortObjects};
+use super::omit::{OmittedRanges, SeenObjects};
 use super::scan::{Edge, Found, Scan};
 use super::structures::PageStructures;
 use super::targets::Targets;
@@ -32,8 +33,7 @@ pub(super) struct Search<'k> {
     pub(super) stacks: Stacks,
     pub(super) targets: Targets,
     pub(super) areas: Areas,
-    pub(super) shapes: Vec<Shape>,
-    pub(super) short: ShortObjects,
+    pub(super) seen: SeenObjects,
     pub(super) omitted: OmittedRanges,
     pub(super) structures: Vec<u64>,
     /// Whether the kernel marks blocks of large kmalloc.
@@ -137,16 +137,10 @@ impl<'k> Search<'k> {
             blocks.as_deref().unwrap_or_default(),
         )?;
         let areas = Areas::of(kernel, areas, &targets, &kinds);
-        let shapes = heap.caches().iter();
-        let shapes = shapes
-            .map(|cache| Shape::of(kernel, &heap, cache))
-            .collect();
-        let short = ShortObjects::of(&heap, |address| {
-            let (object, _) = targets.object(address)?;
-            targets.place(object)
-        });
+        let skbs = CachedSkbs::read(kernel);
+        let seen = SeenObjects::of(kernel, &heap, &targets, &skbs);
         Ok(Self {
-            omitted: OmittedRanges::of(kernel, &heap),
+            omitted: OmittedRanges::of(kernel, &heap, &seen, &skbs),
             structures: structures.take(&heap, &targets),
             kernel,
             memmap,
@@ -155,8 +149,7 @@ impl<'k> Search<'k> {
             stacks,
             targets,
             areas,
-            shapes,
-            short,
+            seen,
             marks_blocks: blocks.is_some(),
         })
     }
@@ -175,8 +168,7 @@ impl<'k> Search<'k> {
             self.kernel,
             &self.targets,
             &self.areas,
-            &self.shapes,
-            &self.short,
+            &self.seen,
             &self.heap,
             options.deadline,
         );

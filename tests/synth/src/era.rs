@@ -175,9 +175,20 @@ impl Era {
         (all, kernel)
     }
 
-    /// The types with those of modules, but without connection tracking.
-    pub fn types_with_modules(self) -> TypeTable {
-        self.types_with_conntrack().1
+    /// The types with those of modules, but without connection tracking, and with what only a
+    /// search for lost objects looks at.
+    pub fn types_for_leaks(self) -> TypeTable {
+        let mut table = self.types_with_conntrack().1;
+        table.parse(match self {
+            Era::V4_18 | Era::V5_10 | Era::V6_1 | Era::V6_1Slab => {
+                include_str!("../layouts/stale-5.10.types")
+            }
+            Era::V6_12 | Era::V6_12Tiny | Era::V6_18 => {
+                include_str!("../layouts/stale-6.12.types")
+            }
+            Era::V7_0 | Era::V7_2 | Era::V7_3 => include_str!("../layouts/stale-7.2.types"),
+        });
+        table
     }
 
     /// Conntrack follows DCCP (to 6.17).

@@ -2,7 +2,8 @@
 //!
 //! `scenario` has the caches, `web` takes objects from them and remembers what became of
 //! them; `kept`, `lost` and `stale` write the words: those that keep objects, those among
-//! objects that nothing keeps, and those that must not count. `tasks` and `areas` lay
+//! objects that nothing keeps, and those that must not count; `unused` those of members that
+//! hold nothing. `tasks` and `areas` lay
 //! stacks and areas of vmalloc. Nothing else in memory points to an object, so that each is
 //! kept or lost by what is written here.
 
@@ -14,12 +15,14 @@ mod lost;
 mod scenario;
 mod stale;
 mod tasks;
+mod unused;
 mod web;
 
 use std::collections::BTreeMap;
 
 use crate::machine::Kernel;
 use crate::machine::cpus::PerCpu;
+use crate::machine::depot::LaidDepot;
 use crate::slub::lay::LaidSlub;
 use crate::slub::truth::Truth;
 use web::Web;
@@ -69,6 +72,7 @@ pub(crate) fn lay(
     percpu: &mut PerCpu,
     slub: &LaidSlub,
     slabs: &Truth,
+    depot: Option<&LaidDepot>,
 ) -> LeaksTruth {
     let mut web = Web::new(kernel, percpu, slub, slabs);
     let areas = areas::lay(&mut web);
@@ -80,6 +84,7 @@ pub(crate) fn lay(
     aged::lay(&mut web);
     let waiting = blocks::lay(&mut web);
     stale::lay(&mut web, &areas, &tasks, waiting);
+    unused::lay(&mut web, depot);
     kept::keep_the_rest(&mut web);
     web.finish()
 }

@@ -64,7 +64,7 @@ const FEW: [(u32, Place); 5] = [
 impl Scenario {
     /// Objects that are lost and kept in every way ([`crate::leaks`]).
     pub fn leaks(era: Era) -> Self {
-        let types = era.types_with_modules();
+        let types = era.types_for_leaks();
         let size = |tag: &str| types.sizeof(tag);
         let kmalloc = |size: u64, order| Cache {
             flags: vec![Kmalloc],
@@ -101,6 +101,8 @@ impl Scenario {
             kmalloc(96, 0),
             kmalloc(64, 0),
             cache("aged_request", 128, 0, &MANY),
+            cache("kmemleak_object", size("kmemleak_object"), 0, &ALL),
+            cache("skbuff_head_cache", 232, 0, &ALL),
         ];
         // Freed as a whole, and not given back yet.
         let waiting = Slab::new(0, Place::PendingRcu);

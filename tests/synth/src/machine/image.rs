@@ -22,6 +22,7 @@ const PER_CPU: &[(&str, &str, u64)] = &[
     ("deferred_percpu_work", "deferred_percpu_work", 0x5d0),
     ("krc", "kfree_rcu_cpu", 0x840),
     ("rcu_data", "rcu_data", 0x1000),
+    ("napi_alloc_cache", "napi_alloc_cache", 0x4000),
 ];
 /// Of those without a C type here: name, bytes, where.
 const PER_CPU_UNTYPED: &[(&str, u64, u64)] =

@@ -184,10 +184,10 @@ impl Machine {
             .map(|table| conntrack::lay::lay(&mut kernel, &mut percpu, &slub, table))
             .unzip();
         let mut truth = truth::of(options.era, &slub);
+        let depot = options.depot.map(|shape| depot::lay(&mut kernel, shape));
         let leaks_truth = scenario
             .leaks
-            .then(|| leaks::lay(&mut kernel, &mut percpu, &slub, &truth));
-        let depot = options.depot.map(|shape| depot::lay(&mut kernel, shape));
+            .then(|| leaks::lay(&mut kernel, &mut percpu, &slub, &truth, depot.as_ref()));
         zones::free_the_rest(&mut kernel);
         statistics::lay(&mut kernel, scenario, &mut truth);
         truth.messages = printk::MESSAGES.iter().map(|text| (*text).into()).collect();
@@ -253,7 +253,7 @@ impl Machine {
 fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
     let (mut all, mut vmlinux) = match (&scenario.conntrack, options.conntrack_module) {
         (None, _) if scenario.leaks => {
-            let types = options.era.types_with_modules();
+            let types = options.era.types_for_leaks();
             (types.clone(), types)
         }
         (None, _) => (options.era.types(), options.era.types()),
