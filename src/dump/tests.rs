@@ -286,3 +286,53 @@ fn dumps_are_known_by_their_names() {
         assert_eq!(found, known.then_some(path), "{name}");
     }
 }
+
+/// Several files are one dump only if they are different parts of the same one.
+#[test]
+fn files_that_are_no_split_set_are_refused_by_name() {
+    // struct disk_dump_header (diskdump_mod.h of makedumpfile), and kdump_sub_header behind it.
+    const TIMESTAMP: usize = 408;
+    const MAX_MAPNR_64: usize = 4096 + 96;
+    let machine = machine();
+    let options = kdump::Options::new(Written::Zlib);
+    let [first, second]: [Vec<u8>; 2] = kdump::split(&machine, options, 2)
+        .try_into()
+        .expect("two parts");
+    let whole = kdump::kdump(&machine, options);
+    let elf = elf::elf(&machine, elf::Options::default());
+    let changed = |at: usize| {
+        let mut part = second.clone();
+        let word = &mut part[at..at + 8];
+        let less = u64::from_le_bytes(word.try_into().expect("eight")) - 1;
+        word.copy_from_slice(&less.to_le_bytes());
+        part
+    };
+    let (later, smaller) = (changed(TIMESTAMP), changed(MAX_MAPNR_64));
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let open = |files: &[&Vec<u8>]| -> Result<Dump, DumpError> {
+        let save = |(number, bytes): (usize, &&Vec<u8>)| {
+            let path = folder.path().join(number.to_string());
+            std::fs::write(&path, bytes).expect("a file writes");
+            path
+        };
+        let paths: Vec<PathBuf> = files.iter().enumerate().map(save).collect();
+        Dump::open(&paths, 1 << 20)
+    };
+    assert!(open(&[&second, &first]).is_ok());
+    for (files, offender, why) in [
+        ([&whole, &whole], "1", "not a part of a split set"),
+        ([&whole, &first], "1", "not a part of a split set"),
+        ([&first, &whole], "1", "not a part of a split set"),
+        ([&first, &later], "1", "another dump"),
+        ([&first, &smaller], "1", "another dump"),
+        ([&second, &second], "1", "given twice"),
+        ([&elf, &elf], "0", "this is none"),
+        ([&first, &elf], "1", "this is none"),
+    ] {
+        let Err(DumpError::SplitSet { path, why: said }) = open(&files) else {
+            panic!("{why}: it opens");
+        };
+        assert!(said.contains(why), "{why}: {said}");
+        assert_eq!(path, folder.path().join(offender), "{why}");
+    }
+}
