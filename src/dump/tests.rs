@@ -336,3 +336,23 @@ fn files_that_are_no_split_set_are_refused_by_name() {
         assert_eq!(path, folder.path().join(offender), "{why}");
     }
 }
+
+/// A thread remembers the pages that it read last: those of one dump are no other's, and two pages
+/// that share a place are two.
+#[test]
+fn pages_of_several_dumps_are_kept_apart() {
+    let of = |byte: u8| {
+        let pages: Vec<u8> = (0..=64u8).flat_map(|page| [byte + page; 4096]).collect();
+        held(segments(&[(0x1000, &pages, 65 << 12)]))
+    };
+    let dumps = [of(0), of(100)];
+    for _ in 0..2 {
+        for (dump, byte) in dumps.iter().zip([0, 100]) {
+            // 1 and 65 share one.
+            for pfn in [1, 65, 65, 2, 1] {
+                let page = dump.page(Pfn(pfn)).expect("a page");
+                assert_eq!(page[0], byte + pfn as u8 - 1);
+            }
+        }
+    }
+}
