@@ -356,3 +356,31 @@ fn pages_of_several_dumps_are_kept_apart() {
         }
     }
 }
+
+/// One bit too many among the pages that were dumped, and a header that claims more pages than its
+/// bitmap has bits.
+#[test]
+fn headers_and_bitmaps_are_held_against_each_other() {
+    const MAX_MAPNR_64: usize = 4096 + 96;
+    let machine = machine();
+    let bytes = kdump::kdump(&machine, kdump::Options::new(Written::Zlib));
+    // disk_dump_header: blocks of the sub header, of both bitmaps.
+    let field =
+        |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four")) as usize;
+    let (sub, bitmaps) = (field(432), field(436));
+    let dumped = (1 + sub + bitmaps / 2) * 4096;
+    for page in [0usize, 7, 8] {
+        let mut flipped = bytes.clone();
+        flipped[dumped + page / 8] ^= 1 << (page % 8);
+        assert!(held(flipped).facts().contradictory, "{page}");
+    }
+    let claiming = |pages: u64| {
+        let mut bytes = bytes.clone();
+        bytes[MAX_MAPNR_64..][..8].copy_from_slice(&pages.to_le_bytes());
+        Dump::from_bytes(Path::new("dump"), bytes, 1 << 20)
+    };
+    // A block has 2^15 bits.
+    assert!(claiming((bitmaps as u64 / 2) << 15).is_ok());
+    let error = claiming(((bitmaps as u64) << 15) + 1).expect_err("too many pages");
+    assert!(error.to_string().contains("can't hold"), "{error}");
+}
