@@ -337,21 +337,23 @@ fn files_that_are_no_split_set_are_refused_by_name() {
     }
 }
 
-/// A thread remembers the pages that it read last: those of one dump are no other's, and two pages
-/// that share a place are two.
+/// A thread remembers the pages that it unpacked last: those of one dump are no other's.
 #[test]
 fn pages_of_several_dumps_are_kept_apart() {
-    let of = |byte: u8| {
-        let pages: Vec<u8> = (0..=64u8).flat_map(|page| [byte + page; 4096]).collect();
-        held(segments(&[(0x1000, &pages, 65 << 12)]))
-    };
-    let dumps = [of(0), of(100)];
-    for _ in 0..2 {
-        for (dump, byte) in dumps.iter().zip([0, 100]) {
-            // 1 and 65 share one.
-            for pfn in [1, 65, 65, 2, 1] {
-                let page = dump.page(Pfn(pfn)).expect("a page");
-                assert_eq!(page[0], byte + pfn as u8 - 1);
+    let packed = |machine: &Machine| held(kdump::kdump(machine, kdump::Options::new(Written::Lzo)));
+    let mut other = machine();
+    let pfns: Vec<u64> = other.memory().pages().map(|(pfn, _)| pfn).collect();
+    for pfn in &pfns {
+        other.kernel.memory.write(pfn << 12, &[0xa5; 64]);
+    }
+    let machines = [machine(), other];
+    let dumps = machines.each_ref().map(packed);
+    for pfn in pfns.into_iter().chain([1, 65, 1]) {
+        for _ in 0..2 {
+            for (dump, machine) in dumps.iter().zip(&machines) {
+                let wanted = machine.memory().page(pfn);
+                let page = dump.page(Pfn(pfn)).ok();
+                assert!(page.as_deref() == wanted.map(|page| &page[..]), "{pfn:#x}");
             }
         }
     }
@@ -379,8 +381,12 @@ fn headers_and_bitmaps_are_held_against_each_other() {
         bytes[MAX_MAPNR_64..][..8].copy_from_slice(&pages.to_le_bytes());
         Dump::from_bytes(Path::new("dump"), bytes, 1 << 20)
     };
-    // A block has 2^15 bits.
+    // A block has 2^15 bits; where two bitmaps find no room there is one.
     assert!(claiming((bitmaps as u64 / 2) << 15).is_ok());
+    assert!(claiming((bitmaps as u64) << 15).is_ok());
     let error = claiming(((bitmaps as u64) << 15) + 1).expect_err("too many pages");
     assert!(error.to_string().contains("can't hold"), "{error}");
+    let cut = Dump::from_bytes(Path::new("dump"), bytes[..dumped].to_vec(), 1 << 20);
+    let error = cut.expect_err("no descriptors");
+    assert!(error.to_string().contains("only the headers"), "{error}");
 }

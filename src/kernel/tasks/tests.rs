@@ -110,6 +110,14 @@ fn signals_that_lead_nowhere_cost_their_threads() {
     assert!(!complete);
     assert_eq!(tasks, [leader.address, alone.address]);
     assert_eq!(stacks.len(), 2);
+
+    // So is a list of processes that ends in nothing.
+    let mut m = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
+    let alone = task(&mut m, 0);
+    link(&mut m, &[&[alone]]);
+    m.kernel.set(alone.address, "task_struct", "tasks.next", 0);
+    let (tasks, _, complete) = read(&m);
+    assert_eq!((tasks, complete), (vec![alone.address], false));
 }
 
 /// A stack pointer is believed if it points into the stack: else all of the stack counts.
