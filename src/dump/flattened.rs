@@ -212,6 +212,51 @@ mod tests {
         assert!(flat.is_whole());
     }
 
+    /// Every way in which two records can lie to each other, and a third over both: byte by byte
+    /// what writing them one after the other leaves.
+    #[test]
+    fn overlapping_records_leave_what_writing_them_would() {
+        let ranges: Vec<(usize, usize)> = (0..5)
+            .flat_map(|start| (0..=5 - start).map(move |len| (start, len)))
+            .collect();
+        for first in &ranges {
+            for second in &ranges {
+                for third in [(0, 5), (1, 3), (2, 1), (4, 1), (6, 2)] {
+                    let order = [*first, *second, third];
+                    let mut file = [None; 8];
+                    let mut records = Vec::new();
+                    for ((start, len), letters) in
+                        order.into_iter().zip([b"abcde", b"ABCDE", b"12345"])
+                    {
+                        records.push((start as i64, &letters[..len]));
+                    }
+                    for (start, bytes) in &records {
+                        for (at, byte) in (*start as usize..).zip(*bytes) {
+                            file[at] = Some(*byte);
+                        }
+                    }
+                    let (_file, flat) = flattened(&records, true);
+                    let end = file
+                        .iter()
+                        .rposition(Option::is_some)
+                        .map_or(0, |at| at + 1);
+                    assert_eq!(flat.len(), end as u64, "{order:?}");
+                    for from in 0..8 {
+                        for to in from + 1..=8 {
+                            let wanted: Option<Vec<u8>> = file[from..to].iter().copied().collect();
+                            let read = flat.get(from as u64, to - from);
+                            assert_eq!(
+                                read.as_deref(),
+                                wanted.as_deref(),
+                                "{order:?} {from}..{to}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_read_across_records_is_put_together() {
         let (_file, flat) = flattened(&[(4, b"5678"), (0, b"1234"), (8, b"9")], false);

@@ -286,3 +286,107 @@ fn dumps_are_known_by_their_names() {
         assert_eq!(found, known.then_some(path), "{name}");
     }
 }
+
+/// Several files are one dump only if they are different parts of the same one.
+#[test]
+fn files_that_are_no_split_set_are_refused_by_name() {
+    // struct disk_dump_header (diskdump_mod.h of makedumpfile), and kdump_sub_header behind it.
+    const TIMESTAMP: usize = 408;
+    const MAX_MAPNR_64: usize = 4096 + 96;
+    let machine = machine();
+    let options = kdump::Options::new(Written::Zlib);
+    let [first, second]: [Vec<u8>; 2] = kdump::split(&machine, options, 2)
+        .try_into()
+        .expect("two parts");
+    let whole = kdump::kdump(&machine, options);
+    let elf = elf::elf(&machine, elf::Options::default());
+    let changed = |at: usize| {
+        let mut part = second.clone();
+        let word = &mut part[at..at + 8];
+        let less = u64::from_le_bytes(word.try_into().expect("eight")) - 1;
+        word.copy_from_slice(&less.to_le_bytes());
+        part
+    };
+    let (later, smaller) = (changed(TIMESTAMP), changed(MAX_MAPNR_64));
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let open = |files: &[&Vec<u8>]| -> Result<Dump, DumpError> {
+        let save = |(number, bytes): (usize, &&Vec<u8>)| {
+            let path = folder.path().join(number.to_string());
+            std::fs::write(&path, bytes).expect("a file writes");
+            path
+        };
+        let paths: Vec<PathBuf> = files.iter().enumerate().map(save).collect();
+        Dump::open(&paths, 1 << 20)
+    };
+    assert!(open(&[&second, &first]).is_ok());
+    for (files, offender, why) in [
+        ([&whole, &whole], "1", "not a part of a split set"),
+        ([&whole, &first], "1", "not a part of a split set"),
+        ([&first, &whole], "1", "not a part of a split set"),
+        ([&first, &later], "1", "another dump"),
+        ([&first, &smaller], "1", "another dump"),
+        ([&second, &second], "1", "given twice"),
+        ([&elf, &elf], "0", "this is none"),
+        ([&first, &elf], "1", "this is none"),
+    ] {
+        let Err(DumpError::SplitSet { path, why: said }) = open(&files) else {
+            panic!("{why}: it opens");
+        };
+        assert!(said.contains(why), "{why}: {said}");
+        assert_eq!(path, folder.path().join(offender), "{why}");
+    }
+}
+
+/// A thread remembers the pages that it unpacked last: those of one dump are no other's.
+#[test]
+fn pages_of_several_dumps_are_kept_apart() {
+    let packed = |machine: &Machine| held(kdump::kdump(machine, kdump::Options::new(Written::Lzo)));
+    let mut other = machine();
+    let pfns: Vec<u64> = other.memory().pages().map(|(pfn, _)| pfn).collect();
+    for pfn in &pfns {
+        other.kernel.memory.write(pfn << 12, &[0xa5; 64]);
+    }
+    let machines = [machine(), other];
+    let dumps = machines.each_ref().map(packed);
+    for pfn in pfns.into_iter().chain([1, 65, 1]) {
+        for _ in 0..2 {
+            for (dump, machine) in dumps.iter().zip(&machines) {
+                let wanted = machine.memory().page(pfn);
+                let page = dump.page(Pfn(pfn)).ok();
+                assert!(page.as_deref() == wanted.map(|page| &page[..]), "{pfn:#x}");
+            }
+        }
+    }
+}
+
+/// One bit too many among the pages that were dumped, and a header that claims more pages than its
+/// bitmap has bits.
+#[test]
+fn headers_and_bitmaps_are_held_against_each_other() {
+    const MAX_MAPNR_64: usize = 4096 + 96;
+    let machine = machine();
+    let bytes = kdump::kdump(&machine, kdump::Options::new(Written::Zlib));
+    // disk_dump_header: blocks of the sub header, of both bitmaps.
+    let field =
+        |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four")) as usize;
+    let (sub, bitmaps) = (field(432), field(436));
+    let dumped = (1 + sub + bitmaps / 2) * 4096;
+    for page in [0usize, 7, 8] {
+        let mut flipped = bytes.clone();
+        flipped[dumped + page / 8] ^= 1 << (page % 8);
+        assert!(held(flipped).facts().contradictory, "{page}");
+    }
+    let claiming = |pages: u64| {
+        let mut bytes = bytes.clone();
+        bytes[MAX_MAPNR_64..][..8].copy_from_slice(&pages.to_le_bytes());
+        Dump::from_bytes(Path::new("dump"), bytes, 1 << 20)
+    };
+    // A block has 2^15 bits; where two bitmaps find no room there is one.
+    assert!(claiming((bitmaps as u64 / 2) << 15).is_ok());
+    assert!(claiming((bitmaps as u64) << 15).is_ok());
+    let error = claiming(((bitmaps as u64) << 15) + 1).expect_err("too many pages");
+    assert!(error.to_string().contains("can't hold"), "{error}");
+    let cut = Dump::from_bytes(Path::new("dump"), bytes[..dumped].to_vec(), 1 << 20);
+    let error = cut.expect_err("no descriptors");
+    assert!(error.to_string().contains("only the headers"), "{error}");
+}

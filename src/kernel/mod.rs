@@ -23,6 +23,8 @@ pub(crate) mod percpu_counter;
 pub mod pointers;
 pub mod stack_depot;
 pub mod symbolize;
+#[cfg(test)]
+pub(crate) mod synthetic;
 pub mod tasks;
 pub mod variables;
 pub mod walk;

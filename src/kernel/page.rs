@@ -166,4 +166,20 @@ mod tests {
             );
         }
     }
+
+    /// include/linux/page-flags.h: PGTY_slab is 0xf5 in 6.12; the kernels before 6.10 have a flag,
+    /// whose number is in VMCOREINFO.
+    #[test]
+    fn what_marks_slabs() {
+        use vmleak_synth::{Machine, PagingLevels, Scenario};
+        for era in vmleak_synth::Era::ALL {
+            let m = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+            let kernel = super::super::synthetic::kernel(&m);
+            let wanted = match era.slab_is_page_type() {
+                true => PageMark::TypeByte(m.kernel.types.constant("PGTY_slab") as u8),
+                false => PageMark::FlagBit(m.kernel.types.constant("PG_slab") as u32),
+            };
+            assert_eq!(PageMark::of_slabs(&kernel).expect("a mark"), wanted);
+        }
+    }
 }

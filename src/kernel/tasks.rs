@@ -183,3 +183,6 @@ impl<'k> Walker<'k> {
         found.stacks.push(Stack { start, end, live });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,16 +82,10 @@ pub fn pointers(
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
-    use vmleak_synth::write::elf;
     use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
+    use super::super::synthetic;
     use super::*;
-    use crate::dump::Dump;
-    use crate::types::{DebugFile, Dwarf, SymbolTable, TypeDb};
 
     /// include/linux/xarray.h, with 64 slots (CONFIG_BASE_SMALL off).
     const NODE: &str = "struct xa_node 576 {
@@ -130,14 +124,7 @@ mod tests {
     fn read(machine: &mut Machine, entry: u64, bound: usize) -> (Vec<(u64, u64)>, End) {
         let head = machine.kernel.alloc(8, 8);
         machine.kernel.write_u64(head, entry);
-        let held = elf::elf(machine, elf::Options::default());
-        let dump = Dump::from_bytes(Path::new("dump"), held, 1 << 20).expect("a dump");
-        let file = vmlinux(machine, VmlinuxOptions::new(5));
-        let file = DebugFile::from_bytes(Path::new("vmlinux"), file).expect("a vmlinux");
-        let symbols = SymbolTable::from_elf(&file).expect("symbols");
-        let types = Dwarf::new(Arc::new(file)).expect("types");
-        let types = TypeDb::new(vec![Box::new(types)]);
-        let kernel = Kernel::new(Arc::new(dump), types, symbols).expect("a kernel");
+        let kernel = synthetic::kernel(machine);
         let found = pointers(&kernel, VirtAddr(head), bound).expect("a layout");
         assert_eq!(found.seen, found.value.len() as u64);
         let pairs = found.value.iter().map(|(index, at)| (*index, at.0));

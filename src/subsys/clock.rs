@@ -70,3 +70,48 @@ fn hz(kernel: &Kernel) -> Result<Option<u64>, KernelError> {
         .map(|nsec| (1_000_000_000 + nsec / 2) / nsec);
     Ok(hz.filter(|hz| (1..=100_000).contains(hz)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// include/linux/jiffies.h: INITIAL_JIFFIES is 300 seconds before 32 bits wrap around.
+    #[test]
+    fn seconds_since_boot() {
+        let at = |hz, jiffies| {
+            let clock = Clock {
+                jiffies,
+                hz,
+                now: None,
+            };
+            clock.uptime()
+        };
+        let start = |hz: u64| (1 << 32) - 300 * hz;
+        for hz in [100, 250, 300, 1000] {
+            assert_eq!(at(hz, start(hz)), Some(0.0));
+            assert_eq!(at(hz, 1 << 32), Some(300.0));
+            assert_eq!(at(hz, start(hz) - 1), None);
+        }
+        assert_eq!(at(250, start(250) + 1), Some(0.004));
+        assert_eq!(at(300, start(300) + 200), Some(0.667));
+        // 300 seconds of such a tick are more than 32 bits.
+        assert_eq!(at(1 << 30, u64::MAX), None);
+    }
+
+    /// Time stamps of 32 bits wrap around.
+    #[test]
+    fn time_until_a_stamp() {
+        let until = |jiffies, stamp| {
+            let clock = Clock {
+                jiffies,
+                hz: 250,
+                now: None,
+            };
+            clock.until(stamp)
+        };
+        assert_eq!(until(1000, 1500), 500);
+        assert_eq!(until(1000, 900), -100);
+        assert_eq!(until((7 << 32) - 10, 20), 30);
+        assert_eq!(until((7 << 32) + 10, 20u32.wrapping_neg()), -30);
+    }
+}

@@ -32,3 +32,48 @@ pub fn range(kernel: &Kernel) -> Result<Option<(u16, u16)>, KernelError> {
     };
     Ok(words.and_then(|(low, high)| Some((u16::try_from(low).ok()?, u16::try_from(high).ok()?))))
 }
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    /// A `struct net` whose `range` is of that type.
+    fn machine(era: Era, range: &str) -> Machine {
+        let types = format!(
+            "struct ip_local_ports 16 {{\n 4 {range} range\n}}
+            struct netns_ipv4 32 {{\n 8 struct ip_local_ports ip_local_ports\n}}
+            struct net 64 {{\n 16 struct netns_ipv4 ipv4\n}}"
+        );
+        let mut machine = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+        machine.kernel.types.parse(&types);
+        machine.kernel.vmlinux_types.parse(&types);
+        machine
+    }
+
+    #[test]
+    fn two_ints_or_one_word() {
+        for (era, form, words) in [
+            (Era::V6_1, "int [2]", [1024, 65_000]),
+            (Era::V6_12, "unsigned int", [65_000 << 16 | 1024, u32::MAX]),
+        ] {
+            let mut m = machine(era, form);
+            let net = m.kernel.alloc(64, 64);
+            for (at, word) in [28, 32].into_iter().zip(words) {
+                m.kernel.write(net + at, &u32::to_le_bytes(word));
+            }
+            let kernel = synthetic::kernel_with(&m, &[("init_net", net)]);
+            assert_eq!(range(&kernel).expect("types"), Some((1024, 65_000)));
+            let without = synthetic::kernel(&m);
+            assert_eq!(range(&without).expect("types"), None);
+        }
+        // No port is that high: the memory is another's.
+        let mut m = machine(Era::V6_1, "int [2]");
+        let net = m.kernel.alloc(64, 64);
+        m.kernel.write(net + 30, &[1]);
+        let kernel = synthetic::kernel_with(&m, &[("init_net", net)]);
+        assert_eq!(range(&kernel).expect("types"), None);
+    }
+}

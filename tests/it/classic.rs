@@ -1,6 +1,8 @@
 //! Classic SLAB: a real dump of a kernel built with it, and synthetic damage to what SLUB
 //! has not.
 
+use vmleak_synth::slub::flags::SlabFlag;
+use vmleak_synth::slub::scenario::{Place, Slab};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
 use crate::damage::{analyse, assert_others_right, cache, codes, write};
@@ -228,4 +230,105 @@ fn lists_and_counters_are_checked_against_the_slabs() {
         true
     );
     assert_others_right(&document, &m, &[], "list");
+}
+
+/// The lists of mm/slab.c's nodes that a slab can be on.
+const LISTS: [&str; 3] = ["slabs_full", "slabs_partial", "slabs_free"];
+
+/// A cache, the address of one of its nodes, and the head of that node's list, which is not empty.
+fn listed(machine: &Machine, list: &str) -> (String, u64, u64) {
+    let mut nodes = machine.slub.caches.iter().flat_map(|laid| {
+        let name = &laid.cache.name;
+        laid.nodes.iter().map(move |node| (name.clone(), *node))
+    });
+    let offset = machine.kernel.types.offset("kmem_cache_node", list);
+    let found = nodes.find(|(_, node)| !links(machine, node + offset).is_empty());
+    let (name, node) = found.unwrap_or_else(|| panic!("nothing is on {list}"));
+    (name, node, node + offset)
+}
+
+/// The links of a list behind its head.
+fn links(machine: &Machine, head: u64) -> Vec<u64> {
+    let next = |at: &u64| Some(machine.kernel.read_u64(*at));
+    let all = std::iter::successors(next(&head), next);
+    all.take_while(|at| *at != head).collect()
+}
+
+/// It is said, and costs nothing: slabs are counted without the lists.
+fn assert_broken(machine: &Machine, name: &str, what: &str) {
+    let (_, document) = analyse(machine);
+    assert!(codes(&document).contains(&"partial-list-broken"), "{what}");
+    for each in document["caches"].as_array().expect("caches") {
+        let broken = each["name"] == name;
+        assert_eq!(each["damage"]["broken_partial_list"], broken, "{what}");
+    }
+    assert_others_right(&document, machine, &[], what);
+}
+
+#[test]
+fn every_slab_is_on_the_list_that_its_free_objects_tell() {
+    // An empty one waits for RCU only if it is on no list.
+    let mut scenario = Scenario::standard();
+    let mut caches = scenario.caches.iter_mut();
+    let rcu = caches.find(|cache| cache.flags.contains(&SlabFlag::TypesafeByRcu));
+    let slabs = &mut rcu.expect("a cache").slabs;
+    slabs.push(Slab::new(0, Place::Empty));
+    let machine = Machine::build(Era::V6_1Slab, PagingLevels::Four, &scenario);
+    let (code, document) = analyse(&machine);
+    assert_eq!((code, codes(&document)), (0, vec![]));
+    assert_others_right(&document, &machine, &[], "lists");
+    let mut all = 0;
+    for laid in &machine.slub.caches {
+        let partial = laid.slabs.iter().filter(|slab| {
+            slab.place != Place::PendingRcu && (1..slab.objects.len()).contains(&slab.free.len())
+        });
+        let partial = partial.count();
+        let occupancy = &cache(&document, &laid.cache.name)["occupancy"];
+        assert_eq!(occupancy["node_partial"], partial, "{}", laid.cache.name);
+        all += partial;
+    }
+    assert!(all > 0, "the scenario shows nothing");
+}
+
+#[test]
+fn each_list_is_counted_and_walked_to_its_end() {
+    for list in LISTS {
+        // The chain ends in nothing.
+        let mut m = machine();
+        let (name, node, _) = listed(&m, list);
+        m.kernel
+            .set(node, "kmem_cache_node", &format!("{list}.next"), 0);
+        assert_broken(&m, &name, &format!("{list} ends"));
+
+        // A slab is on none.
+        let mut m = machine();
+        let (name, _, head) = listed(&m, list);
+        let all = links(&m, head);
+        m.kernel.link_list(head, &all[1..]);
+        assert_broken(&m, &name, &format!("{list} lacks one"));
+
+        // One is no slab, but counted.
+        let mut m = machine();
+        let (name, node, head) = listed(&m, list);
+        let mut all = links(&m, head);
+        all.push(m.kernel.space.page(0) + m.kernel.types.offset("slab", "slab_list"));
+        m.kernel.link_list(head, &all);
+        let total = m.kernel.get(node, "kmem_cache_node", "total_slabs");
+        m.kernel
+            .set(node, "kmem_cache_node", "total_slabs", total + 1);
+        if list == "slabs_free" {
+            let free = m.kernel.get(node, "kmem_cache_node", "free_slabs");
+            m.kernel
+                .set(node, "kmem_cache_node", "free_slabs", free + 1);
+        }
+        let (_, document) = analyse(&m);
+        let hurt = cache(&document, &name);
+        assert_eq!(hurt["damage"]["broken_partial_list"], true, "{list}");
+    }
+    let mut m = machine();
+    let (name, node, _) = listed(&m, "slabs_free");
+    let free = m.kernel.get(node, "kmem_cache_node", "free_slabs");
+    m.kernel
+        .set(node, "kmem_cache_node", "free_slabs", free + 1);
+    assert_broken(&m, &name, "free_slabs");
 }

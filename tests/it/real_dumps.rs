@@ -250,3 +250,53 @@ fn kmalloc_caches_add_up_by_size() {
         }
     }
 }
+
+/// Of an undamaged dump there is nothing to warn, whatever is read of it.
+#[test]
+fn undamaged_dumps_give_no_warning() {
+    let common = [
+        "info",
+        "slabs",
+        "leaks",
+        "conntrack",
+        "nat",
+        "meminfo",
+        "log",
+        "vmalloc",
+        "modules",
+        "sysctl",
+        "memcg",
+    ];
+    let debug = [
+        "slabs",
+        "leaks",
+        "kmemleak",
+        "allocinfo",
+        "pageowner",
+        "memcg",
+    ];
+    let cases = [
+        (real_dumps(&SUPPORTED), &common[..]),
+        (
+            small_dumps(&["small-6.12-debug", "small-7.2-debug"]),
+            &debug[..],
+        ),
+    ];
+    for (dumps, commands) in cases {
+        for (dump, command) in dumps
+            .iter()
+            .flat_map(|d| commands.iter().map(move |c| (d, c)))
+        {
+            let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+            let (_, text, stderr) = run(&[command, "--format", "json", files[0], files[1]]);
+            let document: serde_json::Value = serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {command}: {error}: {stderr}", dump.name));
+            let warnings = document["warnings"].as_array().expect("warnings");
+            assert!(
+                warnings.is_empty(),
+                "{}: {command}: {warnings:?}",
+                dump.name
+            );
+        }
+    }
+}

@@ -106,7 +106,7 @@ impl Module {
     /// The letters for the module's taints, as /proc/modules prints them: `OE` for one built
     /// outside the kernel and not signed (kernel/panic.c, `taint_flags[]`).
     pub fn taint_letters(&self) -> String {
-        const LETTERS: [(u32, char); 9] = [
+        const LETTERS: [(u32, char); 10] = [
             (0, 'P'),
             (1, 'F'),
             (10, 'C'),
@@ -116,6 +116,8 @@ impl Module {
             (16, 'X'),
             (17, 'T'),
             (18, 'N'),
+            // 6.15 and later.
+            (19, 'J'),
         ];
         LETTERS
             .iter()
@@ -259,5 +261,68 @@ impl Layouts {
             symbols,
             name,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(taints: u64) -> Module {
+        let region = |base, size| Region {
+            base: VirtAddr(base),
+            size,
+        };
+        Module {
+            name: "one".to_owned(),
+            address: VirtAddr(0),
+            state: ModuleState::Live,
+            taints,
+            build_id: None,
+            text: region(0x1000, 0x2000),
+            text_size: 0x2000,
+            regions: vec![region(0x1000, 0x2000), region(0x8000, 0x10)],
+            symbols: ModuleSymbols::default(),
+        }
+    }
+
+    /// kernel/panic.c: the bits of TAINT_* that modules can have, in their order.
+    #[test]
+    fn taints_are_letters() {
+        for (taints, letters) in [
+            (0, ""),
+            (1, "P"),
+            (1 << 12 | 1 << 13, "OE"),
+            (1 << 1 | 1 << 10 | 1 << 15, "FCK"),
+            (1 << 16 | 1 << 17 | 1 << 18 | 1 << 19, "XTNJ"),
+            // That a CPU is out of its specification is no module's fault.
+            (1 << 2 | 1 << 9 | 1 << 14, ""),
+        ] {
+            assert_eq!(module(taints).taint_letters(), letters, "{taints:#x}");
+        }
+    }
+
+    #[test]
+    fn states_of_loading() {
+        let states = [0, 1, 2, 3, u64::MAX].map(ModuleState::from_kernel);
+        let [live, coming, going] = [ModuleState::Live, ModuleState::Coming, ModuleState::Going];
+        assert_eq!(states, [Some(live), Some(coming), Some(going), None, None]);
+    }
+
+    #[test]
+    fn memory_of_several_regions() {
+        let module = module(0);
+        assert_eq!(module.size(), 0x2010);
+        for (at, inside) in [
+            (0xfff, false),
+            (0x1000, true),
+            (0x2fff, true),
+            (0x3000, false),
+            (0x8000, true),
+            (0x800f, true),
+            (0x8010, false),
+        ] {
+            assert_eq!(module.contains(VirtAddr(at)), inside, "{at:#x}");
+        }
     }
 }

@@ -330,3 +330,26 @@ fn as_hex<S: serde::Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Resul
         None => serializer.serialize_none(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_seconds_to_the_millisecond() {
+        let at = |hz, ticks| {
+            let clock = Clock {
+                jiffies: 0,
+                hz,
+                now: None,
+            };
+            seconds(&clock, ticks)
+        };
+        assert_eq!(at(250, 250), 1.0);
+        assert_eq!(at(250, 1), 0.004);
+        assert_eq!(at(300, 1), 0.003);
+        assert_eq!(at(300, 200), 0.666);
+        assert_eq!(at(1000, 123_456), 123.456);
+        assert_eq!(at(250, 1u64.wrapping_neg()), 0.0);
+    }
+}

@@ -196,3 +196,51 @@ fn pool_pages(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
     }
     Ok(Some(sum))
 }
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    const MAPPING: &str = "struct address_space 64 {\n 40 unsigned long nrpages\n}";
+
+    /// mm/swap_state.c up to 5.11: an array of address spaces for each swap file, one that was
+    /// taken out of use between two others.
+    #[test]
+    fn the_swap_cache_of_several_files() {
+        let mut m = Machine::build(Era::V5_10, PagingLevels::Four, &Scenario::standard());
+        m.kernel.types.parse(MAPPING);
+        m.kernel.vmlinux_types.parse(MAPPING);
+        let [files, counts, spaces] = [4, 4 * 32, 8 * 32].map(|size| m.kernel.alloc(size, 8));
+        m.kernel.write(files, &3u32.to_le_bytes());
+        let cached: [&[u64]; 3] = [&[1, 20], &[], &[300, 4000, 50_000]];
+        for (file, all) in (0u64..).zip(cached) {
+            let count = all.len() as u64;
+            m.kernel
+                .write(counts + file * 4, &(count as u32).to_le_bytes());
+            let array = m.kernel.alloc(64 * count.max(1), 8);
+            m.kernel.write_u64(spaces + file * 8, array);
+            for (index, pages) in (0u64..).zip(all) {
+                m.kernel.write_u64(array + index * 64 + 40, *pages);
+            }
+        }
+        let symbols = [
+            ("nr_swapfiles", files),
+            ("nr_swapper_spaces", counts),
+            ("swapper_spaces", spaces),
+        ];
+        let cached = |m: &Machine, symbols: &[(&str, u64)]| {
+            let kernel = synthetic::kernel_with(m, symbols);
+            let reader = Reader::new(&kernel);
+            let cached = cached_pages(&reader).expect("types");
+            (cached, reader.has_lost())
+        };
+        assert_eq!(cached(&m, &symbols), (Some(54_321), false));
+        // Without CONFIG_SWAP.
+        assert_eq!(cached(&m, &[]), (None, false));
+        m.kernel.write_u64(spaces + 2 * 8, 1);
+        assert_eq!(cached(&m, &symbols), (None, true));
+    }
+}

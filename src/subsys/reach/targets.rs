@@ -231,4 +231,19 @@ mod tests {
             assert_eq!(slab.index_of(0x1_003f), None);
         }
     }
+
+    #[test]
+    fn objects_begin_a_stride_apart() {
+        let slab = SlabSpan {
+            start: 0x1_0040,
+            first: 7,
+            objects: 3,
+            cache: 0,
+            stride: 192,
+            reciprocal: (1u64 << 32).div_ceil(192),
+        };
+        assert_eq!(slab.numbers(), 7..10);
+        let starts = slab.numbers().map(|object| slab.address(object).0);
+        assert_eq!(starts.collect::<Vec<_>>(), [0x1_0040, 0x1_0100, 0x1_01c0]);
+    }
 }

@@ -64,3 +64,97 @@ impl Damage {
         self.free_against_counter = both(self.free_against_counter, other.free_against_counter);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slabinfo(n: u64) -> SlabinfoView {
+        SlabinfoView {
+            active_objs: n,
+            num_objs: 2 * n,
+            active_slabs: 3 * n,
+            num_slabs: 4 * n,
+            shared_avail: 5 * n,
+            ..SlabinfoView::default()
+        }
+    }
+
+    fn exact(n: u64, complete: bool) -> ExactView {
+        ExactView {
+            slabs: n,
+            objects: 2 * n,
+            allocated: 3 * n,
+            allocated_min: 4 * n,
+            allocated_max: 5 * n,
+            free: 6 * n,
+            pending_free: 7 * n,
+            bytes: 8 * n,
+            allocated_bytes: 9 * n,
+            complete,
+        }
+    }
+
+    fn occupancy(n: u64) -> Occupancy {
+        Occupancy {
+            full: n,
+            partial: 2 * n,
+            empty: 3 * n,
+            cpu: 4 * n,
+            cpu_partial: 5 * n,
+            node_partial: 6 * n,
+            sheaves: 7 * n,
+            fallback_order: 8 * n,
+        }
+    }
+
+    fn damage(n: u64, broken: bool) -> Damage {
+        Damage {
+            broken_freelists: n,
+            circular_freelists: 2 * n,
+            counter_mismatches: 3 * n,
+            lost_cpu_slabs: 4 * n,
+            broken_sheaves: 5 * n,
+            wild_sheaf_objects: 6 * n,
+            doubly_free: 7 * n,
+            broken_partial_list: broken,
+            slabs_against_counter: Some((8 * n, 9 * n)),
+            objects_against_counter: Some((10 * n, 11 * n)),
+            free_against_counter: Some((12 * n, 13 * n)),
+        }
+    }
+
+    #[test]
+    fn every_number_is_added_to_its_like() {
+        let mut sum = slabinfo(1);
+        sum.add(&slabinfo(10));
+        assert_eq!(sum, slabinfo(11));
+        let mut sum = occupancy(1);
+        sum.add(&occupancy(10));
+        assert_eq!(sum, occupancy(11));
+        for (one, two) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut sum = exact(1, one);
+            sum.add(&exact(10, two));
+            assert_eq!(sum, exact(11, one && two));
+            let mut sum = damage(1, one);
+            sum.add(&damage(10, two));
+            assert_eq!(sum, damage(11, one || two));
+        }
+    }
+
+    /// A counter that agrees is not there, and adds nothing.
+    #[test]
+    fn counters_that_agree_are_left_out() {
+        let mut sum = Damage::default();
+        sum.add(&damage(10, false));
+        assert_eq!(sum, damage(10, false));
+        sum.add(&Damage::default());
+        assert_eq!(sum, damage(10, false));
+        let beyond = Damage {
+            slabs_against_counter: Some((1, u64::MAX)),
+            ..Damage::default()
+        };
+        sum.add(&beyond);
+        assert_eq!(sum.slabs_against_counter, Some((81, u64::MAX)));
+    }
+}

@@ -62,3 +62,41 @@ impl<'k> PageNodes<'k> {
         Some(nodes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    /// Of 1024 nodes that there can be, the machine has two. `struct page *` of an area's pages.
+    #[test]
+    fn pages_are_counted_on_their_nodes() {
+        let mut m = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
+        let table = m.kernel.alloc(8 * 8, 8);
+        for (slot, node) in [1u64, 0, 1, 1, 0, 1, 1, 0].into_iter().enumerate() {
+            let page = m.kernel.alloc(64, 64);
+            // NODES_SHIFT of 10: the highest ten bits; below them are the zone and others.
+            m.kernel.write_u64(page, node << 54 | 0x003f_ffff_0000_0001);
+            m.kernel.write_u64(table + slot as u64 * 8, page);
+        }
+        let count = |kernel: &Kernel, pages, step| {
+            let nodes = PageNodes::new(kernel).count(VirtAddr(table), pages, step)?;
+            Some(nodes.into_iter().collect::<Vec<_>>())
+        };
+        let kernel = synthetic::kernel(&m);
+        assert_eq!(count(&kernel, 0, 1), Some(vec![]));
+        assert_eq!(count(&kernel, 8, 1), Some(vec![(0, 3), (1, 5)]));
+        assert_eq!(count(&kernel, 7, 1), Some(vec![(0, 2), (1, 5)]));
+        // Of pages that lie together the first one tells, and the last ones count as whole.
+        assert_eq!(count(&kernel, 8, 4), Some(vec![(0, 4), (1, 4)]));
+        assert_eq!(count(&kernel, 5, 4), Some(vec![(0, 4), (1, 4)]));
+        m.kernel.write_u64(table + 8, 1);
+        assert_eq!(count(&synthetic::kernel(&m), 8, 1), None);
+        // With one node nothing is read.
+        m.kernel.set_variable("nr_node_ids", 1);
+        let kernel = synthetic::kernel(&m);
+        assert_eq!(count(&kernel, 5, 4), Some(vec![(0, 8)]));
+    }
+}

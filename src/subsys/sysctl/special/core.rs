@@ -259,7 +259,8 @@ pub(crate) fn domain_flags(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
     Ok(text)
 }
 
-/// lib/sys_info.c, 6.17 and later: names of the bits with commas between them.
+/// lib/sys_info.c, 6.17 and later: names of the bits with commas between them; bits beyond the
+/// names, which `panic_print` may have, are passed over.
 pub(crate) fn system_information(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
     const MAX_NAME: usize = 64;
     let space = &reader.kernel.space;
@@ -267,15 +268,19 @@ pub(crate) fn system_information(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
     if bits == 0 {
         return Ok(String::new());
     }
-    let room = reader.kernel.symbol_room("si_names").unwrap_or(0);
     let names = reader.variable("si_names")?;
+    let room = reader.kernel.symbol_room("si_names");
+    let room = room.ok_or_else(|| unknown("the names of its bits"))?;
     let mut all = Vec::new();
-    for bit in (0..64u64).filter(|bit| bits >> bit & 1 == 1) {
-        if (bit + 1) * 8 > room {
-            return Err(unknown("the names of its bits"));
-        }
+    for bit in 0..(room / 8).min(64) {
         let name = space.read_ptr(names.plus(bit * 8))?;
-        all.push(reader.string(name, MAX_NAME)?);
+        // Padding before the next variable.
+        if name.is_null() {
+            break;
+        }
+        if bits >> bit & 1 == 1 {
+            all.push(reader.string(name, MAX_NAME)?);
+        }
     }
     all.retain(|name| !name.is_empty());
     Ok(all.join(","))

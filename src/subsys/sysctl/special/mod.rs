@@ -7,6 +7,8 @@ pub(super) mod core;
 pub(super) mod fs;
 pub(super) mod net;
 pub(super) mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::cell::OnceCell;
 
