@@ -6,6 +6,7 @@
 //! file is never written; a page that was left out, lies beyond a cut,
 //! or does not decode is a [`PageFault`], never zeros; nothing panics on any bytes.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -96,6 +97,12 @@ fn new_cache(pages: usize) -> PageCache {
         hasher,
         DefaultLifecycle::default(),
     )
+}
+
+thread_local! {
+    /// Where a page is unpacked before it is known to be good: copying it takes less than to fill
+    /// a new one with zeros first.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An open crash dump.
@@ -288,10 +295,11 @@ impl Dump {
                 data,
                 offset,
             } => {
-                let mut page: Arc<[u8]> = std::iter::repeat_n(0, self.page_size).collect();
-                if let Some(bytes) = Arc::get_mut(&mut page) {
+                let page = SCRATCH.with_borrow_mut(|bytes| {
+                    bytes.resize(self.page_size, 0);
                     unpack(pfn, codec, &data, offset, bytes)?;
-                }
+                    Ok(Arc::<[u8]>::from(bytes.as_slice()))
+                })?;
                 self.cache.insert(pfn.0, Arc::clone(&page));
                 self.unpacked.fetch_add(1, Ordering::Relaxed);
                 recent::put(self.id, pfn.0, &page);
