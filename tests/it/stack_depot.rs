@@ -133,28 +133,26 @@ fn assert_lost(shape: Depot, what: &str, hurt: impl FnOnce(&mut Machine, &LaidDe
     assert_eq!(code, 4, "{shape:?}: {what}");
 }
 
+/// A handle with one of its parts changed.
+fn with_part(machine: &mut Machine, handle: u32, part: &str, value: u64) -> u32 {
+    let at = machine.kernel.alloc(4, 8);
+    machine.kernel.write(at, &handle.to_le_bytes());
+    machine.kernel.set(at, "handle_parts", part, value);
+    machine.kernel.get(at, "handle_parts", "handle") as u32
+}
+
 #[test]
 fn handles_that_lead_nowhere_are_lost() {
     for shape in Depot::ALL {
         assert_lost(shape, "a pool that is not there", |machine, depot| {
-            let at = machine.kernel.alloc(4, 8);
-            machine
-                .kernel
-                .write(at, &depot.records[0].handle.to_le_bytes());
             let index = ["slabindex", "pool_index", "pool_index_plus_1"];
             let mut names = index.iter();
             let has = |name: &&&str| machine.kernel.types.has("handle_parts", name);
             let name = names.find(has).expect("an index");
-            machine.kernel.set(at, "handle_parts", name, 9);
-            machine.kernel.get(at, "handle_parts", "handle") as u32
+            with_part(machine, depot.records[0].handle, name, 9)
         });
         assert_lost(shape, "between records", |machine, depot| {
-            let at = machine.kernel.alloc(4, 8);
-            machine
-                .kernel
-                .write(at, &depot.records[3].handle.to_le_bytes());
-            machine.kernel.set(at, "handle_parts", "offset", 0x200);
-            machine.kernel.get(at, "handle_parts", "handle") as u32
+            with_part(machine, depot.records[3].handle, "offset", 0x200)
         });
         assert_lost(shape, "a pool without memory", |machine, depot| {
             machine.kernel.write_u64(depot.pools + 8, 0);
@@ -163,12 +161,7 @@ fn handles_that_lead_nowhere_are_lost() {
     }
     for shape in [Depot::V4_9, Depot::V6_1, Depot::V6_3] {
         assert_lost(shape, "not valid", |machine, depot| {
-            let at = machine.kernel.alloc(4, 8);
-            machine
-                .kernel
-                .write(at, &depot.records[0].handle.to_le_bytes());
-            machine.kernel.set(at, "handle_parts", "valid", 0);
-            machine.kernel.get(at, "handle_parts", "handle") as u32
+            with_part(machine, depot.records[0].handle, "valid", 0)
         });
     }
 }
