@@ -13,11 +13,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{DebugFile, TypeError, hash};
 
-/// A slot without a symbol. Memory of zeros would be mapped twice, for reading and then for writing.
-const FREE: u32 = u32::MAX;
-
 /// How many symbols are worth a core of their own.
-const MUCH: usize = 8192;
+pub(super) const MUCH: usize = 8192;
 
 /// Where symbols come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,28 +48,39 @@ pub struct SymbolTable {
     origin: SymbolOrigin,
     /// In the order of the source.
     all: Vec<Symbol>,
-    /// A power of two, at least a third of them free: the place in `all` of the symbol that its
-    /// name stands for, from the slot of its hash on.
-    slots: Vec<u32>,
+    /// Places in `all`: those of one bucket together, in their order.
+    places: Vec<u32>,
+    /// Where each bucket begins in `places`, and where the last ends.
+    buckets: Vec<u32>,
     /// Of a profile: names known not to exist.
     absent: FxHashSet<u64>,
 }
 
-/// By hash of the name. Two names of 200,000 share a 64-bit hash once in 10^9 kernels.
+/// By hash of the name. Two names of 200,000 share one of 63 bits once in 10^8 kernels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Symbol {
-    hash: u64,
+    /// The hash, but in the lowest bit whether the symbol is global: there are many of them.
+    key: u64,
     address: u64,
-    global: bool,
 }
+
+/// The bits of a key that are not the hash.
+const GLOBAL: u64 = 1;
 
 impl Symbol {
     pub(super) fn new(name: &[u8], address: u64, global: bool) -> Self {
         Self {
-            hash: hash(name),
+            key: hash(name) & !GLOBAL | u64::from(global),
             address,
-            global,
         }
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        (self.key ^ hash) & !GLOBAL == 0
+    }
+
+    fn is_global(&self) -> bool {
+        self.key & GLOBAL != 0
     }
 }
 
@@ -82,89 +90,62 @@ impl SymbolTable {
     /// # Errors
     /// If the file has no symbols.
     pub fn from_elf(file: &DebugFile) -> Result<Self, TypeError> {
-        let mut symbols = Self {
-            origin: SymbolOrigin::Vmlinux,
-            all: all_in_elf(file)?,
-            ..Self::default()
-        };
-        symbols.make_slots(symbols.all.len());
-        Ok(symbols)
+        Ok(Self::new(SymbolOrigin::Vmlinux, all_in_elf(file)?))
     }
 
-    fn sized(origin: SymbolOrigin, count: usize) -> Self {
-        let mut table = Self {
-            origin,
-            all: Vec::with_capacity(count),
-            ..Self::default()
-        };
-        table.make_slots(count);
-        table
-    }
-
-    /// Slots for `count` symbols and as many again, with those that there are in them.
-    fn make_slots(&mut self, count: usize) {
-        self.slots = vec![FREE; (count.max(1 << 8) * 2).next_power_of_two()];
-        for place in 0..self.all.len() {
-            self.enter(place);
-        }
-    }
-
-    /// The slot of a name, and its symbol; the free one where it would be, if there is none.
-    fn slot(&self, hash: u64) -> (usize, Option<&Symbol>) {
-        let mask = self.slots.len().wrapping_sub(1);
-        // The upper bits of the product are those that all of the name went into.
-        let mut at = (hash >> 20) as usize & mask;
-        loop {
-            match self.slots.get(at) {
-                Some(&FREE) | None => return (at, None),
-                Some(place) => match self.all.get(*place as usize) {
-                    Some(symbol) if symbol.hash == hash => return (at, Some(symbol)),
-                    _ => at = (at + 1) & mask,
-                },
+    /// Sorts symbols into buckets by their names: counted, and each put where it belongs.
+    pub(super) fn new(origin: SymbolOrigin, all: Vec<Symbol>) -> Self {
+        let count = (all.len() / 2).max(1).next_power_of_two();
+        let mut buckets = vec![0u32; count + 1];
+        for symbol in &all {
+            if let Some(count) = buckets.get_mut(bucket(symbol.key, count)) {
+                *count += 1;
             }
         }
-    }
-
-    /// Makes the symbol at `place` the one that its name stands for, if it is the first or the
-    /// first global one.
-    fn enter(&mut self, place: usize) {
-        let Some(new) = self.all.get(place) else {
-            return;
-        };
-        let (at, old) = self.slot(new.hash);
-        if old.is_none_or(|old| new.global && !old.global)
-            && let Some(slot) = self.slots.get_mut(at)
-        {
-            *slot = place as u32;
+        let mut end = 0;
+        for bucket in &mut buckets {
+            end += *bucket;
+            *bucket = end;
+        }
+        // From the last on, each bucket's end moves to its begin.
+        let mut places = vec![0; all.len()];
+        for (place, symbol) in all.iter().enumerate().rev() {
+            if let Some(at) = buckets.get_mut(bucket(symbol.key, count)) {
+                *at -= 1;
+                if let Some(slot) = places.get_mut(*at as usize) {
+                    *slot = place as u32;
+                }
+            }
+        }
+        Self {
+            origin,
+            all,
+            places,
+            buckets,
+            absent: FxHashSet::default(),
         }
     }
 
-    pub(super) fn at_run_time(count: usize) -> Self {
-        Self::sized(SymbolOrigin::Kallsyms, count)
-    }
-
-    pub(super) fn of_system_map() -> Self {
-        Self::sized(SymbolOrigin::SystemMap, 0)
-    }
-
-    pub(super) fn of_profile() -> Self {
-        Self::sized(SymbolOrigin::Profile, 0)
-    }
-
-    pub(super) fn insert_absent(&mut self, name: &[u8]) {
-        self.absent.insert(hash(name));
-    }
-
-    pub(super) fn insert(&mut self, name: &[u8], address: u64, global: bool) {
-        self.add(Symbol::new(name, address, global));
-    }
-
-    pub(super) fn add(&mut self, symbol: Symbol) {
-        if (self.all.len() + 1) * 3 > self.slots.len() * 2 {
-            self.make_slots(self.all.len() * 2);
+    /// Of a profile; `absent` are the names of symbols that the kernel does not have.
+    pub(super) fn of_profile<'n>(all: Vec<Symbol>, absent: impl Iterator<Item = &'n [u8]>) -> Self {
+        Self {
+            absent: absent.map(hash).collect(),
+            ..Self::new(SymbolOrigin::Profile, all)
         }
-        self.all.push(symbol);
-        self.enter(self.all.len() - 1);
+    }
+
+    /// The symbol that a name stands for: the first global one, else the first.
+    fn by_hash(&self, hash: u64) -> Option<&Symbol> {
+        let at = bucket(hash, self.buckets.len().checked_sub(1)?);
+        let (start, end) = (*self.buckets.get(at)?, *self.buckets.get(at + 1)?);
+        let places = self.places.get(start as usize..end as usize)?;
+        let symbols = places.iter().filter_map(|at| self.all.get(*at as usize));
+        let mut called = symbols.filter(|symbol| symbol.has(hash));
+        let first = called.next()?;
+        match first.is_global() {
+            true => Some(first),
+            false => called.find(|symbol| symbol.is_global()).or(Some(first)),
+        }
     }
 
     /// Where they come from.
@@ -174,7 +155,8 @@ impl SymbolTable {
 
     /// The address of a symbol as its source has it.
     pub fn address(&self, name: &str) -> Option<u64> {
-        self.by_hash(hash(name.as_bytes()))
+        let symbol = self.by_hash(hash(name.as_bytes()));
+        symbol.map(|symbol| symbol.address)
     }
 
     /// Whether the source tells if there is such a symbol. A profile tells of the names that were
@@ -197,14 +179,11 @@ impl SymbolTable {
         let wanted: FxHashMap<u64, usize> = names
             .iter()
             .enumerate()
-            .map(|(index, name)| (hash(name.as_bytes()), index))
+            .map(|(index, name)| (hash(name.as_bytes()) & !GLOBAL, index))
             .collect();
-        let called = |symbol: &Symbol| Some((*wanted.get(&symbol.hash)?, symbol.address));
+        let called =
+            |symbol: &Symbol| Some((*wanted.get(&(symbol.key & !GLOBAL))?, symbol.address));
         self.all.iter().filter_map(called).collect()
-    }
-
-    fn by_hash(&self, hash: u64) -> Option<u64> {
-        self.slot(hash).1.map(|symbol| symbol.address)
     }
 
     /// The next address above `address` that has a name: nothing there is longer than up to it.
@@ -222,6 +201,12 @@ impl SymbolTable {
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
+}
+
+/// The bucket of a name, of `count`, a power of two.
+fn bucket(hash: u64, count: usize) -> usize {
+    // The upper bits of the product are those that all of the name went into.
+    (hash >> 20) as usize & (count - 1)
 }
 
 /// All symbols of `.symtab`, in its order; names are hashed on all cores.
@@ -260,6 +245,34 @@ fn all_in_elf(file: &DebugFile) -> Result<Vec<Symbol>, TypeError> {
     let symbols = table.symbols().par_iter().with_min_len(MUCH);
     let mut symbols: Vec<Symbol> = symbols.with_max_len(MUCH).map(read).collect();
     let nameless = hash(b"");
-    symbols.retain(|symbol| symbol.hash != nameless);
+    symbols.retain(|symbol| !symbol.has(nameless));
     Ok(symbols)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_global_symbol_of_a_name_stands_else_the_first() {
+        let symbol = |number: u64, name: u64, global| {
+            Symbol::new(format!("name{name}").as_bytes(), number, global)
+        };
+        // Each name three times, by the remainder: all local, the second global, the last two.
+        let all = (0..3000u64).map(|number| {
+            let (round, name) = (number / 1000, number % 1000);
+            symbol(
+                number,
+                name,
+                round > 0 && name % 3 == 1 || round == 2 && name % 3 == 2,
+            )
+        });
+        let table = SymbolTable::new(SymbolOrigin::Vmlinux, all.collect());
+        for name in 0..1000 {
+            let wanted = [0, 1000, 2000][name as usize % 3] + name;
+            assert_eq!(table.address(&format!("name{name}")), Some(wanted));
+        }
+        assert_eq!(table.address("name1000"), None);
+        assert_eq!(SymbolTable::default().address("name1"), None);
+    }
 }

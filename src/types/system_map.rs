@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use super::{SymbolTable, TypeError};
+use super::TypeError;
+use super::symbols::{Symbol, SymbolOrigin, SymbolTable};
 use crate::dump::{Access, WholeFile};
 
 /// The largest kernels have some 300,000 symbols in 20 MB.
@@ -63,19 +64,19 @@ impl SymbolTable {
             path: path.display().to_string(),
             why,
         };
-        let mut symbols = Self::of_system_map();
+        let mut symbols = Vec::new();
         for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             if line.is_empty() {
                 continue;
             }
             let (address, global, name) = parse(line)
                 .ok_or_else(|| bad(format!("line {} is not `address type name`", number + 1)))?;
-            symbols.insert(name, address, global);
+            symbols.push(Symbol::new(name, address, global));
         }
         if symbols.is_empty() {
             return Err(bad("it is empty".to_owned()));
         }
-        Ok(symbols)
+        Ok(Self::new(SymbolOrigin::SystemMap, symbols))
     }
 }
 

@@ -124,6 +124,7 @@ fn read_tables(space: &AddressSpace, places: &Places) -> Result<KallsymsTables, 
     let mut tables = KallsymsTables {
         count,
         names: read_up_to(space, places.names, names_len)?,
+        names_at: places.names.0,
         token_table: read_up_to(space, places.token_table, MAX_TOKEN_TABLE)?,
         token_index: space.read_bytes(places.token_index, TOKEN_INDEX)?,
         ..KallsymsTables::default()

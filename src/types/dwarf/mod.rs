@@ -68,9 +68,11 @@ impl Dwarf {
         })
     }
 
-    /// Prepares the way to units now, and not when the first type is asked for.
+    /// Prepares the way to units now, and not when the first type is asked for, and reads the unit
+    /// that is asked for most.
     pub fn prepare(&self) {
-        self.homes();
+        // What is wrong with it will be said when it is asked for.
+        let _ = self.position("mm/slub.c").map(|offset| self.unit(offset));
     }
 
     /// Cheap: a set of slices.

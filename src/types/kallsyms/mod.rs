@@ -13,16 +13,16 @@ mod lookup;
 mod tests;
 mod tokens;
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::symbols::{Symbol, SymbolTable};
+use super::symbols::{MUCH, Symbol, SymbolOrigin, SymbolTable};
 use encoding::{Addresses, Lengths};
 pub use lookup::Named;
 use tokens::{Names, ROOM, Spelled, Tokens};
-
-/// Names that are spelled at a time.
-const PART: u32 = 1 << 13;
 
 /// The bytes of the tables; each may be longer than the table is.
 #[derive(Debug, Default)]
@@ -31,6 +31,8 @@ pub struct KallsymsTables {
     pub count: usize,
     /// `kallsyms_names` and what follows.
     pub names: Vec<u8>,
+    /// Address of `kallsyms_names`.
+    pub names_at: u64,
     /// `kallsyms_token_table`.
     pub token_table: Vec<u8>,
     /// `kallsyms_token_index`.
@@ -137,27 +139,36 @@ impl Kallsyms {
         self.tokens.spell(name, out)
     }
 
+    /// The addresses of the two large tables: they hold names and numbers, and no pointers.
+    pub fn tables_at(&self) -> [Range<u64>; 2] {
+        let range = |at: u64, len: usize| at..at.saturating_add(len as u64);
+        [
+            range(self.tables.names_at, self.names.bytes()),
+            range(self.tables.offsets_at, self.tables.offsets.len()),
+        ]
+    }
+
     /// All of them by name.
     ///
     /// # Errors
     /// If a name can't be spelled.
     pub fn symbols(&self) -> Result<SymbolTable, KallsymsError> {
-        let count = self.names.len() as u32;
-        let parts = (0..count.div_ceil(PART)).into_par_iter().map(|part| {
-            let start = part * PART;
-            let mut room = ROOM;
-            let symbol = |index| {
-                let (kind, name) = self.spell(index, &mut room)?;
-                let global = kind.is_ascii_uppercase();
-                Some(Symbol::new(name, self.address(index), global))
+        let bad = AtomicBool::new(false);
+        let symbol = |room: &mut Spelled, index: u32| {
+            let Some((kind, name)) = self.spell(index, room) else {
+                bad.store(true, Ordering::Relaxed);
+                return Symbol::new(b"", 0, false);
             };
-            (start..count.min(start + PART)).map(symbol).collect()
-        });
-        let parts: Option<Vec<Vec<Symbol>>> = parts.collect();
-        let parts = parts.ok_or(KallsymsError::BadNames)?;
-        let mut symbols = SymbolTable::at_run_time(self.names.len());
-        parts.into_iter().flatten().for_each(|one| symbols.add(one));
-        Ok(symbols)
+            Symbol::new(name, self.address(index), kind.is_ascii_uppercase())
+        };
+        let indices = (0..self.names.len() as u32).into_par_iter();
+        let indices = indices.with_min_len(MUCH).with_max_len(MUCH);
+        // Into place at once: twice the memory would take as long again as spelling does.
+        let symbols = indices.map_init(|| ROOM, symbol).collect();
+        match bad.into_inner() {
+            true => Err(KallsymsError::BadNames),
+            false => Ok(SymbolTable::new(SymbolOrigin::Kallsyms, symbols)),
+        }
     }
 }
 

@@ -76,8 +76,12 @@ impl Tokens {
 /// Where each name is, as tokens.
 #[derive(Debug)]
 pub(super) struct Names {
-    spans: Vec<(u32, u16)>,
+    /// Where each begins, with its length.
+    starts: Vec<u32>,
+    lengths: Lengths,
     long: bool,
+    /// Where the last ends.
+    end: usize,
 }
 
 impl Names {
@@ -88,22 +92,34 @@ impl Names {
         let bytes = &tables.names;
         let mut at = 0;
         let mut long = false;
-        let mut spans = Vec::with_capacity(tables.count.min(bytes.len()));
+        let mut starts = Vec::with_capacity(tables.count.min(bytes.len()));
         for _ in 0..tables.count {
             let (len, start) = lengths.get(bytes, at)?;
             long |= len >= 0x80;
             slice(bytes, start, len)?;
-            spans.push((u32::try_from(start).ok()?, u16::try_from(len).ok()?));
+            starts.push(u32::try_from(at).ok()?);
             at = start + len;
         }
-        if long && !ends_at_markers(bytes, at, &spans, lengths) {
+        // The markers say where every 256th name begins.
+        let second = starts.get(256).map_or(at, |start| *start as usize);
+        if long && !ends_at_markers(bytes, at, second as u64) {
             return None;
         }
-        Some(Self { spans, long })
+        Some(Self {
+            starts,
+            lengths,
+            long,
+            end: at,
+        })
     }
 
     pub(super) fn len(&self) -> usize {
-        self.spans.len()
+        self.starts.len()
+    }
+
+    /// Bytes up to the end of the last.
+    pub(super) fn bytes(&self) -> usize {
+        self.end
     }
 
     /// Whether the rule for long names matters.
@@ -113,17 +129,14 @@ impl Names {
 
     /// The tokens of a name.
     pub(super) fn get<'b>(&self, bytes: &'b [u8], index: u32) -> Option<&'b [u8]> {
-        let (start, len) = *self.spans.get(index as usize)?;
-        slice(bytes, start as usize, usize::from(len))
+        let start = *self.starts.get(index as usize)?;
+        let (len, start) = self.lengths.get(bytes, start as usize)?;
+        slice(bytes, start, len)
     }
 }
 
 /// Whether the markers follow that fit the names: 32-bit words since 4.20, 64-bit ones before.
-fn ends_at_markers(bytes: &[u8], end: usize, spans: &[(u32, u16)], lengths: Lengths) -> bool {
-    let position = spans.iter().take(256).fold(0, |sum, (_, len)| {
-        let two = *len >= 0x80 && lengths == Lengths::TwoBytes;
-        sum + u64::from(*len) + 1 + u64::from(two)
-    });
+fn ends_at_markers(bytes: &[u8], end: usize, position: u64) -> bool {
     (end..end + 8).any(|at| {
         let padding = bytes.get(end..at).unwrap_or(&[1]);
         let zeros = padding.iter().all(|byte| *byte == 0);

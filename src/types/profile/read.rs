@@ -9,6 +9,7 @@ use super::content::{
 use super::{MAX_BYTES, body};
 use crate::dump::{Access, WholeFile};
 use crate::types::model::{StructType, TypeId};
+use crate::types::symbols::Symbol;
 use crate::types::{SymbolTable, TypeError, TypeSource, wrapper};
 
 /// The types and symbols of one kernel, as far as they were asked for when it was written.
@@ -117,14 +118,13 @@ impl Profile {
     /// The symbols, if it has any.
     pub fn symbols(&self) -> Option<SymbolTable> {
         let all = self.symbols.as_ref()?;
-        let mut table = SymbolTable::of_profile();
-        for (name, address) in all {
-            match address {
-                Some(address) => table.insert(name.as_bytes(), *address, true),
-                None => table.insert_absent(name.as_bytes()),
-            }
-        }
-        Some(table)
+        let known = all.iter().filter_map(|(name, address)| {
+            let address = (*address)?;
+            Some(Symbol::new(name.as_bytes(), address, true))
+        });
+        let absent = all.iter().filter(|(_, address)| address.is_none());
+        let absent = absent.map(|(name, _)| name.as_bytes());
+        Some(SymbolTable::of_profile(known.collect(), absent))
     }
 
     fn not_asked(&self, kind: &'static str, name: &str) -> TypeError {

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::types::symbols::{Symbol, SymbolOrigin};
 use crate::types::{Bits, SymbolTable, TypeDb, TypeError, TypeKind, TypeSource};
 use crate::types::{Member, StructType, TypeDesc, TypeId};
 
@@ -79,9 +80,11 @@ fn written() -> Vec<u8> {
     }
     writer.enumeration("pageflags", "mm/slub.c").unwrap();
     writer.enumeration("absent", "mm/slub.c").unwrap();
-    let mut table = SymbolTable::at_run_time(2);
-    table.insert(b"init_net", 0xffff_ffff_8200_0010, true);
-    table.insert(b"ct_id_seed.3", 0x20, false);
+    let symbols = vec![
+        Symbol::new(b"init_net", 0xffff_ffff_8200_0010, true),
+        Symbol::new(b"ct_id_seed.3", 0x20, false),
+    ];
+    let table = SymbolTable::new(SymbolOrigin::Kallsyms, symbols);
     writer.symbols(&table, |at| at + 1, ["init_net", "ct_id_seed", "prb"]);
     writer.finish().unwrap()
 }

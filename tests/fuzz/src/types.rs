@@ -91,6 +91,7 @@ pub fn kallsyms(data: &[u8]) {
     };
     let (names, token_table, token_index) = (take(word(2)), take(word(4)), take(word(6)));
     let tables = KallsymsTables {
+        names_at: 0,
         count: word(0),
         names,
         token_table,
