@@ -82,7 +82,7 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
         &sample(&old, view, page_size)?,
         &sample(&new, view, page_size)?,
     );
-    let time = |taken: &Taken| taken.facts.as_ref()?.1.run.system.crash_time;
+    let time = |taken: &Taken| taken.facts.as_ref()?.1.run().system.crash_time;
     let between = time(&new)
         .zip(time(&old))
         .map(|(new, old)| (new - old) as f64);
@@ -189,7 +189,7 @@ fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
     let facts = session.explain(heap.facts(&session.progress))?;
     drop(heap);
     session.progress.finish();
-    let system = &session.run.system;
+    let system = &session.run().system;
     let identity = SampleIdentity {
         release: system.release.clone(),
         crash_time: system.crash_time_text(),
@@ -228,7 +228,7 @@ fn sample(taken: &Taken, view: View, page_size: u64) -> Result<Sample> {
 
 fn is_complete(taken: &Taken) -> bool {
     taken.facts.as_ref().is_none_or(|(facts, session)| {
-        let dump = &session.run.dump;
+        let dump = &session.run().dump;
         facts.complete
             && facts.caches.iter().all(|cache| cache.exact.complete)
             && !dump.incomplete

@@ -4,14 +4,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use vmleak::analysis::leaks::history;
+use vmleak::analysis::leaks::history::{self, Event};
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
 use vmleak::subsys::counters::Bound;
 use vmleak::subsys::large_kmalloc::KmallocPages;
-use vmleak::subsys::log::LogRecord;
 use vmleak::subsys::memcg::MemcgCount;
 use vmleak::subsys::meminfo::MeminfoFacts;
 use vmleak::subsys::reach::{ReachFacts, Searched};
@@ -32,12 +31,15 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
         progress: &session.progress,
     };
     let page_size = kernel.dump().page_size() as u64;
-    let memory_bytes = session.run.system.memory_bytes;
     // What needs no search fills its gaps.
     let search = || reach::collect(kernel, &options, |known| bounds(kernel, known));
-    let (found, (records, meminfo)) = rayon::join(search, || besides(kernel));
+    let besides = || {
+        session.run();
+        besides(kernel)
+    };
+    let (found, (history, meminfo)) = rayon::join(search, besides);
     let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
-    let (history, _) = history::events(&records, page_size);
+    let memory_bytes = session.run().system.memory_bytes;
     let complete = slabs.complete
         && reach.areas.complete
         && slabs.caches.iter().all(|cache| cache.exact.complete);
@@ -66,12 +68,13 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     Ok(verdict_code(args.fail_on, worst, document.complete))
 }
 
-/// The log's records and the counters of pages, as far as they can be read: parts of memory that
-/// these would tell are said to be unknown.
-fn besides(kernel: &Kernel) -> (Vec<LogRecord>, MeminfoFacts) {
+/// What the log tells of and the counters of pages, as far as they can be read: parts of memory
+/// that these would tell are said to be unknown.
+fn besides(kernel: &Kernel) -> (Vec<Event>, MeminfoFacts) {
     let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
+    let (events, _) = history::events(&records, kernel.dump().page_size() as u64);
     let meminfo = meminfo::of_kernel(kernel).unwrap_or_default();
-    (records, meminfo)
+    (events, meminfo)
 }
 
 type Bounds = (Result<Vec<Bound>, KernelError>, Option<MemcgCount>);

@@ -72,7 +72,15 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
     {
         bail!("{}", sources.no_vmlinux(looked));
     }
-    let (symbols, dwarf) = rayon::join(|| sources.symbols(), || sources.dwarf());
+    let (symbols, dwarf) = rayon::join(
+        || sources.symbols(),
+        || {
+            let dwarf = sources.dwarf();
+            // Every command asks for them.
+            dump.facts();
+            dwarf
+        },
+    );
     let (symbols, own) = match symbols {
         Ok(found) => found,
         Err(error) => match &found {

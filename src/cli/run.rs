@@ -64,10 +64,11 @@ fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Sen
 
 fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let heap = session.explain(SlabHeap::read(&session.kernel, &session.progress))?;
-    let facts = session.explain(heap.facts(&session.progress))?;
+    let heap = || SlabHeap::read(&session.kernel, &session.progress);
+    let (heap, _) = rayon::join(heap, || session.run());
+    let facts = session.explain(session.explain(heap)?.facts(&session.progress))?;
     let seen_all = facts.complete;
-    let mut report = SlabsReport::new(facts, session.run.system.memory_bytes);
+    let mut report = SlabsReport::new(facts, session.run().system.memory_bytes);
     match (args.format, args.sort) {
         (SlabsFormat::Slabinfo, _) | (_, Sort::List) => {}
         (_, Sort::Size) => report.sort_by_size(),
@@ -130,7 +131,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         session.explain(SlabHeap::read(kernel, &session.progress))?;
     }
     let body = InfoReport {
-        coverage: session.run.dump.clone(),
+        coverage: session.run().dump.clone(),
         translation: kernel.space.mmu_name(),
         slab_allocator: era.name(),
         layouts: args.layouts.then(|| kernel.layouts()),

@@ -17,6 +17,8 @@ pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Resu
     if session.profile.is_some() {
         bail!("--save-profile: the types are those of a profile already; copy that file");
     }
+    // A profile has the types that were asked for, and every command asks for these.
+    session.run();
     let modules = Modules::read(&session.kernel)?;
     let mut held = BTreeMap::new();
     let mut whole = true;

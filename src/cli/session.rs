@@ -3,13 +3,15 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use vmleak::diag::Warning;
+use vmleak::dump::DumpFacts;
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::{Document, RunFacts};
@@ -26,8 +28,9 @@ const PARTIAL: u8 = 4;
 
 /// What every command starts with.
 pub(crate) struct Session {
-    pub(crate) kernel: Kernel,
-    pub(crate) run: RunFacts,
+    /// The process ends with it, so that it is not taken apart piece by piece.
+    pub(crate) kernel: ManuallyDrop<Kernel>,
+    run: OnceLock<RunFacts>,
     pub(crate) progress: Bar,
     /// The kernel's BTF, if its types come from there.
     pub(crate) btf: Option<Arc<Btf>>,
@@ -44,41 +47,32 @@ impl Session {
             btf,
             profile,
         } = open::kernel(common)?;
-        let run = RunFacts {
-            system: system::collect(&kernel),
-            dump: kernel.dump().facts().clone(),
-        };
-        if run.dump.missing_pages > 0 {
-            kernel.diag.warn_many(
-                "dump-truncated",
-                "pages that the dump should hold lie beyond its end: copy it again, or see why it was cut short",
-                run.dump.missing_pages,
-            );
-        } else if run.dump.incomplete {
-            kernel.diag.warn(
-                "dump-incomplete",
-                "the dump says that it is incomplete: its writer ran out of space, or a part of a split set is not given",
-            );
-        }
-        if run.dump.contradictory {
-            kernel.diag.warn(
-                "dump-contradictory",
-                "the dump's page bitmap does not fit its page descriptors, so pages may be taken for others: compare the file's checksum with the original's",
-            );
-        }
         Ok(Self {
-            kernel,
-            run,
+            kernel: ManuallyDrop::new(kernel),
+            run: OnceLock::new(),
             progress,
             btf,
             profile,
         })
     }
 
+    /// Of the machine and the dump. Read when they are first asked for, which may be while
+    /// something else is.
+    pub(crate) fn run(&self) -> &RunFacts {
+        self.run.get_or_init(|| {
+            let run = RunFacts {
+                system: system::collect(&self.kernel),
+                dump: self.kernel.dump().facts().clone(),
+            };
+            warn_of_loss(&self.kernel, &run.dump);
+            run
+        })
+    }
+
     /// Says with an error which file it is about and, if the file is damaged, what to do.
     pub(crate) fn explain<T>(&self, result: Result<T, KernelError>) -> Result<T> {
         let path = self.kernel.dump().path().display();
-        let facts = &self.run.dump;
+        let facts = self.kernel.dump().facts();
         result.with_context(|| {
             if facts.missing_pages > 0 {
                 format!(
@@ -108,12 +102,33 @@ impl Session {
     /// Ends the progress, puts the frame around the body and shows the warnings.
     pub(crate) fn document<T>(&self, common: &Common, complete: bool, body: T) -> Document<T> {
         self.progress.finish();
-        let document = Document::new(&self.kernel, &self.run, complete, body);
+        let document = Document::new(&self.kernel, self.run(), complete, body);
         if !common.quiet {
             show(&document.warnings);
             self.say_if_the_cache_was_small();
         }
         document
+    }
+}
+
+fn warn_of_loss(kernel: &Kernel, dump: &DumpFacts) {
+    if dump.missing_pages > 0 {
+        kernel.diag.warn_many(
+            "dump-truncated",
+            "pages that the dump should hold lie beyond its end: copy it again, or see why it was cut short",
+            dump.missing_pages,
+        );
+    } else if dump.incomplete {
+        kernel.diag.warn(
+            "dump-incomplete",
+            "the dump says that it is incomplete: its writer ran out of space, or a part of a split set is not given",
+        );
+    }
+    if dump.contradictory {
+        kernel.diag.warn(
+            "dump-contradictory",
+            "the dump's page bitmap does not fit its page descriptors, so pages may be taken for others: compare the file's checksum with the original's",
+        );
     }
 }
 

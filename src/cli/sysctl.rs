@@ -175,7 +175,7 @@ fn check(
     if args.netns == Some(Netns::All) {
         bail!("--check is of one network namespace: give its number with --netns");
     }
-    let usage = Usage::read(&session.kernel, session.run.system.memory_bytes);
+    let usage = Usage::read(&session.kernel, session.run().system.memory_bytes);
     let values: BTreeMap<String, String> = facts
         .entries
         .into_iter()
