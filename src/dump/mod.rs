@@ -280,11 +280,20 @@ impl Dump {
     /// # Errors
     /// If the dump lacks it or it does not decode.
     pub fn page(&self, pfn: Pfn) -> Result<Page<'_>, PageFault> {
-        // An ELF dump has its pages in the mapping as they are: there is nothing to remember.
-        if let Some(page) = matches!(self.store, Store::Kdump(_))
-            .then(|| self.remembered(pfn))
-            .flatten()
-        {
+        self.page_kept(pfn, Keep::ForAll)
+    }
+
+    /// The page, for a pass that will not come back to it once it is some pages further: only
+    /// this thread remembers it, and only for a moment.
+    ///
+    /// # Errors
+    /// If the dump lacks it or it does not decode.
+    pub fn page_in_passing(&self, pfn: Pfn) -> Result<Page<'_>, PageFault> {
+        self.page_kept(pfn, Keep::ForNow)
+    }
+
+    fn page_kept(&self, pfn: Pfn, keep: Keep) -> Result<Page<'_>, PageFault> {
+        if let Some(page) = self.remembered(pfn) {
             return Ok(Page::Decoded(page));
         }
         match self.locate(pfn)? {
@@ -300,8 +309,10 @@ impl Dump {
                     unpack(pfn, codec, &data, offset, bytes)?;
                     Ok(Arc::<[u8]>::from(bytes.as_slice()))
                 })?;
-                self.cache.insert(pfn.0, Arc::clone(&page));
-                self.unpacked.fetch_add(1, Ordering::Relaxed);
+                if keep == Keep::ForAll {
+                    self.cache.insert(pfn.0, Arc::clone(&page));
+                    self.unpacked.fetch_add(1, Ordering::Relaxed);
+                }
                 recent::put(self.id, pfn.0, &page);
                 Ok(Page::Decoded(page))
             }
@@ -318,7 +329,12 @@ impl Dump {
         self.cache_pages * self.page_size as u64
     }
 
+    /// The page, if it was unpacked before and is kept.
     fn remembered(&self, pfn: Pfn) -> Option<Arc<[u8]>> {
+        // None of an ELF dump, which has its pages in the mapping as they are.
+        if self.unpacked.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         if let Some(page) = recent::get(self.id, pfn.0) {
             return Some(page);
         }
@@ -327,8 +343,8 @@ impl Dump {
         Some(page)
     }
 
-    /// Fills `out` with the start of the page, past the cache: for passes over much memory.
-    /// `out` of a whole page is decompressed into directly.
+    /// Fills `out` with the start of the page: for passes over much memory. What was unpacked
+    /// before is copied, else it is unpacked into `out` and not remembered.
     ///
     /// # Errors
     /// If the dump lacks it or it does not decode.
@@ -346,11 +362,21 @@ impl Dump {
                 codec,
                 data,
                 offset,
-            } if out.len() == self.page_size => unpack(pfn, codec, &data, offset, out)?,
+            } if out.len() == self.page_size => match self.remembered(pfn) {
+                Some(page) => copy(&page, out),
+                None => unpack(pfn, codec, &data, offset, out)?,
+            },
             Stored::Packed { .. } => copy(&self.page(pfn)?, out),
         }
         Ok(())
     }
+}
+
+/// Who may want a page again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    ForAll,
+    ForNow,
 }
 
 fn unpack(

@@ -52,7 +52,7 @@ pub struct Freelists<'k> {
 }
 
 /// How many chains vote on the encoding.
-const VOTERS: usize = 256;
+const VOTERS: usize = 64;
 
 impl<'k> Freelists<'k> {
     /// Finds out how this kernel stores the pointers, by which decoding stays within its slab.
@@ -69,8 +69,9 @@ impl<'k> Freelists<'k> {
                 continue;
             };
             let geometry = Geometry::of(kernel, cache, slab);
+            let mut page = None;
             let valid = [Encoding::Xor, Encoding::XorSwapped].map(|encoding| {
-                let next = with(encoding).next(&geometry, &mut None, slab.freelist);
+                let next = with(encoding).next(&geometry, &mut page, slab.freelist);
                 next.is_ok_and(|next| next.is_null() || geometry.index_of(next).is_some())
             });
             // A chain on which both decodings fail, or both hold, says nothing.
@@ -149,7 +150,7 @@ impl<'k> Freelists<'k> {
         let shift = dump.page_shift();
         let pfn = Pfn(geometry.pfn.0 + (offset >> shift));
         if page.as_ref().is_none_or(|(known, _)| *known != pfn) {
-            *page = Some((pfn, dump.page(pfn).map_err(|_| ())?));
+            *page = Some((pfn, dump.page_in_passing(pfn).map_err(|_| ())?));
         }
         let (_, bytes) = page.as_ref().ok_or(())?;
         let stored = u64_at(bytes, (offset & ((1 << shift) - 1)) as usize).ok_or(())?;
