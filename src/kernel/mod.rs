@@ -20,6 +20,7 @@ pub mod page;
 pub mod page_ext;
 pub mod page_kinds;
 pub(crate) mod percpu_counter;
+mod pointerless;
 pub mod pointers;
 pub mod stack_depot;
 pub mod symbolize;

@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::layout::{Field, layout};
 use super::memmap::{Chunk, Memmap, PageIndex};
 use super::page::{PageLayout, PageMark, allocator_home, order_offset};
-use super::{Kernel, KernelError, zones};
+use super::zones::CpuList;
+use super::{Kernel, KernelError, pointerless};
 use crate::addr::{Pfn, VirtAddr};
 
 /// What a page is used for.
@@ -41,7 +42,7 @@ pub enum PageKind {
     Offline,
     /// Reserved at boot: the kernel image, early allocations, holes.
     Reserved,
-    /// Of the kernel image, but no data: code, and its types.
+    /// Of the kernel image, but no data: code, and tables about it.
     Code,
     /// Holds page structures, taken from the page allocator.
     Memmap,
@@ -288,11 +289,9 @@ impl PageKinds {
         lock(&self.large).extend(large);
     }
 
-    /// After the pass: what chunks knew of each other's pages, and the free pages that CPUs keep.
-    ///
-    /// # Errors
-    /// If the kernel's types or symbols lack what zones are made of.
-    pub fn finish(&self, kernel: &Kernel, memmap: &Memmap) -> Result<(), KernelError> {
+    /// After the pass: what chunks knew of each other's pages, and the free pages that CPUs keep
+    /// on their `lists`.
+    pub fn finish(&self, kernel: &Kernel, memmap: &Memmap, lists: &[CpuList]) {
         for (pfn, order, kind) in lock(&self.crossing).drain(..) {
             let kind = match (kind, self.get(pfn)) {
                 (PageKind::Memmap, PageKind::Reserved) => PageKind::BootMemmap,
@@ -301,37 +300,31 @@ impl PageKinds {
             self.set(pfn, order, kind);
         }
         let mut links = std::mem::take(&mut *lock(&self.links));
-        zones::each_cpu_list(kernel, |head, order| {
-            let mut next = kernel.space.read_ptr(head).ok()?;
-            while next != head {
+        let mut follow = |list: &CpuList| {
+            let mut next = kernel.space.read_ptr(list.head).ok()?;
+            while next != list.head {
                 // A page is on one list only, so none is met twice.
                 let pfn = memmap.pfn_of(next.minus(u64::from(self.usage.lru.offset)))?;
                 next = links.remove(&pfn)?;
-                self.set(pfn, order, PageKind::CpuFree);
+                self.set(pfn, list.order, PageKind::CpuFree);
             }
             Some(())
-        })
+        };
+        for list in lists {
+            if follow(list).is_none() {
+                kernel.diag.warn(
+                    "cpu-free-list",
+                    "a CPU's list of free pages is broken: pages behind the break are taken for used ones (look at it with crash: kmem -z)",
+                );
+            }
+        }
     }
 
-    /// Tells the parts of the kernel image that hold no pointers to objects. Half of the image is
-    /// code, whose words could only look like some.
+    /// Tells the parts of the kernel image that hold no pointers to objects.
     pub fn tell_code(&self, kernel: &Kernel) {
-        let page = kernel.dump().page_size() as u64;
-        for (start, end) in [("_stext", "_etext"), ("__start_BTF", "__stop_BTF")] {
-            let (Some(start), Some(end)) = (kernel.symbol(start), kernel.symbol(end)) else {
-                continue;
-            };
-            // What shares a page with something else counts as that.
-            let mut at = start.0.next_multiple_of(page);
-            while at.saturating_add(page) <= end.0 {
-                let Ok(mapping) = kernel.space.translate(VirtAddr(at)) else {
-                    break;
-                };
-                let pfn = Pfn::containing(mapping.phys, kernel.dump().page_shift());
-                if self.get(pfn) == PageKind::Reserved {
-                    self.set(pfn, 0, PageKind::Code);
-                }
-                at += page;
+        for pfn in pointerless::pages(kernel) {
+            if self.get(pfn) == PageKind::Reserved {
+                self.set(pfn, 0, PageKind::Code);
             }
         }
     }

@@ -56,9 +56,25 @@ impl<'k> Variables<'k> {
         &self.symbols
     }
 
-    /// The pages that hold modules.
-    pub fn module_pages(&self) -> impl Iterator<Item = Pfn> + '_ {
-        self.module_pages.keys().copied()
+    /// Whether the page holds a part of a module.
+    pub fn is_of_module(&self, pfn: Pfn) -> bool {
+        self.module_pages.contains_key(&pfn)
+    }
+
+    /// Whether the page holds a part of the kernel or of a module, so that variables may be there.
+    pub fn may_hold_any(&self, pfn: Pfn) -> bool {
+        let page = 1 << self.kernel.dump().page_shift();
+        let of_kernel = self.mapped(pfn.start(self.kernel.dump().page_shift()));
+        let of_kernel = of_kernel.is_some_and(|start| {
+            start < self.image.end && start.plus(page - 1) >= self.image.start
+        });
+        of_kernel || self.is_of_module(pfn)
+    }
+
+    /// Where the kernel has a physical address mapped, if it is its own.
+    fn mapped(&self, phys: PhysAddr) -> Option<VirtAddr> {
+        let address = phys.0.wrapping_sub(self.phys_base);
+        address.checked_add(START_KERNEL_MAP).map(VirtAddr)
     }
 
     /// Whether an address can have a symbol at all: the cheap first question.
@@ -73,8 +89,7 @@ impl<'k> Variables<'k> {
         if let Some(page) = self.module_pages.get(&pfn) {
             return self.name(page.plus(phys.0 - pfn.start(shift).0));
         }
-        let address = phys.0.wrapping_sub(self.phys_base);
-        let address = VirtAddr(address.checked_add(START_KERNEL_MAP)?);
+        let address = self.mapped(phys)?;
         let inside = self.image.contains(&address) && !self.init.contains(&address);
         inside.then(|| self.name(address)).flatten()
     }

@@ -107,15 +107,21 @@ fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
     Ok(found)
 }
 
-/// Calls `list` with the head of every CPU's list of free pages and the order of the blocks on it;
-/// it returns `None` for a list that is broken.
+/// A list of free pages that one CPU keeps of a zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuList {
+    /// Its `struct list_head`.
+    pub head: VirtAddr,
+    /// Of the blocks on it.
+    pub order: u32,
+}
+
+/// All CPUs' lists of free pages.
 ///
 /// # Errors
 /// If the kernel's types or symbols lack them.
-pub fn each_cpu_list(
-    kernel: &Kernel,
-    mut list: impl FnMut(VirtAddr, u32) -> Option<()>,
-) -> Result<(), KernelError> {
+pub fn cpu_lists(kernel: &Kernel) -> Result<Vec<CpuList>, KernelError> {
+    let mut found = Vec::new();
     let lists: ListsLayout = kernel.layout()?;
     let kinds = kernel
         .types
@@ -136,16 +142,14 @@ pub fn each_cpu_list(
                     order @ 0..=3 => order as u32,
                     _ => 9,
                 };
-                if list(lists.plus(head * 16), order).is_none() {
-                    kernel.diag.warn(
-                        "cpu-free-list",
-                        "a CPU's list of free pages is broken: pages behind the break are taken for used ones (look at it with crash: kmem -z)",
-                    );
-                }
+                found.push(CpuList {
+                    head: lists.plus(head * 16),
+                    order,
+                });
             }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 layout! {

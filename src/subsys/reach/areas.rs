@@ -30,8 +30,9 @@ pub(crate) struct Areas {
     spans: Vec<(VirtAddr, VirtAddr)>,
     /// The number of the first.
     first: u32,
-    low: u64,
-    reach: u64,
+    /// Start and length of what holds all areas, parted at the widest gap: between vmalloc's and
+    /// those of modules lie the memmap and the kernel itself, which words point to a lot.
+    reach: [(u64, u64); 2],
     /// The area that a page belongs to, by its place among the areas.
     pages: FxHashMap<Pfn, u32>,
     records: Records,
@@ -81,12 +82,10 @@ impl Areas {
         let caches = caches.map(|(_, cache)| cache).collect();
         areas.retain(|area| area.kind == AreaKind::Vm);
         areas.sort_by_key(|area| area.start);
-        let low = areas.first().map_or(0, |area| area.start.0);
-        let high = areas.iter().map(|area| area.end.0).max().unwrap_or(low);
+        let spans: Vec<_> = areas.iter().map(|area| (area.start, area.end)).collect();
         Ok(Self {
-            low,
-            reach: high.saturating_sub(low),
-            spans: areas.iter().map(|area| (area.start, area.end)).collect(),
+            reach: reach(&spans),
+            spans,
             references: areas.iter().map(|_| Default::default()).collect(),
             areas,
             first: targets.objects,
@@ -154,7 +153,8 @@ impl Areas {
 
     /// Whether a word can point into an area at all: the cheap first question.
     pub(crate) fn may_point(&self, word: u64) -> bool {
-        word.wrapping_sub(self.low) < self.reach
+        let within = |(start, len): (u64, u64)| word.wrapping_sub(start) < len;
+        within(self.reach[0]) || within(self.reach[1])
     }
 
     /// The area that an address lies in, with its number.
@@ -217,6 +217,23 @@ impl Areas {
     }
 }
 
+/// Start and length of the two ranges that hold all `spans`, which are sorted.
+fn reach(spans: &[(VirtAddr, VirtAddr)]) -> [(u64, u64); 2] {
+    let (Some((low, _)), Some(high)) = (spans.first(), spans.iter().map(|(_, end)| end.0).max())
+    else {
+        return [(0, 0); 2];
+    };
+    let pairs = spans.windows(2).filter_map(|pair| match pair {
+        [(_, end), (start, _)] => Some((start.0.saturating_sub(end.0), end.0, start.0)),
+        _ => None,
+    });
+    let (_, gap, after) = pairs.max().unwrap_or((0, high, high));
+    [
+        (low.0, gap.saturating_sub(low.0)),
+        (after, high.saturating_sub(after)),
+    ]
+}
+
 /// Pages of vmap() and ioremap() belong to others.
 fn holds_pages(area: &VmallocArea) -> bool {
     area.pages > 0 && area.flags.contains(&"vmalloc")
@@ -234,4 +251,18 @@ fn cached_stacks(kernel: &Kernel) -> Result<FxHashSet<VirtAddr>, KernelError> {
         found.extend(words.filter(|word| !word.is_null()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_gap_holds_nothing() {
+        let spans = [(0x1000, 0x3000), (0x4000, 0x5000), (0x9000, 0xa000)];
+        let spans = spans.map(|(start, end)| (VirtAddr(start), VirtAddr(end)));
+        assert_eq!(reach(&spans), [(0x1000, 0x4000), (0x9000, 0x1000)]);
+        assert_eq!(reach(&spans[..1]), [(0x1000, 0x2000), (0x3000, 0)]);
+        assert_eq!(reach(&[]), [(0, 0); 2]);
+    }
 }

@@ -75,6 +75,15 @@ struct Vector {
     objcg: u64,
 }
 
+/// Where the entries of one slab's objects are.
+#[derive(Clone, Copy)]
+struct Entries {
+    base: VirtAddr,
+    stride: u64,
+    /// The pointer's place in an entry.
+    objcg: u64,
+}
+
 /// Tells who objects are charged to.
 pub(super) struct Charges<'s> {
     kernel: &'s Kernel,
@@ -105,7 +114,8 @@ impl<'s> Charges<'s> {
 
     /// The group of one object, by number.
     pub(super) fn of(&self, object: u32) -> Option<Group> {
-        let objcg = self.objcg(object)?;
+        let (number, index) = self.targets.place(object)?;
+        let objcg = self.objcg(self.entries(number)?, index)?;
         let groups = self.groups.get_or_init(|| Groups::new(self.kernel));
         groups.as_ref()?.of(objcg)
     }
@@ -113,8 +123,18 @@ impl<'s> Charges<'s> {
     /// The groups of some objects, that with the most first.
     pub(super) fn sum(&self, objects: impl Iterator<Item = u32>) -> Vec<Charge> {
         let mut by_objcg: FxHashMap<VirtAddr, u64> = FxHashMap::default();
+        // Objects come slab by slab.
+        let mut slab = None;
         for object in objects.take(ASKED) {
-            if let Some(objcg) = self.objcg(object) {
+            let Some((number, index)) = self.targets.place(object) else {
+                continue;
+            };
+            let entries = match slab {
+                Some((known, entries)) if known == number => entries,
+                _ => self.entries(number),
+            };
+            slab = Some((number, entries));
+            if let Some(objcg) = entries.and_then(|entries| self.objcg(entries, index)) {
                 *by_objcg.entry(objcg).or_default() += 1;
             }
         }
@@ -134,9 +154,9 @@ impl<'s> Charges<'s> {
         charges
     }
 
-    fn objcg(&self, object: u32) -> Option<VirtAddr> {
+    /// The entries of a slab, if its objects have some.
+    fn entries(&self, number: u32) -> Option<Entries> {
         let vector = self.vector.as_ref()?;
-        let (number, index) = self.targets.place(object)?;
         let slab = self.heap.slabs().get(number as usize)?;
         let page = self.memmap.page_address(slab.pfn)?;
         let record = self
@@ -158,9 +178,17 @@ impl<'s> Charges<'s> {
             _ => vector.stride.map(|field| field.get(&record)),
         };
         let stride = stride.filter(|stride| *stride >= vector.entry);
-        let stride = stride.unwrap_or(vector.entry);
-        let entry = base.plus(u64::from(index).checked_mul(stride)?);
-        let objcg = self.kernel.space.read_ptr(entry.plus(vector.objcg)).ok()?;
+        Some(Entries {
+            base,
+            stride: stride.unwrap_or(vector.entry),
+            objcg: vector.objcg,
+        })
+    }
+
+    fn objcg(&self, entries: Entries, index: u32) -> Option<VirtAddr> {
+        let offset = u64::from(index).checked_mul(entries.stride)?;
+        let at = entries.base.plus(offset).plus(entries.objcg);
+        let objcg = self.kernel.space.read_ptr(at).ok()?;
         (!objcg.is_null()).then_some(objcg)
     }
 }

@@ -1,8 +1,13 @@
 //! What becomes reachable through objects that were passed before it was known that they
 //! are; and what is left.
 
+use rayon::prelude::*;
+
 use super::bitmap::Bitmap;
 use super::scan::Edge;
+
+/// So many references are followed at a time.
+const SHARE: usize = 4096;
 
 /// References in memory, by their source.
 #[derive(Debug)]
@@ -30,22 +35,25 @@ impl Edges {
         targets.map(|edge| edge.1)
     }
 
-    /// Marks all that can be reached from what is marked.
+    /// Marks all that can be reached from what is marked. Whoever marks an object follows it.
     pub(crate) fn propagate(&self, marked: &Bitmap) {
-        let mut work = Vec::new();
         let follow = |edge: &Edge, work: &mut Vec<u32>| {
             if marked.set(edge.1) {
                 work.push(edge.1);
             }
         };
-        for edge in self.0.iter().filter(|edge| marked.get(edge.0)) {
-            follow(edge, &mut work);
-            while let Some(object) = work.pop() {
-                for target in self.of(object) {
-                    follow(&(object, target), &mut work);
+        self.0
+            .par_chunks(SHARE)
+            .for_each_init(Vec::new, |work, edges| {
+                for edge in edges.iter().filter(|edge| marked.get(edge.0)) {
+                    follow(edge, work);
+                    while let Some(object) = work.pop() {
+                        for target in self.of(object) {
+                            follow(&(object, target), work);
+                        }
+                    }
                 }
-            }
-        }
+            });
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
@@ -22,8 +23,10 @@ const NAMED: usize = 8;
 pub(crate) enum Source {
     /// At this offset in objects of this cache.
     Object(u32, u32),
-    /// In a page that always counts.
+    /// In a page that always counts, where a variable may be.
     Root(PhysAddr),
+    /// In one where none is.
+    Memory,
     /// On a task's stack.
     Stack,
     /// In a page structure.
@@ -151,10 +154,10 @@ impl Holders {
         structures: &Structures<'_>,
         anonymous: &[u32],
     ) -> Vec<Named> {
-        let mut by_name: Vec<FxHashMap<Name, u64>> = vec![FxHashMap::default(); caches.len()];
+        let mut by_cache: Vec<Vec<(Source, u64)>> = vec![Vec::new(); caches.len()];
         for ((cache, source), count) in std::mem::take(&mut *lock(&self.counts)) {
-            if let Some(names) = by_name.get_mut(cache as usize) {
-                *names.entry(describe(source, symbols, caches)).or_default() += count;
+            if let Some(sources) = by_cache.get_mut(cache as usize) {
+                sources.push((source, count));
             }
         }
         let mut pointers = std::mem::take(&mut *lock(&self.cache_pointers));
@@ -170,6 +173,10 @@ impl Holders {
                 }
             }
         }
+        let by_name: Vec<_> = by_cache
+            .into_par_iter()
+            .map(|sources| by_name(sources, symbols, caches))
+            .collect();
         let named = by_name.into_iter().zip(caches).enumerate();
         let named = named.map(|(number, (names, cache))| Named {
             types: match anonymous.contains(&(number as u32)) {
@@ -210,6 +217,31 @@ impl Name {
     }
 }
 
+/// The references of each name. Places in objects are many, and each has a name of its own as long
+/// as their caches have: of these only those that may be among the first.
+fn by_name(
+    mut sources: Vec<(Source, u64)>,
+    symbols: &Variables<'_>,
+    caches: &[Cache],
+) -> FxHashMap<Name, u64> {
+    let is_object = |source: &Source| matches!(source, Source::Object(..));
+    let mut counts: Vec<u64> = sources
+        .iter()
+        .filter(|(source, _)| is_object(source))
+        .map(|(_, count)| *count)
+        .collect();
+    if counts.len() > NAMED {
+        let (_, least, _) = counts.select_nth_unstable_by(NAMED - 1, |a, b| b.cmp(a));
+        let least = *least;
+        sources.retain(|(source, count)| !is_object(source) || *count >= least);
+    }
+    let mut names: FxHashMap<Name, u64> = FxHashMap::default();
+    for (source, count) in sources {
+        *names.entry(describe(source, symbols, caches)).or_default() += count;
+    }
+    names
+}
+
 /// Those of the holders that are `chosen`, by the number of references, most first.
 fn most(names: &FxHashMap<Name, u64>, chosen: impl Fn(&Name) -> bool) -> Vec<Holder> {
     let mut holders: Vec<(&Name, u64)> = names
@@ -241,8 +273,9 @@ pub(crate) fn describe(source: Source, symbols: &Variables<'_>, caches: &[Cache]
                 text: place.symbol(),
                 module: place.module,
             },
-            None => plain("kernel memory".to_owned()),
+            None => describe(Source::Memory, symbols, caches),
         },
+        Source::Memory => plain("kernel memory".to_owned()),
         Source::Stack => plain("stacks".to_owned()),
         Source::PageStructure => plain("page structures".to_owned()),
     }

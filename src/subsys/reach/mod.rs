@@ -24,6 +24,7 @@ mod lost_blocks;
 mod objects;
 mod omit;
 mod rings;
+mod roots;
 mod scan;
 mod search;
 mod sites;
@@ -180,9 +181,8 @@ pub fn collect<T: Send>(
     options: &Options<'_>,
     meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
 ) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
-    let (pages, beside) = Pages::and_beside(kernel, options.progress)?;
-    let symbols = Variables::new(kernel, &beside.modules);
-    let search = Search::prepare(pages, beside.areas, beside.stacks)?;
+    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress)?;
+    let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
     let charges = search.charges()?;
@@ -202,7 +202,7 @@ pub fn collect<T: Send>(
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
     let searched = Searched {
-        modules: &beside.modules,
+        modules: &modules,
         tasks: &search.stacks.tasks,
         slabs: &done.slabs,
     };

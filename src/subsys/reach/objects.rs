@@ -84,6 +84,7 @@ impl SlabVisitor for Scan<'_> {
                 Shape { len, ..*shape },
             );
         }
+        self.hand_over(&mut batch.counts.held);
     }
 
     fn end(&self, batch: SlabBatch) {
@@ -102,24 +103,15 @@ impl Scan<'_> {
         batch.bytes.resize(pages * dump.page_size(), 0);
         batch.missing.clear();
         batch.counts.totals.slab_pages += pages as u64;
-        // Where a free chain has just been walked over the same pages they are in the cache.
-        let was_read = (0..view.geometry.objects()).any(|object| view.is_free(object));
         let slots = batch.bytes.chunks_exact_mut(dump.page_size());
         for (at, out) in (0u64..).zip(slots) {
             let pfn = Pfn(view.slab.pfn.0 + at);
-            let read = match was_read {
-                true => dump.page(pfn).map(|page| {
-                    if page.len() == out.len() {
-                        out.copy_from_slice(&page);
-                    }
-                }),
-                false => dump.read_page(pfn, out),
-            };
-            if read.is_err() {
+            let lost = dump.read_page(pfn, out).is_err();
+            if lost {
                 out.fill(0);
                 batch.counts.totals.slab_missing += 1;
             }
-            batch.missing.push(read.is_err());
+            batch.missing.push(lost);
         }
     }
 

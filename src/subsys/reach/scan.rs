@@ -1,4 +1,4 @@
-//! The two passes over memory: the roots, then all slabs.
+//! The two passes over memory: the roots (`roots`), then all slabs (`objects`).
 //!
 //! Each page is read once, in the order of the file. An object that is known to be
 //! reachable when its slab is passed marks what it points to at once; of any other the
@@ -8,26 +8,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use rayon::prelude::*;
-use rustc_hash::FxHashSet;
-
 use super::areas::Areas;
 use super::bitmap::Bitmap;
 use super::closure::Edges;
-use super::holders::{Held, Holders, Source};
-use super::omit::{OmittedRanges, SeenObjects};
+use super::holders::{Held, Holders};
+use super::omit::SeenObjects;
 use super::targets::Targets;
 use super::watch::Watch;
-use super::words::each_address;
-use crate::addr::{Pfn, PhysAddr, VirtAddr};
-use crate::dump::PageFault;
+use crate::addr::PhysAddr;
 use crate::kernel::Kernel;
-use crate::kernel::page_kinds::{PageKind, PageKinds};
-use crate::kernel::tasks::Stacks;
-use crate::subsys::slab::{Progress, SlabHeap};
+use crate::kernel::variables::Variables;
+use crate::subsys::slab::SlabHeap;
 
-/// Pages taken at a time: contiguous in the file, small enough to share out evenly.
-const PAGES: usize = 512;
+/// So many references are kept before it is counted who holds them.
+const HELD: usize = 2048;
 
 /// From an object to one that it points to, by number.
 pub(crate) type Edge = (u32, u32);
@@ -42,8 +36,7 @@ pub(crate) struct Scan<'a> {
     pub(crate) cache_of_caches: Option<u32>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) found: Found,
-    /// Pages of modules, whose variables are few and tell the most.
-    pub(crate) module_pages: FxHashSet<Pfn>,
+    pub(super) symbols: &'a Variables<'a>,
     pub(super) edges: Mutex<Vec<Vec<Edge>>>,
     /// From areas and blocks of large kmalloc.
     area_edges: Mutex<Vec<Edge>>,
@@ -107,6 +100,7 @@ impl<'a> Scan<'a> {
         areas: &'a Areas,
         seen: &'a SeenObjects,
         heap: &SlabHeap<'_>,
+        symbols: &'a Variables<'a>,
         deadline: Option<Instant>,
     ) -> Self {
         let nodes = targets.objects.saturating_add(areas.len());
@@ -121,7 +115,7 @@ impl<'a> Scan<'a> {
                 holders: Holders::of(targets, heap.caches()),
                 watch: None,
             },
-            module_pages: FxHashSet::default(),
+            symbols,
             edges: Mutex::default(),
             area_edges: Mutex::default(),
             room: AtomicU64::new(u64::MAX),
@@ -142,188 +136,12 @@ impl<'a> Scan<'a> {
         late
     }
 
-    /// Marks what the words of memory point to that is always reachable, or as far as the area or
-    /// block `from` is. `source` says where a word lies, by its offset.
-    /// With `all`, who holds them is counted for all objects and not for a sample.
-    fn mark_from(
-        &self,
-        bytes: &[u8],
-        counts: &mut Counts,
-        from: Option<u32>,
-        all: bool,
-        source: impl Fn(usize) -> Source,
-    ) {
-        each_address(bytes, |offset, word| {
-            if self.targets.may_point(word)
-                && let Some((object, cache)) = self.targets.object(word)
-            {
-                counts.totals.pointers += 1;
-                if from != Some(object) {
-                    self.mark(from, object, &mut counts.area_edges);
-                }
-                if all || self.found.holders.wants(object, cache) {
-                    counts.held.push((object, cache, source(offset)));
-                }
-                if self.cache_of_caches == Some(cache)
-                    && let Source::Root(at) = source(offset)
-                {
-                    counts.cache_pointers.push((word, at));
-                }
-            } else if self.areas.may_point(word) {
-                let at = match source(offset) {
-                    Source::Root(at) => Some(at),
-                    _ => None,
-                };
-                if let Some(area) = self.areas.pointed_to(word, at, from) {
-                    self.mark(from, area, &mut counts.area_edges);
-                }
-            }
-        });
-        counts.totals.words += bytes.len() as u64 / 8;
-    }
-
-    /// Marks what a root, or a reachable area or block, points to; of any other it is kept.
-    fn mark(&self, from: Option<u32>, to: u32, edges: &mut Vec<Edge>) {
-        match from {
-            Some(area) if !self.found.marked.get(area) => {
-                if edges.last() != Some(&(area, to)) && !self.found.marked.get(to) {
-                    edges.push((area, to));
-                }
-            }
-            _ => {
-                self.found.marked.set(to);
-            }
+    /// Counts who holds what while it is little, so that it need not be kept.
+    pub(super) fn hand_over(&self, held: &mut Vec<Held>) {
+        if held.len() >= HELD {
+            self.found.holders.add(held);
+            held.clear();
         }
-    }
-
-    /// Words of page structures, gathered while the memmap was read.
-    pub(crate) fn page_structures(&self, words: &[u64]) {
-        let mut counts = Counts::default();
-        for word in words {
-            if let Some((object, cache)) = self.targets.object(*word) {
-                self.found.marked.set(object);
-                if self.found.holders.wants(object, cache) {
-                    counts.held.push((object, cache, Source::PageStructure));
-                }
-            }
-        }
-        counts.totals.words += words.len() as u64;
-        self.finish(counts);
-    }
-
-    /// All pages that may hold the kernel's pointers, but for slabs and stacks.
-    pub(crate) fn roots(
-        &self,
-        kinds: &PageKinds,
-        omitted: &OmittedRanges,
-        progress: &dyn Progress,
-    ) {
-        let sections: Vec<(Pfn, usize)> = kinds.index().sections().collect();
-        let per_section = kinds.index().section_pages().div_ceil(PAGES);
-        progress.start("searching roots", kinds.index().len() as u64);
-        (0..sections.len() * per_section)
-            .into_par_iter()
-            // One that is done takes the next: some batches hold much and most hold nothing.
-            .with_max_len(1)
-            .for_each_init(Vec::new, |page, batch| {
-                let Some((start, number)) = sections.get(batch / per_section) else {
-                    return;
-                };
-                let first = batch % per_section * PAGES;
-                if !self.out_of_time() {
-                    self.root_batch(
-                        Pfn(start.0 + first as u64),
-                        number + first,
-                        kinds,
-                        omitted,
-                        page,
-                    );
-                }
-                progress.step(PAGES as u64);
-            });
-    }
-
-    fn root_batch(
-        &self,
-        start: Pfn,
-        number: usize,
-        kinds: &PageKinds,
-        omitted: &OmittedRanges,
-        page: &mut Vec<u8>,
-    ) {
-        let dump = self.kernel.dump();
-        let mut counts = Counts::default();
-        page.resize(dump.page_size(), 0);
-        for at in 0..PAGES {
-            let kind = kinds.at(number + at);
-            if !kind.holds_pointers() {
-                continue;
-            }
-            let pfn = Pfn(start.0 + at as u64);
-            match dump.read_page(pfn, page) {
-                Ok(()) => {
-                    counts.totals.root_pages += 1;
-                    omitted.clear(pfn, page);
-                    let phys = pfn.start(dump.page_shift());
-                    if let Some(watch) = &self.found.watch {
-                        watch.look(page, |offset| {
-                            let at = phys.plus(offset as u64);
-                            (Source::Root(at), self.kernel.space.direct_map_address(at))
-                        });
-                    }
-                    let all = self.module_pages.contains(&pfn);
-                    let from = match kind {
-                        PageKind::Vmalloc => self.areas.of_page(pfn),
-                        PageKind::LargeKmalloc => self.block_of(phys),
-                        _ => None,
-                    };
-                    self.mark_from(page, &mut counts, from, all, |offset| {
-                        Source::Root(phys.plus(offset as u64))
-                    });
-                }
-                // No RAM: a hole that the memmap covers.
-                Err(PageFault::NotInDump(_)) => {}
-                Err(_) => counts.totals.root_missing += 1,
-            }
-        }
-        self.finish(counts);
-    }
-
-    /// The block of large kmalloc that lies at an address.
-    fn block_of(&self, phys: PhysAddr) -> Option<u32> {
-        let at = self.kernel.space.direct_map_address(phys);
-        let (number, _) = self.targets.object(at.0)?;
-        self.targets.blocks().contains(&number).then_some(number)
-    }
-
-    /// The live parts of all stacks.
-    pub(crate) fn stacks(&self, stacks: &Stacks) {
-        stacks.stacks.par_iter().with_min_len(64).for_each(|stack| {
-            let mut counts = Counts::default();
-            let start = stack.live.0 & !7;
-            let len = (stack.end.0.saturating_sub(start)) as usize;
-            let mut bytes = vec![0; len];
-            // Page by page: the part that is there counts.
-            let page = self.kernel.dump().page_size();
-            let mut at = start;
-            let mut rest = bytes.as_mut_slice();
-            while !rest.is_empty() {
-                let step = (page - at as usize % page).min(rest.len());
-                let (now, later) = rest.split_at_mut(step);
-                counts.totals.root_pages += 1;
-                if self.kernel.space.read(VirtAddr(at), now).is_err() {
-                    counts.totals.root_missing += 1;
-                }
-                at += step as u64;
-                rest = later;
-            }
-            if let Some(watch) = &self.found.watch {
-                let at = VirtAddr(start);
-                watch.look(&bytes, |offset| (Source::Stack, at.plus(offset as u64)));
-            }
-            self.mark_from(&bytes, &mut counts, None, false, |_| Source::Stack);
-            self.finish(counts);
-        });
     }
 
     pub(super) fn finish(&self, counts: Counts) {
@@ -379,8 +197,8 @@ impl<'a> Scan<'a> {
 pub(super) struct Counts {
     pub(super) totals: Totals,
     pub(super) held: Vec<Held>,
-    cache_pointers: Vec<(u64, PhysAddr)>,
-    area_edges: Vec<Edge>,
+    pub(super) cache_pointers: Vec<(u64, PhysAddr)>,
+    pub(super) area_edges: Vec<Edge>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

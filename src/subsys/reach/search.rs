@@ -17,8 +17,9 @@ use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::symbolize::Symbolizer;
 use crate::kernel::tasks::{self, Stacks};
 use crate::kernel::variables::Variables;
+use crate::kernel::zones::{self, CpuList};
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
+use crate::subsys::slab::{Prepared, Progress, SlabFacts, SlabHeap};
 use crate::subsys::vmalloc::{self, VmallocFacts};
 
 /// Each is in a batch, and then in one list of all.
@@ -30,6 +31,7 @@ pub(super) struct Search<'k> {
     pub(super) memmap: Memmap,
     pub(super) kinds: PageKinds,
     pub(super) heap: SlabHeap<'k>,
+    prepared: Prepared<'k>,
     pub(super) stacks: Stacks,
     pub(super) targets: Targets,
     pub(super) areas: Areas,
@@ -49,21 +51,24 @@ pub(super) struct Done {
 
 /// What can be read without the memmap.
 pub(super) struct Beside {
-    pub(super) modules: Modules,
     /// Without them those of their pages count as the kernel's own.
-    pub(super) areas: Result<VmallocFacts, KernelError>,
-    pub(super) stacks: Stacks,
+    areas: Result<VmallocFacts, KernelError>,
+    stacks: Stacks,
+    skbs: CachedSkbs,
+    cpu_lists: Vec<CpuList>,
 }
 
 impl Beside {
-    fn read(kernel: &Kernel) -> Result<Self, KernelError> {
+    fn read(kernel: &Kernel) -> Result<(Modules, Self), KernelError> {
         let modules = Modules::read(kernel)?;
         let areas = vmalloc::collect(kernel, &Symbolizer::new(kernel, &modules));
-        Ok(Self {
-            modules,
+        let beside = Self {
             areas,
             stacks: tasks::stacks(kernel)?,
-        })
+            skbs: CachedSkbs::read(kernel),
+            cpu_lists: zones::cpu_lists(kernel)?,
+        };
+        Ok((modules, beside))
     }
 }
 
@@ -84,16 +89,6 @@ impl<'k> Pages<'k> {
         let heap = SlabHeap::read_with(kernel, &memmap, progress, |chunk| {
             structures.read(chunk, &kinds);
         })?;
-        kinds.finish(kernel, &memmap)?;
-        kinds.tell_code(kernel);
-        for slab in heap.slabs() {
-            // KFENCE's pages belong to slabs only in name.
-            let kind = match heap.geometry(slab) {
-                Some(_) => PageKind::Slab,
-                None => PageKind::Kernel,
-            };
-            kinds.set(slab.pfn, u32::from(slab.order), kind);
-        }
         Ok(Self {
             kernel,
             memmap,
@@ -107,20 +102,34 @@ impl<'k> Pages<'k> {
     pub(super) fn and_beside(
         kernel: &'k Kernel,
         progress: &dyn Progress,
-    ) -> Result<(Self, Beside), KernelError> {
+    ) -> Result<(Self, Modules, Beside), KernelError> {
         let beside = || Beside::read(kernel);
         let (beside, pages) = rayon::join(beside, || Self::read(kernel, progress));
-        let beside = beside?;
-        Ok((pages?, beside))
+        let (modules, beside) = beside?;
+        Ok((pages?, modules, beside))
     }
 }
 
 impl<'k> Search<'k> {
+    /// With the names of variables.
     pub(super) fn prepare(
         pages: Pages<'k>,
-        areas: Result<VmallocFacts, KernelError>,
-        stacks: Stacks,
-    ) -> Result<Self, KernelError> {
+        modules: &'k Modules,
+        beside: Beside,
+    ) -> Result<(Variables<'k>, Self), KernelError> {
+        let kernel = pages.kernel;
+        let names = || Variables::new(kernel, modules);
+        let (names, search) = rayon::join(names, || Self::of(pages, beside));
+        Ok((names, search?))
+    }
+
+    fn of(pages: Pages<'k>, beside: Beside) -> Result<Self, KernelError> {
+        let Beside {
+            areas,
+            stacks,
+            skbs,
+            cpu_lists,
+        } = beside;
         let Pages {
             kernel,
             memmap,
@@ -128,16 +137,19 @@ impl<'k> Search<'k> {
             structures,
             heap,
         } = pages;
+        kinds.finish(kernel, &memmap, &cpu_lists);
+        kinds.tell_code(kernel);
+        mark_slabs(&kinds, &heap);
         mark_stacks(kernel, &kinds, &stacks);
         let blocks = kinds.large_kmalloc();
-        let targets = Targets::of(
-            kernel,
-            &heap,
-            kinds.index(),
-            blocks.as_deref().unwrap_or_default(),
-        )?;
-        let areas = Areas::of(kernel, areas, &targets, &kinds);
-        let skbs = CachedSkbs::read(kernel);
+        let targets = || {
+            let blocks = blocks.as_deref().unwrap_or_default();
+            let targets = Targets::of(kernel, &heap, kinds.index(), blocks)?;
+            let areas = Areas::of(kernel, areas, &targets, &kinds);
+            Ok::<_, KernelError>((targets, areas))
+        };
+        let (prepared, targets) = rayon::join(|| heap.prepare(), targets);
+        let (targets, areas) = targets?;
         let seen = SeenObjects::of(kernel, &heap, &targets, &skbs);
         Ok(Self {
             omitted: OmittedRanges::of(kernel, &heap, &seen, &skbs),
@@ -146,6 +158,7 @@ impl<'k> Search<'k> {
             memmap,
             kinds,
             heap,
+            prepared,
             stacks,
             targets,
             areas,
@@ -170,18 +183,20 @@ impl<'k> Search<'k> {
             &self.areas,
             &self.seen,
             &self.heap,
+            symbols,
             options.deadline,
         );
         scan.found.watch = watch;
         if let Some(memory) = options.memory {
             *scan.room.get_mut() = memory / REFERENCE;
         }
-        scan.module_pages = symbols.module_pages().collect();
         scan.page_structures(&self.structures);
         scan.roots(&self.kinds, &self.omitted, options.progress);
         scan.stacks(&self.stacks);
         scan.follow_areas();
-        let slabs = self.heap.facts_with(options.progress, &scan)?;
+        let slabs = self
+            .heap
+            .facts_with(&self.prepared, options.progress, &scan)?;
         let (found, edges) = scan.into_edges();
         let edges = Edges::new(edges);
         let progress = options.progress;
@@ -192,6 +207,17 @@ impl<'k> Search<'k> {
             found,
             edges,
         })
+    }
+}
+
+fn mark_slabs(kinds: &PageKinds, heap: &SlabHeap<'_>) {
+    for slab in heap.slabs() {
+        // KFENCE's pages belong to slabs only in name.
+        let kind = match heap.geometry(slab) {
+            Some(_) => PageKind::Slab,
+            None => PageKind::Kernel,
+        };
+        kinds.set(slab.pfn, u32::from(slab.order), kind);
     }
 }
 

@@ -14,9 +14,6 @@ use crate::kernel::memmap::PageIndex;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::slab::SlabHeap;
 
-/// No slab here.
-const NONE: u32 = u32::MAX;
-
 /// Where the objects of one slab lie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlabSpan {
@@ -63,7 +60,8 @@ impl SlabSpan {
 #[derive(Debug)]
 pub(crate) struct Targets {
     index: PageIndex,
-    /// For each page its slab, by number.
+    /// For each page the number of its slab and one, or 0: memory of zeros costs nothing until it
+    /// is asked for.
     slabs_of: Vec<u32>,
     pub(crate) slabs: Vec<SlabSpan>,
     /// The numbers of the blocks of large kmalloc, behind all objects of slabs.
@@ -88,12 +86,12 @@ impl Targets {
         index: &PageIndex,
         blocks: &[(Pfn, u32)],
     ) -> Result<Self, KernelError> {
-        let mut slabs_of = vec![NONE; index.len()];
+        let mut slabs_of = vec![0u32; index.len()];
         let mut take = |pfn: Pfn, order: u32, number: u32| {
             for page in pfn.0..pfn.0.saturating_add(1 << order) {
                 let at = index.get(Pfn(page));
                 if let Some(slot) = at.and_then(|at| slabs_of.get_mut(at)) {
-                    *slot = number;
+                    *slot = number + 1;
                 }
             }
         };
@@ -177,7 +175,7 @@ impl Targets {
 
     fn slab(&self, word: u64) -> Option<(u32, &SlabSpan)> {
         let pfn = Pfn(word.wrapping_sub(self.direct) >> self.shift);
-        let number = *self.slabs_of.get(self.index.get(pfn)?)?;
+        let number = self.slabs_of.get(self.index.get(pfn)?)?.checked_sub(1)?;
         Some((number, self.slabs.get(number as usize)?))
     }
 

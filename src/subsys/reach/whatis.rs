@@ -124,9 +124,8 @@ pub fn whatis(
     address: VirtAddr,
     options: &Options<'_>,
 ) -> Result<WhatIs, KernelError> {
-    let (pages, beside) = Pages::and_beside(kernel, options.progress)?;
-    let symbols = Variables::new(kernel, &beside.modules);
-    let search = Search::prepare(pages, beside.areas, beside.stacks)?;
+    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress)?;
+    let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let targets = &search.targets;
     let found = targets.object(address.0);
     let place = found.and_then(|(object, _)| targets.address(object));

@@ -122,17 +122,37 @@ impl SlabHeap<'_> {
     }
 }
 
+/// What must be known before free chains are walked.
+#[expect(
+    missing_debug_implementations,
+    reason = "as long as the slabs are many"
+)]
+pub struct Prepared<'k> {
+    places: Places,
+    freelists: Freelists<'k>,
+}
+
+impl<'k> Prepared<'k> {
+    pub(super) fn of(heap: &SlabHeap<'k>) -> Self {
+        let (places, freelists) = rayon::join(
+            || Places::of(heap),
+            || Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs),
+        );
+        Self { places, freelists }
+    }
+}
+
 pub(super) fn facts(
     heap: &SlabHeap<'_>,
+    prepared: &Prepared<'_>,
     progress: &dyn Progress,
     visitor: &impl SlabVisitor,
 ) -> Result<SlabFacts, KernelError> {
-    let places = Places::of(heap);
-    let freelists = Freelists::probe(heap.kernel, &heap.caches, &heap.scan.slabs);
+    let Prepared { places, freelists } = prepared;
     progress.start("walking freelists", heap.scan.slabs.len() as u64);
     let (aliases, sums) = rayon::join(
         || heap.aliases(),
-        || count(heap, &freelists, &places, progress, visitor),
+        || count(heap, freelists, places, progress, visitor),
     );
     let aliases = aliases?;
     let page_size = heap.kernel.dump().page_size() as u64;
@@ -141,7 +161,7 @@ pub(super) fn facts(
         .zip(aliases)
         .enumerate()
         .filter_map(|(index, (sum, aliases))| {
-            one_cache(heap, index, &places, sum, aliases, page_size)
+            one_cache(heap, index, places, sum, aliases, page_size)
         })
         .collect();
     warnings::warn(heap, &caches);

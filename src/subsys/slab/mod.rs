@@ -42,6 +42,7 @@ use cache::{Cache, FlagMasks};
 use callbacks::CallbackFacts;
 pub use classic::{DebugStatistics, Tunables};
 use classic::{arrays::ArrayReader, nodes::ClassicNodeReader};
+pub use count::Prepared;
 use deferred::DeferredFacts;
 use era::SlabEra;
 pub use facts::{CacheFacts, Damage, ExactView, Occupancy, SlabFacts, SlabinfoView};
@@ -121,21 +122,18 @@ impl<'k> SlabHeap<'k> {
         let scan = pages::scan(kernel, memmap, &caches, &kfence, step, also)?;
         let flags = CacheFlags::read(kernel, era)?;
         let masks = FlagMasks::of(&flags);
-        let nodes: Vec<NodeFacts> = if era == SlabEra::Slab {
-            let reader = ClassicNodeReader::new(kernel, memmap, &scan)?;
-            caches.iter().map(|cache| reader.read(cache)).collect()
-        } else {
-            let reader = NodeReader::new(kernel, memmap, &scan)?;
-            caches.iter().map(|cache| reader.read(cache)).collect()
-        };
-        let cpus = if era.has_cpu_slabs() {
-            let reader = CpuReader::new(kernel, memmap, &scan)?;
-            caches.iter().map(|cache| reader.read(cache)).collect()
-        } else {
-            vec![CpuFacts::default(); caches.len()]
-        };
         let most = scan.objects().saturating_add(memmap.pages());
-        let callbacks = callbacks::read(kernel, most)?;
+        let of_caches = || -> Result<_, KernelError> {
+            let nodes = read_nodes(kernel, memmap, era, &caches, &scan)?;
+            Ok((nodes, read_cpus(kernel, memmap, era, &caches, &scan)?))
+        };
+        let of_rcu = || -> Result<_, KernelError> {
+            let callbacks = callbacks::read(kernel, most)?;
+            Ok((callbacks, kfree_rcu::read(kernel, most)?))
+        };
+        let (of_caches, of_rcu) = rayon::join(of_caches, of_rcu);
+        let (nodes, cpus) = of_caches?;
+        let (callbacks, kfree_rcu) = of_rcu?;
         let deferred = deferred::read(kernel, memmap, &scan)?;
         let waiting = [&callbacks.sheaves[..], &deferred.rcu_sheaves[..]].concat();
         let sheaves = read_sheaves(kernel, era, &caches, &waiting)?;
@@ -151,7 +149,7 @@ impl<'k> SlabHeap<'k> {
             cpus,
             sheaves,
             deferred,
-            kfree_rcu: kfree_rcu::read(kernel, most)?,
+            kfree_rcu,
             callbacks,
             kfence,
         })
@@ -207,7 +205,13 @@ impl<'k> SlabHeap<'k> {
     /// # Errors
     /// If the kernel's types lack what sysfs is made of.
     pub fn facts(&self, progress: &dyn Progress) -> Result<SlabFacts, KernelError> {
-        count::facts(self, progress, &())
+        count::facts(self, &self.prepare(), progress, &())
+    }
+
+    /// What [`facts_with`](Self::facts_with) must know, which may be found out while something
+    /// else is.
+    pub fn prepare(&self) -> Prepared<'k> {
+        Prepared::of(self)
     }
 
     /// As [`facts`](Self::facts); `visitor` sees every slab in the same pass.
@@ -216,10 +220,11 @@ impl<'k> SlabHeap<'k> {
     /// As `facts`.
     pub fn facts_with(
         &self,
+        prepared: &Prepared<'_>,
         progress: &dyn Progress,
         visitor: &impl SlabVisitor,
     ) -> Result<SlabFacts, KernelError> {
-        count::facts(self, progress, visitor)
+        count::facts(self, prepared, progress, visitor)
     }
 
     /// Memory outside of slabs in which the allocator itself keeps the addresses of free objects:
@@ -266,6 +271,37 @@ impl<'k> SlabHeap<'k> {
         let kfence = self.kfence.contains(&slab.pfn);
         (!kfence).then(|| Geometry::of(self.kernel, cache, slab))
     }
+}
+
+/// What the nodes of each cache count and list.
+fn read_nodes(
+    kernel: &Kernel,
+    memmap: &Memmap,
+    era: SlabEra,
+    caches: &[Cache],
+    scan: &SlabScan,
+) -> Result<Vec<NodeFacts>, KernelError> {
+    if era == SlabEra::Slab {
+        let reader = ClassicNodeReader::new(kernel, memmap, scan)?;
+        return Ok(caches.iter().map(|cache| reader.read(cache)).collect());
+    }
+    let reader = NodeReader::new(kernel, memmap, scan)?;
+    Ok(caches.iter().map(|cache| reader.read(cache)).collect())
+}
+
+/// The slabs that CPUs have of each cache.
+fn read_cpus(
+    kernel: &Kernel,
+    memmap: &Memmap,
+    era: SlabEra,
+    caches: &[Cache],
+    scan: &SlabScan,
+) -> Result<Vec<CpuFacts>, KernelError> {
+    if !era.has_cpu_slabs() {
+        return Ok(vec![CpuFacts::default(); caches.len()]);
+    }
+    let reader = CpuReader::new(kernel, memmap, scan)?;
+    Ok(caches.iter().map(|cache| reader.read(cache)).collect())
 }
 
 /// Free objects that the slabs count as in use: in sheaves, or in classic SLAB's arrays.

@@ -27,14 +27,29 @@ pub(super) fn time_at(samples: &[Sample], offset: usize, times: &Times) -> Optio
     let words = samples.iter();
     let words: Option<Vec<u64>> = words.map(|sample| u64_at(&sample.bytes, offset)).collect();
     let words = words?;
-    let within = |unit: Unit| -> Vec<u64> {
-        let within = words.iter().filter(|word| times.is_within(unit, **word));
-        within.copied().collect()
-    };
-    let all = Unit::ALL.into_iter().map(|unit| (unit, within(unit)));
-    let mut nearly_all = all.filter(|(_, values)| values.len() * 100 >= words.len() * NEARLY_ALL);
-    let (unit, values) = nearly_all.next()?;
+    let (unit, values) = Unit::ALL
+        .into_iter()
+        .find_map(|unit| Some((unit, nearly_all_within(&words, unit, times)?)))?;
     are_times(unit, &values).then(|| field(offset, unit, &values, words.len(), times))?
+}
+
+/// The words that can be times of this unit, if nearly all can.
+fn nearly_all_within(words: &[u64], unit: Unit, times: &Times) -> Option<Vec<u64>> {
+    let others_allowed = words.len() * (100 - NEARLY_ALL);
+    let mut others = 0;
+    let mut values = Vec::new();
+    for word in words {
+        if times.is_within(unit, *word) {
+            values.push(*word);
+        } else {
+            others += 100;
+            // With most offsets it is clear after a few.
+            if others > others_allowed {
+                return None;
+            }
+        }
+    }
+    Some(values)
 }
 
 /// Whether numbers, all of which can be times, are.
