@@ -282,6 +282,8 @@ fn entries(
         let mut reconciliation = None;
         if lists {
             let (others, adds_up) = rest(session, conntrack, &walk, known).map_err(to_io)?;
+            // They are a part of the JSON document.
+            complete &= args.format != ConntrackFormat::Json || conntrack.expectations_lost == 0;
             let mut lines = Vec::new();
             for entry in others.iter().filter(|e| selection.matches(conntrack, e)) {
                 render(&mut lines, entry)?;
@@ -335,7 +337,9 @@ fn expectations(
     struct Body {
         expectations: Vec<ExpectationDoc>,
     }
-    let document = session.document(&args.common, true, Body { expectations: docs });
+    let complete = conntrack.expectations_lost == 0;
+    let body = Body { expectations: docs };
+    let document = session.document(&args.common, complete, body);
     output(&args.common, args.format.reader(), |out, _| {
         match args.format {
             ConntrackFormat::Json => render::json(out, &document),

@@ -41,19 +41,22 @@ pub const USERSPACE: u64 = 4;
 /// More expectations than a kernel lets exist at once (`nf_ct_expect_max`, 4096 by default).
 const MAX_CHAIN: usize = 1 << 16;
 
-/// All expectations, bucket by bucket.
+/// All expectations, bucket by bucket, and how many buckets are lost or have a broken chain.
 pub(crate) fn read_all(
     kernel: &Kernel,
     symbols: &dyn Symbols,
     reader: &EntryReader,
     namespaces: &[Namespace],
-) -> Result<Vec<Expectation>, KernelError> {
-    let pointer = |name: &str| kernel.space.read_ptr(symbols.address(name)?).ok();
-    let size = symbols
-        .address("nf_ct_expect_hsize")
-        .and_then(|at| kernel.space.read_u32(at).ok());
-    let (Some(hash), Some(size)) = (pointer("nf_ct_expect_hash"), size) else {
-        return Ok(Vec::new());
+) -> Result<(Vec<Expectation>, u64), KernelError> {
+    let address = |name: &str| symbols.address(name);
+    let (Some(hash), Some(size)) = (address("nf_ct_expect_hash"), address("nf_ct_expect_hsize"))
+    else {
+        return Ok((Vec::new(), 0));
+    };
+    let table = kernel.space.read_ptr(hash);
+    let (Ok(hash), Ok(size)) = (table, kernel.space.read_u32(size)) else {
+        warn_of(kernel, 1);
+        return Ok((Vec::new(), 1));
     };
     let layout: ExpectLayout = kernel.layout()?;
     let mut found = Vec::new();
@@ -80,13 +83,17 @@ pub(crate) fn read_all(
         }
     }
     if lost > 0 {
-        kernel.diag.warn_many(
-            "expectations-lost",
-            "chains of expectations are broken or not in the dump: what is behind the break is not seen",
-            lost,
-        );
+        warn_of(kernel, lost);
     }
-    Ok(found)
+    Ok((found, lost))
+}
+
+fn warn_of(kernel: &Kernel, lost: u64) {
+    kernel.diag.warn_many(
+        "expectations-lost",
+        "chains of expectations are broken or not in the dump: what is behind the break is not seen",
+        lost,
+    );
 }
 
 fn one(
