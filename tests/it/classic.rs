@@ -332,3 +332,28 @@ fn each_list_is_counted_and_walked_to_its_end() {
         .set(node, "kmem_cache_node", "free_slabs", free + 1);
     assert_broken(&m, &name, "free_slabs");
 }
+
+/// mm/slab.c: CFLGS_OBJFREELIST_SLAB and CFLGS_OFF_SLAB.
+#[test]
+fn flags_that_only_classic_slab_has_are_named() {
+    const NAMES: [(&str, u64); 2] = [("OBJFREELIST_SLAB", 1 << 30), ("OFF_SLAB", 1 << 31)];
+    let machine = machine();
+    let (_, document) = analyse(&machine);
+    let mut seen = [0; 2];
+    for laid in &machine.slub.caches {
+        let flags = machine.kernel.get(laid.address, "kmem_cache", "flags");
+        let told = &cache(&document, &laid.cache.name)["flags"];
+        let told = told.as_array().expect("flags");
+        for ((name, bit), seen) in NAMES.iter().zip(&mut seen) {
+            let set = flags & bit != 0;
+            *seen += u32::from(set);
+            assert_eq!(
+                told.iter().any(|flag| flag == name),
+                set,
+                "{}",
+                laid.cache.name
+            );
+        }
+    }
+    assert!(seen.iter().all(|seen| *seen > 0), "{seen:?}");
+}

@@ -349,3 +349,33 @@ fn a_cache_that_is_too_small_is_said_and_changes_nothing() {
     let (_, _, silent) = written.conntrack(&["--format", "proc", "--max-memory", "1M", "--quiet"]);
     assert_eq!(silent, "");
 }
+
+#[test]
+fn expectations_that_the_dump_lacks_are_said() {
+    const BUCKETS: u64 = 512;
+    let scenario = Scenario::conntrack();
+    let mut m = Machine::build(Era::V6_1, PagingLevels::Four, &scenario);
+    let buckets = m.kernel.read_u64(m.kernel.symbol("nf_ct_expect_hash"));
+    damage::exclude_address(&mut m, buckets);
+    let written = write(&m);
+    let lost = |document: &Value| {
+        let warnings = document["warnings"].as_array().expect("warnings");
+        let mut ours = warnings.iter();
+        ours.find(|one| one["code"] == "expectations-lost")
+            .map(|one| one["count"].clone())
+    };
+    // The buckets fill one page.
+    for more in [&["--expect"][..], &[]] {
+        let (code, stdout, _) = written.conntrack(&[more, &["--format", "json"]].concat());
+        let document: Value = serde_json::from_str(&stdout).expect("JSON");
+        assert_eq!((code, &document["complete"]), (4, &Value::Bool(false)));
+        assert_eq!(lost(&document), Some(BUCKETS.into()));
+        assert_eq!(document["expectations"], Value::Array(Vec::new()));
+    }
+    // And without damage there are some.
+    let whole = write(&Machine::build(Era::V6_1, PagingLevels::Four, &scenario));
+    let (code, stdout, _) = whole.conntrack(&["--expect", "--format", "json"]);
+    let document: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((code, lost(&document)), (0, None));
+    assert_ne!(document["expectations"], Value::Array(Vec::new()));
+}

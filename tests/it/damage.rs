@@ -1,6 +1,7 @@
 //! Damage to a synthetic dump: no panic, bounded time, the right complaint and exit
 //! code, and every cache that was not touched still right.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -288,4 +289,33 @@ fn assert_no_panic(dump: &Path, vmlinux: &Path) {
         code == 0 || !stderr.is_empty(),
         "exit {code} without a word"
     );
+}
+
+/// Their pages are marked as slab, in many parts of the memmap, but nothing says how they are
+/// divided.
+#[test]
+fn slabs_of_caches_behind_the_break_are_counted() {
+    const PAGES_OF_A_CHUNK: u64 = 1024;
+    for era in SUPPORTED {
+        let mut machine = machine(era);
+        let kept = machine.slub.caches[2].cache.name.clone();
+        damage::slab_caches_dangling(&mut machine, &kept, damage::NON_CANONICAL);
+        let lost = machine.slub.caches[3..].iter();
+        let slabs: Vec<u64> = lost
+            .flat_map(|cache| &cache.slabs)
+            .map(|slab| slab.pfn)
+            .collect();
+        let chunks: BTreeSet<u64> = slabs.iter().map(|pfn| pfn / PAGES_OF_A_CHUNK).collect();
+        assert!(chunks.len() > 1, "all in one part: {}", era.name());
+        let (code, document) = analyse(&machine);
+        let warnings = document["warnings"].as_array().expect("warnings");
+        let strays = warnings.iter().find(|one| one["code"] == "stray-slabs");
+        let count = strays.map(|one| one["count"].as_u64().expect("a number"));
+        assert_eq!(
+            (code, count),
+            (4, Some(slabs.len() as u64)),
+            "{}",
+            era.name()
+        );
+    }
 }

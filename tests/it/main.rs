@@ -26,6 +26,7 @@ mod modules;
 mod nat_real;
 mod no_vmlinux;
 mod owners;
+mod page_kinds;
 mod page_owner;
 mod profiles;
 mod real_dumps;

@@ -174,3 +174,36 @@ fn the_parts_add_up() {
         );
     }
 }
+
+/// The node's structure in a page whose descriptor says nothing (makedumpfile: `page_desc`, one
+/// for each bit of the second bitmap).
+#[test]
+fn a_node_that_the_dump_lacks_is_said() {
+    for dump in real_dumps(&["6.1"]) {
+        let (kernel, _) = crate::modules::open(&dump);
+        let nodes = kernel.symbol("node_data").expect("a kernel with NUMA");
+        let node = kernel.space.read_ptr(nodes).expect("the first node");
+        let mapping = kernel.space.translate(node).expect("it is mapped");
+        let pfn = (mapping.phys.0 >> 12) as usize;
+        let mut bytes = std::fs::read(&dump.vmcore).expect("the dump reads");
+        let number = |at: usize| {
+            let field = bytes[at..at + 4].try_into().expect("four bytes");
+            u32::from_le_bytes(field) as usize
+        };
+        // include/linux/kdump: block_size, sub_hdr_size, bitmap_blocks of disk_dump_header.
+        let [block, sub_header, bitmaps] = [428, 432, 436].map(number);
+        let second = (1 + sub_header + bitmaps / 2) * block;
+        let set = |pfn: usize| bytes[second + pfn / 8] >> (pfn % 8) & 1 == 1;
+        assert!(set(pfn), "the page is in the dump");
+        let index = (0..pfn).filter(|pfn| set(*pfn)).count();
+        let descriptor = (1 + sub_header + bitmaps) * block + index * 24;
+        bytes[descriptor..descriptor + 24].fill(0);
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let path = folder.path().join("vmcore");
+        std::fs::write(&path, bytes).expect("a file writes");
+        let files = [&path, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+        let (code, _, stderr) = run(&["meminfo", files[0], files[1]]);
+        assert_eq!(code, 4, "{stderr}");
+        assert!(stderr.contains("a NUMA node"), "{stderr}");
+    }
+}

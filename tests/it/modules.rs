@@ -18,7 +18,7 @@ use crate::support::{RealDump, real_dumps, skip};
 const RELEASES: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
 const CORE: &str = "net/netfilter/nf_conntrack_core.c";
 
-fn open(dump: &RealDump) -> (Kernel, Modules) {
+pub(crate) fn open(dump: &RealDump) -> (Kernel, Modules) {
     let vmlinux = Arc::new(DebugFile::open(&dump.vmlinux).expect("the vmlinux opens"));
     let symbols = SymbolTable::from_elf(&vmlinux).expect("symbols");
     let types = TypeDb::new(vec![Box::new(Dwarf::new(vmlinux).expect("types"))]);

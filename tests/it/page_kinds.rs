@@ -1,0 +1,62 @@
+//! What pages of real dumps are taken for, by symbols of their vmlinux.
+
+use vmleak::addr::{Pfn, VirtAddr};
+use vmleak::kernel::Kernel;
+use vmleak::kernel::memmap::Memmap;
+use vmleak::kernel::page_kinds::{PageKind, PageKinds};
+
+use crate::modules::open;
+use crate::support::real_dumps;
+
+/// Code and tables of numbers hold no pointers. What stands beside them may: read-only pointers,
+/// what became read-only after boot, variables.
+#[test]
+fn tables_of_numbers_in_the_image_are_told_from_data() {
+    const TABLES: [&str; 4] = [
+        "_stext",
+        "__start_orc_unwind_ip",
+        "__start_orc_unwind",
+        "kallsyms_names",
+    ];
+    const DATA: [&str; 4] = ["__start_rodata", "linux_banner", "init_task", "init_net"];
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+        let (kernel, _) = open(&dump);
+        let memmap = Memmap::find(&kernel).expect("a memmap");
+        let kinds = PageKinds::new(&kernel, &memmap).expect("kinds");
+        memmap.scan(
+            &kernel,
+            |_| (),
+            |chunk| kinds.classify(chunk, |_, _, _, _| ()),
+        );
+        kinds.tell_code(&kernel);
+        // The first page of a table may hold the end of what is before it.
+        for name in TABLES {
+            assert_eq!(
+                kind(&kernel, &kinds, name, 1),
+                PageKind::Code,
+                "{}: {name}",
+                dump.name
+            );
+        }
+        for name in DATA {
+            assert_eq!(
+                kind(&kernel, &kinds, name, 0),
+                PageKind::Reserved,
+                "{}: {name}",
+                dump.name
+            );
+        }
+    }
+}
+
+/// Of the page so many behind that which holds a symbol.
+fn kind(kernel: &Kernel, kinds: &PageKinds, name: &str, pages: u64) -> PageKind {
+    let at: VirtAddr = kernel
+        .symbol(name)
+        .unwrap_or_else(|| panic!("no symbol {name}"));
+    let mapping = kernel
+        .space
+        .translate(at.plus(pages << 12))
+        .expect("it is mapped");
+    kinds.get(Pfn::containing(mapping.phys, 12))
+}
