@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gimli::constants as dw;
 use gimli::{
-    Abbreviations, AttributeValue, DebugInfoOffset, DebugStrOffsetsBase, EntriesTree, UnitHeader,
-    UnitOffset,
+    Abbreviation, Abbreviations, AttributeSpecification, AttributeValue, DebugInfoOffset,
+    DebugStrOffsetsBase, EntriesRaw, EntriesTree, UnitHeader, UnitOffset,
 };
 use rustc_hash::FxHashMap;
 
@@ -153,40 +153,108 @@ impl<'a> UnitView<'a> {
         Some(text.slice())
     }
 
-    /// Adds the named, complete types at the top level of the unit.
+    /// Adds the named, complete types at the top level of the unit. Of the other entries, which
+    /// are the most, nothing is read but where the next begins.
     pub(super) fn add_names(
         &self,
         dwarf: &GimliDwarf<'a>,
         index: &mut NameIndex,
     ) -> gimli::Result<()> {
         let base = section_offset(&self.header);
-        let mut tree = self.tree(None)?;
-        let mut top = tree.root()?.children();
-        while let Some(child) = top.next()? {
-            let entry = child.entry();
-            let kind = match entry.tag() {
-                dw::DW_TAG_structure_type | dw::DW_TAG_union_type | dw::DW_TAG_typedef => {
-                    Kind::Struct
+        let mut entries = self.header.entries_raw(&self.abbreviations, None)?;
+        let Some(unit) = entries.read_abbreviation()?.filter(|it| it.has_children()) else {
+            return Ok(());
+        };
+        entries.skip_attributes(unit.attributes())?;
+        while !entries.is_empty() {
+            let offset = (base + entries.next_offset().0) as u64;
+            let Some(shape) = entries.read_abbreviation()? else {
+                break;
+            };
+            let kind = kind_of(shape.tag());
+            let top = read_top(&mut entries, shape, kind.is_some())?;
+            if shape.has_children() {
+                match top.sibling {
+                    Some(at) if at.0 > entries.next_offset().0 => {
+                        entries = self.header.entries_raw(&self.abbreviations, Some(at))?;
+                    }
+                    _ => skip_children(&mut entries)?,
                 }
-                dw::DW_TAG_enumeration_type => Kind::Enum,
-                _ => continue,
-            };
-            if entry.attr(dw::DW_AT_declaration).is_some() {
-                continue;
             }
-            let name = entry.attr_value(dw::DW_AT_name);
-            let Some(name) = name.and_then(|value| self.bytes(dwarf, value)) else {
+            let name = top.name.filter(|_| !top.is_declaration);
+            let (Some(kind), Some(name)) = (kind, name.and_then(|it| self.bytes(dwarf, it))) else {
                 continue;
             };
-            let name = hash(name);
             // A typedef stands only where no structure has its name: `struct x` comes before `x`.
-            let offset = (base + entry.offset().0) as u64;
-            if entry.tag() == dw::DW_TAG_typedef {
-                index.0.entry((kind, name)).or_insert(offset);
+            let key = (kind, hash(name));
+            if shape.tag() == dw::DW_TAG_typedef {
+                index.0.entry(key).or_insert(offset);
             } else {
-                index.0.insert((kind, name), offset);
+                index.0.insert(key, offset);
             }
         }
         Ok(())
     }
+}
+
+/// What a name at the top level defines; `None` if no type that is looked up.
+fn kind_of(tag: gimli::DwTag) -> Option<Kind> {
+    match tag {
+        dw::DW_TAG_structure_type | dw::DW_TAG_union_type | dw::DW_TAG_typedef => {
+            Some(Kind::Struct)
+        }
+        dw::DW_TAG_enumeration_type => Some(Kind::Enum),
+        _ => None,
+    }
+}
+
+/// What is wanted of an entry at the top level.
+#[derive(Default)]
+struct Top<'a> {
+    name: Option<AttributeValue<Slice<'a>>>,
+    is_declaration: bool,
+    sibling: Option<UnitOffset>,
+}
+
+/// Reads the rest of an entry, with its name if it is `named`.
+fn read_top<'a>(
+    entries: &mut EntriesRaw<'_, Slice<'a>>,
+    shape: &Abbreviation,
+    named: bool,
+) -> gimli::Result<Top<'a>> {
+    let mut top = Top::default();
+    let mut rest = shape.attributes();
+    let is_wanted = |spec: &AttributeSpecification| match spec.name() {
+        dw::DW_AT_sibling => shape.has_children(),
+        dw::DW_AT_name | dw::DW_AT_declaration => named,
+        _ => false,
+    };
+    while let Some(at) = rest.iter().position(is_wanted) {
+        let (skipped, after) = rest.split_at(at);
+        entries.skip_attributes(skipped)?;
+        let Some((spec, after)) = after.split_first() else {
+            break;
+        };
+        let value = entries.read_attribute(*spec)?.value();
+        match (spec.name(), value) {
+            (dw::DW_AT_sibling, AttributeValue::UnitRef(at)) => top.sibling = Some(at),
+            (dw::DW_AT_name, name) => top.name = Some(name),
+            (dw::DW_AT_declaration, _) => top.is_declaration = true,
+            _ => {}
+        }
+        rest = after;
+    }
+    entries.skip_attributes(rest)?;
+    Ok(top)
+}
+
+/// Passes over the children of the entry that was read last.
+fn skip_children(entries: &mut EntriesRaw<'_, Slice<'_>>) -> gimli::Result<()> {
+    let depth = entries.next_depth();
+    while entries.next_depth() >= depth && !entries.is_empty() {
+        if let Some(shape) = entries.read_abbreviation()? {
+            entries.skip_attributes(shape.attributes())?;
+        }
+    }
+    Ok(())
 }
