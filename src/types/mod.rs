@@ -14,6 +14,7 @@ use thiserror::Error;
 
 mod at_offset;
 mod btf;
+mod buckets;
 mod db;
 mod debug_file;
 mod dwarf;

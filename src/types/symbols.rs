@@ -11,6 +11,7 @@ use object::read::elf::{ElfFile64, FileHeader, Sym};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::buckets::Buckets;
 use super::{DebugFile, TypeError, hash};
 
 /// How many symbols are worth a core of their own.
@@ -48,10 +49,8 @@ pub struct SymbolTable {
     origin: SymbolOrigin,
     /// In the order of the source.
     all: Vec<Symbol>,
-    /// Places in `all`: those of one bucket together, in their order.
-    places: Vec<u32>,
-    /// Where each bucket begins in `places`, and where the last ends.
-    buckets: Vec<u32>,
+    /// Of places in `all`.
+    buckets: Buckets,
     /// Of a profile: names known not to exist.
     absent: FxHashSet<u64>,
 }
@@ -93,35 +92,11 @@ impl SymbolTable {
         Ok(Self::new(SymbolOrigin::Vmlinux, all_in_elf(file)?))
     }
 
-    /// Sorts symbols into buckets by their names: counted, and each put where it belongs.
     pub(super) fn new(origin: SymbolOrigin, all: Vec<Symbol>) -> Self {
-        let count = (all.len() / 2).max(1).next_power_of_two();
-        let mut buckets = vec![0u32; count + 1];
-        for symbol in &all {
-            if let Some(count) = buckets.get_mut(bucket(symbol.key, count)) {
-                *count += 1;
-            }
-        }
-        let mut end = 0;
-        for bucket in &mut buckets {
-            end += *bucket;
-            *bucket = end;
-        }
-        // From the last on, each bucket's end moves to its begin.
-        let mut places = vec![0; all.len()];
-        for (place, symbol) in all.iter().enumerate().rev() {
-            if let Some(at) = buckets.get_mut(bucket(symbol.key, count)) {
-                *at -= 1;
-                if let Some(slot) = places.get_mut(*at as usize) {
-                    *slot = place as u32;
-                }
-            }
-        }
         Self {
             origin,
+            buckets: Buckets::new(all.iter().map(|symbol| symbol.key)),
             all,
-            places,
-            buckets,
             absent: FxHashSet::default(),
         }
     }
@@ -136,10 +111,8 @@ impl SymbolTable {
 
     /// The symbol that a name stands for: the first global one, else the first.
     fn by_hash(&self, hash: u64) -> Option<&Symbol> {
-        let at = bucket(hash, self.buckets.len().checked_sub(1)?);
-        let (start, end) = (*self.buckets.get(at)?, *self.buckets.get(at + 1)?);
-        let places = self.places.get(start as usize..end as usize)?;
-        let symbols = places.iter().filter_map(|at| self.all.get(*at as usize));
+        let places = self.buckets.of(hash).iter();
+        let symbols = places.filter_map(|at| self.all.get(*at as usize));
         let mut called = symbols.filter(|symbol| symbol.has(hash));
         let first = called.next()?;
         match first.is_global() {
@@ -201,12 +174,6 @@ impl SymbolTable {
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
-}
-
-/// The bucket of a name, of `count`, a power of two.
-fn bucket(hash: u64, count: usize) -> usize {
-    // The upper bits of the product are those that all of the name went into.
-    (hash >> 20) as usize & (count - 1)
 }
 
 /// All symbols of `.symtab`, in its order; names are hashed on all cores.

@@ -144,7 +144,11 @@ fn read_tables(space: &AddressSpace, places: &Places) -> Result<KallsymsTables, 
 
 /// What can be read of `len` bytes: the length is a bound, not what the table has.
 fn read_up_to(space: &AddressSpace, at: VirtAddr, len: usize) -> Result<Vec<u8>, MemFault> {
-    let mut out = Vec::with_capacity(len.min(8 << 20));
+    let mut out = vec![0; len.min(PIECE)];
+    if space.read(at, &mut out).is_err() {
+        let len = out.len();
+        return read_pages_up_to(space, at, len, Vec::new());
+    }
     while out.len() < len {
         let done = out.len();
         let step = (len - done).min(PIECE);

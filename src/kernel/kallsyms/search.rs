@@ -16,7 +16,8 @@ use crate::space::AddressSpace;
 
 /// Code and read-only data; they begin at `_stext`.
 const MAX_IMAGE: u64 = 128 << 20;
-const CHUNK: usize = 256 << 10;
+/// Of a size that memory is used again for.
+const CHUNK: usize = 64 << 10;
 const DIGITS: &[u8] = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\0";
 /// Names are at most 127 bytes long where lengths have one byte.
 const MAX_NAMES_OF_MARKER: u64 = 256 * 128;

@@ -1,9 +1,8 @@
 //! The bytes of BTF: header, type records, strings, and the index over them.
 
-use rustc_hash::FxHashMap;
-
 use super::Btf;
 use crate::bytes::{slice, u32_at};
+use crate::types::buckets::Buckets;
 use crate::types::hash;
 
 /// Kinds of types (`BTF_KIND_*`, include/uapi/linux/btf.h).
@@ -192,8 +191,15 @@ pub(super) enum NameKind {
 pub(super) struct Index {
     first: u32,
     offsets: Vec<u32>,
-    /// By kind and hash of the name; the first of that name.
-    names: FxHashMap<(NameKind, u64), u32>,
+    /// Keys and types, in the order of the types.
+    names: Vec<(u64, u32)>,
+    /// Of places in `names`.
+    buckets: Buckets,
+}
+
+/// What a type is found by: two bits of its kind, the others of the hash of its name.
+fn key(kind: NameKind, name: &[u8]) -> u64 {
+    hash(name) & !3 | kind as u64
 }
 
 impl Index {
@@ -203,9 +209,9 @@ impl Index {
         let mut index = Self {
             first,
             offsets: Vec::with_capacity(len / 32),
-            names: FxHashMap::default(),
+            names: Vec::with_capacity(len / 128),
+            buckets: Buckets::default(),
         };
-        index.names.reserve(len / 128);
         let mut at = start;
         while at < end {
             let id = index.end();
@@ -220,13 +226,14 @@ impl Index {
                 && let Some(name) = names.get(record.name)
                 && !name.is_empty()
             {
-                index.names.entry((kind, hash(name))).or_insert(id);
+                index.names.push((key(kind, name), id));
             }
             index
                 .offsets
                 .push(u32::try_from(at).map_err(|_| damaged())?);
             at = next;
         }
+        index.buckets = Buckets::new(index.names.iter().map(|(key, _)| *key));
         Ok(index)
     }
 
@@ -245,7 +252,11 @@ impl Index {
     }
 
     pub(super) fn find(&self, kind: NameKind, name: &str) -> Option<u32> {
-        self.names.get(&(kind, hash(name.as_bytes()))).copied()
+        let key = key(kind, name.as_bytes());
+        let places = self.buckets.of(key).iter();
+        let mut found = places.filter_map(|at| self.names.get(*at as usize));
+        // The first of that name.
+        Some(found.find(|(its, _)| *its == key)?.1)
     }
 }
 

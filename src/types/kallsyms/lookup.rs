@@ -36,7 +36,7 @@ impl Kallsyms {
 
     /// The symbol at a place in the order of addresses.
     fn ordered(&self, place: usize) -> Option<u32> {
-        match &self.order {
+        match self.order() {
             Some(order) => order.get(place).copied(),
             None => (place < self.names.len()).then_some(place as u32),
         }

@@ -14,6 +14,7 @@ mod tests;
 mod tokens;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
@@ -75,7 +76,7 @@ pub struct Kallsyms {
     names: Names,
     addresses: Addresses,
     /// Indices by address, then by place in the table, where the table has not that order itself.
-    order: Option<Vec<u32>>,
+    order: OnceLock<Option<Vec<u32>>>,
     /// How addresses and lengths are encoded, for people.
     pub encoding: String,
 }
@@ -110,21 +111,30 @@ impl Kallsyms {
         addresses: Addresses,
         encoding: String,
     ) -> Self {
-        let mut own = Self {
+        Self {
             tables,
             tokens,
             names,
             addresses,
-            order: None,
+            order: OnceLock::new(),
             encoding,
-        };
-        let indices = 0..own.names.len() as u32;
-        if !indices.clone().is_sorted_by_key(|index| own.address(index)) {
-            let mut order: Vec<u32> = indices.collect();
-            order.sort_by_key(|index| own.address(*index));
-            own.order = Some(order);
         }
-        own
+    }
+
+    /// The order of addresses, found out when the first is asked for.
+    fn order(&self) -> Option<&[u32]> {
+        let order = self.order.get_or_init(|| {
+            let indices = 0..self.names.len() as u32;
+            let is_sorted = indices
+                .clone()
+                .is_sorted_by_key(|index| self.address(index));
+            (!is_sorted).then(|| {
+                let mut order: Vec<u32> = indices.collect();
+                order.sort_by_key(|index| self.address(*index));
+                order
+            })
+        });
+        order.as_deref()
     }
 
     /// The address of a symbol by its place in the table.
