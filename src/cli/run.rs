@@ -52,14 +52,13 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
 }
 
 fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    match common.threads {
-        None => work(),
-        Some(threads) => rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.clamp(1, 1024))
-            .build()
-            .context("can't start threads")?
-            .install(work),
-    }
+    // This thread is one of them: none waits for the others.
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(common.threads.map_or(0, |threads| threads.clamp(1, 1024)))
+        .use_current_thread()
+        .build_global()
+        .context("can't start threads")?;
+    work()
 }
 
 fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
