@@ -47,6 +47,7 @@ impl Session {
             btf,
             profile,
         } = open::kernel(common)?;
+        warn_of_loss(&kernel, kernel.dump().facts());
         Ok(Self {
             kernel: ManuallyDrop::new(kernel),
             run: OnceLock::new(),
@@ -59,14 +60,15 @@ impl Session {
     /// Of the machine and the dump. Read when they are first asked for, which may be while
     /// something else is.
     pub(crate) fn run(&self) -> &RunFacts {
-        self.run.get_or_init(|| {
-            let run = RunFacts {
-                system: system::collect(&self.kernel),
-                dump: self.kernel.dump().facts().clone(),
-            };
-            warn_of_loss(&self.kernel, &run.dump);
-            run
-        })
+        if let Some(run) = self.run.get() {
+            return run;
+        }
+        // Not in `get_or_init`: a thread that waits for others' help may come here again.
+        let run = RunFacts {
+            system: system::collect(&self.kernel),
+            dump: self.kernel.dump().facts().clone(),
+        };
+        self.run.get_or_init(|| run)
     }
 
     /// Says with an error which file it is about and, if the file is damaged, what to do.

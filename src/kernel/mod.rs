@@ -35,6 +35,7 @@ pub mod zones;
 use crate::addr::VirtAddr;
 use crate::diag::Diagnostics;
 use crate::dump::{Dump, VmcoreInfo};
+use crate::once::get_or_make;
 use crate::space::x86_64::START_KERNEL_MAP;
 use crate::space::{AddressSpace, MemFault, SpaceError};
 use crate::types::{Kallsyms, SymbolOrigin, SymbolTable, TypeDb, TypeError};
@@ -182,9 +183,7 @@ impl Kernel {
     /// If they can't be found, read or decoded.
     pub fn own_symbols(&self) -> Result<&Kallsyms, &OwnSymbolsError> {
         let named = |name: &str| run_time_address(&self.symbols, name, self.offset);
-        let own = self
-            .own_symbols
-            .get_or_init(|| kallsyms::read(&self.space, named));
+        let own = get_or_make(&self.own_symbols, || kallsyms::read(&self.space, named));
         own.as_ref()
     }
 

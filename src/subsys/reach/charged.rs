@@ -14,6 +14,7 @@ use crate::kernel::layout::{Field, layout};
 use crate::kernel::memmap::Memmap;
 use crate::kernel::page::allocator_home;
 use crate::kernel::{Kernel, KernelError};
+use crate::once::get_or_make;
 use crate::subsys::memcg::{Group, Groups};
 use crate::subsys::slab::SlabHeap;
 
@@ -116,8 +117,7 @@ impl<'s> Charges<'s> {
     pub(super) fn of(&self, object: u32) -> Option<Group> {
         let (number, index) = self.targets.place(object)?;
         let objcg = self.objcg(self.entries(number)?, index)?;
-        let groups = self.groups.get_or_init(|| Groups::new(self.kernel));
-        groups.as_ref()?.of(objcg)
+        self.groups()?.of(objcg)
     }
 
     /// The groups of some objects, that with the most first.
@@ -140,8 +140,7 @@ impl<'s> Charges<'s> {
         }
         let mut by_group: FxHashMap<Group, u64> = FxHashMap::default();
         for (objcg, count) in by_objcg {
-            let groups = self.groups.get_or_init(|| Groups::new(self.kernel));
-            if let Some(group) = groups.as_ref().and_then(|groups| groups.of(objcg)) {
+            if let Some(group) = self.groups().and_then(|groups| groups.of(objcg)) {
                 *by_group.entry(group).or_default() += count;
             }
         }
@@ -152,6 +151,10 @@ impl<'s> Charges<'s> {
         charges.sort_by(|a, b| (b.objects, &a.group).cmp(&(a.objects, &b.group)));
         charges.truncate(NAMED);
         charges
+    }
+
+    fn groups(&self) -> Option<&Groups<'s>> {
+        get_or_make(&self.groups, || Groups::new(self.kernel)).as_ref()
     }
 
     /// The entries of a slab, if its objects have some.

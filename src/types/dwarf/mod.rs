@@ -21,6 +21,7 @@ use self::units::UnitList;
 use self::view::{Kind, NameIndex, OpenUnit};
 use super::model::{StructType, TypeId};
 use super::{DebugFile, TypeError, TypeSource, hash};
+use crate::once::get_or_make;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 type GimliDwarf<'a> = gimli::Dwarf<Slice<'a>>;
@@ -96,7 +97,7 @@ impl Dwarf {
     }
 
     fn list(&self) -> &UnitList {
-        self.list.get_or_init(|| UnitList::read(&self.gimli()))
+        get_or_make(&self.list, || UnitList::read(&self.gimli()))
     }
 
     fn read(&self) -> MutexGuard<'_, ReadUnits> {
@@ -144,8 +145,7 @@ impl Dwarf {
     }
 
     fn everything(&self) -> &NameIndex {
-        self.everything
-            .get_or_init(|| self.list().index_all(&self.gimli()))
+        get_or_make(&self.everything, || self.list().index_all(&self.gimli()))
     }
 
     /// Offset of the definition of `name` (of kind `tag`) that the unit `home` sees.
