@@ -123,10 +123,7 @@ impl SlabHeap<'_> {
 }
 
 /// What must be known before free chains are walked.
-#[expect(
-    missing_debug_implementations,
-    reason = "as long as the slabs are many"
-)]
+#[derive(Debug)]
 pub struct Prepared<'k> {
     places: Places,
     freelists: Freelists<'k>,

@@ -22,6 +22,7 @@ enum Held {
 }
 
 /// Which slabs are where, by index into the scan.
+#[derive(Debug)]
 pub(super) struct Places {
     /// CPU chains of current slabs.
     current: FxHashMap<usize, Vec<VirtAddr>>,
