@@ -9,13 +9,12 @@ use rayon::prelude::*;
 use super::children;
 use super::era::SlabEra;
 use super::freelist::{Freelists, Geometry};
+use super::one_cache::OneCache;
 use super::places::{Marks, Places, SlabKind};
-use super::range::{self, Lost, Unsure};
+use super::range::Unsure;
 use super::visit::{SlabView, SlabVisitor};
 use super::warnings;
-use super::{
-    CacheFacts, Damage, ExactView, Occupancy, Progress, SlabFacts, SlabHeap, SlabinfoView, Tunables,
-};
+use super::{CacheFacts, Progress, SlabFacts, SlabHeap};
 use crate::kernel::KernelError;
 
 /// Into how many parts the slabs are divided at least, where there are enough: threads that are
@@ -24,24 +23,24 @@ const PARTS: usize = 256;
 
 /// The running sums of one cache.
 #[derive(Clone, Debug, Default)]
-struct Sum {
-    slabs: u64,
-    objects: u64,
-    free: u64,
-    pending_free: u64,
+pub(super) struct Sum {
+    pub(super) slabs: u64,
+    pub(super) objects: u64,
+    pub(super) free: u64,
+    pub(super) pending_free: u64,
     /// Free ones by the slabs' own counters.
-    counted_free: u64,
-    pages: u64,
-    full: u64,
-    empty: u64,
-    fallback_order: u64,
-    broken_freelists: u64,
-    circular_freelists: u64,
-    counter_mismatches: u64,
-    doubly_free: u64,
-    rcu_slabs: u64,
-    kfence_pages: u64,
-    unsure: Unsure,
+    pub(super) counted_free: u64,
+    pub(super) pages: u64,
+    pub(super) full: u64,
+    pub(super) empty: u64,
+    pub(super) fallback_order: u64,
+    pub(super) broken_freelists: u64,
+    pub(super) circular_freelists: u64,
+    pub(super) counter_mismatches: u64,
+    pub(super) doubly_free: u64,
+    pub(super) rcu_slabs: u64,
+    pub(super) kfence_pages: u64,
+    pub(super) unsure: Unsure,
 }
 
 impl Sum {
@@ -158,7 +157,8 @@ pub(super) fn facts(
         .zip(aliases)
         .enumerate()
         .filter_map(|(index, (sum, aliases))| {
-            one_cache(heap, index, places, sum, aliases, page_size)
+            let cache = OneCache::of(heap, places, index, sum)?;
+            Some(cache.facts(heap, aliases, page_size))
         })
         .collect();
     warnings::warn(heap, &caches);
@@ -210,101 +210,4 @@ fn count(
             }
             sums
         })
-}
-
-fn one_cache(
-    heap: &SlabHeap<'_>,
-    index: usize,
-    places: &Places,
-    sum: &Sum,
-    aliases: Vec<String>,
-    page_size: u64,
-) -> Option<CacheFacts> {
-    let (cache, nodes) = (heap.caches.get(index)?, heap.nodes.get(index)?);
-    let (cpus, sheaves) = (heap.cpus.get(index)?, heap.sheaves.get(index)?);
-    let differs = |scanned: u64, counted: Option<u64>| match counted {
-        Some(counted) if counted != scanned => Some((scanned, counted)),
-        _ => None,
-    };
-    let damage = Damage {
-        broken_freelists: sum.broken_freelists,
-        circular_freelists: sum.circular_freelists,
-        counter_mismatches: sum.counter_mismatches,
-        lost_cpu_slabs: cpus.lost,
-        broken_sheaves: sheaves.broken,
-        wild_sheaf_objects: places.wild.get(index).copied().unwrap_or(0),
-        doubly_free: sum.doubly_free,
-        broken_partial_list: nodes.end.is_some(),
-        slabs_against_counter: differs(sum.slabs, nodes.nr_slabs),
-        objects_against_counter: differs(sum.objects, nodes.total_objects),
-        free_against_counter: differs(sum.counted_free, nodes.free_objects),
-    };
-    let counters_agree = match (nodes.nr_slabs, nodes.total_objects) {
-        (Some(slabs), Some(objects)) => slabs == sum.slabs && objects == sum.objects,
-        _ => heap.scan.missing == 0 && nodes.end.is_none(),
-    };
-    let free_agrees = damage.free_against_counter.is_none();
-    let classic = cache.classic.as_ref();
-    let num_objs = nodes.total_objects.unwrap_or(sum.objects);
-    let num_slabs = nodes.nr_slabs.unwrap_or(sum.slabs);
-    let allocated = sum.objects - sum.free - sum.pending_free;
-    let chains_whole = damage.broken_freelists == 0 && damage.lost_cpu_slabs == 0;
-    let sheaves_whole = damage.broken_sheaves == 0 && damage.wild_sheaf_objects == 0;
-    let mut facts = CacheFacts {
-        name: cache.name.clone(),
-        aliases,
-        address: cache.address,
-        object_size: cache.object_size,
-        size: cache.size,
-        align: cache.align,
-        objects_per_slab: cache.objects_per_slab,
-        pages_per_slab: cache.pages_per_slab,
-        flags: heap.flags.describe(cache.flags),
-        reclaimable: cache.has(heap.masks.reclaimable),
-        slabinfo: SlabinfoView {
-            active_objs: num_objs.saturating_sub(nodes.partial_free),
-            num_objs,
-            active_slabs: num_slabs.saturating_sub(nodes.free_slabs),
-            num_slabs,
-            tunables: classic.map_or_else(Tunables::default, |classic| classic.tunables),
-            shared_avail: nodes.shared_avail,
-            statistics: classic.and_then(|classic| classic.statistics),
-        },
-        exact: ExactView {
-            slabs: sum.slabs,
-            objects: sum.objects,
-            allocated,
-            allocated_min: allocated,
-            allocated_max: allocated,
-            free: sum.free,
-            pending_free: sum.pending_free,
-            bytes: sum.pages * page_size,
-            allocated_bytes: allocated * u64::from(cache.object_size),
-            complete: counters_agree && free_agrees && chains_whole && sheaves_whole,
-        },
-        occupancy: Occupancy {
-            full: sum.full,
-            partial: sum.slabs.saturating_sub(sum.full + sum.empty),
-            empty: sum.empty,
-            cpu: cpus.current.len() as u64,
-            cpu_partial: cpus.partial.len() as u64,
-            node_partial: nodes.partial.len() as u64,
-            sheaves: places.in_sheaves.get(index).copied().unwrap_or(0),
-            fallback_order: sum.fallback_order,
-        },
-        rcu_slabs: sum.rcu_slabs,
-        kfence_pages: sum.kfence_pages,
-        memcg_children: 0,
-        damage,
-    };
-    if !facts.exact.complete {
-        let lost = Lost {
-            cpu_slabs: cpus.lost,
-            in_sheaves: sheaves.hidden,
-            wild: facts.damage.wild_sheaf_objects,
-        };
-        let exact = range::allocated(&facts, nodes, sum.unsure, lost);
-        (facts.exact.allocated_min, facts.exact.allocated_max) = exact;
-    }
-    Some(facts)
 }

@@ -23,6 +23,7 @@ pub mod kfree_rcu;
 mod layouts;
 pub mod nodes;
 pub mod objects;
+mod one_cache;
 pub mod pages;
 mod percpu;
 mod places;
