@@ -28,6 +28,7 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
         Some(index) => Some(index),
         None => heap
             .aliases()?
+            .of_caches
             .iter()
             .position(|names| names.contains(&args.cache)),
     };

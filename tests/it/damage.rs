@@ -319,3 +319,47 @@ fn slabs_of_caches_behind_the_break_are_counted() {
         );
     }
 }
+
+#[test]
+fn aliases_that_can_not_be_read_are_a_loss() {
+    for era in SUPPORTED {
+        let mut m = machine(era);
+        let kset = m.kernel.read_u64(m.kernel.symbol("slab_kset"));
+        let directory = m.kernel.get(kset, "kset", "kobj.sd");
+        let root = "dir.children.rb_node";
+        m.kernel
+            .set(directory, "kernfs_node", root, damage::NON_CANONICAL);
+        let (code, document) = analyse(&m);
+        assert_eq!(
+            (code, codes(&document)),
+            (4, vec!["aliases-lost"]),
+            "{}",
+            era.name()
+        );
+        for cache in document["caches"].as_array().expect("caches") {
+            assert_eq!(cache["exact"]["complete"], true, "{}", era.name());
+            assert_eq!(cache["aliases"], Value::Array(Vec::new()), "{}", era.name());
+        }
+    }
+}
+
+/// An object of KFENCE has a page for itself, which counts as no slab of its cache.
+#[test]
+fn pages_of_kfence_are_counted_for_their_caches() {
+    // KFENCE came with 5.12.
+    for era in [Era::V6_1, Era::V6_12, Era::V7_2] {
+        let m = machine(era);
+        let (_, document) = analyse(&m);
+        let mut all = 0;
+        for laid in &m.slub.caches {
+            let pages = m.slub.kfence.iter();
+            let pages = pages
+                .filter(|object| object.cache == laid.cache.name)
+                .count();
+            let told = &cache(&document, &laid.cache.name)["kfence_pages"];
+            assert_eq!(told, pages, "{} {}", era.name(), laid.cache.name);
+            all += pages;
+        }
+        assert!(all > 1, "{}", era.name());
+    }
+}

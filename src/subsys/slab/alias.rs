@@ -37,14 +37,25 @@ const MAX_ENTRIES: usize = 1 << 20;
 const MAX_NAME: usize = 256;
 
 /// Names that lead to each cache besides its own, sorted; by the cache's index.
-pub(crate) fn read(kernel: &Kernel, caches: &[Cache]) -> Result<Vec<Vec<String>>, KernelError> {
+#[derive(Debug)]
+pub struct Aliases {
+    /// Of each cache.
+    pub of_caches: Vec<Vec<String>>,
+    /// Entries that can't be read.
+    pub lost: u64,
+}
+
+pub(crate) fn read(kernel: &Kernel, caches: &[Cache]) -> Result<Aliases, KernelError> {
     let mut aliases = vec![Vec::new(); caches.len()];
-    // Without CONFIG_SYSFS there is no such symbol, and no record of aliases.
-    let Some(kset) = kernel
-        .read_u64_symbol("slab_kset")
-        .filter(|pointer| *pointer != 0)
-    else {
-        return Ok(aliases);
+    // Without CONFIG_SYSFS there is no such symbol, and no record of aliases; it is null until
+    // sysfs is there.
+    let kset = kernel.symbol("slab_kset");
+    let kset = kset.map(|at| kernel.space.read_ptr(at));
+    let Some(kset) = kset.filter(|kset| !kset.as_ref().is_ok_and(|at| at.is_null())) else {
+        return Ok(Aliases {
+            of_caches: aliases,
+            lost: 0,
+        });
     };
     let by_kobj: FxHashMap<VirtAddr, usize> = caches
         .iter()
@@ -53,8 +64,9 @@ pub(crate) fn read(kernel: &Kernel, caches: &[Cache]) -> Result<Vec<Vec<String>>
         .collect();
     let node: KernfsNodeLayout = kernel.layout()?;
     let kset_layout: KsetLayout = kernel.layout()?;
-    let directory = VirtAddr(kset).plus(u64::from(kset_layout.directory.offset));
-    let found = kernel.space.read_ptr(directory).map(|directory| {
+    let offset = u64::from(kset_layout.directory.offset);
+    let directory = kset.and_then(|kset| kernel.space.read_ptr(kset.plus(offset)));
+    let found = directory.map(|directory| {
         let root = directory.plus(u64::from(node.children.offset));
         walk::rbtree(&kernel.space, root, MAX_ENTRIES)
     });
@@ -86,7 +98,10 @@ pub(crate) fn read(kernel: &Kernel, caches: &[Cache]) -> Result<Vec<Vec<String>>
         names.retain(|name| *name != cache.name);
         names.sort();
     }
-    Ok(aliases)
+    Ok(Aliases {
+        of_caches: aliases,
+        lost,
+    })
 }
 
 fn alias(

@@ -154,7 +154,7 @@ pub(super) fn facts(
     let page_size = heap.kernel.dump().page_size() as u64;
     let caches: Vec<CacheFacts> = sums
         .iter()
-        .zip(aliases)
+        .zip(aliases.of_caches)
         .enumerate()
         .filter_map(|(index, (sum, aliases))| {
             let cache = OneCache::of(heap, places, index, sum)?;
@@ -164,7 +164,7 @@ pub(super) fn facts(
     warnings::warn(heap, &caches);
     Ok(SlabFacts {
         caches: children::fold(heap.kernel, &heap.caches, caches),
-        complete: heap.is_complete(),
+        complete: heap.is_complete() && aliases.lost == 0,
         missing_page_structs: heap.scan.missing,
         stray_slabs: heap.scan.strays,
         slab_mark: heap.scan.mark.describe(),

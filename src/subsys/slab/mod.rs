@@ -39,6 +39,7 @@ use std::ops::Range;
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::{Chunk, Memmap};
 use crate::kernel::{Kernel, KernelError};
+pub use alias::Aliases;
 use cache::{Cache, FlagMasks};
 use callbacks::CallbackFacts;
 pub use classic::{DebugStatistics, Tunables};
@@ -193,11 +194,11 @@ impl<'k> SlabHeap<'k> {
         &self.caches
     }
 
-    /// The aliases of merged caches, by index.
+    /// The aliases of merged caches.
     ///
     /// # Errors
     /// If the kernel's types lack what sysfs is made of.
-    pub fn aliases(&self) -> Result<Vec<Vec<String>>, KernelError> {
+    pub fn aliases(&self) -> Result<Aliases, KernelError> {
         alias::read(self.kernel, &self.caches)
     }
 

@@ -113,20 +113,57 @@ impl<'k> NodeReader<'k> {
         Some(())
     }
 
-    /// `count_partial(n, count_free)`, or its estimate on long lists (mm/slub.c).
+    /// Free objects on the slabs of a list.
     fn free_on(&self, slabs: &[Option<usize>], nr_partial: u64, total: Option<u64>) -> u64 {
         let free = |slab: &Option<usize>| {
             slab.and_then(|index| self.scan.slabs.get(index))
                 .map_or(0, |slab| u64::from(slab.objects.saturating_sub(slab.inuse)))
         };
-        if !self.estimates || slabs.len() <= MAX_PARTIAL_TO_SCAN {
-            return slabs.iter().map(free).sum();
+        let free = slabs.iter().map(free);
+        match self.estimates {
+            true => estimate(free, nr_partial, total),
+            false => free.sum(),
         }
-        let half = MAX_PARTIAL_TO_SCAN / 2;
-        let scanned: u64 = slabs.iter().take(half).map(free).sum::<u64>()
-            + slabs.iter().rev().take(half).map(free).sum::<u64>();
-        let estimate = u128::from(scanned) * u128::from(nr_partial) / MAX_PARTIAL_TO_SCAN as u128;
-        let estimate = u64::try_from(estimate).unwrap_or(u64::MAX);
-        total.map_or(estimate, |total| estimate.min(total))
+    }
+}
+
+/// What the kernel estimates for a list of `nr_partial` slabs with so many `free` objects each
+/// (mm/slub.c: count_partial_free_approx): on a long one half of those that it looks at are at
+/// either end. No more than there are in `total`.
+fn estimate(
+    free: impl DoubleEndedIterator<Item = u64> + ExactSizeIterator + Clone,
+    nr_partial: u64,
+    total: Option<u64>,
+) -> u64 {
+    if free.len() <= MAX_PARTIAL_TO_SCAN {
+        return free.sum();
+    }
+    let half = MAX_PARTIAL_TO_SCAN / 2;
+    let scanned = free.clone().take(half).sum::<u64>() + free.rev().take(half).sum::<u64>();
+    let all = u128::from(scanned) * u128::from(nr_partial) / MAX_PARTIAL_TO_SCAN as u128;
+    let all = u64::try_from(all).unwrap_or(u64::MAX);
+    total.map_or(all, |total| all.min(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_estimated_from_both_ends() {
+        // 5,000 slabs with 3 free objects each, 10,000 with 100, 5,000 with 1.
+        let of = |len: usize| {
+            (0..len).map(move |at| match at {
+                0..5_000 => 3,
+                _ if at < len - 5_000 => 100,
+                _ => 1,
+            })
+        };
+        assert_eq!(estimate(of(20_000), 20_000, None), 40_000);
+        assert_eq!(estimate(of(20_000), 20_000, Some(39_999)), 39_999);
+        // (5,000 * 3 + 5,000 * 1) * 10,001 / 10,000, rounded down.
+        assert_eq!(estimate(of(10_001), 10_001, Some(1 << 40)), 20_002);
+        // As many as it looks at are summed, whatever the list's own count says.
+        assert_eq!(estimate(of(10_000), 7, Some(0)), 20_000);
     }
 }
