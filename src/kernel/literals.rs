@@ -78,3 +78,27 @@ fn read(kernel: &Kernel, at: VirtAddr) -> Literal {
         Err(_) => Literal::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario, damage};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    #[test]
+    fn a_literal_is_found_across_pieces_and_is_not_absent_where_some_are_lost() {
+        let mut m = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
+        let start = m.kernel.alloc(3 * STEP, 4096);
+        m.kernel.write(start + STEP - 3, b"needle and thread\0");
+        let symbols = [
+            ("__start_rodata", start),
+            ("__end_rodata", start + 3 * STEP),
+        ];
+        let both = |m: &Machine| find(&synthetic::kernel_with(m, &symbols), ["needle", "hay"]);
+        let needle = Literal::Found("needle and thread".to_owned());
+        assert_eq!(both(&m), [needle.clone(), Literal::Absent]);
+        damage::exclude_address(&mut m, start + 2 * STEP);
+        assert_eq!(both(&m), [needle, Literal::Unknown]);
+    }
+}

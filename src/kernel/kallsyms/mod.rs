@@ -185,3 +185,29 @@ fn read_pages_up_to(
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario, damage};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    #[test]
+    fn a_table_is_read_up_to_the_first_page_that_is_lost() {
+        const PAGE: u64 = 4096;
+        let mut m = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
+        let start = m.kernel.alloc(4 * PAGE, PAGE);
+        let bytes: Vec<u8> = (0..4 * PAGE).map(|at| (at % 251) as u8).collect();
+        m.kernel.write(start, &bytes);
+        let read = |m: &Machine| {
+            let kernel = synthetic::kernel(m);
+            read_up_to(&kernel.space, VirtAddr(start + 100), bytes.len() - 100)
+        };
+        assert_eq!(read(&m).unwrap(), bytes[100..]);
+        damage::exclude_address(&mut m, start + 2 * PAGE);
+        assert_eq!(read(&m).unwrap(), bytes[100..2 * PAGE as usize]);
+        damage::exclude_address(&mut m, start);
+        assert!(read(&m).is_err());
+    }
+}

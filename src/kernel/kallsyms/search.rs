@@ -173,3 +173,21 @@ fn names_fill(bytes: &[u8], mut at: usize, number: u64) -> bool {
     }
     bytes.len().checked_sub(at).is_some_and(|rest| rest < 8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::names_fill;
+
+    #[test]
+    fn names_end_where_the_markers_begin() {
+        // Two names, and zeros up to the next multiple of 8.
+        let names = b"\x03Tab\x05Dcdef\0\0\0\0\0\0";
+        assert!(names_fill(names, 0, 2));
+        assert!(!names_fill(names, 0, 1), "the second is no padding");
+        assert!(!names_fill(names, 0, 3), "no name is empty");
+        assert!(!names_fill(names, 4, 2), "the second is the last");
+        assert!(!names_fill(&names[..8], 0, 2), "the second is cut short");
+        let long = [&names[..], &[0; 8]].concat();
+        assert!(!names_fill(&long, 0, 2), "more than padding follows");
+    }
+}
