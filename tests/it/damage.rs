@@ -363,3 +363,36 @@ fn pages_of_kfence_are_counted_for_their_caches() {
         assert!(all > 1, "{}", era.name());
     }
 }
+
+/// One page of the table that says where the page structures are.
+#[test]
+fn sections_of_memory_that_are_lost_are_a_loss() {
+    for era in SUPPORTED {
+        let mut m = machine(era);
+        let roots = m.kernel.read_u64(m.kernel.symbol("mem_section"));
+        let table = m.kernel.read_u64(roots);
+        damage::exclude_address(&mut m, table);
+        let files = write(&m);
+        let paths = [&files.dump, &files.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+        for command in ["slabs", "leaks"] {
+            let (code, stdout, stderr) = run(&[command, "--format", "json", paths[0], paths[1]]);
+            assert_eq!(code, 4, "{} {command}: {stderr}", era.name());
+            let document: Value = serde_json::from_str(&stdout).expect("JSON");
+            assert_eq!(document["complete"], false, "{} {command}", era.name());
+            assert!(
+                codes(&document).contains(&"memmap-section-lost"),
+                "{command}"
+            );
+            if command == "leaks" {
+                let reasons = document["trust"]["reasons"].as_array().expect("reasons");
+                let mut codes = reasons.iter().map(|reason| &reason["code"]);
+                assert!(
+                    codes.any(|code| code == "page-structures-missing"),
+                    "{reasons:?}"
+                );
+                let found = document["findings"].as_array().expect("findings");
+                assert!(found.iter().all(|one| one["level"] != "leak"), "{found:?}");
+            }
+        }
+    }
+}

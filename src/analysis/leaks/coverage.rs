@@ -10,6 +10,8 @@ use crate::subsys::reach::Coverage;
 const SLAB_MISSING: f64 = 0.001;
 /// Of the pages that hold the kernel's own data.
 const ROOTS_MISSING: f64 = 0.001;
+/// Of page structures: a page without one may hold such data, or be of a slab.
+const STRUCTURES_MISSING: f64 = 0.001;
 
 /// Whether objects that nothing points to can be called unreachable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +45,18 @@ impl Trust {
                 format!(
                     "there was no memory for {} references: what only they lead to looks lost (give a larger --max-memory)",
                     coverage.references_dropped
+                ),
+            );
+        }
+        let structures = share(coverage.page_structures_missing, coverage.page_structures);
+        if structures > STRUCTURES_MISSING {
+            doubt(
+                "page-structures-missing",
+                format!(
+                    "the dump lacks {} of {} page structures ({:.1} %): what their pages hold was not searched, and what only that points to looks lost (copy the dump again, or dump again)",
+                    coverage.page_structures_missing,
+                    coverage.page_structures,
+                    structures * 100.0
                 ),
             );
         }
@@ -110,6 +124,15 @@ mod tests {
         let message = &trust.reasons[0].message;
         assert!(message.contains("30000 of 40000 pages of the kernel's own data (75.0 %)"));
         coverage.root_pages_missing = 0;
+        coverage.page_structures = 64_000;
+        coverage.page_structures_missing = 64;
+        assert!(Trust::of(&coverage).reliable);
+        coverage.page_structures_missing = 65;
+        assert_eq!(
+            Trust::of(&coverage).reasons[0].code,
+            "page-structures-missing"
+        );
+        coverage.page_structures_missing = 0;
         coverage.all_tasks = false;
         assert_eq!(Trust::of(&coverage).reasons[0].code, "tasks-missing");
     }

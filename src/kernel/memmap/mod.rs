@@ -42,6 +42,8 @@ pub struct Memmap {
     sections: Vec<Section>,
     section_pages: u64,
     struct_page: u64,
+    /// Pages of sections that are not seen.
+    lost: u64,
 }
 
 /// Numbers the pages that the memmap describes without the holes between them.
@@ -151,7 +153,7 @@ impl Memmap {
         let sections = max_pfn.div_ceil(section_pages);
         let plausible = kernel.dump().file_bytes().saturating_mul(PAGES_PER_BYTE) + SMALL;
         let most = (plausible / section_pages).max(1) as usize;
-        let (mut found, mut beyond) = (Vec::new(), 0);
+        let (mut found, mut beyond, mut lost) = (Vec::new(), 0u64, 0u64);
         for root in 0..sections.div_ceil(per_root) {
             let table = kernel
                 .space
@@ -163,7 +165,10 @@ impl Memmap {
             let entries = match kernel.space.read_bytes(table, page_size as usize) {
                 Ok(entries) => entries,
                 Err(fault) => {
-                    let mib = (per_root * section_pages * page_size) >> 20;
+                    // How many of them there were nobody knows.
+                    let most = per_root.min(sections - root * per_root);
+                    lost += most * section_pages;
+                    let mib = (most * section_pages * page_size) >> 20;
                     kernel.diag.warn("memmap-section-lost", format!("a table of memory sections is lost ({fault}): slabs in its {mib} MiB are not seen"));
                     continue;
                 }
@@ -194,9 +199,15 @@ impl Memmap {
         }
         Ok(Self {
             sections: found,
+            lost: lost + beyond * section_pages,
             section_pages,
             struct_page,
         })
+    }
+
+    /// Pages, at most, of sections that are not seen: what they hold is unknown.
+    pub fn lost_pages(&self) -> u64 {
+        self.lost
     }
 
     /// Size of `struct page` in bytes.

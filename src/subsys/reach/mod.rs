@@ -111,6 +111,10 @@ pub struct Coverage {
     pub root_pages: u64,
     /// How many more there are that the dump lacks.
     pub root_pages_missing: u64,
+    /// Page structures.
+    pub page_structures: u64,
+    /// Of these, how many the dump lacks: what their pages hold is not searched.
+    pub page_structures_missing: u64,
     /// Pages of slabs.
     pub slab_pages: u64,
     /// Of these, how many the dump lacks.
@@ -188,6 +192,8 @@ pub fn collect<T: Send>(
     let charges = search.charges()?;
     let coverage = Coverage {
         page_bytes: kernel.dump().page_size() as u64,
+        page_structures: search.memmap.pages() + search.memmap.lost_pages(),
+        page_structures_missing: done.slabs.missing_page_structs,
         ..coverage(&done.found, search.stacks.complete)
     };
     for (area, _) in search.areas.holders() {

@@ -136,7 +136,7 @@ pub fn scan(
     let mut scan = SlabScan {
         slabs: Vec::with_capacity(chunks.iter().map(|chunk| chunk.slabs.len()).sum()),
         strays: 0,
-        missing: 0,
+        missing: memmap.lost_pages(),
         mark: scanner.mark,
     };
     for chunk in chunks {
