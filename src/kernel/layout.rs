@@ -87,8 +87,22 @@ pub struct LayoutInfo {
     pub members: Vec<MemberInfo>,
 }
 
+impl LayoutInfo {
+    /// Adds what another layout reads of the same structure. Threads come in any order, so the
+    /// members have one of their own.
+    pub(crate) fn add(&mut self, other: Self) {
+        for member in other.members {
+            if !self.members.contains(&member) {
+                self.members.push(member);
+            }
+        }
+        let place = |one: &MemberInfo| (one.offset.is_none(), one.offset, one.name, one.size);
+        self.members.sort_by_key(place);
+    }
+}
+
 /// One member of a [`LayoutInfo`].
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MemberInfo {
     /// What the code calls it.
     pub name: &'static str,

@@ -4,6 +4,7 @@
 //! Output: [`Kernel`], with symbols at run-time addresses, layouts, per-CPU data, the
 //! memmap and bounded walkers. Invariant: no walker returns without saying how it ended.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
@@ -137,7 +138,7 @@ pub struct Kernel {
     /// What the dump itself has, read when it is first asked for.
     own_symbols: OnceLock<Result<Kallsyms, OwnSymbolsError>>,
     offset: u64,
-    layouts: Mutex<Vec<LayoutInfo>>,
+    layouts: Mutex<BTreeMap<String, LayoutInfo>>,
 }
 
 impl Kernel {
@@ -286,17 +287,21 @@ impl Kernel {
         let layout = L::resolve(&self.types)?;
         let info = layout.info();
         let mut known = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().any(|other| other.structure == info.structure) {
-            known.push(info);
-        }
+        let empty = LayoutInfo {
+            structure: info.structure.clone(),
+            size: info.size,
+            members: Vec::new(),
+        };
+        known
+            .entry(info.structure.clone())
+            .or_insert(empty)
+            .add(info);
         Ok(layout)
     }
 
-    /// All layouts resolved so far.
+    /// All layouts resolved so far, by structure.
     pub fn layouts(&self) -> Vec<LayoutInfo> {
-        self.layouts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let known = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().cloned().collect()
     }
 }

@@ -152,6 +152,12 @@ fn info_names_the_crash_and_the_layouts() {
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
+    // Threads resolve layouts in any order.
+    for threads in 1..12 {
+        let threads = threads.to_string();
+        let args = ["info", "--layouts", "--threads", &threads, vmcore, vmlinux];
+        assert_eq!(run(&args).1, text, "{threads} threads");
+    }
 }
 
 #[test]
