@@ -17,7 +17,7 @@ mod bytes;
 pub mod diag;
 pub mod dump;
 pub mod kernel;
-mod once;
+pub mod once;
 pub mod partial;
 pub mod render;
 pub mod report;

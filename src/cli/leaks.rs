@@ -33,11 +33,7 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let page_size = kernel.dump().page_size() as u64;
     // What needs no search fills its gaps.
     let search = || reach::collect(kernel, &options, |known| bounds(kernel, known));
-    let besides = || {
-        session.run();
-        besides(kernel)
-    };
-    let (found, (history, meminfo)) = rayon::join(search, besides);
+    let (found, (history, meminfo)) = rayon::join(search, || besides(&session));
     let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
     let memory_bytes = session.run().system.memory_bytes;
     let complete = slabs.complete
@@ -70,7 +66,10 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
 
 /// What the log tells of and the counters of pages, as far as they can be read: parts of memory
 /// that these would tell are said to be unknown.
-fn besides(kernel: &Kernel) -> (Vec<Event>, MeminfoFacts) {
+fn besides(session: &Session) -> (Vec<Event>, MeminfoFacts) {
+    // Asked for at the end.
+    session.run();
+    let kernel = &session.kernel;
     let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
     let (events, _) = history::events(&records, kernel.dump().page_size() as u64);
     let meminfo = meminfo::of_kernel(kernel).unwrap_or_default();

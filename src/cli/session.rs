@@ -13,6 +13,7 @@ use serde::Serialize;
 use vmleak::diag::Warning;
 use vmleak::dump::DumpFacts;
 use vmleak::kernel::{Kernel, KernelError};
+use vmleak::once::get_or_make;
 use vmleak::render;
 use vmleak::report::{Document, RunFacts};
 use vmleak::subsys::slab::Progress;
@@ -60,15 +61,10 @@ impl Session {
     /// Of the machine and the dump. Read when they are first asked for, which may be while
     /// something else is.
     pub(crate) fn run(&self) -> &RunFacts {
-        if let Some(run) = self.run.get() {
-            return run;
-        }
-        // Not in `get_or_init`: a thread that waits for others' help may come here again.
-        let run = RunFacts {
+        get_or_make(&self.run, || RunFacts {
             system: system::collect(&self.kernel),
             dump: self.kernel.dump().facts().clone(),
-        };
-        self.run.get_or_init(|| run)
+        })
     }
 
     /// Says with an error which file it is about and, if the file is damaged, what to do.

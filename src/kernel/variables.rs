@@ -61,14 +61,13 @@ impl<'k> Variables<'k> {
         self.module_pages.contains_key(&pfn)
     }
 
-    /// Whether the page holds a part of the kernel or of a module, so that variables may be there.
-    pub fn may_hold_any(&self, pfn: Pfn) -> bool {
-        let page = 1 << self.kernel.dump().page_shift();
-        let of_kernel = self.mapped(pfn.start(self.kernel.dump().page_shift()));
-        let of_kernel = of_kernel.is_some_and(|start| {
-            start < self.image.end && start.plus(page - 1) >= self.image.start
-        });
-        of_kernel || self.is_of_module(pfn)
+    /// Whether the page holds a part of the kernel itself.
+    pub fn is_of_kernel(&self, pfn: Pfn) -> bool {
+        let shift = self.kernel.dump().page_shift();
+        let start = self.mapped(pfn.start(shift));
+        start.is_some_and(|start| {
+            start < self.image.end && start.plus(1 << shift) > self.image.start
+        })
     }
 
     /// Where the kernel has a physical address mapped, if it is its own.

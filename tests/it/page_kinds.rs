@@ -12,13 +12,24 @@ use crate::support::real_dumps;
 /// what became read-only after boot, variables.
 #[test]
 fn tables_of_numbers_in_the_image_are_told_from_data() {
-    const TABLES: [&str; 4] = [
-        "_stext",
-        "__start_orc_unwind_ip",
-        "__start_orc_unwind",
-        "kallsyms_names",
+    // The first page of a table may hold the end of what is before it.
+    const PAGES: [(PageKind, u64, [&str; 4]); 2] = [
+        (
+            PageKind::Code,
+            1,
+            [
+                "_stext",
+                "__start_orc_unwind_ip",
+                "__start_orc_unwind",
+                "kallsyms_names",
+            ],
+        ),
+        (
+            PageKind::Reserved,
+            0,
+            ["__start_rodata", "linux_banner", "init_task", "init_net"],
+        ),
     ];
-    const DATA: [&str; 4] = ["__start_rodata", "linux_banner", "init_task", "init_net"];
     for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
         let (kernel, _) = open(&dump);
         let memmap = Memmap::find(&kernel).expect("a memmap");
@@ -29,22 +40,11 @@ fn tables_of_numbers_in_the_image_are_told_from_data() {
             |chunk| kinds.classify(chunk, |_, _, _, _| ()),
         );
         kinds.tell_code(&kernel);
-        // The first page of a table may hold the end of what is before it.
-        for name in TABLES {
-            assert_eq!(
-                kind(&kernel, &kinds, name, 1),
-                PageKind::Code,
-                "{}: {name}",
-                dump.name
-            );
-        }
-        for name in DATA {
-            assert_eq!(
-                kind(&kernel, &kinds, name, 0),
-                PageKind::Reserved,
-                "{}: {name}",
-                dump.name
-            );
+        for (wanted, behind, names) in PAGES {
+            for name in names {
+                let found = kind(&kernel, &kinds, name, behind);
+                assert_eq!(found, wanted, "{}: {name}", dump.name);
+            }
         }
     }
 }

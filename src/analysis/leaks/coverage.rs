@@ -5,13 +5,10 @@ use serde::Serialize;
 use super::super::accounting::{Reason, share};
 use crate::subsys::reach::Coverage;
 
-/// Of slab pages lacking: on real dumps a thousandth lost made 6 to 98 reachable objects look
-/// lost, a hundredth 240 to 1,207.
-const SLAB_MISSING: f64 = 0.001;
-/// Of the pages that hold the kernel's own data.
-const ROOTS_MISSING: f64 = 0.001;
-/// Of page structures: a page without one may hold such data, or be of a slab.
-const STRUCTURES_MISSING: f64 = 0.001;
+/// Of slab pages: on real dumps a thousandth lost made 6 to 98 reachable objects look lost, a
+/// hundredth 240 to 1,207. Of the pages that hold the kernel's own data, and of page structures: a
+/// page without one may hold such data, or be of a slab.
+const MISSING: f64 = 0.001;
 
 /// Whether objects that nothing points to can be called unreachable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,42 +45,38 @@ impl Trust {
                 ),
             );
         }
-        let structures = share(coverage.page_structures_missing, coverage.page_structures);
-        if structures > STRUCTURES_MISSING {
-            doubt(
+        let lacking = [
+            (
                 "page-structures-missing",
-                format!(
-                    "the dump lacks {} of {} page structures ({:.1} %): what their pages hold was not searched, and what only that points to looks lost (copy the dump again, or dump again)",
-                    coverage.page_structures_missing,
-                    coverage.page_structures,
-                    structures * 100.0
-                ),
-            );
-        }
-        let slab = share(coverage.slab_pages_missing, coverage.slab_pages);
-        if slab > SLAB_MISSING {
-            doubt(
+                (coverage.page_structures_missing, coverage.page_structures),
+                "page structures",
+                "what their pages hold was not searched, and what only that points to looks lost (copy the dump again, or dump again)",
+            ),
+            (
                 "slab-pages-missing",
-                format!(
-                    "the dump lacks {} of {} slab pages ({:.1} %): what only they point to looks lost (dump again; kernels from 7.1 on with makedumpfile -d 23)",
-                    coverage.slab_pages_missing,
-                    coverage.slab_pages,
-                    slab * 100.0
-                ),
-            );
-        }
-        let all = coverage.root_pages + coverage.root_pages_missing;
-        let roots = share(coverage.root_pages_missing, all);
-        if roots > ROOTS_MISSING {
-            doubt(
+                (coverage.slab_pages_missing, coverage.slab_pages),
+                "slab pages",
+                "what only they point to looks lost (dump again; kernels from 7.1 on with makedumpfile -d 23)",
+            ),
+            (
                 "kernel-pages-missing",
-                format!(
-                    "the dump lacks {} of {} pages of the kernel's own data ({:.1} %): what only they point to looks lost (copy the dump again, or dump again)",
+                (
                     coverage.root_pages_missing,
-                    all,
-                    roots * 100.0
+                    coverage.root_pages + coverage.root_pages_missing,
                 ),
-            );
+                "pages of the kernel's own data",
+                "what only they point to looks lost (copy the dump again, or dump again)",
+            ),
+        ];
+        for (code, (missing, all), what, then) in lacking {
+            let part = share(missing, all);
+            if part > MISSING {
+                let percent = part * 100.0;
+                doubt(
+                    code,
+                    format!("the dump lacks {missing} of {all} {what} ({percent:.1} %): {then}"),
+                );
+            }
         }
         if !coverage.all_tasks {
             doubt(

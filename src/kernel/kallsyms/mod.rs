@@ -144,16 +144,16 @@ fn read_tables(space: &AddressSpace, places: &Places) -> Result<KallsymsTables, 
 
 /// What can be read of `len` bytes: the length is a bound, not what the table has.
 fn read_up_to(space: &AddressSpace, at: VirtAddr, len: usize) -> Result<Vec<u8>, MemFault> {
-    let mut out = vec![0; len.min(PIECE)];
-    if space.read(at, &mut out).is_err() {
-        let len = out.len();
-        return read_pages_up_to(space, at, len, Vec::new());
-    }
+    let mut out = Vec::new();
     while out.len() < len {
         let done = out.len();
         let step = (len - done).min(PIECE);
         let start = at.plus(done as u64);
-        out.resize(done + step, 0);
+        match done {
+            // Memory of zeros: nothing is written twice.
+            0 => out = vec![0; step],
+            _ => out.resize(done + step, 0),
+        }
         let piece = out.get_mut(done..).unwrap_or_default();
         if space.read(start, piece).is_err() {
             out.truncate(done);

@@ -166,9 +166,9 @@ impl Memmap {
                 Ok(entries) => entries,
                 Err(fault) => {
                     // How many of them there were nobody knows.
-                    let most = per_root.min(sections - root * per_root);
-                    lost += most * section_pages;
-                    let mib = (most * section_pages * page_size) >> 20;
+                    let pages = per_root.min(sections - root * per_root) * section_pages;
+                    lost += pages;
+                    let mib = (pages * page_size) >> 20;
                     kernel.diag.warn("memmap-section-lost", format!("a table of memory sections is lost ({fault}): slabs in its {mib} MiB are not seen"));
                     continue;
                 }

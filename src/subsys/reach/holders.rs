@@ -154,10 +154,17 @@ impl Holders {
         structures: &Structures<'_>,
         anonymous: &[u32],
     ) -> Vec<Named> {
-        let mut by_cache: Vec<Vec<(Source, u64)>> = vec![Vec::new(); caches.len()];
+        let same = first_of_name(caches);
+        let mut by_cache: Vec<FxHashMap<Source, u64>> = vec![FxHashMap::default(); caches.len()];
         for ((cache, source), count) in std::mem::take(&mut *lock(&self.counts)) {
+            let source = match source {
+                Source::Object(of, offset) => {
+                    Source::Object(same.get(of as usize).copied().unwrap_or(of), offset)
+                }
+                other => other,
+            };
             if let Some(sources) = by_cache.get_mut(cache as usize) {
-                sources.push((source, count));
+                *sources.entry(source).or_default() += count;
             }
         }
         let mut pointers = std::mem::take(&mut *lock(&self.cache_pointers));
@@ -217,10 +224,18 @@ impl Name {
     }
 }
 
-/// The references of each name. Places in objects are many, and each has a name of its own as long
-/// as their caches have: of these only those that may be among the first.
+/// For each cache the first that is called the same: a module that was loaded again has two.
+fn first_of_name(caches: &[Cache]) -> Vec<u32> {
+    let mut first: FxHashMap<&str, u32> = FxHashMap::default();
+    let numbered = (0..).zip(caches);
+    let firsts = numbered.map(|(number, cache)| *first.entry(&cache.name).or_insert(number));
+    firsts.collect()
+}
+
+/// The references of each name. Places in objects are many, and each has a name of its own: of
+/// these only those that may be among the first.
 fn by_name(
-    mut sources: Vec<(Source, u64)>,
+    mut sources: FxHashMap<Source, u64>,
     symbols: &Variables<'_>,
     caches: &[Cache],
 ) -> FxHashMap<Name, u64> {
@@ -233,7 +248,7 @@ fn by_name(
     if counts.len() > NAMED {
         let (_, least, _) = counts.select_nth_unstable_by(NAMED - 1, |a, b| b.cmp(a));
         let least = *least;
-        sources.retain(|(source, count)| !is_object(source) || *count >= least);
+        sources.retain(|source, count| !is_object(source) || *count >= least);
     }
     let mut names: FxHashMap<Name, u64> = FxHashMap::default();
     for (source, count) in sources {

@@ -169,10 +169,11 @@ impl Scan<'_> {
                         PageKind::LargeKmalloc => self.block_of(phys),
                         _ => None,
                     };
+                    let of_module = self.symbols.is_of_module(pfn);
                     let memory = Memory {
                         start: Some(phys),
-                        may_hold_variables: self.symbols.may_hold_any(pfn),
-                        of_module: self.symbols.is_of_module(pfn),
+                        may_hold_variables: of_module || self.symbols.is_of_kernel(pfn),
+                        of_module,
                     };
                     self.mark_from(page, &mut counts, from, &memory);
                 }
