@@ -23,6 +23,7 @@ mod machine_damage;
 mod matrix;
 mod meminfo;
 mod modules;
+mod much_memory;
 mod nat_real;
 mod no_vmlinux;
 mod owners;

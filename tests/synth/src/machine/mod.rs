@@ -337,7 +337,7 @@ fn lay_image(kernel: &mut Kernel) {
 /// 1 GiB pages above.
 fn lay_direct_map(kernel: &mut Kernel) {
     let pool = kernel.kfence_pool << PAGE_SHIFT;
-    let extra = kernel.ram.extra().is_some();
+    let extra = kernel.ram.extra();
     let mut map = |phys: u64, size, leaf| {
         let virt = kernel.space.direct(phys);
         kernel
@@ -349,7 +349,8 @@ fn lay_direct_map(kernel: &mut Kernel) {
         map(phys, 2 << 20, if small { Leaf::Page } else { Leaf::Pmd });
     }
     map(4 << 30, 2 << 30, Leaf::Pud);
-    if extra {
-        map(8 << 30, 1 << 30, Leaf::Pud);
+    if let Some(extra) = extra {
+        let size = ((extra.end << PAGE_SHIFT) - (32 << 30)).next_multiple_of(1 << 30);
+        map(32 << 30, size, Leaf::Pud);
     }
 }

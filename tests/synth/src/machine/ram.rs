@@ -6,6 +6,7 @@
 //! | 4 KiB .. 636 KiB, 1 MiB .. 256 MiB | node 0: sections 0 and 1 |
 //! | 4 GiB .. 4 GiB + 128 MiB | node 1: section 32 |
 //! | 5 GiB + 8 MiB .. 5 GiB + 24 MiB | node 1: part of section 40, plugged in later |
+//! | 32 GiB .. | node 1: what many connections take, if there are any |
 
 use crate::memory::PAGE_SHIFT;
 
@@ -86,8 +87,9 @@ impl Section {
 /// Pages of one section's map, of structures of 64 bytes.
 const MAP_PAGES: u64 = 512;
 
-/// First section of the memory that some machines have more.
-const EXTRA_SECTION: u64 = 64;
+/// First section of the memory that some machines have more: at 32 GiB, where the second page of
+/// `mem_section` begins.
+const EXTRA_SECTION: u64 = 256;
 
 /// The RAM of one machine.
 #[derive(Debug, Clone)]
@@ -99,7 +101,7 @@ pub struct Ram {
 }
 
 impl Ram {
-    /// With as many whole sections on node 1, from 8 GiB on, as hold `pages` pages and their own
+    /// With as many whole sections on node 1, from 32 GiB on, as hold `pages` pages and their own
     /// part of the memory map.
     pub fn with_extra(pages: u64) -> Self {
         let mut ram = Self {
