@@ -71,61 +71,17 @@ pub(crate) struct KdumpFacts {
 impl KdumpFile {
     /// Reads the headers and counts the bitmaps.
     pub(crate) fn open(bytes: Bytes) -> Result<Self, DumpError> {
-        let path = bytes.path().to_owned();
-        let bad = |offset: u64, why: String| DumpError::BadHeader {
-            path: path.clone(),
-            offset,
-            why,
-        };
-        let head = bytes.get(0, header::LEN).ok_or_else(|| {
-            bad(
-                bytes.len(),
-                "the file ends inside its header; nothing can be read".into(),
-            )
-        })?;
+        let Headers {
+            head,
+            sub,
+            page_size,
+            max_pfn,
+            bitmaps: [ram, dumped],
+            descriptors,
+        } = Headers::read(&bytes)?;
         let field = |at: usize| u32_at(&head, at).unwrap_or(0);
-        let version = field(header::VERSION);
-        if !(1..=6).contains(&version) {
-            return Err(bad(8, format!("unknown header version {version}")));
-        }
-        let page_size = field(header::BLOCK_SIZE);
-        if !page_size.is_power_of_two() || !(4096..=65536).contains(&page_size) {
-            return Err(bad(
-                header::BLOCK_SIZE as u64,
-                format!("block size {page_size} is no page size; the header is damaged"),
-            ));
-        }
-        let block = u64::from(page_size);
-        let sub_blocks = u64::from(field(header::SUB_HDR_SIZE));
-        let bitmap_blocks = u64::from(field(header::BITMAP_BLOCKS));
-        let sub = SubHeader::read(&bytes, block, version);
-        let max_pfn = match sub.max_mapnr {
-            0 => u64::from(field(header::MAX_MAPNR)),
-            wide => wide,
-        };
-        let bitmaps = (1 + sub_blocks) * block;
-        let descriptors = bitmaps + bitmap_blocks * block;
-        if descriptors > bytes.len() {
-            return Err(bad(
-                bytes.len(),
-                format!(
-                    "the file ends before its page descriptors at {descriptors:#x}: only the headers were written"
-                ),
-            ));
-        }
-        let one_bitmap = max_pfn.div_ceil(8).next_multiple_of(block);
-        let half = match bitmap_blocks * block {
-            both if both >= one_bitmap.saturating_mul(2) => both / 2,
-            one if one >= one_bitmap => 0,
-            size => {
-                return Err(bad(
-                    header::MAX_MAPNR as u64,
-                    format!("a bitmap of {size} bytes can't hold {max_pfn} pages"),
-                ));
-            }
-        };
-        let ram = Bitmap::new(&bytes, bitmaps, max_pfn);
-        let dumped = Bitmap::new(&bytes, bitmaps + half, max_pfn);
+        let ram = Bitmap::new(&bytes, ram, max_pfn);
+        let dumped = Bitmap::new(&bytes, dumped, max_pfn);
         let range = if sub.split {
             sub.start_pfn..sub.end_pfn
         } else {
@@ -285,6 +241,82 @@ impl KdumpFile {
                 data,
                 offset,
             },
+        })
+    }
+}
+
+/// Both headers, and where by them the tables lie.
+struct Headers<'b> {
+    head: Cow<'b, [u8]>,
+    sub: SubHeader,
+    page_size: u32,
+    max_pfn: u64,
+    /// Of RAM that exists, and of pages that were dumped: one place where a file has one bitmap.
+    bitmaps: [u64; 2],
+    descriptors: u64,
+}
+
+impl<'b> Headers<'b> {
+    fn read(bytes: &'b Bytes) -> Result<Self, DumpError> {
+        let bad = |offset: u64, why: String| DumpError::BadHeader {
+            path: bytes.path().to_owned(),
+            offset,
+            why,
+        };
+        let head = bytes.get(0, header::LEN).ok_or_else(|| {
+            bad(
+                bytes.len(),
+                "the file ends inside its header; nothing can be read".into(),
+            )
+        })?;
+        let field = |at: usize| u32_at(&head, at).unwrap_or(0);
+        let version = field(header::VERSION);
+        if !(1..=6).contains(&version) {
+            return Err(bad(8, format!("unknown header version {version}")));
+        }
+        let page_size = field(header::BLOCK_SIZE);
+        if !page_size.is_power_of_two() || !(4096..=65536).contains(&page_size) {
+            return Err(bad(
+                header::BLOCK_SIZE as u64,
+                format!("block size {page_size} is no page size; the header is damaged"),
+            ));
+        }
+        let block = u64::from(page_size);
+        let sub_blocks = u64::from(field(header::SUB_HDR_SIZE));
+        let bitmap_bytes = u64::from(field(header::BITMAP_BLOCKS)) * block;
+        let sub = SubHeader::read(bytes, block, version);
+        let max_pfn = match sub.max_mapnr {
+            0 => u64::from(field(header::MAX_MAPNR)),
+            wide => wide,
+        };
+        let first = (1 + sub_blocks) * block;
+        let descriptors = first + bitmap_bytes;
+        if descriptors > bytes.len() {
+            return Err(bad(
+                bytes.len(),
+                format!(
+                    "the file ends before its page descriptors at {descriptors:#x}: only the headers were written"
+                ),
+            ));
+        }
+        let one_bitmap = max_pfn.div_ceil(8).next_multiple_of(block);
+        let second = if bitmap_bytes >= one_bitmap.saturating_mul(2) {
+            first + bitmap_bytes / 2
+        } else if bitmap_bytes >= one_bitmap {
+            first
+        } else {
+            return Err(bad(
+                header::MAX_MAPNR as u64,
+                format!("a bitmap of {bitmap_bytes} bytes can't hold {max_pfn} pages"),
+            ));
+        };
+        Ok(Self {
+            head,
+            sub,
+            page_size,
+            max_pfn,
+            bitmaps: [first, second],
+            descriptors,
         })
     }
 }

@@ -1,0 +1,123 @@
+//! `conntrack`: the entries, one by one.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vmleak::render;
+use vmleak::report::Document;
+use vmleak::report::conntrack::{EntryDoc, ExpectationDoc};
+use vmleak::subsys::conntrack::entry::Entry;
+use vmleak::subsys::conntrack::table::WalkFacts;
+use vmleak::subsys::conntrack::{Conntrack, Reconciliation};
+
+use super::{Selection, rest, stream, warn_of_losses};
+use crate::cli::conntrack_args::{ConntrackArgs, ConntrackFormat};
+use crate::cli::session::{Session, exit, output};
+
+/// Writes the entries as the table is walked.
+pub(super) fn entries(
+    args: &ConntrackArgs,
+    session: &Session,
+    conntrack: &Conntrack<'_>,
+    selection: &Selection<'_>,
+) -> Result<ExitCode> {
+    let now = conntrack.clock().now;
+    let mut complete = true;
+    let document = |entry: &Entry| EntryDoc::of(entry, conntrack.namespaces(), conntrack.id(entry));
+    let render = |out: &mut Vec<u8>, entry: &Entry| match args.format {
+        ConntrackFormat::Proc => render::conntrack::proc_line(out, entry, now),
+        ConntrackFormat::Conntrack => {
+            render::conntrack::conntrack_line(out, entry, conntrack.id(entry), now)
+        }
+        ConntrackFormat::Json => render::conntrack::json_entry(out, &document(entry)),
+        ConntrackFormat::Jsonl => render::json_line(out, &document(entry)),
+        ConntrackFormat::Csv => render::conntrack::csv_row(out, &document(entry)),
+        ConntrackFormat::Table => render::conntrack::table_row(out, &document(entry)),
+    };
+    output(&args.common, args.format.reader(), |out, _| {
+        let to_io = |error: anyhow::Error| io::Error::other(error);
+        head(out, args, session)?;
+        let mut first = true;
+        let mut write = |out: &mut dyn Write, lines: &[u8]| {
+            // JSON entries come with a comma before each; the first one has none.
+            let lines = match (args.format, first, lines) {
+                (ConntrackFormat::Json, true, [b',', rest @ ..]) => rest,
+                (_, _, lines) => lines,
+            };
+            first &= lines.is_empty();
+            out.write_all(lines)
+        };
+        let lists = !matches!(
+            args.format,
+            ConntrackFormat::Proc | ConntrackFormat::Conntrack
+        );
+        let (walk, known) = stream(conntrack, selection, lists, render, |lines| {
+            write(out, lines)
+        })?;
+        complete &= warn_of_losses(session, &walk);
+        let mut reconciliation = None;
+        if lists {
+            let (others, adds_up) = rest(session, conntrack, &walk, known).map_err(to_io)?;
+            // They are a part of the JSON document.
+            complete &= args.format != ConntrackFormat::Json || conntrack.expectations_lost == 0;
+            let mut lines = Vec::new();
+            for entry in others.iter().filter(|e| selection.matches(conntrack, e)) {
+                render(&mut lines, entry)?;
+            }
+            write(out, &lines)?;
+            reconciliation = Some(adds_up);
+        }
+        let frame = session.document(&args.common, complete, ());
+        complete = frame.complete;
+        match reconciliation {
+            Some(adds_up) => tail(out, args.format, &frame, conntrack, &walk, &adds_up),
+            None => Ok(()),
+        }
+    })?;
+    Ok(exit(complete))
+}
+
+/// What comes before the entries.
+fn head(out: &mut dyn Write, args: &ConntrackArgs, session: &Session) -> io::Result<()> {
+    match args.format {
+        ConntrackFormat::Table => {
+            let head = session.document(&args.common, true, ());
+            render::conntrack::table_head(out, &head)
+        }
+        ConntrackFormat::Csv => render::conntrack::csv_head(out),
+        ConntrackFormat::Json => out.write_all(b"{\n\"entries\": ["),
+        _ => Ok(()),
+    }
+}
+
+/// What comes behind the entries, and behind those that no table holds.
+fn tail(
+    out: &mut dyn Write,
+    format: ConntrackFormat,
+    frame: &Document<()>,
+    conntrack: &Conntrack<'_>,
+    walk: &WalkFacts,
+    adds_up: &Reconciliation,
+) -> io::Result<()> {
+    match format {
+        ConntrackFormat::Json => {
+            let ours: Vec<ExpectationDoc> = conntrack
+                .expectations
+                .iter()
+                .map(|e| ExpectationDoc::of(e, conntrack.namespaces()))
+                .collect();
+            let parts = render::conntrack::JsonTail {
+                limits: &conntrack.limits,
+                namespaces: conntrack.namespaces(),
+                expectations: &ours,
+                stats: &conntrack.stats,
+                reconciliation: adds_up,
+                walk,
+            };
+            render::conntrack::json_tail(out, frame, &parts)
+        }
+        ConntrackFormat::Table => render::conntrack::table_tail(out, &conntrack.limits, adds_up),
+        _ => Ok(()),
+    }
+}
