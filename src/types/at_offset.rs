@@ -5,6 +5,9 @@ use super::model::{Member, TypeKind};
 
 /// Structures nest a few deep; damaged types may make them circular.
 const MAX_DEPTH: u32 = 16;
+/// Structures that are read for one offset. Unions ask for some; damaged ones that hold each other
+/// could ask for billions.
+const MAX_READ: u32 = 256;
 
 /// A member by its offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,17 +21,24 @@ pub struct MemberAt {
 impl FoundStruct<'_> {
     /// The member that begins at `offset`; of a union, the first that points to a structure.
     pub fn member_at(&self, offset: u32) -> Option<MemberAt> {
-        self.within(&self.body.members, offset, MAX_DEPTH)
+        let mut left = MAX_READ;
+        self.within(&self.body.members, offset, MAX_DEPTH, &mut left)
     }
 
-    fn within(&self, members: &[Member], offset: u32, depth: u32) -> Option<MemberAt> {
+    fn within(
+        &self,
+        members: &[Member],
+        offset: u32,
+        depth: u32,
+        left: &mut u32,
+    ) -> Option<MemberAt> {
         let mut first = None;
         for member in members {
             let inside = offset.checked_sub(member.offset);
             let Some(inside) = inside.filter(|inside| *inside < member.ty.size) else {
                 continue;
             };
-            if let Some(found) = self.of_kind(member.ty.kind, inside, depth) {
+            if let Some(found) = self.of_kind(member.ty.kind, inside, depth, left) {
                 let found = MemberAt {
                     path: format!("{}{}", member.name, found.path),
                     ..found
@@ -43,12 +53,13 @@ impl FoundStruct<'_> {
     }
 
     /// The rest of the path, from the start of a member of this kind on.
-    fn of_kind(&self, kind: TypeKind, offset: u32, depth: u32) -> Option<MemberAt> {
+    fn of_kind(&self, kind: TypeKind, offset: u32, depth: u32, left: &mut u32) -> Option<MemberAt> {
         let depth = depth.checked_sub(1)?;
         match kind {
             TypeKind::Struct(id) => {
+                *left = left.checked_sub(1)?;
                 let inner = self.source().get_struct(id).ok()?;
-                let found = self.within(&inner.members, offset, depth)?;
+                let found = self.within(&inner.members, offset, depth, left)?;
                 Some(MemberAt {
                     path: format!(".{}", found.path),
                     ..found
@@ -58,7 +69,7 @@ impl FoundStruct<'_> {
                 element, stride, ..
             } => {
                 let index = offset.checked_div(stride)?;
-                let rest = self.element(element, offset % stride, depth);
+                let rest = self.element(element, offset % stride, depth, left);
                 Some(MemberAt {
                     path: format!("[{index}]{}", rest.as_ref().map_or("", |rest| &rest.path)),
                     points_to: rest.and_then(|rest| rest.points_to),
@@ -77,9 +88,15 @@ impl FoundStruct<'_> {
     }
 
     /// Elements that are structures; of others only the index is told.
-    fn element(&self, element: super::TypeId, offset: u32, depth: u32) -> Option<MemberAt> {
+    fn element(
+        &self,
+        element: super::TypeId,
+        offset: u32,
+        depth: u32,
+        left: &mut u32,
+    ) -> Option<MemberAt> {
         self.source().struct_name(element)?;
-        self.of_kind(TypeKind::Struct(element), offset, depth)
+        self.of_kind(TypeKind::Struct(element), offset, depth, left)
     }
 }
 
@@ -146,6 +163,37 @@ mod tests {
         fn origin(&self) -> &'static str {
             "test"
         }
+    }
+
+    /// A structure with two members at one place, each itself again.
+    #[derive(Debug)]
+    struct Circle;
+
+    impl TypeSource for Circle {
+        fn find_struct(&self, _: &str, _: &str, _: bool) -> Result<Option<TypeId>, TypeError> {
+            Ok(Some(INNER))
+        }
+
+        fn get_struct(&self, _: TypeId) -> Result<StructType, TypeError> {
+            let again = |name| member(name, 0, 8, TypeKind::Struct(INNER));
+            let members = ["a", "b", "c", "d"].map(again).to_vec();
+            Ok(StructType { size: 8, members })
+        }
+
+        fn find_enum(&self, _: &str, _: &str) -> Result<Option<Vec<(String, i64)>>, TypeError> {
+            Ok(None)
+        }
+
+        fn origin(&self) -> &'static str {
+            "test"
+        }
+    }
+
+    #[test]
+    fn structures_that_hold_themselves_end() {
+        let types = TypeDb::new(vec![Box::new(Circle)]);
+        let found = types.find_struct("outer", "a.c", false).unwrap().unwrap();
+        assert_eq!(found.member_at(0), None);
     }
 
     #[test]

@@ -69,7 +69,10 @@ fn a_lost_page_of_the_table_of_sections_costs_its_memory_alone() {
     assert_eq!((hurt.0, &hurt.1["complete"]), (4, &Value::Bool(false)));
     let warnings = hurt.1["warnings"].as_array().expect("warnings");
     let mut codes = warnings.iter().map(|warning| &warning["code"]);
-    assert!(codes.any(|code| code == "memmap-section-lost"), "{warnings:?}");
+    assert!(
+        codes.any(|code| code == "memmap-section-lost"),
+        "{warnings:?}"
+    );
     let there = |object: &u64| machine.kernel.space.phys(*object) >= 32 << 30;
     let (beyond, below): (Vec<_>, Vec<_>) = machine
         .truth()

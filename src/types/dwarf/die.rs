@@ -10,6 +10,9 @@ use crate::types::model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
 /// Typedefs, qualifiers and anonymous structures nest a few deep in a kernel; a damaged file may
 /// make them circular.
 const MAX_DEPTH: u32 = 32;
+/// The largest structures of a kernel have some hundred members; anonymous ones that hold each
+/// other could make billions.
+const MAX_MEMBERS: u32 = 1 << 16;
 
 type Entry<'a> = DebuggingInformationEntry<Slice<'a>>;
 
@@ -46,7 +49,8 @@ pub(super) fn read_struct(
         size: context.size_of(&entry).unwrap_or(0),
         members: Vec::new(),
     };
-    context.add_members(offset, 0, &mut out, MAX_DEPTH)?;
+    let mut left = MAX_MEMBERS;
+    context.add_members(offset, 0, &mut out, &mut left, MAX_DEPTH)?;
     Ok(out)
 }
 
@@ -195,17 +199,22 @@ impl<'a> Context<'_, 'a> {
     }
 
     /// Adds the members of the structure at `offset`, moved up by `base` bytes; those of
-    /// anonymous members come in their place.
+    /// anonymous members come in their place. No more than `left` are looked at.
     fn add_members(
         &self,
         offset: UnitOffset,
         base: u32,
         out: &mut StructType,
+        left: &mut u32,
         depth: u32,
     ) -> gimli::Result<()> {
         let mut tree = self.unit.tree(Some(offset))?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
+            let Some(less) = left.checked_sub(1) else {
+                break;
+            };
+            *left = less;
             let entry = child.entry();
             let (dw::DW_TAG_member, Some(target)) = (entry.tag(), self.type_of(entry)) else {
                 continue;
@@ -219,7 +228,9 @@ impl<'a> Context<'_, 'a> {
                     bits,
                     ty: self.describe(target, MAX_DEPTH)?,
                 }),
-                None if depth > 0 => self.add_members(self.peel(target)?, at, out, depth - 1)?,
+                None if depth > 0 => {
+                    self.add_members(self.peel(target)?, at, out, left, depth - 1)?;
+                }
                 None => {}
             }
         }

@@ -37,6 +37,9 @@ fn ask(source: Box<dyn TypeSource>) {
             for path in ["next", "flags", "node.list", "a.b.c.d"] {
                 let _ = found.member(path);
             }
+            for offset in [0, 8, 64] {
+                let _ = found.member_at(offset);
+            }
         }
     }
 }
