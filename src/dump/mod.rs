@@ -265,11 +265,9 @@ impl Dump {
                 [part] if !part.facts.split => part.locate(pfn),
                 parts => {
                     let index = parts.partition_point(|part| part.range().end <= pfn.0);
-                    match parts.get(index) {
-                        Some(part) if part.range().contains(&pfn.0) => part.locate(pfn),
-                        // A part of the set was not given.
-                        _ => Err(PageFault::NotInDump(pfn)),
-                    }
+                    // One whose part of the set was not given is in none.
+                    let part = parts.get(index).ok_or(PageFault::NotInDump(pfn))?;
+                    part.locate(pfn)
                 }
             },
         }

@@ -121,6 +121,17 @@ mod tests {
     }
 
     #[test]
+    fn a_note_without_a_name_is_passed_over_and_padding_ends_the_list() {
+        let mut segment = note(b"", 1, &[7; 16]);
+        segment.extend(note(b"CORE\0", 1, &[7; 16]));
+        segment.extend([0; 12]);
+        segment.extend(note(b"CORE\0", 1, &[7; 16]));
+        let mut notes = Notes::default();
+        notes.parse(&segment);
+        assert_eq!(notes.prstatus.len(), 1);
+    }
+
+    #[test]
     fn a_note_that_lies_about_its_length_ends_the_list() {
         let mut segment = note(b"CORE\0", 1, &[7; 16]);
         segment.extend([0xff; 12]);

@@ -389,4 +389,26 @@ fn headers_and_bitmaps_are_held_against_each_other() {
     let cut = Dump::from_bytes(Path::new("dump"), bytes[..dumped].to_vec(), 1 << 20);
     let error = cut.expect_err("no descriptors");
     assert!(error.to_string().contains("only the headers"), "{error}");
+    for size in [0u32, 2048, 4097, 12_288, 131_072] {
+        let mut odd = bytes.clone();
+        odd[428..432].copy_from_slice(&size.to_le_bytes());
+        let error = Dump::from_bytes(Path::new("dump"), odd, 1 << 20).expect_err("no page size");
+        let text = error.to_string();
+        assert!(text.contains(&format!("block size {size} ")), "{text}");
+    }
+}
+
+/// VMCOREINFO is in headers since version 3, all notes since 4.
+#[test]
+fn notes_of_every_version_of_the_header() {
+    let machine = machine();
+    for version in 1..=6 {
+        let mut options = kdump::Options::new(Written::Zlib);
+        options.version = version;
+        let dump = held(kdump::kdump(&machine, options));
+        let known = dump.notes().vmcoreinfo.as_ref().map(VmcoreInfo::text);
+        let wanted = (version >= 3).then_some(&*machine.vmcoreinfo);
+        assert_eq!(known, wanted, "{version}");
+        assert_eq!(!dump.notes().prstatus.is_empty(), version >= 4, "{version}");
+    }
 }

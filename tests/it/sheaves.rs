@@ -176,11 +176,13 @@ fn what_was_put_off_for_rcu_is_pending() {
         assert_others_right(&document, m, &[CACHE], "deferred for RCU");
     }
     // A list that goes on where nothing is.
-    sheaves::defer_rcu_dangling(&mut objects, NON_CANONICAL);
-    let (exit, document) = analyse(&objects);
-    assert_eq!(exit, 4);
-    assert!(codes(&document).contains(&"deferred-free-lost"));
-    assert_others_right(&document, &objects, &[CACHE], "deferred for RCU");
+    for (list, m) in [("objects_by_rcu", &mut objects), ("rcu_sheaves", &mut sheaf)] {
+        sheaves::defer_rcu_dangling(m, list, NON_CANONICAL);
+        let (exit, document) = analyse(m);
+        assert_eq!(exit, 4, "{list}");
+        assert!(codes(&document).contains(&"deferred-free-lost"));
+        assert_others_right(&document, m, &[CACHE], "deferred for RCU");
+    }
 }
 
 /// 6.18 and 6.19 put off giving back whole slabs too.
@@ -192,6 +194,12 @@ fn slabs_whose_return_was_put_off_keep_their_chains() {
     assert_eq!(exit, 0, "{:?}", document["warnings"]);
     assert_others_right(&document, &m, &[], "deferred slabs");
     assert_eq!(cache(&document, CACHE)["occupancy"]["cpu"], 0);
+
+    sheaves::defer_slabs_dangling(&mut m, NON_CANONICAL);
+    let (exit, document) = analyse(&m);
+    assert_eq!(exit, 4);
+    assert!(codes(&document).contains(&"deferred-free-lost"));
+    assert_others_right(&document, &m, &[CACHE], "deferred slabs");
 }
 
 /// The same dump filtered at level 31 by makedumpfile 1.7.8, which takes one page in two of

@@ -157,10 +157,11 @@ pub fn defer_give_to_rcu(machine: &mut Machine, cache: &str) -> u64 {
     main.size
 }
 
-/// 7.3: the list of objects for RCU begins where no memory is.
-pub fn defer_rcu_dangling(machine: &mut Machine, target: u64) {
+/// 7.3: a list of what is put off for RCU, `objects_by_rcu` or `rcu_sheaves`, begins where no
+/// memory is.
+pub fn defer_rcu_dangling(machine: &mut Machine, list: &str, target: u64) {
     let kernel = &mut machine.kernel;
-    let list = deferred_list(kernel, "deferred_percpu_work", "objects_by_rcu");
+    let list = deferred_list(kernel, "deferred_percpu_work", list);
     kernel.write_u64(list, target);
 }
 
@@ -208,6 +209,14 @@ pub fn defer_slabs(machine: &mut Machine, cache: &str) -> usize {
     }
     kernel.write_u64(link, 0);
     count
+}
+
+/// 6.18: the list of slabs to be given back begins where no memory is.
+pub fn defer_slabs_dangling(machine: &mut Machine, target: u64) {
+    let kernel = &mut machine.kernel;
+    let list = deferred_list(kernel, "defer_free_objects", "");
+    let slabs = kernel.types.offset("defer_free", "slabs");
+    kernel.write_u64(list + slabs, target);
 }
 
 /// The last of some deferred objects is followed by `target`.
