@@ -2,6 +2,11 @@
 
 use serde_json::Value;
 
+use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
+use vmleak_synth::write::codec::Codec;
+use vmleak_synth::write::kdump;
+use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
 use crate::support::{RealDump, real_dumps, run};
 
 const ALL: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
@@ -84,5 +89,34 @@ fn a_log_without_the_killer_says_so() {
         let json = log(&dump, &["--oom", "--format", "json"]);
         let document: Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(document["oom"].as_array().map(Vec::len), Some(0));
+    }
+}
+
+/// What a length of text that makes no sense shows of the ring ends with the record's own block.
+#[test]
+fn a_record_that_says_it_is_longer_than_its_block_is_cut() {
+    for era in [Era::V5_10, Era::V6_12, Era::V7_2] {
+        let mut m = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+        let kernel = &mut m.kernel;
+        let ring = kernel.symbol("printk_rb_static");
+        let first = kernel.get(ring, "printk_ringbuffer", "desc_ring.tail_id");
+        let bits = kernel.get(ring, "printk_ringbuffer", "desc_ring.count_bits");
+        let infos = kernel.get(ring, "printk_ringbuffer", "desc_ring.infos");
+        let slot = first % (1 << bits);
+        let info = infos + slot * kernel.types.sizeof("printk_info");
+        kernel.set(info, "printk_info", "text_len", 400);
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let [dump, types] = ["dump", "vmlinux"].map(|name| folder.path().join(name));
+        let written = kdump::kdump(&m, kdump::Options::new(Codec::Lzo));
+        std::fs::write(&dump, written).expect("a file writes");
+        std::fs::write(&types, vmlinux(&m, VmlinuxOptions::new(5))).expect("a file writes");
+        let files = [&dump, &types].map(|path| path.to_str().expect("UTF-8"));
+        let (code, stdout, stderr) = run(&["log", files[0], files[1]]);
+        assert_eq!(code, 0, "{stderr}");
+        let lines: Vec<&str> = stdout.lines().collect();
+        let text = |line: &str| line.split_once("] ").map(|(_, text)| text.to_owned());
+        let said: Vec<String> = lines.into_iter().filter_map(text).collect();
+        // 48 bytes, so that nothing fills its block up to a word.
+        assert_eq!(said, m.truth().messages, "{}", era.name());
     }
 }
