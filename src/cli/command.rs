@@ -10,6 +10,7 @@ use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
 use super::manual::{CompletionsArgs, ManArgs};
 use super::pageowner::PageOwnerArgs;
+use super::report::ReportArgs;
 use super::sysctl::SysctlArgs;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Pageowner(PageOwnerArgs),
     /// The modules that were loaded
     Modules(ModulesArgs),
+    /// All of it as one HTML file for an incident review (-o FILE)
+    Report(ReportArgs),
     /// The man page, or that of a command
     Man(ManArgs),
     /// Completions for a shell

@@ -90,7 +90,7 @@ impl NatFormat {
 }
 
 /// Which connections.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which connections")]
 pub(crate) struct Wanted {
     /// Network namespace: initial, all, or its number (initial by default, all in JSON)

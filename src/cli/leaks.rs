@@ -1,7 +1,7 @@
 //! `leaks`.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use vmleak::analysis::leaks::history::{self, Event};
@@ -21,36 +21,11 @@ use super::leaks_args::{LeaksArgs, LeaksFormat};
 use super::run::verdict_code;
 use super::session::{Session, json_lines, output};
 
+/// Runs `vmleak leaks`.
 pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let kernel = &session.kernel;
-    let options = reach::Options {
-        deadline: args.budget.map(|budget| Instant::now() + budget),
-        memory: args.common.max_memory,
-        list: None,
-        progress: &session.progress,
-    };
-    let page_size = kernel.dump().page_size() as u64;
-    // What needs no search fills its gaps.
-    let search = || reach::collect(kernel, &options, |known| bounds(kernel, known));
-    let (found, (history, meminfo)) = rayon::join(search, || besides(&session));
-    let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
-    let memory_bytes = session.run().system.memory_bytes;
-    let complete = slabs.complete
-        && reach.areas.complete
-        && slabs.caches.iter().all(|cache| cache.exact.complete);
-    let counted = counted(&session, &meminfo, &slabs, &reach);
-    let report = LeaksReport::new(Facts {
-        counters: session.explain(counters)?,
-        memcgs,
-        memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
-        slabs,
-        reach,
-        history,
-        memory_bytes,
-    });
+    let (report, complete) = judged(&session, args.common.max_memory, args.budget)?;
     let worst = report.worst();
-    let complete = complete && report.trust.reliable;
     let document = session.document(&args.common, complete, report);
     output(
         &args.common,
@@ -62,6 +37,42 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
         },
     )?;
     Ok(verdict_code(args.fail_on, worst, document.complete))
+}
+
+/// The verdict, and whether nothing was missing.
+pub(super) fn judged(
+    session: &Session,
+    memory: Option<u64>,
+    budget: Option<Duration>,
+) -> Result<(LeaksReport, bool)> {
+    let kernel = &session.kernel;
+    let options = reach::Options {
+        deadline: budget.map(|budget| Instant::now() + budget),
+        memory,
+        list: None,
+        progress: &session.progress,
+    };
+    let page_size = kernel.dump().page_size() as u64;
+    // What needs no search fills its gaps.
+    let search = || reach::collect(kernel, &options, |known| bounds(kernel, known));
+    let (found, (history, meminfo)) = rayon::join(search, || besides(session));
+    let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
+    let memory_bytes = session.run().system.memory_bytes;
+    let complete = slabs.complete
+        && reach.areas.complete
+        && slabs.caches.iter().all(|cache| cache.exact.complete);
+    let counted = counted(session, &meminfo, &slabs, &reach);
+    let report = LeaksReport::new(Facts {
+        counters: session.explain(counters)?,
+        memcgs,
+        memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
+        slabs,
+        reach,
+        history,
+        memory_bytes,
+    });
+    let complete = complete && report.trust.reliable;
+    Ok((report, complete))
 }
 
 /// What the log tells of and the counters of pages, as far as they can be read: parts of memory

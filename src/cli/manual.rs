@@ -31,7 +31,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// Command lines, each with what it answers.
-const EXAMPLES: [(&str, &str); 10] = [
+const EXAMPLES: [(&str, &str); 11] = [
     (
         "vmleak slabs /var/crash/127.0.0.1-2026-01-31-12:00:00/vmcore",
         "Which slab caches filled the memory? The vmlinux is looked for; without one the dump's own types serve (6.0 and later).",
@@ -43,6 +43,10 @@ const EXAMPLES: [(&str, &str); 10] = [
     (
         "vmleak leaks --fail-on leak --format json -o verdict.json vmcore vmlinux",
         "For a script: status 1 if a cache leaks, the whole evidence in a file.",
+    ),
+    (
+        "vmleak report -o incident.html vmcore vmlinux",
+        "One page for the incident review, with what the commands say.",
     ),
     (
         "vmleak slabs --format slabinfo vmcore",

@@ -15,6 +15,7 @@ mod objects;
 mod open;
 mod pageowner;
 mod progress;
+mod report;
 mod run;
 mod save_profile;
 mod session;

@@ -45,20 +45,8 @@ pub(crate) enum PageOwnerFormat {
 /// Runs `vmleak pageowner`.
 pub(crate) fn pageowner(args: &PageOwnerArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let kernel = &session.kernel;
-    let modules = Modules::read(kernel)?;
-    let names = Symbolizer::new(kernel, &modules);
-    let Some(facts) = session.explain(page_owner::collect(kernel, &names))? else {
-        bail!(
-            "the kernel recorded no owners of pages: it does with CONFIG_PAGE_OWNER and page_owner=on on its command line"
-        );
-    };
-    let listed = facts.listed.is_none() || facts.list_complete;
-    let complete = facts.lost == 0 && facts.lost_stacks == 0 && listed;
-    let report = PageOwnerReport {
-        facts,
-        page_size: kernel.dump().page_size() as u64,
-    };
+    let modules = Modules::read(&session.kernel)?;
+    let (report, complete) = collected(&session, &modules)?;
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {
         PageOwnerFormat::Table => Reader::Person,
@@ -72,4 +60,22 @@ pub(crate) fn pageowner(args: &PageOwnerArgs) -> Result<ExitCode> {
         PageOwnerFormat::Proc => render::pageowner::write_proc(out, &document.body),
     })?;
     Ok(exit(document.complete))
+}
+
+/// The owners, and whether none is missing.
+pub(super) fn collected(session: &Session, modules: &Modules) -> Result<(PageOwnerReport, bool)> {
+    let kernel = &session.kernel;
+    let names = Symbolizer::new(kernel, modules);
+    let Some(facts) = session.explain(page_owner::collect(kernel, &names))? else {
+        bail!(
+            "the kernel recorded no owners of pages: it does with CONFIG_PAGE_OWNER and page_owner=on on its command line"
+        );
+    };
+    let listed = facts.listed.is_none() || facts.list_complete;
+    let complete = facts.lost == 0 && facts.lost_stacks == 0 && listed;
+    let report = PageOwnerReport {
+        facts,
+        page_size: kernel.dump().page_size() as u64,
+    };
+    Ok((report, complete))
 }

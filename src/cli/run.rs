@@ -18,6 +18,7 @@ use super::machine;
 use super::manual;
 use super::objects;
 use super::pageowner;
+use super::report;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 use super::sysctl;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
         Command::Pageowner(args) => with_threads(&args.common, || pageowner::pageowner(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
+        Command::Report(args) => with_threads(&args.common, || report::report(args)),
         Command::Man(args) => manual::man(args),
         Command::Completions(args) => manual::completions(args),
         Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),

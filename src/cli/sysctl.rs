@@ -97,16 +97,13 @@ pub(crate) fn sysctl(args: &SysctlArgs) -> Result<ExitCode> {
         true => Netns::All,
         false => Netns::Initial,
     };
-    let facts = collect(
-        &session,
-        &modules,
-        args,
-        &patterns,
-        args.netns.unwrap_or(default),
-    )?;
+    let netns = args.netns.unwrap_or(default);
     if args.check {
-        return check(args, &common, &session, facts);
+        return check(args, &common, &session, &modules);
     }
+    let wanted =
+        |name: &str| patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name));
+    let facts = collect(&session, &modules, &wanted, netns)?;
     if let Some(pattern) = patterns.iter().find(|pattern| {
         !facts
             .entries
@@ -131,8 +128,7 @@ pub(crate) fn sysctl(args: &SysctlArgs) -> Result<ExitCode> {
 fn collect(
     session: &Session,
     modules: &Modules,
-    args: &SysctlArgs,
-    patterns: &[Pattern],
+    name: &dyn Fn(&str) -> bool,
     netns: Netns,
 ) -> Result<SysctlFacts> {
     let known = RefCell::new(Vec::new());
@@ -144,13 +140,9 @@ fn collect(
             Netns::Inum(inum) => network.inum == inum,
         }
     };
-    let name = |name: &str| match args.check {
-        true => sysctl_check::is_wanted(name),
-        false => patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name)),
-    };
     let wanted = Wanted {
         network: &network,
-        name: &name,
+        name,
     };
     let facts = session.explain(sysctl::collect(&session.kernel, modules, &wanted))?;
     let known = known.into_inner();
@@ -170,23 +162,14 @@ fn check(
     args: &SysctlArgs,
     common: &Common,
     session: &Session,
-    facts: SysctlFacts,
+    modules: &Modules,
 ) -> Result<ExitCode> {
     if args.netns == Some(Netns::All) {
         bail!("--check is of one network namespace: give its number with --netns");
     }
-    let usage = Usage::read(&session.kernel, session.run().system.memory_bytes);
-    let values: BTreeMap<String, String> = facts
-        .entries
-        .into_iter()
-        .filter(|entry| !entry.raw)
-        .filter_map(|entry| Some((entry.name, entry.value?)))
-        .collect();
-    let body = SysctlCheckReport {
-        usage,
-        checks: sysctl_check::check(&values, usage),
-    };
-    let document = session.document(common, facts.complete, body);
+    let netns = args.netns.unwrap_or(Netns::Initial);
+    let (body, complete) = checked(session, modules, netns)?;
+    let document = session.document(common, complete, body);
     let reader = match args.format {
         SysctlFormat::Proc => Reader::Person,
         _ => Reader::Program,
@@ -198,4 +181,25 @@ fn check(
         SysctlFormat::Csv => render::sysctl::write_check_csv(out, &document.body),
     })?;
     Ok(exit(document.complete))
+}
+
+/// Those that bound memory and connections, and whether none is missing.
+pub(super) fn checked(
+    session: &Session,
+    modules: &Modules,
+    netns: Netns,
+) -> Result<(SysctlCheckReport, bool)> {
+    let facts = collect(session, modules, &sysctl_check::is_wanted, netns)?;
+    let usage = Usage::read(&session.kernel, session.run().system.memory_bytes);
+    let values: BTreeMap<String, String> = facts
+        .entries
+        .into_iter()
+        .filter(|entry| !entry.raw)
+        .filter_map(|entry| Some((entry.name, entry.value?)))
+        .collect();
+    let body = SysctlCheckReport {
+        usage,
+        checks: sysctl_check::check(&values, usage),
+    };
+    Ok((body, facts.complete))
 }

@@ -13,6 +13,7 @@ pub mod cache;
 pub mod conntrack;
 pub mod diff;
 mod head;
+pub mod html;
 pub mod info;
 pub mod kmemleak;
 pub mod leaks;

@@ -64,7 +64,7 @@ pub fn write_proc(out: &mut dyn Write, report: &VmallocReport, real: bool) -> io
     let pointers = if real {
         Pointers::Real
     } else {
-        report.pointers
+        report.pointers.unwrap_or(Pointers::Real)
     };
     report
         .areas

@@ -31,7 +31,7 @@ pub struct VmallocReport {
     pub page_size: u64,
     /// How this kernel printed addresses.
     #[serde(skip)]
-    pub pointers: Pointers,
+    pub pointers: Option<Pointers>,
 }
 
 impl VmallocReport {
@@ -53,7 +53,7 @@ impl VmallocReport {
             callers: by_caller(&facts.areas),
             areas: facts.areas,
             page_size,
-            pointers: facts.pointers.unwrap_or(Pointers::Real),
+            pointers: facts.pointers,
         }
     }
 }

@@ -43,6 +43,7 @@ const TEXTS: &[&[&str]] = &[
     &["kmemleak", "--format", "proc"],
     &["allocinfo"],
     &["pageowner"],
+    &["report"],
 ];
 
 /// A name with the start of an escape sequence, a line feed, and a turn of direction. 16 bytes:

@@ -32,6 +32,7 @@ mod page_owner;
 mod profiles;
 mod real_dumps;
 mod real_forms;
+mod report;
 mod seeds;
 mod self_told;
 mod sheaves;

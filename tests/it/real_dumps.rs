@@ -266,6 +266,7 @@ fn undamaged_dumps_give_no_warning() {
         "modules",
         "sysctl",
         "memcg",
+        "report",
     ];
     let debug = [
         "slabs",

@@ -176,7 +176,10 @@ fn what_was_put_off_for_rcu_is_pending() {
         assert_others_right(&document, m, &[CACHE], "deferred for RCU");
     }
     // A list that goes on where nothing is.
-    for (list, m) in [("objects_by_rcu", &mut objects), ("rcu_sheaves", &mut sheaf)] {
+    for (list, m) in [
+        ("objects_by_rcu", &mut objects),
+        ("rcu_sheaves", &mut sheaf),
+    ] {
         sheaves::defer_rcu_dangling(m, list, NON_CANONICAL);
         let (exit, document) = analyse(m);
         assert_eq!(exit, 4, "{list}");

@@ -16,7 +16,7 @@ use vmleak::addr::VirtAddr;
 use vmleak::kernel::Kernel;
 use vmleak::kernel::modules::{self, Modules};
 use vmleak::render;
-use vmleak::report::conntrack::ExpectationDoc;
+use vmleak::report::conntrack::{ExpectationDoc, SummaryReport};
 use vmleak::subsys::conntrack::entry::{Entry, List};
 use vmleak::subsys::conntrack::table::WalkFacts;
 use vmleak::subsys::conntrack::{Conntrack, Reconciliation, Symbols};
@@ -29,12 +29,12 @@ use super::session::{Session, exit, json_lines, output};
 /// The kernel's symbols and those of its modules.
 struct AllSymbols<'k> {
     kernel: &'k Kernel,
-    modules: Modules,
+    modules: &'k Modules,
 }
 
 impl Symbols for AllSymbols<'_> {
     fn address(&self, name: &str) -> Option<VirtAddr> {
-        modules::resolve(self.kernel, &self.modules, name)
+        modules::resolve(self.kernel, self.modules, name)
     }
 }
 
@@ -42,11 +42,21 @@ impl Symbols for AllSymbols<'_> {
 fn open(common: &Common) -> Result<(Session, Modules)> {
     let mut session = Session::open(common)?;
     let modules = Modules::read(&session.kernel)?;
-    add_types(&mut session, &modules, common, &["nf_conntrack"])?;
-    if let Err(error) = add_types(&mut session, &modules, common, &["nf_nat"]) {
+    add_own_types(&mut session, &modules, common)?;
+    Ok((session, modules))
+}
+
+/// Adds the types of these modules.
+pub(super) fn add_own_types(
+    session: &mut Session,
+    modules: &Modules,
+    common: &Common,
+) -> Result<()> {
+    add_types(session, modules, common, &["nf_conntrack"])?;
+    if let Err(error) = add_types(session, modules, common, &["nf_nat"]) {
         session.kernel.diag.warn("nat-types", format!("{error:#}"));
     }
-    Ok((session, modules))
+    Ok(())
 }
 
 /// Which connections are wanted, namespaces included.
@@ -101,7 +111,7 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
     let symbols = AllSymbols {
         kernel: &session.kernel,
-        modules,
+        modules: &modules,
     };
     let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
     let default = match args.format {
@@ -120,6 +130,17 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
     } else {
         entries::entries(args, &session, &conntrack, &selection)
     }
+}
+
+/// All connections counted, and whether nothing was missing.
+pub(super) fn summarised(session: &Session, modules: &Modules) -> Result<(SummaryReport, bool)> {
+    let symbols = AllSymbols {
+        kernel: &session.kernel,
+        modules,
+    };
+    let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
+    let all = Wanted::default();
+    summary::counted(session, &conntrack, &Selection::new(&all, Netns::All))
 }
 
 /// Walks the table, hands what `render` makes of each wanted entry to `write` in the table's

@@ -21,7 +21,7 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
     let symbols = AllSymbols {
         kernel: &session.kernel,
-        modules,
+        modules: &modules,
     };
     let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
     let selection = Selection::new(&args.wanted, Netns::All);

@@ -23,6 +23,23 @@ pub(super) fn summary(
     conntrack: &Conntrack<'_>,
     selection: &Selection<'_>,
 ) -> Result<ExitCode> {
+    let (body, complete) = counted(session, conntrack, selection)?;
+    let document = session.document(&args.common, complete, body);
+    output(&args.common, args.format.reader(), |out, _| {
+        match args.format {
+            ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
+            _ => render::conntrack::write_summary(out, &document),
+        }
+    })?;
+    Ok(exit(document.complete))
+}
+
+/// The wanted connections counted, and whether nothing was missing.
+pub(super) fn counted(
+    session: &Session,
+    conntrack: &Conntrack<'_>,
+    selection: &Selection<'_>,
+) -> Result<(SummaryReport, bool)> {
     let now = conntrack.clock().now;
     let mut counts = Counts::default();
     let mut known: Vec<VirtAddr> = Vec::new();
@@ -52,14 +69,7 @@ pub(super) fn summary(
         gc: conntrack.gc.clone(),
         summary: counts.finish(),
     };
-    let document = session.document(&args.common, complete, body);
-    output(&args.common, args.format.reader(), |out, _| {
-        match args.format {
-            ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
-            _ => render::conntrack::write_summary(out, &document),
-        }
-    })?;
-    Ok(exit(document.complete))
+    Ok((body, complete))
 }
 
 fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> Fullness {

@@ -13,9 +13,7 @@ use super::own_args::{AllocinfoArgs, AllocinfoFormat};
 /// Runs `vmleak allocinfo`.
 pub(crate) fn allocinfo(args: &AllocinfoArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let facts = session.explain(subsys::collect(&session.kernel))?;
-    let complete = facts.complete;
-    let mut report = AllocReport::new(facts);
+    let (mut report, complete) = collected(&session)?;
     if args.format != AllocinfoFormat::Proc {
         report.sort_by_size();
     }
@@ -34,4 +32,11 @@ pub(crate) fn allocinfo(args: &AllocinfoArgs) -> Result<ExitCode> {
         },
     )?;
     Ok(exit(document.complete))
+}
+
+/// The places, and whether none is missing.
+pub(crate) fn collected(session: &Session) -> Result<(AllocReport, bool)> {
+    let facts = session.explain(subsys::collect(&session.kernel))?;
+    let complete = facts.complete;
+    Ok((AllocReport::new(facts), complete))
 }

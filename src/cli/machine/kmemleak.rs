@@ -15,12 +15,8 @@ use super::own_args::{KmemleakArgs, KmemleakFormat};
 /// Runs `vmleak kmemleak`.
 pub(crate) fn kmemleak(args: &KmemleakArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let kernel = &session.kernel;
-    let modules = Modules::read(kernel)?;
-    let names = Symbolizer::new(kernel, &modules);
-    let facts = session.explain(subsys::collect(kernel, &names))?;
-    let complete = facts.complete && modules.end().is_complete();
-    let report = KmemleakReport::new(facts);
+    let modules = Modules::read(&session.kernel)?;
+    let (report, complete) = collected(&session, &modules)?;
     let document = session.document(&args.common, complete, report);
     output(&args.common, args.format.reader(), |out, _| {
         match args.format {
@@ -32,4 +28,12 @@ pub(crate) fn kmemleak(args: &KmemleakArgs) -> Result<ExitCode> {
         }
     })?;
     Ok(exit(document.complete))
+}
+
+/// What the kernel had found, and whether nothing is missing.
+pub(crate) fn collected(session: &Session, modules: &Modules) -> Result<(KmemleakReport, bool)> {
+    let names = Symbolizer::new(&session.kernel, modules);
+    let facts = session.explain(subsys::collect(&session.kernel, &names))?;
+    let complete = facts.complete && modules.end().is_complete();
+    Ok((KmemleakReport::new(facts), complete))
 }

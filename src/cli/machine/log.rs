@@ -14,6 +14,25 @@ use super::args::{LogArgs, LogFormat};
 /// Runs `vmleak log`.
 pub(crate) fn log(args: &LogArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
+    let (mut records, complete) = records(&session)?;
+    if args.oom {
+        return oom_reports(args, &session, complete, &records);
+    }
+    if let Some(level) = args.level {
+        records.retain(|record| record.level <= level as u8);
+    }
+    let document = session.document(&args.common, complete, LogReport { records });
+    // Written as it is: all that a terminal would act on is escaped.
+    output(&args.common, Reader::Program, |out, _| match args.format {
+        LogFormat::Table => render::log::write_text(out, &document.body, args.callers),
+        LogFormat::Json => render::json(out, &document),
+        LogFormat::Jsonl => json_lines(out, &document.body.records),
+    })?;
+    Ok(exit(document.complete))
+}
+
+/// The records, oldest first, and whether none is missing.
+pub(crate) fn records(session: &Session) -> Result<(Vec<subsys::LogRecord>, bool)> {
     let found = session.explain(subsys::records(&session.kernel))?;
     let complete = found.is_complete();
     if !complete {
@@ -26,21 +45,7 @@ pub(crate) fn log(args: &LogArgs) -> Result<ExitCode> {
             ),
         );
     }
-    if args.oom {
-        return oom_reports(args, &session, complete, &found.value);
-    }
-    let mut records = found.value;
-    if let Some(level) = args.level {
-        records.retain(|record| record.level <= level as u8);
-    }
-    let document = session.document(&args.common, complete, LogReport { records });
-    // Written as it is: all that a terminal would act on is escaped.
-    output(&args.common, Reader::Program, |out, _| match args.format {
-        LogFormat::Table => render::log::write_text(out, &document.body, args.callers),
-        LogFormat::Json => render::json(out, &document),
-        LogFormat::Jsonl => json_lines(out, &document.body.records),
-    })?;
-    Ok(exit(document.complete))
+    Ok((found.value, complete))
 }
 
 fn oom_reports(

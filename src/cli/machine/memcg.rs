@@ -13,9 +13,7 @@ use super::own_args::{MemcgArgs, MemcgFormat, MemcgSort};
 /// Runs `vmleak memcg`.
 pub(crate) fn memcg(args: &MemcgArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let facts = session.explain(subsys::collect(&session.kernel))?;
-    let complete = facts.complete;
-    let mut report = MemcgReport::new(facts);
+    let (mut report, complete) = collected(&session)?;
     if args.dying {
         report.keep_dying();
     }
@@ -34,4 +32,11 @@ pub(crate) fn memcg(args: &MemcgArgs) -> Result<ExitCode> {
         },
     )?;
     Ok(exit(document.complete))
+}
+
+/// The memory cgroups, and whether none is missing.
+pub(crate) fn collected(session: &Session) -> Result<(MemcgReport, bool)> {
+    let facts = session.explain(subsys::collect(&session.kernel))?;
+    let complete = facts.complete;
+    Ok((MemcgReport::new(facts), complete))
 }

@@ -13,22 +13,9 @@ use super::args::{MeminfoArgs, MeminfoFormat};
 /// Runs `vmleak meminfo`.
 pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let facts = session.explain(subsys::collect(&session.kernel, args.precise))?;
-    let complete = facts.complete;
-    let page_size = session.kernel.dump().page_size() as u64;
-    // The file is counters alone; where the memory went takes a look at all page structures.
-    let pages = match args.format {
-        MeminfoFormat::Proc => None,
-        MeminfoFormat::Table | MeminfoFormat::Json => {
-            large_kmalloc::collect(&session.kernel, &session.progress)
-                .map_err(|error| {
-                    let text = format!("how much is large kmalloc can't be told: {error}");
-                    session.kernel.diag.warn("large-kmalloc-unknown", text);
-                })
-                .ok()
-        }
-    };
-    let report = MeminfoReport::new(facts, pages, page_size);
+    // The file is counters alone.
+    let look = args.format != MeminfoFormat::Proc;
+    let (report, complete) = collected(&session, args.precise, look)?;
     let document = session.document(&args.common, complete, report);
     output(
         &args.common,
@@ -40,4 +27,26 @@ pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
         },
     )?;
     Ok(exit(document.complete))
+}
+
+/// What was counted, and whether nothing was missing. Where all of the memory went takes a `look` at
+/// all page structures.
+pub(crate) fn collected(
+    session: &Session,
+    precise: bool,
+    look: bool,
+) -> Result<(MeminfoReport, bool)> {
+    let facts = session.explain(subsys::collect(&session.kernel, precise))?;
+    let complete = facts.complete;
+    let page_size = session.kernel.dump().page_size() as u64;
+    let collect = || {
+        large_kmalloc::collect(&session.kernel, &session.progress)
+            .map_err(|error| {
+                let text = format!("how much is large kmalloc can't be told: {error}");
+                session.kernel.diag.warn("large-kmalloc-unknown", text);
+            })
+            .ok()
+    };
+    let pages = look.then(collect).flatten();
+    Ok((MeminfoReport::new(facts, pages, page_size), complete))
 }

@@ -1,14 +1,14 @@
 //! Commands about the machine as a whole, each as its namesake on a live one.
 
-mod allocinfo;
+pub(crate) mod allocinfo;
 pub(crate) mod args;
-mod kmemleak;
-mod log;
-mod memcg;
-mod meminfo;
-mod modules;
+pub(crate) mod kmemleak;
+pub(crate) mod log;
+pub(crate) mod memcg;
+pub(crate) mod meminfo;
+pub(crate) mod modules;
 pub(crate) mod own_args;
-mod vmalloc;
+pub(crate) mod vmalloc;
 
 pub(crate) use allocinfo::allocinfo;
 pub(crate) use kmemleak::kmemleak;

@@ -15,11 +15,8 @@ use super::args::{ModulesArgs, ModulesFormat};
 pub(crate) fn modules(args: &ModulesArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let all = Modules::read(&session.kernel)?;
-    let facts = session.explain(subsys::collect(&session.kernel, &all))?;
-    let report = ModulesReport {
-        modules: facts.modules,
-    };
-    let document = session.document(&args.common, facts.complete, report);
+    let (report, complete) = collected(&session, &all)?;
+    let document = session.document(&args.common, complete, report);
     output(
         &args.common,
         args.format.reader(),
@@ -32,4 +29,13 @@ pub(crate) fn modules(args: &ModulesArgs) -> Result<ExitCode> {
         },
     )?;
     Ok(exit(document.complete))
+}
+
+/// What was loaded, and whether nothing is missing.
+pub(crate) fn collected(session: &Session, all: &Modules) -> Result<(ModulesReport, bool)> {
+    let facts = session.explain(subsys::collect(&session.kernel, all))?;
+    let report = ModulesReport {
+        modules: facts.modules,
+    };
+    Ok((report, facts.complete))
 }

@@ -15,19 +15,15 @@ use super::args::{VmallocArgs, VmallocFormat};
 /// Runs `vmleak vmalloc`.
 pub(crate) fn vmalloc(args: &VmallocArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let kernel = &session.kernel;
-    let modules = Modules::read(kernel)?;
-    let names = Symbolizer::new(kernel, &modules);
-    let facts = session.explain(subsys::collect(kernel, &names))?;
-    let mut complete = facts.complete && modules.end().is_complete();
-    if args.format == VmallocFormat::Proc && !args.real_addresses && facts.pointers.is_none() {
+    let modules = Modules::read(&session.kernel)?;
+    let (report, mut complete) = collected(&session, &modules)?;
+    if args.format == VmallocFormat::Proc && !args.real_addresses && report.pointers.is_none() {
         complete = false;
-        kernel.diag.warn(
+        session.kernel.diag.warn(
             "pointer-key-unreadable",
             "the secret with which the kernel hashes addresses can't be read: they are printed as they are; take the dump with kernel pages included",
         );
     }
-    let report = VmallocReport::new(facts, kernel.dump().page_size() as u64);
     let document = session.document(&args.common, complete, report);
     output(
         &args.common,
@@ -43,4 +39,14 @@ pub(crate) fn vmalloc(args: &VmallocArgs) -> Result<ExitCode> {
         },
     )?;
     Ok(exit(document.complete))
+}
+
+/// The areas, and whether none is missing.
+pub(crate) fn collected(session: &Session, modules: &Modules) -> Result<(VmallocReport, bool)> {
+    let kernel = &session.kernel;
+    let names = Symbolizer::new(kernel, modules);
+    let facts = session.explain(subsys::collect(kernel, &names))?;
+    let complete = facts.complete && modules.end().is_complete();
+    let page_size = kernel.dump().page_size() as u64;
+    Ok((VmallocReport::new(facts, page_size), complete))
 }

@@ -1,0 +1,234 @@
+//! `report`: what the other commands say, in one file for an incident review.
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use vmleak::analysis::oom;
+use vmleak::kernel::KernelError;
+use vmleak::kernel::modules::Modules;
+use vmleak::render;
+use vmleak::report::log::{LogReport, OomReports};
+use vmleak::report::whole::{Section, Told, WholeReport};
+use vmleak::report::{Document, InfoReport};
+use vmleak::subsys::slab::era::SlabEra;
+
+use super::args::Common;
+use super::conntrack;
+use super::conntrack_args::Netns;
+use super::leaks;
+use super::machine;
+use super::pageowner;
+use super::session::{Reader, Session, exit, output};
+use super::sysctl;
+
+/// Of `report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html, help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+}
+
+/// Formats of `report`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// One file that needs no other
+    Html,
+    /// One document with those of the commands in it
+    Json,
+}
+
+/// Tables are as wide as they need be: a page scrolls.
+const WIDTH: Option<u16> = None;
+
+/// Records of the log that the page shows: the last ones.
+const RECORDS: usize = 200;
+
+/// What has been said so far.
+struct Sections<'s> {
+    session: &'s Session,
+    format: ReportFormat,
+    complete: bool,
+    said: Vec<Section>,
+}
+
+impl Sections<'_> {
+    /// What one command says; `result` with whether nothing was missing. One that can't say
+    /// anything takes nothing from the others.
+    fn add<T: Serialize>(
+        &mut self,
+        title: &'static str,
+        command: &'static str,
+        result: Result<(T, bool)>,
+        write: impl FnOnce(&mut Vec<u8>, &Document<T>) -> io::Result<()>,
+    ) {
+        let told = result.and_then(|(body, complete)| {
+            self.complete &= complete;
+            if self.format == ReportFormat::Json {
+                return Ok(Told::Data(serde_json::to_value(body)?));
+            }
+            let run = self.session.run();
+            let document = Document::new(&self.session.kernel, run, complete, body);
+            let mut text = Vec::new();
+            write(&mut text, &document)?;
+            Ok(Told::Text(String::from_utf8(text)?))
+        });
+        // What a kernel does not have is not missing.
+        let why = told.as_ref().err().and_then(|error| error.downcast_ref());
+        let lost = why.is_some_and(|why| !matches!(why, KernelError::Unsupported(_)));
+        self.complete &= !lost;
+        self.said.push(Section {
+            title,
+            command,
+            told: told.map_err(|error| error.root_cause().to_string()),
+        });
+    }
+}
+
+/// Runs `vmleak report`.
+pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
+    let mut session = Session::open(&args.common)?;
+    let modules = Modules::read(&session.kernel)?;
+    let typed = conntrack::add_own_types(&mut session, &modules, &args.common);
+    let mut sections = Sections {
+        session: &session,
+        format: args.format,
+        complete: true,
+        said: Vec::new(),
+    };
+    let found = leaks::judged(&session, args.common.max_memory, None);
+    let (findings, memory) = found.as_ref().map_or((None, None), |(report, _)| {
+        (Some(report.findings.clone()), Some(report.memory.clone()))
+    });
+    // A dump whose slabs can't be read is none without a leak.
+    sections.complete = found.is_ok();
+    sections.add("Leaks", "leaks", found, |out, document| {
+        render::leaks::write_text(out, document, WIDTH, false)
+    });
+    of_memory(&mut sections, &modules);
+    let connections = typed.and_then(|()| conntrack::summarised(&session, &modules));
+    sections.add(
+        "Connections",
+        "conntrack --summary",
+        connections,
+        |out, document| render::conntrack::write_summary(out, document),
+    );
+    of_kernel(&mut sections, &modules);
+    let Sections { complete, said, .. } = sections;
+    let body = WholeReport {
+        findings,
+        memory,
+        sections: said,
+    };
+    let document = session.document(&args.common, complete, body);
+    output(&args.common, Reader::Program, |out, _| match args.format {
+        ReportFormat::Html => render::html::write(out, &document),
+        ReportFormat::Json => render::json(out, &document),
+    })?;
+    Ok(exit(document.complete))
+}
+
+fn of_memory(sections: &mut Sections<'_>, modules: &Modules) {
+    let session = sections.session;
+    sections.add(
+        "Memory",
+        "meminfo",
+        machine::meminfo::collected(session, false, true),
+        |out, document| render::meminfo::write_text(out, document, WIDTH),
+    );
+    sections.add(
+        "Areas of vmalloc",
+        "vmalloc",
+        machine::vmalloc::collected(session, modules),
+        |out, document| render::vmalloc::write_text(out, document, WIDTH),
+    );
+    sections.add(
+        "Memory cgroups",
+        "memcg",
+        machine::memcg::collected(session),
+        |out, document| render::memcg::write_text(out, document, WIDTH),
+    );
+    sections.add(
+        "What kmemleak had found",
+        "kmemleak",
+        machine::kmemleak::collected(session, modules),
+        |out, document| render::kmemleak::write_text(out, document, false),
+    );
+    let sites = machine::allocinfo::collected(session).map(|(mut report, complete)| {
+        report.sort_by_size();
+        (report, complete)
+    });
+    sections.add(
+        "Allocations by place",
+        "allocinfo",
+        sites,
+        |out, document| render::allocinfo::write_text(out, document, WIDTH, false),
+    );
+    sections.add(
+        "Owners of pages",
+        "pageowner",
+        pageowner::collected(session, modules),
+        |out, document| render::pageowner::write_text(out, document, false),
+    );
+}
+
+fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
+    let session = sections.session;
+    sections.add(
+        "Limits",
+        "sysctl --check",
+        sysctl::checked(session, modules, Netns::Initial),
+        |out, document| render::sysctl::write_check(out, document, WIDTH),
+    );
+    sections.add(
+        "Modules",
+        "modules",
+        machine::modules::collected(session, modules),
+        |out, document| render::modules::write_text(out, document, WIDTH),
+    );
+    let records = machine::log::records(session);
+    let killed = records.as_ref().ok().map(|(records, complete)| {
+        let oom = oom::reports(records);
+        (OomReports { oom }, *complete)
+    });
+    if let Some(killed) = killed.filter(|(reports, _)| !reports.oom.is_empty()) {
+        sections.add(
+            "The out-of-memory killer",
+            "log --oom",
+            Ok(killed),
+            |out, document| render::oom::write_text(out, document, WIDTH),
+        );
+    }
+    let skip = |all: usize| match sections.format {
+        ReportFormat::Html => all.saturating_sub(RECORDS),
+        ReportFormat::Json => 0,
+    };
+    let last = records.map(|(mut records, complete)| {
+        let records = records.split_off(skip(records.len()));
+        (LogReport { records }, complete)
+    });
+    sections.add("The end of the log", "log", last, |out, document| {
+        render::log::write_text(out, &document.body, false)
+    });
+    let dump = SlabEra::detect(&session.kernel).map(|era| {
+        let body = InfoReport {
+            coverage: session.run().dump.clone(),
+            translation: session.kernel.space.mmu_name(),
+            slab_allocator: era.name(),
+            layouts: None,
+        };
+        (body, true)
+    });
+    sections.add(
+        "The dump",
+        "info",
+        session.explain(dump),
+        |out, document| render::info::write_text(out, document, WIDTH),
+    );
+}
