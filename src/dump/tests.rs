@@ -383,7 +383,10 @@ fn headers_and_bitmaps_are_held_against_each_other() {
     };
     // A block has 2^15 bits; where two bitmaps find no room there is one.
     assert!(claiming((bitmaps as u64 / 2) << 15).is_ok());
-    assert!(claiming((bitmaps as u64) << 15).is_ok());
+    let pages = |pages: u64| claiming(pages).map(|dump| dump.facts().dumped_pages).ok();
+    let [ram, held] = [machine.kernel.ram.pages(), machine.memory().len() as u64];
+    assert_eq!(pages((bitmaps as u64 / 2) << 15), Some(held));
+    assert_eq!(pages((bitmaps as u64) << 15), Some(ram + held));
     let error = claiming(((bitmaps as u64) << 15) + 1).expect_err("too many pages");
     assert!(error.to_string().contains("can't hold"), "{error}");
     let cut = Dump::from_bytes(Path::new("dump"), bytes[..dumped].to_vec(), 1 << 20);

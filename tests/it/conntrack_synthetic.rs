@@ -329,6 +329,36 @@ fn random_damage_ends_honestly() {
     }
 }
 
+/// What is behind the break is still allocated, so that it is seen, but not what it was.
+#[test]
+fn broken_lists_beside_the_table_are_said() {
+    for list in ["unconfirmed", "dying"] {
+        let mut m = Machine::build(Era::V5_10, PagingLevels::Four, &Scenario::conntrack());
+        let whole = write(&m).document();
+        assert_eq!(
+            (whole.0, &whole.1["reconciliation"]["lists_broken"]),
+            (0, &0.into())
+        );
+        hurt::wild_list(&mut m, list);
+        let written = write(&m);
+        for more in [&[][..], &["--summary"]] {
+            let (code, stdout, _) = written.conntrack(&[more, &["--format", "json"]].concat());
+            let document: Value = serde_json::from_str(&stdout).expect("JSON");
+            assert_eq!(
+                (code, &document["complete"]),
+                (4, &Value::Bool(false)),
+                "{list}"
+            );
+            let [was, is] = [&whole.1, &document].map(|document| &document["reconciliation"]);
+            assert_eq!(is["lists_broken"], 1, "{list}");
+            assert!(is[list].as_u64() < was[list].as_u64(), "{list}: {is}");
+            let codes = document["warnings"].as_array().expect("warnings").iter();
+            let ours = codes.filter(|one| one["code"] == "conntrack-list-broken");
+            assert_eq!(ours.count(), 1, "{list}");
+        }
+    }
+}
+
 #[test]
 fn a_cache_that_is_too_small_is_said_and_changes_nothing() {
     let machine = Machine::build(

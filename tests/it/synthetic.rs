@@ -46,6 +46,13 @@ pub(crate) fn assert_truth(document: &Value, truth: &Truth, what: &str) {
             want.objects - allocated,
         ];
         assert_eq!(exact, wanted, "{what}: {}", want.name);
+        let of_objects = allocated * u64::from(want.object_size);
+        assert_eq!(number("exact", "allocated_bytes"), of_objects, "{what}");
+        // Those that wait for RCU are apart.
+        if want.pending_rcu_slabs == 0 {
+            let bytes = want.pages * 4096;
+            assert_eq!(number("exact", "bytes"), bytes, "{what}: {}", want.name);
+        }
         let view = [
             "active_objs",
             "num_objs",

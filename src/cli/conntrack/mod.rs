@@ -185,7 +185,7 @@ fn rest(
     walk: &WalkFacts,
     mut known: Vec<VirtAddr>,
 ) -> Result<(Vec<Entry>, Reconciliation)> {
-    let mut others = session.explain(conntrack.listed())?;
+    let (mut others, lists_broken) = session.explain(conntrack.listed())?;
     known.extend(others.iter().map(|entry| entry.address));
     known.par_sort_unstable();
     let unlinked = conntrack.unlinked(&known);
@@ -197,6 +197,7 @@ fn rest(
         dying: on(&others, List::Dying),
         unlinked: unlinked.as_ref().map(|(_, entries)| entries.len() as u64),
         counted: conntrack.limits.count,
+        lists_broken,
     };
     if let Some((_, entries)) = unlinked {
         others.extend(entries);

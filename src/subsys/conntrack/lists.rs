@@ -13,8 +13,8 @@ use crate::subsys::slab::SlabHeap;
 use crate::subsys::slab::objects::{self, ObjectState};
 
 /// Entries on the unconfirmed and dying lists: per CPU up to 5.18 (commit 8a75a2c17410), since
-/// then only the dying list of undelivered events, per namespace.
-pub(crate) fn listed(table: &Table<'_>) -> Result<Vec<Entry>, KernelError> {
+/// then only the dying list of undelivered events, per namespace. With how many lists are broken.
+pub(crate) fn listed(table: &Table<'_>) -> Result<(Vec<Entry>, u64), KernelError> {
     let kernel = table.kernel;
     let mut found = Vec::new();
     let mut heads = Vec::new();
@@ -42,7 +42,7 @@ pub(crate) fn listed(table: &Table<'_>) -> Result<Vec<Entry>, KernelError> {
             lost,
         );
     }
-    Ok(found)
+    Ok((found, lost))
 }
 
 fn follow(table: &Table<'_>, head: VirtAddr, list: List, found: &mut Vec<Entry>) -> bool {

@@ -66,6 +66,9 @@ pub struct Reconciliation {
     pub unlinked: Option<u64>,
     /// By the kernel's counters.
     pub counted: Option<u64>,
+    /// Lists of unconfirmed and dying connections that are broken: what is behind the break
+    /// counts as unlinked.
+    pub lists_broken: u64,
 }
 
 /// Connection tracking of one dump.
@@ -165,11 +168,11 @@ impl<'k> Conntrack<'k> {
             .id(self.table.kernel, &self.table.reader, entry)
     }
 
-    /// Entries on the unconfirmed and dying lists.
+    /// Entries on the unconfirmed and dying lists, and how many of these lists are broken.
     ///
     /// # Errors
     /// If the kernel's types don't describe them.
-    pub fn listed(&self) -> Result<Vec<Entry>, KernelError> {
+    pub fn listed(&self) -> Result<(Vec<Entry>, u64), KernelError> {
         lists::listed(&self.table)
     }
 

@@ -254,7 +254,7 @@ impl Run {
             },
         );
         assert_harmless(&lines);
-        known.extend(conntrack.listed()?.iter().map(|entry| entry.address));
+        known.extend(conntrack.listed()?.0.iter().map(|entry| entry.address));
         known.sort_unstable();
         let _ = (conntrack.unlinked(&known), ports.finish());
         Ok(())

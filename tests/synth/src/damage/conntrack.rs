@@ -70,6 +70,16 @@ pub fn wild_node(machine: &mut Machine, bucket: u64, target: u64) -> BrokenChain
     redirect(machine, bucket, 0, target)
 }
 
+/// CPU 0's list `unconfirmed` or `dying` of the first namespace begins where no memory is; kernels
+/// up to 5.18.
+pub fn wild_list(machine: &mut Machine, list: &str) {
+    let kernel = &mut machine.kernel;
+    let lists = kernel.get(kernel.symbol("init_net"), "net", "ct.pcpu_lists");
+    let area = kernel.read_u64(kernel.symbol("__per_cpu_offset"));
+    let head = area.wrapping_add(lists) + kernel.types.offset("ct_pcpu", list);
+    kernel.write_u64(head, WILD);
+}
+
 /// A chain's head is an address that is none; all of it is lost.
 pub fn wild_head(machine: &mut Machine, bucket: u64) -> BrokenChain {
     let chain = laid(machine).chains[bucket as usize].clone();
