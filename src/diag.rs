@@ -2,9 +2,11 @@
 //!
 //! Layer: vocabulary. A warning has a stable code for programs, a message for
 //! people that ends in a remedy, and a count: a thousand broken freelists are
-//! one warning with a count of a thousand.
+//! one warning with a count of a thousand. Whatever is warned of makes the
+//! result incomplete, unless it is a note.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -38,19 +40,36 @@ pub struct Assumption {
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     warnings: Mutex<BTreeMap<(&'static str, String), u64>>,
+    lost: AtomicBool,
     assumptions: Mutex<BTreeMap<&'static str, Assumption>>,
 }
 
 impl Diagnostics {
-    /// Records a warning, or one more of it.
+    /// Records that something is lost or doubtful, or one more of it.
     pub fn warn(&self, code: &'static str, message: impl Into<String>) {
         self.warn_many(code, message, 1);
     }
 
-    /// Records `count` more of a warning.
+    /// Records `count` more of what is lost or doubtful.
     pub fn warn_many(&self, code: &'static str, message: impl Into<String>, count: u64) {
+        self.lost.store(true, Ordering::Relaxed);
+        self.add(code, message.into(), count);
+    }
+
+    /// Records a warning of which the result is none the less whole: what it tells is how the
+    /// machine was, or what was asked for.
+    pub fn note(&self, code: &'static str, message: impl Into<String>) {
+        self.note_many(code, message, 1);
+    }
+
+    /// Records `count` more of a note.
+    pub fn note_many(&self, code: &'static str, message: impl Into<String>, count: u64) {
+        self.add(code, message.into(), count);
+    }
+
+    fn add(&self, code: &'static str, message: String, count: u64) {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        *warnings.entry((code, message.into())).or_default() += count;
+        *warnings.entry((code, message)).or_default() += count;
     }
 
     /// Records an assumption; the first under a name stays.
@@ -66,10 +85,9 @@ impl Diagnostics {
         });
     }
 
-    /// Whether there was a warning of this code.
-    pub fn has(&self, code: &str) -> bool {
-        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        warnings.keys().any(|(known, _)| *known == code)
+    /// Whether a warning was more than a note.
+    pub fn has_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// All warnings so far, in a stable order.
@@ -102,8 +120,10 @@ mod tests {
     #[test]
     fn equal_warnings_are_counted_and_sorted() {
         let diag = Diagnostics::default();
-        diag.warn("b", "second");
+        diag.note("b", "second");
+        assert!(!diag.has_lost());
         diag.warn("a", "first");
+        assert!(diag.has_lost());
         diag.warn_many("b", "second", 3);
         let warnings = diag.warnings();
         assert_eq!(warnings.len(), 2);

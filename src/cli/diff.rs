@@ -108,7 +108,7 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
     }
     if between.is_some_and(|seconds| seconds < 0.0) {
         let text = "the first dump is younger than the second: give the older one first";
-        diag.warn("order", text);
+        diag.note("order", text);
     }
     let document = session.document(&args.common, complete, body);
     show(args, &document)?;

@@ -161,7 +161,7 @@ fn chosen(
         {
             Some(cluster) => {
                 if of.content.looked_at < of.unreachable {
-                    session.kernel.diag.warn(
+                    session.kernel.diag.note(
                         "cluster-sampled",
                         format!("only {} of the {} unreachable objects were looked at: the cluster has more", of.content.looked_at, of.unreachable),
                     );

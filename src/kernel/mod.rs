@@ -47,9 +47,6 @@ use layout::{Layout, LayoutError, LayoutInfo};
 /// others lie behind its code, so they differ from build to build.
 const CHECKED: [&str; 3] = ["_stext", "init_uts_ns", "init_top_pgt"];
 
-/// Code of the warning that a profile does not know what is asked for.
-pub(crate) const UNTOLD: &str = "profile-incomplete";
-
 /// Why the kernel in a dump can't be asked at all.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -204,7 +201,7 @@ impl Kernel {
     pub fn symbol(&self, name: &str) -> Option<VirtAddr> {
         if !self.symbols.tells_of(name) {
             self.diag.warn(
-                UNTOLD,
+                "profile-incomplete",
                 format!("the profile says nothing of the symbol {name}, so what needs it is missing: it was written by another version of vmleak; write it again with `vmleak info --save-profile`"),
             );
         }

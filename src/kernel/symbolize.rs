@@ -59,7 +59,7 @@ impl<'m> Symbolizer<'m> {
         let names = kernel
             .own_symbols()
             .map_err(|error| {
-                kernel.diag.warn(
+                kernel.diag.note(
                     "no-kernel-names",
                     format!("functions of the kernel have no names here: {error}"),
                 );

@@ -22,8 +22,8 @@ use crate::analysis::accounting::{SlabTotals, Verdict, judge};
 use crate::analysis::families::{self, Family};
 use crate::diag::{Assumption, Warning};
 use crate::dump::DumpFacts;
+use crate::kernel::Kernel;
 use crate::kernel::layout::LayoutInfo;
-use crate::kernel::{Kernel, UNTOLD};
 use crate::subsys::slab::objects::Object;
 use crate::subsys::slab::{CacheFacts, SlabFacts};
 use crate::subsys::system::SystemFacts;
@@ -117,7 +117,7 @@ impl<T> Document<T> {
             complete: complete
                 && !run.dump.incomplete
                 && !run.dump.contradictory
-                && !kernel.diag.has(UNTOLD),
+                && !kernel.diag.has_lost(),
             warnings: kernel.diag.warnings(),
             assumptions: kernel.diag.assumptions(),
             body,

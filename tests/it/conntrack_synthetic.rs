@@ -265,7 +265,8 @@ fn a_broken_chain_costs_that_chain() {
                 "moved_chains"
             };
             assert_eq!(document["walk"][counted], 1, "{what}");
-            assert_eq!(code, if loses { 4 } else { 0 }, "{what}");
+            // What stood behind the entry that was moved nobody knows.
+            assert_eq!(code, 4, "{what}");
             assert!(
                 !document["warnings"]
                     .as_array()

@@ -106,7 +106,7 @@ fn batches_that_are_broken_are_named() {
             &[],
         );
         let (exit, document) = analyse(&m);
-        assert_eq!(exit, 0);
+        assert_eq!(exit, 4);
         assert!(codes(&document).contains(&"kfree-rcu-stray"));
         assert_pending(&document, &m, 1, "a pointer into an object");
     }

@@ -209,7 +209,7 @@ fn rest(
         } else {
             "lost behind a break in the table, "
         };
-        diag.warn(
+        diag.note(
             "conntrack-unlinked",
             format!("{lost} connections are allocated but on no list: {behind}being made or torn down at the crash, or their last reference was never dropped (see --format json, list: unlinked)"),
         );

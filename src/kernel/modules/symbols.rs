@@ -59,7 +59,7 @@ impl ModuleSymbols {
             ..Self::default()
         };
         let (Some(pointer), Some(layout)) = (layouts.module.kallsyms, &layouts.kallsyms) else {
-            kernel.diag.warn(
+            kernel.diag.note(
                 "no-module-symbols",
                 "the kernel keeps no symbols of its modules (no CONFIG_KALLSYMS): their variables can't be found",
             );

@@ -75,6 +75,7 @@ impl WalkFacts {
             && self.lost_buckets == 0
             && self.lost_entries == 0
             && self.lost_extensions == 0
+            && self.moved_chains == 0
     }
 }
 

@@ -38,7 +38,7 @@ impl<'k> Reader<'k> {
             Err(error @ LayoutError::Types(_)) => Err(error.into()),
             Err(error) => {
                 self.lost.set(true);
-                self.kernel.diag.warn(
+                self.kernel.diag.note(
                     "meminfo-no-types",
                     format!("{what}, and what is made of it, is left out: {error}"),
                 );

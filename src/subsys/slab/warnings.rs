@@ -38,7 +38,7 @@ pub(super) fn warn(heap: &SlabHeap<'_>, caches: &[CacheFacts]) {
         }
         warn_held(diag, name, damage);
         if damage.doubly_free > 0 {
-            diag.warn_many(
+            diag.note_many(
                 "doubly-free",
                 format!("{name}: objects are free in two places, a chain or a sheaf (a double free? see vmleak objects {name})"),
                 damage.doubly_free,
