@@ -279,3 +279,42 @@ impl Memmap {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_a_structure_begins_there_is_a_page() {
+        let section = |start: u64, bias| Section {
+            start: Pfn(start),
+            bias: VirtAddr(bias),
+            page_ext: VirtAddr(0),
+        };
+        // Two with one map, and one with a map of its own.
+        let memmap = Memmap {
+            sections: vec![
+                section(0, 1 << 40),
+                section(64, 1 << 40),
+                section(128, 1 << 41),
+            ],
+            lost: 0,
+            section_pages: 32,
+            struct_page: 64,
+        };
+        for (pfn, bias) in [(0, 1 << 40), (31, 1 << 40), (64, 1 << 40), (128, 1 << 41)] {
+            let at = VirtAddr(bias + pfn * 64);
+            assert_eq!(memmap.page_address(Pfn(pfn)), Some(at));
+            assert_eq!(memmap.pfn_of(at), Some(Pfn(pfn)));
+            assert_eq!(memmap.pfn_of(at.plus(8)), None, "inside of {pfn}");
+        }
+        // Between sections, behind them, and by another section's map.
+        for at in [
+            (1 << 40) + 32 * 64,
+            (1 << 41) + 160 * 64,
+            (1 << 40) + 128 * 64,
+        ] {
+            assert_eq!(memmap.pfn_of(VirtAddr(at)), None, "{at:#x}");
+        }
+    }
+}

@@ -230,6 +230,28 @@ mod tests {
         }
     }
 
+    /// In the largest slabs rounding is one too far.
+    #[test]
+    fn both_ends_of_the_objects_of_large_slabs() {
+        for stride in [2744u32, 8200, 33_000, 131_080] {
+            let objects = (1 << 24) / stride;
+            let slab = SlabSpan {
+                start: 0,
+                first: 0,
+                objects,
+                cache: 0,
+                stride,
+                reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
+            };
+            for index in 0..objects {
+                let first = u64::from(index) * u64::from(stride);
+                let last = first + u64::from(stride) - 1;
+                let found = [first, last].map(|offset| slab.index_of(offset));
+                assert_eq!(found, [Some(index); 2], "{stride}");
+            }
+        }
+    }
+
     #[test]
     fn objects_begin_a_stride_apart() {
         let slab = SlabSpan {
