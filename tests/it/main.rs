@@ -3,6 +3,7 @@
 mod bad_input;
 mod classic;
 mod cli;
+mod conntrack_damage;
 mod conntrack_real;
 mod conntrack_synthetic;
 mod corpora;
