@@ -59,7 +59,6 @@ pub(super) fn counted(
     );
     let complete = warn_of_losses(session, &walk);
     let (_, reconciliation) = rest(session, conntrack, &walk, known)?;
-    let complete = complete && reconciliation.lists_broken == 0;
     let fullness = fullness(session, conntrack, &walk);
     let body = SummaryReport {
         limits: conntrack.limits.clone(),

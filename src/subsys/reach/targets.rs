@@ -205,18 +205,22 @@ impl Targets {
 mod tests {
     use super::*;
 
+    fn span(start: u64, first: u32, stride: u32, objects: u32) -> SlabSpan {
+        SlabSpan {
+            start,
+            first,
+            objects,
+            cache: 0,
+            stride,
+            reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
+        }
+    }
+
     #[test]
     fn every_offset_of_every_stride_leads_to_its_object() {
         for stride in [8u32, 24, 96, 104, 192, 200, 232, 1088, 2744, 4096, 8192] {
             let objects = (1 << 15) / stride;
-            let slab = SlabSpan {
-                start: 0x1_0040,
-                first: 0,
-                objects,
-                cache: 0,
-                stride,
-                reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
-            };
+            let slab = span(0x1_0040, 0, stride, objects);
             for offset in 0..1u64 << 15 {
                 let index = (offset / u64::from(stride)) as u32;
                 let expected = (index < objects).then_some(index);
@@ -235,14 +239,7 @@ mod tests {
     fn both_ends_of_the_objects_of_large_slabs() {
         for stride in [2744u32, 8200, 33_000, 131_080] {
             let objects = (1 << 24) / stride;
-            let slab = SlabSpan {
-                start: 0,
-                first: 0,
-                objects,
-                cache: 0,
-                stride,
-                reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
-            };
+            let slab = span(0, 0, stride, objects);
             for index in 0..objects {
                 let first = u64::from(index) * u64::from(stride);
                 let last = first + u64::from(stride) - 1;
@@ -254,14 +251,7 @@ mod tests {
 
     #[test]
     fn objects_begin_a_stride_apart() {
-        let slab = SlabSpan {
-            start: 0x1_0040,
-            first: 7,
-            objects: 3,
-            cache: 0,
-            stride: 192,
-            reciprocal: (1u64 << 32).div_ceil(192),
-        };
+        let slab = span(0x1_0040, 7, 192, 3);
         assert_eq!(slab.numbers(), 7..10);
         let starts = slab.numbers().map(|object| slab.address(object).0);
         assert_eq!(starts.collect::<Vec<_>>(), [0x1_0040, 0x1_0100, 0x1_01c0]);
