@@ -41,22 +41,22 @@ pub const USERSPACE: u64 = 4;
 /// More expectations than a kernel lets exist at once (`nf_ct_expect_max`, 4096 by default).
 const MAX_CHAIN: usize = 1 << 16;
 
-/// All expectations, bucket by bucket, and how many buckets are lost or have a broken chain.
+/// All expectations, bucket by bucket. Buckets that are lost or have a broken chain are warned of.
 pub(crate) fn read_all(
     kernel: &Kernel,
     symbols: &dyn Symbols,
     reader: &EntryReader,
     namespaces: &[Namespace],
-) -> Result<(Vec<Expectation>, u64), KernelError> {
+) -> Result<Vec<Expectation>, KernelError> {
     let address = |name: &str| symbols.address(name);
     let (Some(hash), Some(size)) = (address("nf_ct_expect_hash"), address("nf_ct_expect_hsize"))
     else {
-        return Ok((Vec::new(), 0));
+        return Ok(Vec::new());
     };
     let table = kernel.space.read_ptr(hash);
     let (Ok(hash), Ok(size)) = (table, kernel.space.read_u32(size)) else {
         warn_of(kernel, 1);
-        return Ok((Vec::new(), 1));
+        return Ok(Vec::new());
     };
     let layout: ExpectLayout = kernel.layout()?;
     let mut found = Vec::new();
@@ -85,7 +85,7 @@ pub(crate) fn read_all(
     if lost > 0 {
         warn_of(kernel, lost);
     }
-    Ok((found, lost))
+    Ok(found)
 }
 
 fn warn_of(kernel: &Kernel, lost: u64) {

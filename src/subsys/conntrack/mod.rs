@@ -80,8 +80,6 @@ pub struct Conntrack<'k> {
     pub limits: Limits,
     /// All expectations.
     pub expectations: Vec<Expectation>,
-    /// Buckets of them that are lost or have a broken chain.
-    pub expectations_lost: u64,
     /// Per CPU and namespace.
     pub stats: Vec<CpuStats>,
     /// The garbage collector's last round.
@@ -118,8 +116,7 @@ impl<'k> Conntrack<'k> {
         let buckets = word("nf_conntrack_htable_size").unwrap_or(0);
         let namespaces = netns::read_all(kernel, symbols, clock.hz)?;
         let reader = EntryReader::new(kernel, symbols, clock)?;
-        let (expectations, expectations_lost) =
-            expect::read_all(kernel, symbols, &reader, &namespaces)?;
+        let expectations = expect::read_all(kernel, symbols, &reader, &namespaces)?;
         let sum =
             |counts: &mut dyn Iterator<Item = Option<u64>>| counts.flatten().reduce(|a, b| a + b);
         let limits = Limits {
@@ -147,7 +144,6 @@ impl<'k> Conntrack<'k> {
             },
             limits,
             expectations,
-            expectations_lost,
         })
     }
 
