@@ -8,9 +8,9 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vmleak::addr::Pfn;
 use vmleak::dump::{Codec, Dump};
+use vmleak::graph;
 use vmleak::kernel::Kernel;
-use vmleak::subsys::reach;
-use vmleak::subsys::slab::{NoProgress, SlabHeap};
+use vmleak::subsys::mm::slab::{NoProgress, SlabHeap};
 use vmleak::types::{DebugFile, Dwarf, SymbolTable, TypeDb};
 use vmleak_synth::write::codec;
 
@@ -90,14 +90,14 @@ fn walks(c: &mut Criterion) {
             heap.facts(&NoProgress).expect("facts")
         });
     });
-    let options = reach::Options {
+    let options = graph::Options {
         deadline: None,
         memory: None,
         list: None,
         progress: &NoProgress,
     };
     c.bench_function("leak search", |b| {
-        b.iter(|| reach::collect(&kernel, &options, |_| ()).expect("a search"));
+        b.iter(|| graph::collect(&kernel, &options, |_| ()).expect("a search"));
     });
 }
 

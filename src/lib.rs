@@ -16,6 +16,7 @@ pub mod analysis;
 mod bytes;
 pub mod diag;
 pub mod dump;
+pub mod graph;
 pub mod kernel;
 pub mod once;
 pub mod partial;

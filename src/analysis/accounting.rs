@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// How likely a cache is to leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -197,7 +197,7 @@ fn hidden_free(cache: &CacheFacts) -> Option<Reason> {
 mod tests {
     use super::*;
     use crate::addr::VirtAddr;
-    use crate::subsys::slab::{Damage, ExactView, Occupancy, SlabinfoView};
+    use crate::subsys::mm::slab::{Damage, ExactView, Occupancy, SlabinfoView};
 
     fn cache(bytes: u64, allocated: u64, objects: u64, reclaimable: bool) -> CacheFacts {
         CacheFacts {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use crate::subsys::conntrack::entry::Entry;
-use crate::subsys::conntrack::state::status;
+use crate::subsys::net::conntrack::entry::Entry;
+use crate::subsys::net::conntrack::state::status;
 
 /// How many of the busiest are named.
 const TOP: usize = 10;

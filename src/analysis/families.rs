@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::subsys::slab::{CacheFacts, ExactView};
+use crate::subsys::mm::slab::{CacheFacts, ExactView};
 
 /// All kmalloc caches of one size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::subsys::conntrack::entry::Entry;
-use crate::subsys::conntrack::state::status;
+use crate::subsys::net::conntrack::entry::Entry;
+use crate::subsys::net::conntrack::state::status;
 
 /// Conditions on a connection; those that are `None` or empty hold for all.
 #[derive(Clone, Debug, Default)]

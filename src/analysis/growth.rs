@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// What one sample says of a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use crate::subsys::kmemleak::{Frame, Unreferenced};
+use crate::subsys::mm::kmemleak::{Frame, Unreferenced};
 
 /// Objects allocated on one way.
 #[derive(Clone, Debug, Serialize)]

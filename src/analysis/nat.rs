@@ -10,9 +10,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::subsys::conntrack::entry::Entry;
-use crate::subsys::conntrack::state::status;
-use crate::subsys::conntrack::tuple::{Detail, proto};
+use crate::subsys::net::conntrack::entry::Entry;
+use crate::subsys::net::conntrack::state::status;
+use crate::subsys::net::conntrack::tuple::{Detail, proto};
 
 /// An address and what stands in place of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -170,7 +170,7 @@ impl PortCounter {
                 let used = ports.len() as u64;
                 PortUse {
                     netns: key.netns,
-                    l4proto: crate::subsys::conntrack::tuple::l4name(key.l4num),
+                    l4proto: crate::subsys::net::conntrack::tuple::l4name(key.l4num),
                     external: key.external,
                     remote: key.remote,
                     remote_port: key.remote_port,

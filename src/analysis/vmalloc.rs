@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::subsys::vmalloc::{AreaKind, VmallocArea};
+use crate::subsys::mm::vmalloc::{AreaKind, VmallocArea};
 
 /// All areas of one function.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -194,7 +194,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 fn protocol(text: &str) -> Result<u8, String> {
     let by_name = (0..=u8::MAX).find(|number| {
-        let name = vmleak::subsys::conntrack::tuple::l4name(*number);
+        let name = vmleak::subsys::net::conntrack::tuple::l4name(*number);
         name != "unknown" && name.eq_ignore_ascii_case(text)
     });
     by_name

@@ -13,7 +13,7 @@ use vmleak::dump::Dump;
 use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::diff::{DiffReport, SampleIdentity};
-use vmleak::subsys::slab::{SlabFacts, SlabHeap};
+use vmleak::subsys::mm::slab::{SlabFacts, SlabHeap};
 use vmleak::types::build_id_of;
 
 use super::args::Common;

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use vmleak::analysis::leaks::history::{self, Event};
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
+use vmleak::graph;
+use vmleak::graph::{ReachFacts, Searched};
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
 use vmleak::subsys::counters::Bound;
-use vmleak::subsys::large_kmalloc::KmallocPages;
-use vmleak::subsys::memcg::MemcgCount;
-use vmleak::subsys::meminfo::MeminfoFacts;
-use vmleak::subsys::reach::{ReachFacts, Searched};
-use vmleak::subsys::slab::SlabFacts;
-use vmleak::subsys::{counters, log, memcg, meminfo, reach};
+use vmleak::subsys::mm::large_kmalloc::KmallocPages;
+use vmleak::subsys::mm::memcg::MemcgCount;
+use vmleak::subsys::mm::meminfo::MeminfoFacts;
+use vmleak::subsys::mm::slab::SlabFacts;
+use vmleak::subsys::mm::{memcg, meminfo};
+use vmleak::subsys::{counters, log};
 
 use super::leaks_args::{LeaksArgs, LeaksFormat};
 use super::run::verdict_code;
@@ -46,7 +48,7 @@ pub(super) fn judged(
     budget: Option<Duration>,
 ) -> Result<(LeaksReport, bool)> {
     let kernel = &session.kernel;
-    let options = reach::Options {
+    let options = graph::Options {
         deadline: budget.map(|budget| Instant::now() + budget),
         memory,
         list: None,
@@ -54,7 +56,7 @@ pub(super) fn judged(
     };
     let page_size = kernel.dump().page_size() as u64;
     // What needs no search fills its gaps.
-    let search = || reach::collect(kernel, &options, |known| bounds(kernel, known));
+    let search = || graph::collect(kernel, &options, |known| bounds(kernel, known));
     let (found, (history, meminfo)) = rayon::join(search, || besides(session));
     let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
     let memory_bytes = session.run().system.memory_bytes;

@@ -8,11 +8,11 @@ use clap::error::ErrorKind;
 use rustc_hash::FxHashSet;
 use vmleak::addr::VirtAddr;
 use vmleak::analysis::leaks::Trust;
+use vmleak::graph;
 use vmleak::render;
 use vmleak::report::{Document, ObjectCounts, ObjectsReport};
-use vmleak::subsys::reach;
-use vmleak::subsys::slab::SlabHeap;
-use vmleak::subsys::slab::objects::{self as slab_objects, ObjectState};
+use vmleak::subsys::mm::slab::SlabHeap;
+use vmleak::subsys::mm::slab::objects::{self as slab_objects, ObjectState};
 
 use super::args::{ObjectsArgs, ObjectsFormat, StateFilter};
 use super::command::Cli;
@@ -139,13 +139,13 @@ fn chosen(
     if !args.unreachable && args.cluster.is_none() {
         return Ok(None);
     }
-    let options = reach::Options {
+    let options = graph::Options {
         memory: args.common.max_memory,
         deadline: None,
         list: Some(cache),
         progress: &session.progress,
     };
-    let (_, found, ()) = session.explain(reach::collect(&session.kernel, &options, |_| ()))?;
+    let (_, found, ()) = session.explain(graph::collect(&session.kernel, &options, |_| ()))?;
     if let Some(why) = Trust::of(&found.coverage).reasons.first() {
         bail!("no object can be called unreachable: {}", why.message);
     }

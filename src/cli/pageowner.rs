@@ -8,7 +8,7 @@ use vmleak::kernel::modules::Modules;
 use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
 use vmleak::report::pageowner::PageOwnerReport;
-use vmleak::subsys::page_owner;
+use vmleak::subsys::mm::page_owner;
 
 use super::args::Common;
 use super::session::{Reader, Session, exit, json_lines, output};

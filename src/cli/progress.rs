@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vmleak::subsys::slab::Progress;
+use vmleak::subsys::mm::slab::Progress;
 
 use super::args::Common;
 

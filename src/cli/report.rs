@@ -13,7 +13,7 @@ use vmleak::render;
 use vmleak::report::log::{LogReport, OomReports};
 use vmleak::report::whole::{Section, Told, WholeReport};
 use vmleak::report::{Document, InfoReport};
-use vmleak::subsys::slab::era::SlabEra;
+use vmleak::subsys::mm::slab::era::SlabEra;
 
 use super::args::Common;
 use super::conntrack;

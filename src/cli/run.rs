@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use vmleak::analysis::accounting::Level;
 use vmleak::render;
 use vmleak::report::{InfoReport, SlabsReport};
-use vmleak::subsys::slab::SlabHeap;
-use vmleak::subsys::slab::era::SlabEra;
+use vmleak::subsys::mm::slab::SlabHeap;
+use vmleak::subsys::mm::slab::era::SlabEra;
 
 use super::args::{Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
 use super::command::Command;

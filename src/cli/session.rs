@@ -16,7 +16,7 @@ use vmleak::kernel::{Kernel, KernelError};
 use vmleak::once::get_or_make;
 use vmleak::render;
 use vmleak::report::{Document, RunFacts};
-use vmleak::subsys::slab::Progress;
+use vmleak::subsys::mm::slab::Progress;
 use vmleak::subsys::system;
 use vmleak::types::{Btf, Profile};
 

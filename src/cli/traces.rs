@@ -7,8 +7,8 @@ use vmleak::kernel::modules::Modules;
 use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
 use vmleak::report::traces::TracesReport;
-use vmleak::subsys::slab::SlabHeap;
-use vmleak::subsys::slab::tracks::{self, TrackOf, Tracks};
+use vmleak::subsys::mm::slab::SlabHeap;
+use vmleak::subsys::mm::slab::tracks::{self, TrackOf, Tracks};
 
 use super::args::{ObjectsArgs, ObjectsFormat, Traces};
 use super::session::{Session, exit, json_lines, output};

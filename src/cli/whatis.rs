@@ -4,21 +4,21 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vmleak::addr::VirtAddr;
+use vmleak::graph;
 use vmleak::render;
-use vmleak::subsys::reach;
 
 use super::leaks_args::{WhatisArgs, WhatisFormat};
 use super::session::{Reader, Session, exit, output};
 
 pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let options = reach::Options {
+    let options = graph::Options {
         deadline: None,
         memory: args.common.max_memory,
         list: None,
         progress: &session.progress,
     };
-    let found = reach::whatis(&session.kernel, VirtAddr(args.address), &options);
+    let found = graph::whatis(&session.kernel, VirtAddr(args.address), &options);
     let found = session.explain(found)?;
     let document = session.document(&args.common, true, found);
     let reader = match args.format {

@@ -6,7 +6,7 @@ use super::head::head;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::Document;
 use crate::report::allocinfo::AllocReport;
-use crate::subsys::allocinfo::AllocSite;
+use crate::subsys::mm::allocinfo::AllocSite;
 
 /// For people, in the report's order; places with nothing allocated only with `all`.
 ///

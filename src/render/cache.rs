@@ -6,7 +6,7 @@ use super::head::head;
 use super::slabs::{allocated, verdict};
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::{CacheReport, Document, SlabsReport};
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// The caches of the document in depth.
 ///

@@ -6,7 +6,7 @@ use super::head::{duration, head};
 use super::{printable, size, thousands};
 use crate::report::Document;
 use crate::report::kmemleak::KmemleakReport;
-use crate::subsys::kmemleak::{Form, Frame, Frames, KmemleakState, ObjectKind, Unreferenced};
+use crate::subsys::mm::kmemleak::{Form, Frame, Frames, KmemleakState, ObjectKind, Unreferenced};
 
 /// Of groups, so many are shown.
 const SHOWN: usize = 25;

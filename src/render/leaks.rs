@@ -12,10 +12,10 @@ use super::{leaks_areas, leaks_blocks};
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, Reason, share};
 use crate::analysis::leaks::{LeakVerdict, Owner};
+use crate::graph::AgeField;
 use crate::report::Document;
 use crate::report::leaks::{LeakCache, LeaksReport};
-use crate::subsys::reach::AgeField;
-use crate::subsys::slab::tracks::Site;
+use crate::subsys::mm::slab::tracks::Site;
 
 /// Caches in the table of the others, unless all are wanted.
 const OTHERS: usize = 15;

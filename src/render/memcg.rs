@@ -6,7 +6,7 @@ use super::head::head;
 use super::{printable, size, table, thousands, write_table};
 use crate::report::Document;
 use crate::report::memcg::MemcgReport;
-use crate::subsys::memcg::Memcg;
+use crate::subsys::mm::memcg::Memcg;
 
 /// For people.
 ///

@@ -9,7 +9,7 @@ use super::head::head;
 use super::{printable, thousands};
 use crate::addr::VirtAddr;
 use crate::report::{Document, ObjectsReport};
-use crate::subsys::slab::objects::ObjectState;
+use crate::subsys::mm::slab::objects::ObjectState;
 
 /// Reads an object's bytes for the hexdump; `Err` is the reason in words.
 pub type ReadObject<'a> = &'a dyn Fn(VirtAddr, usize) -> Result<Vec<u8>, String>;

@@ -8,7 +8,7 @@ use super::head::head;
 use super::{printable, size, thousands};
 use crate::report::Document;
 use crate::report::pageowner::PageOwnerReport;
-use crate::subsys::page_owner::PageSite;
+use crate::subsys::mm::page_owner::PageSite;
 
 /// Stacks shown, unless all are wanted.
 const SHOWN: usize = 20;

@@ -9,7 +9,7 @@ use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, SlabTotals, Verdict, share};
 use crate::analysis::families::Family;
 use crate::report::{CacheReport, Document, SlabsReport};
-use crate::subsys::slab::ExactView;
+use crate::subsys::mm::slab::ExactView;
 
 /// The colour of a level.
 pub(super) fn level_style(level: Level) -> Style {

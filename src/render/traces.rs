@@ -8,7 +8,7 @@ use super::head::head;
 use super::{printable, thousands};
 use crate::report::Document;
 use crate::report::traces::TracesReport;
-use crate::subsys::slab::tracks::{Ages, Site};
+use crate::subsys::mm::slab::tracks::{Ages, Site};
 
 /// For people: the places with their stacks, that of most objects first.
 ///

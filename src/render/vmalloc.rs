@@ -6,7 +6,7 @@ use super::head::head;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::Document;
 use crate::report::vmalloc::VmallocReport;
-use crate::subsys::vmalloc::{AreaKind, Pointers, VmallocArea};
+use crate::subsys::mm::vmalloc::{AreaKind, Pointers, VmallocArea};
 
 /// For people: who holds how much.
 ///

@@ -6,10 +6,10 @@ use anstyle::Style;
 
 use super::head::head;
 use super::printable;
+use crate::graph::WhatIs;
 use crate::kernel::symbolize::Symbolized;
 use crate::report::Document;
-use crate::subsys::memcg::Group;
-use crate::subsys::reach::WhatIs;
+use crate::subsys::mm::memcg::Group;
 
 /// A group's path, and whether it is dying.
 pub(super) fn named(group: &Group) -> String {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::subsys::allocinfo::{AllocFacts, AllocSite};
+use crate::subsys::mm::allocinfo::{AllocFacts, AllocSite};
 
 /// Over all sites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -8,14 +8,14 @@ use serde::Serialize;
 use crate::addr::VirtAddr;
 use crate::analysis::conntrack::{Fullness, Summary};
 use crate::analysis::nat::{Nat, PortUse};
-use crate::subsys::conntrack::entry::{Entry, List};
-use crate::subsys::conntrack::expect::Expectation;
-use crate::subsys::conntrack::gc::GcFacts;
-use crate::subsys::conntrack::netns::Namespace;
-use crate::subsys::conntrack::state::status;
-use crate::subsys::conntrack::table::WalkFacts;
-use crate::subsys::conntrack::tuple::{Detail, Tuple};
-use crate::subsys::conntrack::{Limits, Reconciliation};
+use crate::subsys::net::conntrack::entry::{Entry, List};
+use crate::subsys::net::conntrack::expect::Expectation;
+use crate::subsys::net::conntrack::gc::GcFacts;
+use crate::subsys::net::conntrack::netns::Namespace;
+use crate::subsys::net::conntrack::state::status;
+use crate::subsys::net::conntrack::table::WalkFacts;
+use crate::subsys::net::conntrack::tuple::{Detail, Tuple};
+use crate::subsys::net::conntrack::{Limits, Reconciliation};
 
 /// One direction.
 #[derive(Clone, Debug, Serialize)]

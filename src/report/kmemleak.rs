@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::kmemleak::{StackGroup, by_stack};
-use crate::subsys::kmemleak::{Form, KmemleakFacts, KmemleakState, Tracked, Unreferenced};
+use crate::subsys::mm::kmemleak::{Form, KmemleakFacts, KmemleakState, Tracked, Unreferenced};
 
 /// Over all objects reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

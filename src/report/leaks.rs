@@ -9,11 +9,11 @@ use crate::analysis::leaks::findings::{self, Finding};
 use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::analysis::memory::Memory;
+use crate::graph::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
 use crate::kernel::symbolize::Symbolized;
 use crate::subsys::counters::Bound;
-use crate::subsys::memcg::MemcgCount;
-use crate::subsys::reach::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
-use crate::subsys::slab::{CacheFacts, SlabFacts};
+use crate::subsys::mm::memcg::MemcgCount;
+use crate::subsys::mm::slab::{CacheFacts, SlabFacts};
 
 /// One cache with its verdict.
 #[derive(Clone, Debug, Serialize)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::subsys::memcg::{Memcg, MemcgFacts};
+use crate::subsys::mm::memcg::{Memcg, MemcgFacts};
 
 /// Over all cgroups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

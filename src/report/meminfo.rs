@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::analysis::memory::{Accounting, FreeSummary, LargeKmalloc};
-use crate::subsys::large_kmalloc::KmallocPages;
-use crate::subsys::meminfo::MeminfoFacts;
+use crate::subsys::mm::large_kmalloc::KmallocPages;
+use crate::subsys::mm::meminfo::MeminfoFacts;
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -24,8 +24,8 @@ use crate::diag::{Assumption, Warning};
 use crate::dump::DumpFacts;
 use crate::kernel::Kernel;
 use crate::kernel::layout::LayoutInfo;
-use crate::subsys::slab::objects::Object;
-use crate::subsys::slab::{CacheFacts, SlabFacts};
+use crate::subsys::mm::slab::objects::Object;
+use crate::subsys::mm::slab::{CacheFacts, SlabFacts};
 use crate::subsys::system::SystemFacts;
 
 /// Version of the document's form; grows only when a named field changes its meaning.

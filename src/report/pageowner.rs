@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::subsys::page_owner::PageOwnerFacts;
+use crate::subsys::mm::page_owner::PageOwnerFacts;
 
 /// The part of `pageowner`.
 #[derive(Clone, Debug, Serialize)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::subsys::slab::tracks::{SiteFacts, TrackOf};
+use crate::subsys::mm::slab::tracks::{SiteFacts, TrackOf};
 
 /// The part of `objects --traces`.
 #[derive(Clone, Debug, Serialize)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::vmalloc::{CallerGroup, by_caller};
-use crate::subsys::vmalloc::{AreaKind, Pointers, VmallocArea, VmallocFacts};
+use crate::subsys::mm::vmalloc::{AreaKind, Pointers, VmallocArea, VmallocFacts};
 
 /// Over all areas.
 #[derive(Clone, Copy, Debug, Default, Serialize)]

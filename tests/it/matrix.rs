@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vmleak::kernel::layout::{LayoutError, Registered};
-use vmleak::subsys::slab::era::SlabEra;
+use vmleak::subsys::mm::slab::era::SlabEra;
 use vmleak::types::{Profile, TypeDb};
 
 type Release = (u32, u32);

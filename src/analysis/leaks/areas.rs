@@ -10,8 +10,8 @@ use super::super::accounting::{Level, Reason, share};
 use super::coverage::Trust;
 use super::{LeakVerdict, Owner};
 use crate::addr::VirtAddr;
+use crate::graph::{AreaReach, Cluster, LostArea};
 use crate::kernel::symbolize::Symbolized;
-use crate::subsys::reach::{AreaReach, Cluster, LostArea};
 
 /// Fewer areas prove nothing, unless they are large. On the tested dumps none is lost by chance.
 const LOST: u64 = 10;
@@ -285,7 +285,7 @@ fn commands(callers: &[AreaCaller]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subsys::reach::Coverage;
+    use crate::graph::Coverage;
 
     fn area(start: u64, function: &str, cached_stack: bool) -> LostArea {
         LostArea {

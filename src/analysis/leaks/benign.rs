@@ -3,7 +3,7 @@
 //! Each rule names the line of the kernel that makes it so. A rule must fit an object by
 //! what it holds, never by its cache alone.
 
-use crate::subsys::reach::Cluster;
+use crate::graph::Cluster;
 
 struct Rule {
     why: &'static str,

@@ -7,7 +7,7 @@ use super::super::accounting::{Level, Reason, share};
 use super::coverage::Trust;
 use super::{LeakVerdict, Owner, owners};
 use crate::addr::VirtAddr;
-use crate::subsys::reach::{BlockReach, CacheReach, Cluster};
+use crate::graph::{BlockReach, CacheReach, Cluster};
 
 /// Fewer blocks prove nothing, unless they are large. On the tested dumps none is lost by chance.
 const LOST: u64 = 10;
@@ -195,7 +195,7 @@ fn commands(reach: &BlockReach) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subsys::reach::{BlocksOfSize, Content, Coverage};
+    use crate::graph::{BlocksOfSize, Content, Coverage};
 
     const SIZE: u64 = 16 << 10;
 

@@ -1,7 +1,7 @@
 //! Command lines that check a verdict by another way.
 
-use crate::subsys::reach::CacheReach;
-use crate::subsys::slab::CacheFacts;
+use crate::graph::CacheReach;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// For crash and drgn, on the same dump.
 pub(super) fn commands(cache: &CacheFacts, reach: &CacheReach) -> Vec<String> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::accounting::{Reason, share};
-use crate::subsys::reach::Coverage;
+use crate::graph::Coverage;
 
 /// Of slab pages: on real dumps a thousandth lost made 6 to 98 reachable objects look lost, a
 /// hundredth 240 to 1,207. Of the pages that hold the kernel's own data, and of page structures: a

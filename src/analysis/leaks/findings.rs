@@ -7,8 +7,8 @@ use super::super::memory::Memory;
 use super::areas::AreasJudgement;
 use super::blocks::BlocksJudgement;
 use super::{CacheJudgement, Owner, Trust};
-use crate::subsys::memcg::MemcgCount;
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::memcg::MemcgCount;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// Removed memory cgroups that are no mere leftovers: so many, and more than can be seen.
 const DYING: u64 = 100;

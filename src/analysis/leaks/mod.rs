@@ -21,7 +21,7 @@ pub use owners::Owner;
 pub use rules::{Context, judge};
 
 use super::accounting::{Level, Reason};
-use crate::subsys::reach::{AgeField, Charge, Cluster};
+use crate::graph::{AgeField, Charge, Cluster};
 
 /// What is known about a leak in one cache.
 #[derive(Clone, Debug, Serialize)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::accounting::share;
-use crate::subsys::reach::CacheReach;
-use crate::subsys::slab::tracks::Site;
+use crate::graph::CacheReach;
+use crate::subsys::mm::slab::tracks::Site;
 
 /// Seen in fewer of the lost objects than this, a module is no owner.
 const SHARE: f64 = 0.5;

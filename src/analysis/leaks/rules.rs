@@ -7,9 +7,9 @@ use super::checks;
 use super::coverage::Trust;
 use super::owners;
 use super::{CacheJudgement, LeakVerdict, Unreachable};
+use crate::graph::{AgeShape, CacheReach, Coverage, Holder};
 use crate::subsys::counters::Bound;
-use crate::subsys::reach::{AgeShape, CacheReach, Coverage, Holder};
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// Fewer objects that nothing points to prove nothing: hidden pointers and objects that are
 /// just being handed over make some in every dump.
@@ -73,7 +73,7 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
 
 fn unreachable(cache: &CacheFacts, reach: &CacheReach, trust: &Trust) -> Unreachable {
     let clusters = reach.content.clusters.iter();
-    let is_benign = |cluster: &&crate::subsys::reach::Cluster| benign::reason(cluster).is_some();
+    let is_benign = |cluster: &&crate::graph::Cluster| benign::reason(cluster).is_some();
     let known = |count: u64| trust.reliable.then_some(count);
     Unreachable {
         objects: known(reach.unreachable),

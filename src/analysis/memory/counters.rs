@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{LargeKmalloc, Part};
-use crate::subsys::meminfo::MeminfoFacts;
+use crate::subsys::mm::meminfo::MeminfoFacts;
 
 /// All of them.
 #[derive(Clone, Debug, Serialize)]

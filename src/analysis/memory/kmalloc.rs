@@ -6,8 +6,8 @@
 
 use serde::Serialize;
 
-use crate::subsys::large_kmalloc::KmallocPages;
-use crate::subsys::meminfo::MeminfoFacts;
+use crate::subsys::mm::large_kmalloc::KmallocPages;
+use crate::subsys::mm::meminfo::MeminfoFacts;
 
 /// Pages that both ways may differ by: what CPUs were just taking or giving back.
 const ON_THE_WAY: u64 = 64;

@@ -7,9 +7,9 @@ use anyhow::Result;
 use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::conntrack::{EntryDoc, ExpectationDoc};
-use vmleak::subsys::conntrack::entry::Entry;
-use vmleak::subsys::conntrack::table::WalkFacts;
-use vmleak::subsys::conntrack::{Conntrack, Reconciliation};
+use vmleak::subsys::net::conntrack::entry::Entry;
+use vmleak::subsys::net::conntrack::table::WalkFacts;
+use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation};
 
 use super::{Selection, rest, stream, warn_of_losses};
 use crate::cli::conntrack_args::{ConntrackArgs, ConntrackFormat};

@@ -17,9 +17,9 @@ use vmleak::kernel::Kernel;
 use vmleak::kernel::modules::{self, Modules};
 use vmleak::render;
 use vmleak::report::conntrack::{ExpectationDoc, SummaryReport};
-use vmleak::subsys::conntrack::entry::{Entry, List};
-use vmleak::subsys::conntrack::table::WalkFacts;
-use vmleak::subsys::conntrack::{Conntrack, Reconciliation, Symbols};
+use vmleak::subsys::net::conntrack::entry::{Entry, List};
+use vmleak::subsys::net::conntrack::table::WalkFacts;
+use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation, Symbols};
 
 use super::args::Common;
 use super::conntrack_args::{ConntrackArgs, ConntrackFormat, Netns, Wanted};
@@ -310,7 +310,7 @@ fn stats(
         .collect();
     #[derive(serde::Serialize)]
     struct Body<'a> {
-        stats: &'a [&'a vmleak::subsys::conntrack::stats::CpuStats],
+        stats: &'a [&'a vmleak::subsys::net::conntrack::stats::CpuStats],
     }
     let document = session.document(&args.common, true, Body { stats: &rows });
     output(&args.common, args.format.reader(), |out, _| {

@@ -7,10 +7,10 @@ use anyhow::Result;
 use vmleak::analysis::nat::{Nat, PortCounter};
 use vmleak::render;
 use vmleak::report::conntrack::{DetailDoc, DirectionDoc, NatEntryDoc, NatReport};
-use vmleak::subsys::conntrack::Conntrack;
-use vmleak::subsys::conntrack::entry::Entry;
-use vmleak::subsys::conntrack::tuple::Tuple;
-use vmleak::subsys::local_ports;
+use vmleak::subsys::net::conntrack::Conntrack;
+use vmleak::subsys::net::conntrack::entry::Entry;
+use vmleak::subsys::net::conntrack::tuple::Tuple;
+use vmleak::subsys::net::local_ports;
 
 use super::super::conntrack_args::{NatArgs, NatFormat, Netns};
 use super::super::session::{exit, json_lines, output};

@@ -8,9 +8,9 @@ use vmleak::addr::VirtAddr;
 use vmleak::analysis::conntrack::{Counts, Fullness};
 use vmleak::render;
 use vmleak::report::conntrack::SummaryReport;
-use vmleak::subsys::conntrack::Conntrack;
-use vmleak::subsys::conntrack::table::WalkFacts;
 use vmleak::subsys::log;
+use vmleak::subsys::net::conntrack::Conntrack;
+use vmleak::subsys::net::conntrack::table::WalkFacts;
 
 use super::super::conntrack_args::{ConntrackArgs, ConntrackFormat};
 use super::super::session::{Session, exit, output};
@@ -81,7 +81,7 @@ fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> F
         .filter(|record| record.text.contains("nf_conntrack: table full"))
         .map(|record| record.ts_nsec)
         .collect();
-    let sum = |of: fn(&vmleak::subsys::conntrack::stats::CpuStats) -> u32| {
+    let sum = |of: fn(&vmleak::subsys::net::conntrack::stats::CpuStats) -> u32| {
         conntrack.stats.iter().map(|row| u64::from(of(row))).sum()
     };
     let count = limits.count.unwrap_or(walk.entries);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vmleak::render;
 use vmleak::report::allocinfo::AllocReport;
-use vmleak::subsys::allocinfo as subsys;
+use vmleak::subsys::mm::allocinfo as subsys;
 
 use super::super::session::{Session, exit, json_lines, output};
 use super::own_args::{AllocinfoArgs, AllocinfoFormat};

@@ -7,7 +7,7 @@ use vmleak::kernel::modules::Modules;
 use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
 use vmleak::report::kmemleak::KmemleakReport;
-use vmleak::subsys::kmemleak as subsys;
+use vmleak::subsys::mm::kmemleak as subsys;
 
 use super::super::session::{Session, exit, json_lines, output};
 use super::own_args::{KmemleakArgs, KmemleakFormat};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vmleak::render;
 use vmleak::report::memcg::MemcgReport;
-use vmleak::subsys::memcg as subsys;
+use vmleak::subsys::mm::memcg as subsys;
 
 use super::super::session::{Session, exit, json_lines, output};
 use super::own_args::{MemcgArgs, MemcgFormat, MemcgSort};

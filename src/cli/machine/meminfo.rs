@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vmleak::render;
 use vmleak::report::meminfo::MeminfoReport;
-use vmleak::subsys::{large_kmalloc, meminfo as subsys};
+use vmleak::subsys::mm::{large_kmalloc, meminfo as subsys};
 
 use super::super::session::{Session, exit, output};
 use super::args::{MeminfoArgs, MeminfoFormat};

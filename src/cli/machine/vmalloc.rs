@@ -7,7 +7,7 @@ use vmleak::kernel::modules::Modules;
 use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
 use vmleak::report::vmalloc::VmallocReport;
-use vmleak::subsys::vmalloc as subsys;
+use vmleak::subsys::mm::vmalloc as subsys;
 
 use super::super::session::{Session, exit, json_lines, output};
 use super::args::{VmallocArgs, VmallocFormat};

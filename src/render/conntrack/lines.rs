@@ -8,11 +8,11 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use crate::render::printable;
-use crate::subsys::conntrack::entry::Entry;
-use crate::subsys::conntrack::expect::{self, Expectation};
-use crate::subsys::conntrack::state::status;
-use crate::subsys::conntrack::stats::CpuStats;
-use crate::subsys::conntrack::tuple::{Detail, Tuple};
+use crate::subsys::net::conntrack::entry::Entry;
+use crate::subsys::net::conntrack::expect::{self, Expectation};
+use crate::subsys::net::conntrack::state::status;
+use crate::subsys::net::conntrack::stats::CpuStats;
+use crate::subsys::net::conntrack::tuple::{Detail, Tuple};
 
 /// How addresses of IPv6 are written.
 #[derive(Clone, Copy, PartialEq, Eq)]

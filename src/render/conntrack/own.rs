@@ -9,10 +9,10 @@ use crate::render::head::head;
 use crate::render::{printable, thousands};
 use crate::report::Document;
 use crate::report::conntrack::{DetailDoc, DirectionDoc, EntryDoc, ExpectationDoc};
-use crate::subsys::conntrack::netns::Namespace;
-use crate::subsys::conntrack::stats::CpuStats;
-use crate::subsys::conntrack::table::WalkFacts;
-use crate::subsys::conntrack::{Limits, Reconciliation};
+use crate::subsys::net::conntrack::netns::Namespace;
+use crate::subsys::net::conntrack::stats::CpuStats;
+use crate::subsys::net::conntrack::table::WalkFacts;
+use crate::subsys::net::conntrack::{Limits, Reconciliation};
 
 /// `address:port`, or what the protocol has in place of ports.
 fn end(direction: &DirectionDoc, source: bool) -> String {
@@ -79,7 +79,7 @@ pub fn table_row(out: &mut Vec<u8>, entry: &EntryDoc) -> io::Result<()> {
             end(&entry.reply, false)
         );
     }
-    if entry.list != crate::subsys::conntrack::entry::List::Hash {
+    if entry.list != crate::subsys::net::conntrack::entry::List::Hash {
         let _ = write!(reply, " ({:?})", entry.list);
     }
     writeln!(

@@ -1,8 +1,8 @@
 //! Memory cgroups: those that can be seen.
 
 use super::{Bound, is_worth};
-use crate::subsys::memcg::MemcgCount;
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::memcg::MemcgCount;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// `mem_cgroup`, which is a cache of its own since 6.15, against the cgroups that are not removed.
 /// What is charged to a removed one holds it rightly, so that nothing follows from more.

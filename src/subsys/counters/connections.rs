@@ -8,7 +8,7 @@ use super::{Bound, is_worth};
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
 use crate::kernel::modules::{self, Modules};
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// Buckets read at a time.
 const CHUNK: u64 = 512;

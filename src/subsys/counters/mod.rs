@@ -19,8 +19,8 @@ use crate::kernel::cpus::Cpus;
 use crate::kernel::modules::Modules;
 use crate::kernel::percpu_counter::PercpuCounter;
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::memcg::MemcgCount;
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::memcg::MemcgCount;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// How a counter is kept.
 #[derive(Clone, Copy, Debug)]

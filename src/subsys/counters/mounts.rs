@@ -8,7 +8,7 @@ use super::{Bound, is_worth};
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
 use crate::kernel::{Kernel, walk};
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 layout! {
     /// include/linux/fs.h

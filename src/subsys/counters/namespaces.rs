@@ -2,7 +2,7 @@
 
 use super::{Bound, is_worth};
 use crate::kernel::{Kernel, walk};
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 /// More namespaces than any machine has.
 const MAX: u64 = 1 << 20;

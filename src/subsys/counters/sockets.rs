@@ -10,7 +10,7 @@ use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
 use crate::kernel::percpu_counter::PercpuCounter;
 use crate::kernel::{Kernel, walk};
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 layout! {
     /// include/net/sock.h

@@ -6,7 +6,7 @@ use super::{Bound, is_worth};
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
 use crate::kernel::layout::layout;
-use crate::subsys::slab::CacheFacts;
+use crate::subsys::mm::slab::CacheFacts;
 
 layout! {
     /// include/linux/sched.h

@@ -9,6 +9,7 @@ use vmleak::addr::VirtAddr;
 use vmleak::analysis::leaks::history;
 use vmleak::analysis::{memory, nat, oom, sysctl_check};
 use vmleak::dump::Dump;
+use vmleak::graph;
 use vmleak::kernel::modules::{self, Modules};
 use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::kernel::{Kernel, KernelError};
@@ -22,14 +23,13 @@ use vmleak::report::modules::ModulesReport;
 use vmleak::report::sysctl::SysctlReport;
 use vmleak::report::vmalloc::VmallocReport;
 use vmleak::report::{Document, RunFacts, SlabsReport};
-use vmleak::subsys::conntrack::{Conntrack, Symbols};
-use vmleak::subsys::large_kmalloc::KmallocPages;
-use vmleak::subsys::slab::objects::each;
-use vmleak::subsys::slab::{NoProgress, SlabHeap};
+use vmleak::subsys::mm::large_kmalloc::KmallocPages;
+use vmleak::subsys::mm::slab::objects::each;
+use vmleak::subsys::mm::slab::{NoProgress, SlabHeap};
+use vmleak::subsys::mm::{large_kmalloc, memcg, meminfo, vmalloc};
+use vmleak::subsys::net::conntrack::{Conntrack, Symbols};
 use vmleak::subsys::sysctl::usage::Usage;
-use vmleak::subsys::{
-    counters, large_kmalloc, log, memcg, meminfo, reach, sysctl, system, vmalloc,
-};
+use vmleak::subsys::{counters, log, sysctl, system};
 use vmleak::types::{SymbolTable, TypeDb};
 use vmleak_synth::Era;
 
@@ -185,14 +185,14 @@ impl Run {
     }
 
     fn leaks(&self) -> Result<(), KernelError> {
-        let options = reach::Options {
+        let options = graph::Options {
             deadline: None,
             memory: None,
             list: None,
             progress: &NoProgress,
         };
         let memcgs = memcg::count(&self.kernel).ok();
-        let (slabs, reach, counters) = reach::collect(&self.kernel, &options, |known| {
+        let (slabs, reach, counters) = graph::collect(&self.kernel, &options, |known| {
             counters::collect(
                 &self.kernel,
                 known.modules,
@@ -349,7 +349,7 @@ fn json(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) {
 
 fn counted(
     kernel: &Kernel,
-    reach: &reach::ReachFacts,
+    reach: &graph::ReachFacts,
     page_size: u64,
 ) -> Result<memory::Counted, KernelError> {
     let pages = KmallocPages::of(&reach.pages, reach.blocks.marked, true);

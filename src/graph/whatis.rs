@@ -13,8 +13,8 @@ use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::memcg::Group;
-use crate::subsys::slab::objects::ObjectState;
+use crate::subsys::mm::memcg::Group;
+use crate::subsys::mm::slab::objects::ObjectState;
 
 /// Words of an object that are explained.
 const WORDS: usize = 64;

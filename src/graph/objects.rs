@@ -7,7 +7,7 @@ use super::omit::Shape;
 use super::scan::{Counts, Edge, Scan};
 use super::words::each_address;
 use crate::addr::{Pfn, VirtAddr};
-use crate::subsys::slab::visit::{SlabView, SlabVisitor};
+use crate::subsys::mm::slab::visit::{SlabView, SlabVisitor};
 
 /// What is gathered over a batch of slabs.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
 use crate::kernel::layout::{Field, layout};
-use crate::subsys::slab::SlabHeap;
+use crate::subsys::mm::slab::SlabHeap;
 
 layout! {
     /// mm/kmemleak.c: one for every object that kmemleak watches over, leaked or not.

@@ -18,7 +18,7 @@ use super::watch::Watch;
 use crate::addr::PhysAddr;
 use crate::kernel::Kernel;
 use crate::kernel::variables::Variables;
-use crate::subsys::slab::SlabHeap;
+use crate::subsys::mm::slab::SlabHeap;
 
 /// So many references are kept before it is counted who holds them.
 const HELD: usize = 2048;

@@ -10,7 +10,7 @@ use crate::kernel::memmap::Chunk;
 use crate::kernel::page::allocator_home;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::slab::SlabHeap;
+use crate::subsys::mm::slab::SlabHeap;
 
 layout! {
     /// mm/slab.h: the word that leads to the owners of a slab's objects.

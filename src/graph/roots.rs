@@ -10,7 +10,7 @@ use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::dump::PageFault;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::tasks::Stacks;
-use crate::subsys::slab::Progress;
+use crate::subsys::mm::slab::Progress;
 
 /// Pages taken at a time: contiguous in the file, small enough to share out evenly.
 const PAGES: usize = 128;

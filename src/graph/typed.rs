@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use crate::kernel::Kernel;
-use crate::subsys::slab::cache::Cache;
+use crate::subsys::mm::slab::cache::Cache;
 use crate::types::{FoundStruct, MemberAt};
 
 /// Caches with the structure of their objects, and a file that sees it.

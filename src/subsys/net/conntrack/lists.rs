@@ -9,8 +9,8 @@ use super::table::{Nulls, NullsEnd, Table};
 use crate::addr::VirtAddr;
 use crate::kernel::KernelError;
 use crate::kernel::cpus::Cpus;
-use crate::subsys::slab::SlabHeap;
-use crate::subsys::slab::objects::{self, ObjectState};
+use crate::subsys::mm::slab::SlabHeap;
+use crate::subsys::mm::slab::objects::{self, ObjectState};
 
 /// Entries on the unconfirmed and dying lists: per CPU up to 5.18 (commit 8a75a2c17410), since
 /// then only the dying list of undelivered events, per namespace. With how many lists are broken.

@@ -15,8 +15,8 @@ use crate::kernel::memmap::Memmap;
 use crate::kernel::page::allocator_home;
 use crate::kernel::{Kernel, KernelError};
 use crate::once::get_or_make;
-use crate::subsys::memcg::{Group, Groups};
-use crate::subsys::slab::SlabHeap;
+use crate::subsys::mm::memcg::{Group, Groups};
+use crate::subsys::mm::slab::SlabHeap;
 
 layout! {
     /// mm/slab.h: where the vector is.

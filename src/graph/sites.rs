@@ -2,9 +2,9 @@
 
 use crate::addr::VirtAddr;
 use crate::kernel::variables::Variables;
-use crate::subsys::slab::SlabHeap;
-use crate::subsys::slab::cache::Cache;
-use crate::subsys::slab::tracks::{SiteFacts, TrackOf, Tracks};
+use crate::subsys::mm::slab::SlabHeap;
+use crate::subsys::mm::slab::cache::Cache;
+use crate::subsys::mm::slab::tracks::{SiteFacts, TrackOf, Tracks};
 
 /// Places given of each cache.
 const PLACES: usize = 20;

@@ -11,7 +11,7 @@ use super::typed::{self, Structures, TypeGuess};
 use crate::addr::PhysAddr;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
-use crate::subsys::slab::cache::Cache;
+use crate::subsys::mm::slab::cache::Cache;
 
 /// At most so many objects of a cache are asked who holds them.
 const SAMPLE: u32 = 2048;

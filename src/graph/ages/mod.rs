@@ -16,7 +16,7 @@ pub(super) use self::units::Times;
 use self::units::Unit;
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
-use crate::subsys::slab::cache::Cache;
+use crate::subsys::mm::slab::cache::Cache;
 
 /// Objects looked at, evenly spread.
 const SAMPLE: usize = 4096;

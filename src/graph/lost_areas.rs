@@ -9,7 +9,7 @@ use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
-use crate::subsys::vmalloc::VmallocArea;
+use crate::subsys::mm::vmalloc::VmallocArea;
 
 /// Bytes of an area that are looked at.
 const LOOKED_AT: u32 = 512;

@@ -19,8 +19,8 @@ use crate::kernel::tasks::{self, Stacks};
 use crate::kernel::variables::Variables;
 use crate::kernel::zones::{self, CpuList};
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::slab::{Prepared, Progress, SlabFacts, SlabHeap};
-use crate::subsys::vmalloc::{self, VmallocFacts};
+use crate::subsys::mm::slab::{Prepared, Progress, SlabFacts, SlabHeap};
+use crate::subsys::mm::vmalloc::{self, VmallocFacts};
 
 /// Each is in a batch, and then in one list of all.
 const REFERENCE: u64 = 2 * size_of::<Edge>() as u64;

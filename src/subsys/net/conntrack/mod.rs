@@ -27,10 +27,10 @@ use self::entry::{Entry, EntryReader};
 use self::expect::Expectation;
 use self::stats::CpuStats;
 use self::table::Table;
-use super::clock::Clock;
-use super::slab::{NoProgress, SlabHeap};
 use crate::addr::VirtAddr;
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::clock::Clock;
+use crate::subsys::mm::slab::{NoProgress, SlabHeap};
 
 /// Where the symbols of nf_conntrack are: in the kernel, or in its module.
 pub trait Symbols: Sync {

@@ -13,7 +13,7 @@ use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::kernel::cpus::Cpus;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::vmalloc::{AreaKind, Records, VmallocArea, VmallocFacts};
+use crate::subsys::mm::vmalloc::{AreaKind, Records, VmallocArea, VmallocFacts};
 
 /// `NR_CACHED_STACKS` is 2; what lies behind the array is no area's record.
 const CACHED_STACKS: u64 = 16;

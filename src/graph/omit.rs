@@ -8,8 +8,8 @@ use super::targets::Targets;
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::Kernel;
 use crate::kernel::stack_depot::StackDepot;
-use crate::subsys::slab::SlabHeap;
-use crate::subsys::slab::cache::Cache;
+use crate::subsys::mm::slab::SlabHeap;
+use crate::subsys::mm::slab::cache::Cache;
 
 /// What single skbs come from, on all tested kernels unmerged: part of it may be copied to users.
 const SKBS: &str = "skbuff_head_cache";

@@ -12,7 +12,7 @@ use crate::addr::Pfn;
 use crate::kernel::memmap::{Chunk, Memmap};
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::slab::{Progress, kfence_pool};
+use crate::subsys::mm::slab::{Progress, kfence_pool};
 
 /// Pages of slabs and of large kmalloc, by the page structures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

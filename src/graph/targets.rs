@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::kernel::memmap::PageIndex;
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::slab::SlabHeap;
+use crate::subsys::mm::slab::SlabHeap;
 
 /// Where the objects of one slab lie.
 #[derive(Clone, Copy, Debug)]

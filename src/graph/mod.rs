@@ -1,6 +1,6 @@
 //! Which objects nothing points to any more: reachability in the whole dump.
 //!
-//! Layer: subsystem. Input: a [`Kernel`]. Output: [`ReachFacts`] with the slab facts of
+//! Layer: above `subsys`. Input: a [`Kernel`]. Output: [`ReachFacts`] with the slab facts of
 //! the same pass. As kmemleak does on a live machine, but for every object: what lies in
 //! the kernel's own pages, in stacks and in page structures is reachable, and so is
 //! every object that a word of those points into, and what these point to. Invariants:
@@ -47,9 +47,9 @@ use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::slab::cache::Cache;
-use crate::subsys::slab::tracks::SiteFacts;
-use crate::subsys::slab::{Progress, SlabFacts, SlabHeap};
+use crate::subsys::mm::slab::cache::Cache;
+use crate::subsys::mm::slab::tracks::SiteFacts;
+use crate::subsys::mm::slab::{Progress, SlabFacts, SlabHeap};
 pub use ages::{AgeField, AgeShape};
 pub use charged::Charge;
 pub use content::{Cluster, Content, SymbolAt};
