@@ -121,3 +121,13 @@ pub enum PageFault {
         why: &'static str,
     },
 }
+
+impl PageFault {
+    /// Which page it is about.
+    pub fn pfn(&self) -> Pfn {
+        match self {
+            Self::Excluded(pfn) | Self::NotInDump(pfn) => *pfn,
+            Self::Truncated { pfn, .. } | Self::Corrupt { pfn, .. } => *pfn,
+        }
+    }
+}

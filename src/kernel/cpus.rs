@@ -84,6 +84,6 @@ pub fn mask(kernel: &Kernel, name: &'static str) -> Result<Vec<u32>, KernelError
 /// Number of possible NUMA nodes; arrays per node have that many entries (mm/page_alloc.c).
 pub fn node_count(kernel: &Kernel) -> usize {
     // The variable exists only in kernels built for more than one node.
-    let count = kernel.read_u32_symbol("nr_node_ids").unwrap_or(1);
+    let count = kernel.u32_of("nr_node_ids").value().unwrap_or(1);
     (count as usize).clamp(1, 1024)
 }

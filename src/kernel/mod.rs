@@ -13,6 +13,7 @@ pub mod asked;
 pub mod btf;
 pub mod cpus;
 pub mod kallsyms;
+mod known;
 pub mod layout;
 pub mod literals;
 pub mod memmap;
@@ -39,8 +40,9 @@ use crate::dump::{Dump, VmcoreInfo};
 use crate::once::get_or_make;
 use crate::space::x86_64::START_KERNEL_MAP;
 use crate::space::{AddressSpace, MemFault, SpaceError};
-use crate::types::{Kallsyms, SymbolOrigin, SymbolTable, TypeDb, TypeError};
+use crate::types::{Kallsyms, SymbolOrigin, SymbolTable, TypeDb, TypeError, TypeSource};
 use kallsyms::OwnSymbolsError;
+pub use known::Known;
 use layout::{Layout, LayoutError, LayoutInfo};
 
 /// Symbols that VMCOREINFO has too. Every x86_64 kernel is linked to the same `_stext`; the
@@ -122,15 +124,22 @@ pub fn check_symbols(info: &VmcoreInfo, symbols: &SymbolTable) -> Result<(), Ker
     Ok(())
 }
 
-/// The kernel that crashed.
+/// The kernel that crashed, as one question sees it: what is warned of, or missing, concerns the
+/// answer to that question alone.
 #[derive(Debug)]
 pub struct Kernel {
-    /// Its address space.
+    /// Its address space, which tells `diag` of what is missing.
     pub space: AddressSpace,
     /// Its types.
-    pub types: TypeDb,
-    /// What there is to say besides the result.
-    pub diag: Diagnostics,
+    pub types: Arc<TypeDb>,
+    /// What there is to say besides the answer.
+    pub diag: Arc<Diagnostics>,
+    shared: Arc<Shared>,
+}
+
+/// What all questions have together.
+#[derive(Debug)]
+struct Shared {
     symbols: SymbolTable,
     /// What the dump itself has, read when it is first asked for.
     own_symbols: OnceLock<Result<Kallsyms, OwnSymbolsError>>,
@@ -142,35 +151,71 @@ impl Kernel {
     /// Puts a dump, its types and its symbols together.
     ///
     /// # Errors
-    /// If VMCOREINFO is missing, or contradicts the symbols.
+    /// If VMCOREINFO is missing, or contradicts the symbols, or the dump lacks what tells where
+    /// memory is mapped.
     pub fn new(dump: Arc<Dump>, types: TypeDb, symbols: SymbolTable) -> Result<Self, KernelError> {
         let mut space = AddressSpace::new(Arc::clone(&dump))?;
         let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
         let offset = info.kernel_offset();
         check_symbols(&info, &symbols)?;
-        let variable = |name: &str| {
-            let address = run_time_address(&symbols, name, offset)?;
-            space.read_u64(address).ok().filter(|v| *v != 0)
+        // By these all else is read: a default in place of one that is missing would be a guess.
+        let variable = |name: &'static str| {
+            let address = run_time_address(&symbols, name, offset);
+            let value = Known::of(address.map(|at| space.read_u64(at))).there(name)?;
+            Ok::<_, KernelError>(value.filter(|v| *v != 0))
         };
-        let (page_offset, vmalloc) = (variable("page_offset_base"), variable("vmalloc_base"));
+        let (page_offset, vmalloc) = (variable("page_offset_base")?, variable("vmalloc_base")?);
         space.place_direct_map(page_offset, vmalloc);
+        let diag = Arc::<Diagnostics>::default();
         Ok(Self {
-            space,
-            types,
-            diag: Diagnostics::default(),
-            symbols,
-            own_symbols: OnceLock::new(),
-            offset,
-            layouts: Mutex::default(),
+            space: space.telling(Arc::clone(&diag)),
+            types: Arc::new(types),
+            diag,
+            shared: Arc::new(Shared {
+                symbols,
+                own_symbols: OnceLock::new(),
+                offset,
+                layouts: Mutex::default(),
+            }),
         })
     }
 
     /// With the dump's own symbols, where they have been read already.
     #[must_use]
     pub fn with_own_symbols(self, own: Option<Kallsyms>) -> Self {
+        if let Some(own) = own {
+            // Nobody has asked for them before: there is one who has read them.
+            let _ = self.shared.own_symbols.set(Ok(own));
+        }
+        self
+    }
+
+    /// The same kernel for another question, which begins with what is said so far and of which
+    /// this one learns nothing.
+    #[must_use]
+    pub fn question(&self) -> Self {
+        let diag = Arc::new(Diagnostics::clone(&self.diag));
         Self {
-            own_symbols: own.map(Ok).map(OnceLock::from).unwrap_or_default(),
-            ..self
+            space: self.space.telling(Arc::clone(&diag)),
+            types: Arc::clone(&self.types),
+            diag,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Adds types behind those there are, a module's for one.
+    pub fn add_types(&mut self, source: Box<dyn TypeSource>) {
+        Arc::make_mut(&mut self.types).add_source(source);
+    }
+
+    /// The same kernel for looks at what may be nothing: what is missing is told to nobody.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self {
+            space: self.space.quiet(),
+            types: Arc::clone(&self.types),
+            diag: Arc::default(),
+            shared: Arc::clone(&self.shared),
         }
     }
 
@@ -180,8 +225,11 @@ impl Kernel {
     /// # Errors
     /// If they can't be found, read or decoded.
     pub fn own_symbols(&self) -> Result<&Kallsyms, &OwnSymbolsError> {
-        let named = |name: &str| run_time_address(&self.symbols, name, self.offset);
-        let own = get_or_make(&self.own_symbols, || kallsyms::read(&self.space, named));
+        let shared = &*self.shared;
+        let named = |name: &str| run_time_address(&shared.symbols, name, shared.offset);
+        // Where they lie is searched for, and that they are not found is told to who asks.
+        let read = || kallsyms::read(&self.space.quiet(), named);
+        let own = get_or_make(&shared.own_symbols, read);
         own.as_ref()
     }
 
@@ -199,37 +247,40 @@ impl Kernel {
 
     /// Run-time address of a symbol.
     pub fn symbol(&self, name: &str) -> Option<VirtAddr> {
-        if !self.symbols.tells_of(name) {
+        if !self.shared.symbols.tells_of(name) {
             self.diag.warn(
                 "profile-incomplete",
                 format!("the profile says nothing of the symbol {name}, so what needs it is missing: it was written by another version of vmleak; write it again with `vmleak info --save-profile`"),
             );
         }
-        run_time_address(&self.symbols, name, self.offset)
+        run_time_address(&self.shared.symbols, name, self.shared.offset)
     }
 
     /// Run-time addresses of everything that has one of `names`, with the name's index: static
     /// functions may share one.
     pub fn symbols_called(&self, names: &[&str]) -> Vec<(usize, VirtAddr)> {
-        let all = self.symbols.all_called(names).into_iter();
-        all.map(|(index, at)| (index, moved(&self.symbols, at, self.offset)))
+        let all = self.shared.symbols.all_called(names).into_iter();
+        all.map(|(index, at)| (index, moved(&self.shared.symbols, at, self.shared.offset)))
             .collect()
     }
 
     /// Bytes from the symbol `name` to the next one: it is no longer than that.
     pub fn symbol_room(&self, name: &str) -> Option<u64> {
-        let address = self.symbols.address(name)?;
-        self.symbols.next_above(address)?.checked_sub(address)
+        let address = self.shared.symbols.address(name)?;
+        self.shared
+            .symbols
+            .next_above(address)?
+            .checked_sub(address)
     }
 
     /// Where symbols come from.
     pub fn symbols_from(&self) -> SymbolOrigin {
-        self.symbols.origin()
+        self.shared.symbols.origin()
     }
 
     /// The symbols of the kernel itself.
     pub fn symbol_table(&self) -> &SymbolTable {
-        &self.symbols
+        &self.shared.symbols
     }
 
     /// As [`symbol`](Self::symbol), for one that every kernel has.
@@ -243,7 +294,7 @@ impl Kernel {
     /// What to say where a subsystem's symbol is missing: `reason`, unless a profile says nothing of
     /// the symbol.
     pub fn lacks(&self, name: &str, reason: &str) -> KernelError {
-        KernelError::Unsupported(match self.symbols.tells_of(name) {
+        KernelError::Unsupported(match self.shared.symbols.tells_of(name) {
             true => reason.to_owned(),
             false => format!(
                 "the profile says nothing of the symbol {name}: write it again with `vmleak info --save-profile`"
@@ -251,14 +302,20 @@ impl Kernel {
         })
     }
 
-    /// The 64-bit variable `name`; `None` if there is no such symbol or it can't be read.
-    pub fn read_u64_symbol(&self, name: &str) -> Option<u64> {
-        self.space.read_u64(self.symbol(name)?).ok()
+    /// The 64-bit variable `name`.
+    pub fn u64_of(&self, name: &str) -> Known<u64> {
+        Known::of(self.symbol(name).map(|at| self.space.read_u64(at)))
     }
 
-    /// The 32-bit variable `name`; `None` if there is no such symbol or it can't be read.
-    pub fn read_u32_symbol(&self, name: &str) -> Option<u32> {
-        self.space.read_u32(self.symbol(name)?).ok()
+    /// The 32-bit variable `name`.
+    pub fn u32_of(&self, name: &str) -> Known<u32> {
+        Known::of(self.symbol(name).map(|at| self.space.read_u32(at)))
+    }
+
+    /// The variable `name` of one byte, as whether it is set.
+    pub fn bool_of(&self, name: &str) -> Known<bool> {
+        let read = |at| self.space.read_bytes(at, 1);
+        Known::of(self.symbol(name).map(read)).map(|byte| byte.first() != Some(&0))
     }
 
     /// Bytes of addresses that vmalloc has: VMALLOC_SIZE_TB of 4 and of 5 levels
@@ -272,7 +329,7 @@ impl Kernel {
 
     /// The addresses of vmalloc; `None` if the dump does not tell where they begin.
     pub fn vmalloc_range(&self) -> Option<std::ops::Range<VirtAddr>> {
-        let start = VirtAddr(self.read_u64_symbol("vmalloc_base")?);
+        let start = VirtAddr(self.u64_of("vmalloc_base").value()?);
         Some(start..start.plus(self.vmalloc_size()))
     }
 
@@ -283,7 +340,11 @@ impl Kernel {
     pub fn layout<L: Layout>(&self) -> Result<L, LayoutError> {
         let layout = L::resolve(&self.types)?;
         let info = layout.info();
-        let mut known = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .shared
+            .layouts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let empty = LayoutInfo {
             structure: info.structure.clone(),
             size: info.size,
@@ -298,7 +359,11 @@ impl Kernel {
 
     /// All layouts resolved so far, by structure.
     pub fn layouts(&self) -> Vec<LayoutInfo> {
-        let known = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self
+            .shared
+            .layouts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         known.values().cloned().collect()
     }
 }

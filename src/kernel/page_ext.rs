@@ -63,11 +63,14 @@ impl<'k> PageExt<'k> {
     /// # Errors
     /// If the types or the memory sections are missing.
     pub fn find(kernel: &'k Kernel) -> Result<Option<Self>, KernelError> {
-        let entry = match kernel.read_u64_symbol("page_ext_size") {
+        let size = "page_ext_size";
+        let entry = match kernel.u64_of(size).there(size)? {
             Some(size) => size,
             // Up to 5.3.
-            None => match kernel.read_u64_symbol("extra_mem") {
-                Some(more) => kernel.layout::<PageExtLayout>()?.struct_size as u64 + more,
+            None => match kernel.u64_of("extra_mem").there("extra_mem")? {
+                Some(more) => {
+                    (kernel.layout::<PageExtLayout>()?.struct_size as u64).saturating_add(more)
+                }
                 None => return Ok(None),
             },
         };

@@ -5,7 +5,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
-use super::Kernel;
+use super::{Kernel, Known};
 use crate::addr::VirtAddr;
 
 /// How pointers come out.
@@ -24,19 +24,20 @@ pub enum Pointers {
 impl Pointers {
     /// `%pK`, as root reads it; `None` if the dump lacks the secret.
     pub fn restricted(kernel: &Kernel) -> Option<Self> {
-        match kernel.read_u32_symbol("kptr_restrict") {
-            Some(1) => Some(Self::Real),
-            Some(2) => Some(Self::Hidden),
-            _ => Self::plain(kernel),
+        match kernel.u32_of("kptr_restrict") {
+            Known::Value(1) => Some(Self::Real),
+            Known::Value(2) => Some(Self::Hidden),
+            Known::Missing(_) => None,
+            Known::Value(_) | Known::Absent => Self::plain(kernel),
         }
     }
 
     /// `%p`; `None` if the dump lacks the secret.
     pub fn plain(kernel: &Kernel) -> Option<Self> {
-        let raw = kernel.symbol("no_hash_pointers");
-        let raw = raw.and_then(|at| kernel.space.read_bytes(at, 1).ok());
-        if raw.is_some_and(|byte| byte.first() == Some(&1)) {
-            return Some(Self::Real);
+        match kernel.bool_of("no_hash_pointers") {
+            Known::Value(true) => return Some(Self::Real),
+            Known::Missing(_) => return None,
+            Known::Value(false) | Known::Absent => {}
         }
         // Before 4.15 nothing was hashed.
         let Some(at) = kernel.symbol("ptr_key") else {

@@ -179,7 +179,11 @@ impl<'k> StackDepot<'k> {
     pub fn pools(&self) -> impl Iterator<Item = VirtAddr> + '_ {
         // What lies behind the array is no pool, so that nothing is said where it is not known
         // how many are in use; they are taken in turn.
-        let used = used_pools(self.kernel).unwrap_or(0).min(self.bound);
+        let used = used_pools(self.kernel)
+            .ok()
+            .flatten()
+            .unwrap_or(0)
+            .min(self.bound);
         let slots = (0..used).map(|index| self.pools.plus(index * 8));
         slots.map_while(|slot| {
             let pool = self.kernel.space.read_ptr(slot).ok()?;
@@ -249,7 +253,7 @@ fn place(kernel: &Kernel) -> Result<Option<(VirtAddr, u64)>, KernelError> {
     };
     // The room is up to the next symbol, which may be far away if not all symbols are known.
     let room = kernel.symbol_room(name).unwrap_or(u64::MAX) / 8;
-    let used = used_pools(kernel).unwrap_or(room).min(MAX_POOLS);
+    let used = used_pools(kernel)?.unwrap_or(room).min(MAX_POOLS);
     // Once their number became a boot option, the array became a pointer to one.
     if kernel.symbol("stack_max_pools").is_none() && room >= FEWEST_POOLS {
         return Ok(Some((symbol, used.min(room))));
@@ -263,14 +267,13 @@ fn place(kernel: &Kernel) -> Result<Option<(VirtAddr, u64)>, KernelError> {
 }
 
 /// How many pools there are: a number since 6.8, before the index of the last one.
-fn used_pools(kernel: &Kernel) -> Option<u64> {
-    if let Some(number) = kernel.read_u32_symbol("pools_num") {
-        return Some(u64::from(number));
-    }
-    let last = kernel
-        .read_u32_symbol("pool_index")
-        .or_else(|| kernel.read_u32_symbol("depot_index"))?;
-    Some(u64::from(last) + 1)
+fn used_pools(kernel: &Kernel) -> Result<Option<u64>, KernelError> {
+    let after = |name| kernel.u32_of(name).map(|last| u64::from(last) + 1);
+    let number = kernel.u32_of("pools_num").map(u64::from);
+    let number = number.or_else(|| after("pool_index"));
+    number
+        .or_else(|| after("depot_index"))
+        .there("the number of stack depot pools")
 }
 
 #[cfg(test)]

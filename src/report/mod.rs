@@ -117,7 +117,7 @@ impl<T> Document<T> {
             complete: complete
                 && !run.dump.incomplete
                 && !run.dump.contradictory
-                && !kernel.diag.has_lost(),
+                && !kernel.diag.has_loss(),
             warnings: kernel.diag.warnings(),
             assumptions: kernel.diag.assumptions(),
             body,

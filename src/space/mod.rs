@@ -18,6 +18,7 @@ pub use mmu::{Level, Mapping, MmuSpec, WalkError};
 
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::bytes;
+use crate::diag::Diagnostics;
 use crate::dump::{Dump, Page, PageFault};
 use x86_64::X86Space;
 
@@ -129,13 +130,18 @@ impl std::ops::Deref for Span<'_> {
     }
 }
 
-/// The kernel's address space at the crash.
-#[derive(Debug)]
+/// The kernel's address space at the crash. A clone costs nothing: it is a view.
+///
+/// What can't be read, because its page is missing, is told to the [`Diagnostics`] of the view:
+/// nobody has to remember to say it. Who only guesses that something may lie somewhere looks
+/// through a [`quiet`](Self::quiet) view.
+#[derive(Clone, Debug)]
 pub struct AddressSpace {
     dump: Arc<Dump>,
     arch: X86Space,
     image: LinearRegion,
     direct: LinearRegion,
+    told: Option<Arc<Diagnostics>>,
 }
 
 impl AddressSpace {
@@ -156,7 +162,36 @@ impl AddressSpace {
             direct: arch.direct_map(None, None),
             arch,
             dump,
+            told: None,
         })
+    }
+
+    /// A view that tells `diag` of missing pages.
+    #[must_use]
+    pub fn telling(&self, diag: Arc<Diagnostics>) -> Self {
+        Self {
+            told: Some(diag),
+            ..self.clone()
+        }
+    }
+
+    /// A view that tells nobody, for looks at what may be no memory of the answer at all.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self {
+            told: None,
+            ..self.clone()
+        }
+    }
+
+    /// Tells of a page that is missing; what never was RAM is not.
+    fn tell(&self, phys: PhysAddr, fault: MemFault) -> MemFault {
+        let missing = !matches!(fault.page_fault(), None | Some(PageFault::NotInDump(_)));
+        if let (true, Some(diag)) = (missing, &self.told) {
+            let page = Pfn::containing(phys, self.dump.page_shift());
+            diag.miss(page, || fault.to_string());
+        }
+        fault
     }
 
     /// Places the direct map where `page_offset_base` says; it ends at `vmalloc_base`.
@@ -208,7 +243,10 @@ impl AddressSpace {
             .walk(self.arch.root, self.arch.encryption_bits, va, entry)
             .map_err(|error| match error {
                 WalkError::NotPresent(level) => MemFault::Unmapped { va, level },
-                WalkError::Table(level, fault) => MemFault::Table { va, level, fault },
+                WalkError::Table(level, fault) => {
+                    let at = fault.pfn().start(self.dump.page_shift());
+                    self.tell(at, MemFault::Table { va, level, fault })
+                }
             })
     }
 
@@ -237,7 +275,7 @@ impl AddressSpace {
         let page = self
             .dump
             .page(Pfn::containing(phys, shift))
-            .map_err(|fault| MemFault::Page { va, fault })?;
+            .map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))?;
         Ok((page, (phys.0 & ((1 << shift) - 1)) as usize))
     }
 
@@ -272,7 +310,7 @@ impl AddressSpace {
         let pfn = Pfn::containing(phys, self.dump.page_shift());
         self.dump
             .read_page(pfn, page)
-            .map_err(|fault| MemFault::Page { va, fault })
+            .map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))
     }
 
     fn read_cached(&self, va: VirtAddr, out: &mut [u8]) -> Result<(), MemFault> {

@@ -1,7 +1,7 @@
 //! The kernel's clocks at the crash: jiffies, ticks per second, wall clock.
 
 use crate::kernel::layout::layout;
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, Known};
 
 layout! {
     /// kernel/time/ntp.c, 6.14 and later.
@@ -27,7 +27,7 @@ impl Clock {
     /// # Errors
     /// If the type information is damaged.
     pub fn read(kernel: &Kernel) -> Result<Option<Self>, KernelError> {
-        let (Some(hz), Some(jiffies)) = (hz(kernel)?, kernel.read_u64_symbol("jiffies_64")) else {
+        let (Some(hz), Some(jiffies)) = (hz(kernel)?, kernel.u64_of("jiffies_64").value()) else {
             return Ok(None);
         };
         Ok(Some(Self {
@@ -54,9 +54,10 @@ impl Clock {
 /// From the length of a tick in nanoseconds: a variable up to 6.13, since then the high half of
 /// `ntp_data.tick_length`.
 fn hz(kernel: &Kernel) -> Result<Option<u64>, KernelError> {
-    let nsec = match kernel.read_u64_symbol("tick_nsec") {
-        Some(nsec) => Some(nsec),
-        None => match kernel.symbol("tk_ntp_data") {
+    let nsec = match kernel.u64_of("tick_nsec") {
+        Known::Value(nsec) => Some(nsec),
+        Known::Missing(_) => None,
+        Known::Absent => match kernel.symbol("tk_ntp_data") {
             Some(at) => {
                 let layout: NtpLayout = kernel.layout()?;
                 let at = at.plus(u64::from(layout.tick_length.offset));

@@ -48,8 +48,9 @@ pub fn collect(kernel: &Kernel) -> SystemFacts {
             .map(|cpus| cpus.len()),
         // `totalram_pages` before 5.0.
         memory_bytes: kernel
-            .read_u64_symbol("_totalram_pages")
-            .or_else(|| kernel.read_u64_symbol("totalram_pages"))
+            .u64_of("_totalram_pages")
+            .or_else(|| kernel.u64_of("totalram_pages"))
+            .value()
             .map(|pages| pages.saturating_mul(page_size)),
     }
 }

@@ -5,24 +5,27 @@
 //! order; so all sources are first asked whether they have the home, and only then
 //! anything is searched at large.
 
+use std::sync::Arc;
+
 use super::model::{Member, StructType, TypeId, TypeKind};
 use super::{TypeError, TypeSource};
 
 /// The types of one kernel, from one or more sources asked in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TypeDb {
-    sources: Vec<Box<dyn TypeSource>>,
+    sources: Vec<Arc<dyn TypeSource>>,
 }
 
 impl TypeDb {
     /// A database that asks `sources` in order.
     pub fn new(sources: Vec<Box<dyn TypeSource>>) -> Self {
+        let sources = sources.into_iter().map(Arc::from).collect();
         Self { sources }
     }
 
     /// Adds a source behind those there are, a module's debug file for one.
     pub fn add_source(&mut self, source: Box<dyn TypeSource>) {
-        self.sources.push(source);
+        self.sources.push(Arc::from(source));
     }
 
     /// Where the types come from.

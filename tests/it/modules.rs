@@ -210,7 +210,7 @@ fn types_of_a_module_join_those_of_the_kernel() {
             continue;
         };
         let (mut kernel, _) = open(&dump);
-        kernel.types.add_source(Box::new(module_types(&path)));
+        kernel.add_types(Box::new(module_types(&path)));
         let types = &kernel.types;
         assert_eq!(nf_conn_in(types), nf_conn(&dump.name), "{}", dump.name);
 

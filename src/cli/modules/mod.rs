@@ -112,7 +112,7 @@ pub(crate) fn add_types(
         ));
     }
     for types in found {
-        session.kernel.types.add_source(types);
+        session.kernel.add_types(types);
     }
     Ok(())
 }

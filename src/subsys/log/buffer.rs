@@ -33,8 +33,8 @@ struct Extent {
 /// All records, oldest first.
 pub(super) fn records(kernel: &Kernel) -> Result<Partial<Vec<LogRecord>>, KernelError> {
     let layout: RecordLayout = kernel.layout()?;
-    let long = |name| kernel.read_u64_symbol(name);
-    let int = |name| kernel.read_u32_symbol(name).map(u64::from);
+    let long = |name| kernel.u64_of(name).value();
+    let int = |name| kernel.u32_of(name).value().map(u64::from);
     let extent = || {
         Some(Extent {
             size: int("log_buf_len")?,

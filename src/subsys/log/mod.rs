@@ -10,7 +10,7 @@ mod ring;
 
 use serde::Serialize;
 
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, Known};
 use crate::partial::{End, Partial};
 
 /// Who printed a record.
@@ -70,13 +70,11 @@ pub struct LogRecord {
 /// # Errors
 /// If the kernel has a log, but its types don't describe it.
 pub fn records(kernel: &Kernel) -> Result<Partial<Vec<LogRecord>>, KernelError> {
-    if let Some(ring) = kernel.read_u64_symbol("prb").filter(|at| *at != 0) {
-        return ring::records(kernel, ring);
+    match kernel.u64_of("prb") {
+        Known::Value(ring) if ring != 0 => ring::records(kernel, ring),
+        Known::Absent if kernel.symbol("log_first_idx").is_some() => buffer::records(kernel),
+        _ => Ok(Partial::new(Vec::new(), End::Fault, 0)),
     }
-    if kernel.symbol("prb").is_none() && kernel.symbol("log_first_idx").is_some() {
-        return buffer::records(kernel);
-    }
-    Ok(Partial::new(Vec::new(), End::Fault, 0))
 }
 
 /// Bytes of a record as text.

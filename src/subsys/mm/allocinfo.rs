@@ -161,7 +161,7 @@ fn tag_type(kernel: &Kernel) -> Result<VirtAddr, KernelError> {
 
 /// `struct static_key` begins with how often it was enabled.
 fn enabled(kernel: &Kernel) -> Option<bool> {
-    let count = kernel.read_u32_symbol("mem_alloc_profiling_key")?;
+    let count = kernel.u32_of("mem_alloc_profiling_key").value()?;
     Some(count.cast_signed() > 0)
 }
 

@@ -39,7 +39,7 @@ impl Usage {
         Self {
             memory_bytes,
             page_bytes: kernel.dump().page_size() as u64,
-            threads: kernel.read_u32_symbol("nr_threads").map(u64::from),
+            threads: kernel.u32_of("nr_threads").value().map(u64::from),
             ipv4_neighbours: neighbours("arp_tbl"),
             ipv6_neighbours: neighbours("nd_tbl"),
         }

@@ -149,7 +149,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<KmemleakFacts,
         state: state(kernel, clock.as_ref()),
         cpu: Cpus::read(kernel)?,
         traces: Traces::new(kernel, names, &layout)?,
-        min_age: kernel.read_u64_symbol("jiffies_min_age"),
+        min_age: kernel.u64_of("jiffies_min_age").value(),
         tracked: Tracked::default(),
         found: Vec::new(),
         unreadable: 0,
@@ -176,13 +176,13 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<KmemleakFacts,
 
 fn state(kernel: &Kernel, clock: Option<&Clock>) -> KmemleakState {
     let flag = |value: Option<u32>| value.map(|value| value != 0);
-    let last = kernel.read_u64_symbol("jiffies_last_scan");
+    let last = kernel.u64_of("jiffies_last_scan").value();
     let seconds = |ticks: u64| clock.map(|clock| seconds(clock, ticks));
-    let interval = kernel.read_u64_symbol("jiffies_scan_wait");
+    let interval = kernel.u64_of("jiffies_scan_wait").value();
     let scanned = last.map(|last| last != 0);
     KmemleakState {
-        enabled: flag(kernel.read_u32_symbol("kmemleak_enabled")),
-        stopped_by_error: flag(kernel.read_u32_symbol("kmemleak_error")),
+        enabled: flag(kernel.u32_of("kmemleak_enabled").value()),
+        stopped_by_error: flag(kernel.u32_of("kmemleak_error").value()),
         scanned,
         last_scan_jiffies: last.filter(|last| *last != 0),
         last_scan_age_seconds: match (last, clock) {
@@ -191,7 +191,7 @@ fn state(kernel: &Kernel, clock: Option<&Clock>) -> KmemleakState {
             }
             _ => None,
         },
-        min_age_seconds: kernel.read_u64_symbol("jiffies_min_age").and_then(seconds),
+        min_age_seconds: kernel.u64_of("jiffies_min_age").value().and_then(seconds),
         scan_interval_seconds: interval.filter(|wait| *wait != 0).and_then(seconds),
     }
 }

@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 
-use crate::addr::VirtAddr;
 use crate::kernel::layout::{Layout, LayoutError};
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, Known};
 use crate::space::MemFault;
 
 /// Reads variables and remembers whether memory was missing.
@@ -52,13 +51,12 @@ impl<'k> Reader<'k> {
         self.lost.get()
     }
 
-    fn variable<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(VirtAddr) -> Result<T, MemFault>,
-    ) -> Option<T> {
-        let at = self.kernel.symbol(name)?;
-        self.keep(name, read(at))
+    /// The variable, or `None` and a word of what is left out if it can't be read.
+    fn variable<T>(&self, name: &str, known: Known<T>) -> Option<T> {
+        if matches!(known, Known::Missing(_)) {
+            self.lose(name);
+        }
+        known.value()
     }
 
     /// The value, or `None` and a warning that `what` is missing.
@@ -71,7 +69,7 @@ impl<'k> Reader<'k> {
 
     /// A `long` or `unsigned long`; `None` if this kernel has no such variable.
     pub(super) fn long(&self, name: &str) -> Option<u64> {
-        self.variable(name, |at| self.kernel.space.read_u64(at))
+        self.variable(name, self.kernel.u64_of(name))
     }
 
     /// A counter that may be below zero for a moment, as `long` printed from zero up.
@@ -82,12 +80,11 @@ impl<'k> Reader<'k> {
 
     /// An `int`.
     pub(super) fn int(&self, name: &str) -> Option<u32> {
-        self.variable(name, |at| self.kernel.space.read_u32(at))
+        self.variable(name, self.kernel.u32_of(name))
     }
 
     /// A `bool`.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
-        self.variable(name, |at| self.kernel.space.read_bytes(at, 1))
-            .map(|byte| byte.first() != Some(&0))
+        self.variable(name, self.kernel.bool_of(name))
     }
 }

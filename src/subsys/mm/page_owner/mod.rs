@@ -90,7 +90,8 @@ pub fn collect(
     names: &Symbolizer<'_>,
 ) -> Result<Option<PageOwnerFacts>, KernelError> {
     // A static key, which is a counter.
-    if kernel.read_u32_symbol("page_owner_inited").unwrap_or(0) == 0 {
+    let inited = "page_owner_inited";
+    if kernel.u32_of(inited).there(inited)?.unwrap_or(0) == 0 {
         return Ok(None);
     }
     let (Some(operations), Some(ext)) = (kernel.symbol("page_owner_ops"), PageExt::find(kernel)?)

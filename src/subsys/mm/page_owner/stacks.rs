@@ -35,7 +35,7 @@ pub(super) fn read(
         return Ok(None);
     };
     let layout: StackListLayout = kernel.layout()?;
-    let threshold = kernel.read_u64_symbol("page_owner_pages_threshold");
+    let threshold = kernel.u64_of("page_owner_pages_threshold").value();
     let least = threshold.unwrap_or(0).max(1);
     let Ok(first) = kernel.space.read_ptr(head) else {
         return Ok(Some(Partial::new(Vec::new(), End::Fault, 0)));

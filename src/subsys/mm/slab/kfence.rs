@@ -22,7 +22,8 @@ const MAX_OBJECTS: u64 = 65_535;
 /// The pfns of the KFENCE pool; empty where there is none.
 pub(crate) fn pool(kernel: &Kernel) -> Result<std::ops::Range<Pfn>, KernelError> {
     let none = Pfn(0)..Pfn(0);
-    let pool = kernel.read_u64_symbol("__kfence_pool").unwrap_or(0);
+    let pool = kernel.u64_of("__kfence_pool").there("__kfence_pool")?;
+    let pool = pool.unwrap_or(0);
     let (true, Some(symbol)) = (pool != 0, kernel.symbol("kfence_metadata")) else {
         return Ok(none);
     };

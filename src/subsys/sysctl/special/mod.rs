@@ -18,7 +18,7 @@ use super::tree::Leaf;
 use crate::addr::VirtAddr;
 use crate::bytes::slice;
 use crate::kernel::layout::{Field, Layout};
-use crate::kernel::{modules, walk};
+use crate::kernel::{Known, modules, walk};
 
 /// A layout that is resolved at its first use; the error says what the types lack.
 #[derive(Debug)]
@@ -87,9 +87,10 @@ impl Reader<'_> {
 
     /// How many bits the kernel's masks of CPUs print.
     fn cpu_bits(&self) -> Result<usize, Unread> {
-        let bits = match self.kernel.read_u32_symbol("nr_cpu_ids") {
-            Some(bits) => bits as usize,
-            None => self.cpus().map_or(0, |cpus| cpus.len()),
+        let bits = match self.kernel.u32_of("nr_cpu_ids") {
+            Known::Value(bits) => bits as usize,
+            Known::Missing(fault) => return Err(fault.into()),
+            Known::Absent => self.cpus().map_or(0, |cpus| cpus.len()),
         };
         match bits {
             1..=8192 => Ok(bits),
