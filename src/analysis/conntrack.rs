@@ -207,8 +207,10 @@ pub struct Fullness {
     pub per_bucket: Option<f64>,
     /// Nodes in the longest chain.
     pub longest_chain: u64,
-    /// "table full" lines in the log.
+    /// "table full" lines in the log, in what there is of it.
     pub table_full_lines: u64,
+    /// Whether no record of the log is missing: else there may have been more such lines.
+    pub log_is_whole: bool,
     /// Seconds since boot of the last of them.
     pub last_table_full: Option<f64>,
     /// Packets dropped because no connection could be made.
@@ -239,8 +241,11 @@ impl Fullness {
             )
         } else if percent >= 80.0 {
             "filling up".to_owned()
-        } else {
+        } else if self.log_is_whole {
             "not full".to_owned()
+        } else {
+            "not full at the crash; before it can't be told, for records of the log are missing"
+                .to_owned()
         };
         self
     }

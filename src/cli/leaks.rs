@@ -83,7 +83,7 @@ fn besides(session: &Session) -> (Vec<Event>, MeminfoFacts) {
     // Asked for at the end.
     session.run();
     let kernel = &session.kernel;
-    let records = log::records(kernel).map_or_else(|_| Vec::new(), |records| records.value);
+    let (records, _) = log::records_if_any(kernel);
     let (events, _) = history::events(&records, kernel.dump().page_size() as u64);
     let meminfo = meminfo::of_kernel(kernel).unwrap_or_default();
     (events, meminfo)

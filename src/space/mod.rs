@@ -184,10 +184,10 @@ impl AddressSpace {
         }
     }
 
-    /// Tells of a page that is missing; what never was RAM is not.
+    /// Tells of a page that is missing. One that is not in the dump at all may never have been RAM,
+    /// but then what led to it is broken.
     fn tell(&self, phys: PhysAddr, fault: MemFault) -> MemFault {
-        let missing = !matches!(fault.page_fault(), None | Some(PageFault::NotInDump(_)));
-        if let (true, Some(diag)) = (missing, &self.told) {
+        if let Some(diag) = &self.told {
             let page = Pfn::containing(phys, self.dump.page_shift());
             diag.miss(page, || fault.to_string());
         }

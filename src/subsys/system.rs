@@ -58,7 +58,7 @@ pub fn collect(kernel: &Kernel) -> SystemFacts {
 /// The last line of the log that says why: panic() prints "Kernel panic - not syncing: …", an
 /// oops that does not panic starts with "BUG:" or "Oops".
 fn panic_message(kernel: &Kernel) -> Option<String> {
-    let records = log::records(kernel).ok()?.value;
+    let (records, _) = log::records_if_any(kernel);
     let line_with = |marks: &[&str]| {
         records
             .iter()

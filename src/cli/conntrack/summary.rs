@@ -74,9 +74,8 @@ pub(super) fn counted(
 
 fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> Fullness {
     let limits = &conntrack.limits;
-    let records = log::records(&session.kernel).map(|found| found.value);
+    let (records, log_is_whole) = log::records_if_any(&session.kernel);
     let full: Vec<u64> = records
-        .unwrap_or_default()
         .iter()
         .filter(|record| record.text.contains("nf_conntrack: table full"))
         .map(|record| record.ts_nsec)
@@ -94,6 +93,7 @@ fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> F
             .then(|| (count as f64 * 100.0 / limits.buckets as f64).round() / 100.0),
         longest_chain: walk.longest_chain,
         table_full_lines: full.len() as u64,
+        log_is_whole,
         last_table_full: full.last().map(|ns| *ns as f64 / 1e9),
         drop: sum(|row| row.drop),
         early_drop: sum(|row| row.early_drop),

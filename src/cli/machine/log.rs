@@ -33,19 +33,7 @@ pub(crate) fn log(args: &LogArgs) -> Result<ExitCode> {
 
 /// The records, oldest first, and whether none is missing.
 pub(crate) fn records(session: &Session) -> Result<(Vec<subsys::LogRecord>, bool)> {
-    let found = session.explain(subsys::records(&session.kernel))?;
-    let complete = found.is_complete();
-    if !complete {
-        session.kernel.diag.warn(
-            "log-incomplete",
-            format!(
-                "the log {} after {} records, the others are missing: its memory is damaged or not in the dump; take the dump with kernel pages included",
-                found.end.describe(),
-                found.value.len()
-            ),
-        );
-    }
-    Ok((found.value, complete))
+    session.explain(subsys::records(&session.kernel))
 }
 
 fn oom_reports(

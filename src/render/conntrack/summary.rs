@@ -48,7 +48,11 @@ fn table(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
     )?;
     writeln!(
         out,
-        "log        {} \"table full\" lines{}",
+        "log        {}{} \"table full\" lines{}",
+        match full.log_is_whole {
+            true => "",
+            false => "not all of it is there; in what is: ",
+        },
         full.table_full_lines,
         full.last_table_full
             .map_or(String::new(), |s| format!(", the last {s:.1} s after boot"))

@@ -65,11 +65,40 @@ pub struct LogRecord {
     pub text: String,
 }
 
-/// All records, oldest first. What was lost on the way shows in how the walk ended.
+/// All records, oldest first, and whether none is missing; that some are is warned of.
 ///
 /// # Errors
 /// If the kernel has a log, but its types don't describe it.
-pub fn records(kernel: &Kernel) -> Result<Partial<Vec<LogRecord>>, KernelError> {
+pub fn records(kernel: &Kernel) -> Result<(Vec<LogRecord>, bool), KernelError> {
+    let found = walk(kernel)?;
+    let complete = found.is_complete();
+    if !complete {
+        kernel.diag.warn(
+            INCOMPLETE,
+            format!(
+                "the log {} after {} records, the others are missing: its memory is damaged or not in the dump; take the dump with kernel pages included",
+                found.end.describe(),
+                found.value.len()
+            ),
+        );
+    }
+    Ok((found.value, complete))
+}
+
+/// The records for who can do without them: what can't be read is warned of, whatever the reason.
+pub fn records_if_any(kernel: &Kernel) -> (Vec<LogRecord>, bool) {
+    records(kernel).unwrap_or_else(|error| {
+        kernel
+            .diag
+            .warn(INCOMPLETE, format!("the log can't be read: {error}"));
+        (Vec::new(), false)
+    })
+}
+
+/// The code of the warning that records are missing.
+const INCOMPLETE: &str = "log-incomplete";
+
+fn walk(kernel: &Kernel) -> Result<Partial<Vec<LogRecord>>, KernelError> {
     match kernel.u64_of("prb") {
         Known::Value(ring) if ring != 0 => ring::records(kernel, ring),
         Known::Absent if kernel.symbol("log_first_idx").is_some() => buffer::records(kernel),

@@ -203,7 +203,7 @@ impl Run {
         })?;
         let page_size = self.kernel.dump().page_size() as u64;
         let memory_bytes = self.memory_bytes();
-        let records = log::records(&self.kernel).map_or_else(|_| Vec::new(), |found| found.value);
+        let records = log::records_if_any(&self.kernel).0;
         let report = LeaksReport::new(Facts {
             counters: counters?,
             memcgs,
@@ -274,7 +274,7 @@ impl Run {
     }
 
     fn log(&self) -> Result<(), KernelError> {
-        let records = log::records(&self.kernel)?.value;
+        let records = log::records(&self.kernel)?.0;
         let _ = oom::reports(&records);
         let document = self.document(LogReport { records });
         text(|out| render::log::write_text(out, &document.body, true));

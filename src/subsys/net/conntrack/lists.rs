@@ -7,8 +7,9 @@ use super::entry::{Entry, List};
 use super::layouts::PcpuListsLayout;
 use super::table::{Nulls, NullsEnd, Table};
 use crate::addr::VirtAddr;
-use crate::kernel::KernelError;
 use crate::kernel::cpus::Cpus;
+use crate::kernel::{Kernel, KernelError};
+use crate::space::MemFault;
 use crate::subsys::mm::slab::SlabHeap;
 use crate::subsys::mm::slab::objects::{self, ObjectState};
 
@@ -31,10 +32,11 @@ pub(crate) fn listed(table: &Table<'_>) -> Result<(Vec<Entry>, u64), KernelError
         }
         heads.extend(namespace.dying_list.map(|head| (head, List::Dying)));
     }
-    let mut lost = 0u64;
+    let (mut lost, mut unread) = (0u64, Unread::default());
     for (head, list) in heads {
-        lost += u64::from(!follow(table, head, list, &mut found));
+        lost += u64::from(!follow(table, head, list, &mut found, &mut unread));
     }
+    unread.warn(kernel);
     if lost > 0 {
         kernel.diag.warn_many(
             "conntrack-list-broken",
@@ -45,7 +47,52 @@ pub(crate) fn listed(table: &Table<'_>) -> Result<(Vec<Entry>, u64), KernelError
     Ok((found, lost))
 }
 
-fn follow(table: &Table<'_>, head: VirtAddr, list: List, found: &mut Vec<Entry>) -> bool {
+/// Connections beside the table that can't be read, or not wholly.
+#[derive(Default)]
+struct Unread {
+    entries: u64,
+    extensions: u64,
+}
+
+impl Unread {
+    fn keep(&mut self, read: Result<(Entry, Option<MemFault>), MemFault>) -> Option<Entry> {
+        match read {
+            Ok((entry, without)) => {
+                self.extensions += u64::from(without.is_some());
+                Some(entry)
+            }
+            Err(_) => {
+                self.entries += 1;
+                None
+            }
+        }
+    }
+
+    fn warn(&self, kernel: &Kernel) {
+        if self.entries > 0 {
+            kernel.diag.warn_many(
+                "conntrack-entry",
+                "connections beside the table can't be read from the dump and are left out",
+                self.entries,
+            );
+        }
+        if self.extensions > 0 {
+            kernel.diag.warn_many(
+                "conntrack-extension",
+                "connections beside the table whose extensions can't be read: shown without counters, times, labels and helper",
+                self.extensions,
+            );
+        }
+    }
+}
+
+fn follow(
+    table: &Table<'_>,
+    head: VirtAddr,
+    list: List,
+    found: &mut Vec<Entry>,
+    unread: &mut Unread,
+) -> bool {
     let kernel = table.kernel;
     let Ok(first) = kernel.space.read_ptr(head) else {
         return false;
@@ -54,9 +101,10 @@ fn follow(table: &Table<'_>, head: VirtAddr, list: List, found: &mut Vec<Entry>)
     let mut seen = FxHashSet::default();
     let end = Nulls::new(table, first).walk(&mut seen, |node, _| {
         let conn = node.minus(table.reader.node_offset(0));
-        match table.reader.read(kernel, &table.namespaces, conn, list) {
-            Ok((entry, _)) => found.push(entry),
-            Err(_) => whole = false,
+        let read = table.reader.read(kernel, &table.namespaces, conn, list);
+        match unread.keep(read) {
+            Some(entry) => found.push(entry),
+            None => whole = false,
         }
         true
     });
@@ -71,7 +119,7 @@ pub(crate) fn unlinked(
     known: &[VirtAddr],
 ) -> Option<(u64, Vec<Entry>)> {
     let cache = heap.find("nf_conntrack")?;
-    let (mut alive, mut found) = (0, Vec::new());
+    let (mut alive, mut found, mut unread) = (0, Vec::new(), Unread::default());
     // Objects come in the order of their addresses too: one pass over both.
     let mut known = known.iter().peekable();
     objects::each(heap, cache, |object| {
@@ -93,9 +141,8 @@ pub(crate) fn unlinked(
             object.address,
             List::Unlinked,
         );
-        if let Ok((entry, _)) = read {
-            found.push(entry);
-        }
+        found.extend(unread.keep(read));
     });
+    unread.warn(table.kernel);
     Some((alive, found))
 }

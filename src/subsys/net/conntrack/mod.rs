@@ -28,7 +28,7 @@ use self::expect::Expectation;
 use self::stats::CpuStats;
 use self::table::Table;
 use crate::addr::VirtAddr;
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, Known};
 use crate::subsys::clock::Clock;
 use crate::subsys::mm::slab::{NoProgress, SlabHeap};
 
@@ -110,10 +110,17 @@ impl<'k> Conntrack<'k> {
         };
         let hash = kernel.space.read_ptr(hash_at).map_err(memory)?;
         let word = |name: &str| {
-            let at = symbols.address(name)?;
-            kernel.space.read_u32(at).ok().map(u64::from)
+            let read = |at| kernel.space.read_u32(at).map(u64::from);
+            Known::of(symbols.address(name).map(read))
         };
-        let buckets = word("nf_conntrack_htable_size").unwrap_or(0);
+        let size = "nf_conntrack_htable_size";
+        let buckets = word(size).there(size)?.unwrap_or(0);
+        if buckets == 0 || hash.is_null() {
+            kernel.diag.warn(
+                "conntrack-no-table",
+                format!("the connection table is at {hash} and has {buckets} buckets, which no table has: its variables are damaged, or it was being set up or taken down; no connection can be found by it"),
+            );
+        }
         let namespaces = netns::read_all(kernel, symbols, clock.hz)?;
         let reader = EntryReader::new(kernel, symbols, clock)?;
         let expectations = expect::read_all(kernel, symbols, &reader, &namespaces)?;
@@ -121,7 +128,7 @@ impl<'k> Conntrack<'k> {
             |counts: &mut dyn Iterator<Item = Option<u64>>| counts.flatten().reduce(|a, b| a + b);
         let limits = Limits {
             count: sum(&mut namespaces.iter().map(|ns| ns.count)),
-            max: word("nf_conntrack_max"),
+            max: word("nf_conntrack_max").value(),
             buckets,
             expect_count: sum(&mut namespaces.iter().map(|ns| ns.expect_count)),
         };
