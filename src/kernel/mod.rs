@@ -18,6 +18,7 @@ pub mod layout;
 pub mod literals;
 pub mod memmap;
 pub mod modules;
+pub mod namespaces;
 pub mod page;
 pub mod page_ext;
 pub mod page_kinds;
@@ -31,7 +32,6 @@ pub(crate) mod synthetic;
 pub mod tasks;
 pub mod variables;
 pub mod walk;
-pub mod xarray;
 pub mod zones;
 
 use crate::addr::VirtAddr;

@@ -41,6 +41,7 @@ mod stack_depot;
 mod support;
 mod synthetic;
 mod sysctl;
+mod thinned;
 mod vmalloc;
 mod whatis;
 mod wounds;

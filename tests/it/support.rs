@@ -1,6 +1,6 @@
 //! Running the command, and finding real dumps.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,7 +14,13 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs vmleak to its end, or fails the test if it does not come to one.
 pub(crate) fn vmleak<S: AsRef<OsStr>>(args: &[S]) -> Output {
-    finish(Command::new(env!("CARGO_BIN_EXE_vmleak")).args(args))
+    finish(Command::new(binary()).args(args))
+}
+
+/// The command as it was built for the tests, or another build of it (`VMLEAK_BINARY`): an
+/// optimised one for what takes long, an older one to see a test fail.
+fn binary() -> OsString {
+    std::env::var_os("VMLEAK_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_vmleak").into())
 }
 
 /// As [`run`], with at most 4 GiB of address space: what would take more fails.

@@ -4,10 +4,14 @@
 //! The count of a namespace goes down when the object is freed, and bounds nothing; a connection
 //! is taken off the table when it is given up.
 
+use rustc_hash::FxHashSet;
+
 use super::{Bound, is_worth};
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
 use crate::kernel::modules::{self, Modules};
+use crate::kernel::walk::{self, NullsEnd};
+use crate::partial::End;
 use crate::subsys::mm::slab::CacheFacts;
 
 /// Buckets read at a time.
@@ -35,22 +39,19 @@ pub(super) fn in_table(kernel: &Kernel, modules: &Modules, caches: &[CacheFacts]
 
 /// Nodes in all buckets; `None` if a chain is broken, or there are more than `bound`.
 fn nodes(kernel: &Kernel, table: VirtAddr, buckets: u64, bound: u64) -> Option<u64> {
-    let mut count = 0;
+    let (mut count, mut seen) = (0, FxHashSet::default());
     for first in (0..buckets).step_by(CHUNK as usize) {
         let len = CHUNK.min(buckets - first) * 8;
         let heads = kernel.space.read_bytes(table.plus(first * 8), len as usize);
         let heads = heads.ok()?;
         let (heads, _) = heads.as_chunks::<8>();
         for head in heads {
-            let mut node = u64::from_le_bytes(*head);
-            // A chain ends with a number, whose lowest bit is set (`hlist_nulls`).
-            while node & 1 == 0 {
-                if node == 0 || count >= bound {
-                    return None;
-                }
-                count += 1;
-                // `hnnode.next` is the first word of a `struct nf_conntrack_tuple_hash`.
-                node = kernel.space.read_u64(VirtAddr(node)).ok()?;
+            let first = VirtAddr(u64::from_le_bytes(*head));
+            // `hnnode.next` is the first word of a `struct nf_conntrack_tuple_hash`.
+            let next = |node| kernel.space.read_ptr(node).map_err(|_| End::Fault);
+            match walk::hlist_nulls(first, bound - count, &mut seen, next) {
+                NullsEnd::Marker(_) => count += seen.len() as u64,
+                NullsEnd::Broken(_) => return None,
             }
         }
     }

@@ -1,11 +1,8 @@
 //! Network namespaces, which are on a list until they are taken down.
 
 use super::{Bound, is_worth};
-use crate::kernel::{Kernel, walk};
+use crate::kernel::{Kernel, namespaces};
 use crate::subsys::mm::slab::CacheFacts;
-
-/// More namespaces than any machine has.
-const MAX: u64 = 1 << 20;
 
 /// `net_namespace` against `net_namespace_list` (net/core/net_namespace.c). The initial one is
 /// on the list, but no object.
@@ -14,12 +11,11 @@ pub(super) fn of_networks(kernel: &Kernel, caches: &[CacheFacts]) -> Option<Boun
     if !is_worth(caches, CACHE) {
         return None;
     }
-    let head = kernel.symbol("net_namespace_list")?;
-    let list = walk::list(&kernel.space, head, MAX);
-    if !list.end.is_complete() {
+    let networks = namespaces::of_networks(kernel).ok()?;
+    if !networks.complete {
         return None;
     }
     let counter = "net_namespace_list".to_owned();
-    let limit = (list.value.len() as u64).saturating_sub(1);
+    let limit = (networks.all.len() as u64).saturating_sub(1);
     Bound::new(caches, |cache| cache.name == CACHE, counter, limit)
 }

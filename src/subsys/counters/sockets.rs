@@ -9,7 +9,7 @@ use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
 use crate::kernel::percpu_counter::PercpuCounter;
-use crate::kernel::{Kernel, walk};
+use crate::kernel::{Kernel, namespaces, walk};
 use crate::subsys::mm::slab::CacheFacts;
 
 layout! {
@@ -26,7 +26,6 @@ layout! {
 layout! {
     /// include/net/net_namespace.h
     struct NetSockets = "net" in "net/core/sock.c" {
-        need list = "list",
         /// With CONFIG_PROC_FS.
         maybe in_use = "core.prot_inuse",
     }
@@ -42,7 +41,6 @@ layout! {
 /// PROTO_INUSE_NR.
 const MAX_PROTOCOLS: u64 = 64;
 const MAX_LISTED: u64 = 4096;
-const MAX_NAMESPACES: u64 = 1 << 20;
 /// Protocols whose sockets are hashed from their making to their end.
 const ALWAYS_HASHED: [&str; 2] = ["RAW", "RAWv6"];
 
@@ -132,19 +130,16 @@ fn allocated(
 fn in_use(kernel: &Kernel, cpus: &Cpus) -> Option<Vec<u64>> {
     let net: NetSockets = kernel.layout().ok()?;
     let values: InUseLayout = kernel.layout().ok()?;
-    let head = kernel.symbol("net_namespace_list")?;
-    let list = walk::list(&kernel.space, head, MAX_NAMESPACES);
-    if !list.end.is_complete() {
+    let networks = namespaces::of_networks(kernel).ok()?;
+    if !networks.complete {
         return None;
     }
     let mut sums = vec![0i64; MAX_PROTOCOLS as usize];
     let first = u64::from(values.values.offset);
     let len = u64::from(values.values.size).min(MAX_PROTOCOLS * 4);
-    for link in &list.value {
-        let at = link.minus(u64::from(net.list.offset));
-        let percpu = kernel
-            .space
-            .read_ptr(at.plus(u64::from(net.in_use?.offset)));
+    for network in &networks.all {
+        let in_use = network.address.plus(u64::from(net.in_use?.offset));
+        let percpu = kernel.space.read_ptr(in_use);
         for (_, at) in cpus.instances(percpu.ok()?) {
             let record = kernel.space.read_bytes(at.plus(first), len as usize).ok()?;
             let (counts, _) = record.as_chunks::<4>();

@@ -12,7 +12,8 @@ use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
 use crate::kernel::literals::{self, Literal};
-use crate::kernel::{Kernel, KernelError, xarray};
+use crate::kernel::walk::xarray;
+use crate::kernel::{Kernel, KernelError};
 
 /// The kernel's own range and one a module.
 const MAX_RANGES: usize = 1 << 16;

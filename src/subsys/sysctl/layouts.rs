@@ -49,8 +49,6 @@ layout! {
 layout! {
     /// include/net/net_namespace.h
     pub(super) struct NetLayout = "net" in "net/core/net_namespace.c" {
-        need list = "list",
-        need inum = "ns.inum",
         need dir = "sysctls.dir",
         maybe loggers = "nf.nf_loggers",
         /// Two ints up to 6.7; since then one word (commit d9f28735af87).

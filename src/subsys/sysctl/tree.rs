@@ -16,11 +16,9 @@ use super::layouts::{
 };
 use crate::addr::VirtAddr;
 use crate::kernel::layout::{Field, Layout};
-use crate::kernel::{Kernel, KernelError, walk};
+use crate::kernel::{Kernel, KernelError, namespaces, walk};
 use crate::space::MemFault;
 
-/// More network namespaces than any machine has.
-const MAX_NAMESPACES: u64 = 1 << 20;
 /// More entries than one directory has: ten thousand interfaces with one each.
 const MAX_ENTRIES: usize = 1 << 20;
 /// The deepest known is six (kernel.sched_domain, net.ipv4.conf).
@@ -165,25 +163,15 @@ impl<'k> Walker<'k> {
     }
 
     fn networks(&mut self) -> Result<Vec<Network>, KernelError> {
-        let init = self.kernel.symbol("init_net");
-        let head = self.kernel.need_symbol("net_namespace_list")?;
-        let list = walk::list(&self.kernel.space, head, MAX_NAMESPACES);
-        self.lost += u64::from(!list.end.is_complete());
-        let mut found = Vec::new();
-        for link in list.value {
-            let address = link.minus(u64::from(self.net.list.offset));
-            let inum = address.plus(u64::from(self.net.inum.offset));
-            match self.kernel.space.read_u32(inum) {
-                Ok(inum) => found.push(Network {
-                    address,
-                    inum,
-                    initial: Some(address) == init,
-                    dir: address.plus(u64::from(self.net.dir.offset)),
-                }),
-                Err(_) => self.lost += 1,
-            }
-        }
-        Ok(found)
+        let networks = namespaces::of_networks(self.kernel)?;
+        self.lost += u64::from(!networks.complete);
+        let all = networks.all.into_iter().map(|network| Network {
+            address: network.address,
+            inum: network.inum,
+            initial: network.initial,
+            dir: network.address.plus(u64::from(self.net.dir.offset)),
+        });
+        Ok(all.collect())
     }
 
     fn warn(&self) {

@@ -7,7 +7,7 @@ use super::netns::Namespace;
 use super::tuple::Tuple;
 use crate::addr::VirtAddr;
 use crate::bytes::{c_string, slice};
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, walk};
 use crate::space::MemFault;
 
 /// One expectation.
@@ -39,7 +39,7 @@ pub const INACTIVE: u64 = 2;
 pub const USERSPACE: u64 = 4;
 
 /// More expectations than a kernel lets exist at once (`nf_ct_expect_max`, 4096 by default).
-const MAX_CHAIN: usize = 1 << 16;
+const MAX_CHAIN: u64 = 1 << 16;
 
 /// All expectations, bucket by bucket. Buckets that are lost or have a broken chain are warned of.
 pub(crate) fn read_all(
@@ -62,24 +62,14 @@ pub(crate) fn read_all(
     let mut found = Vec::new();
     let mut lost = 0u64;
     for bucket in 0..u64::from(size.min(1 << 24)) {
-        let Ok(mut node) = kernel.space.read_ptr(hash.plus(bucket * 8)) else {
-            lost += 1;
-            continue;
-        };
-        let start = found.len();
-        while !node.is_null() {
+        let chain = walk::hlist(&kernel.space, hash.plus(bucket * 8), MAX_CHAIN);
+        lost += u64::from(!chain.end.is_complete());
+        for node in chain.value {
             let address = node.minus(u64::from(layout.hnode.offset));
-            let known = |e: &Expectation| e.address == address;
-            let in_chain = found.get(start..).unwrap_or_default();
-            let repeats = in_chain.len() >= MAX_CHAIN || in_chain.iter().any(known);
-            let read = one(kernel, &layout, reader, namespaces, address);
-            let (false, Ok(expectation), Ok(next)) = (repeats, read, kernel.space.read_ptr(node))
-            else {
-                lost += 1;
-                break;
-            };
-            found.push(expectation);
-            node = next;
+            match one(kernel, &layout, reader, namespaces, address) {
+                Ok(expectation) => found.push(expectation),
+                Err(_) => lost += 1,
+            }
         }
     }
     if lost > 0 {

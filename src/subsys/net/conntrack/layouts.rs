@@ -122,8 +122,6 @@ layout! {
 layout! {
     /// include/net/net_namespace.h
     pub(crate) struct NetLayout = "net" in "net/core/net_namespace.c" {
-        need list = "list",
-        need inum = "ns.inum",
         /// 5.12 and later.
         maybe cookie = "net_cookie",
         need generic = "gen",

@@ -5,9 +5,10 @@ use rustc_hash::FxHashSet;
 
 use super::entry::{Entry, List};
 use super::layouts::PcpuListsLayout;
-use super::table::{Nulls, NullsEnd, Table};
+use super::table::Table;
 use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
+use crate::kernel::walk::NullsEnd;
 use crate::kernel::{Kernel, KernelError};
 use crate::space::MemFault;
 use crate::subsys::mm::slab::SlabHeap;
@@ -99,7 +100,7 @@ fn follow(
     };
     let mut whole = true;
     let mut seen = FxHashSet::default();
-    let end = Nulls::new(table, first).walk(&mut seen, |node, _| {
+    let end = table.follow(first, &mut seen, |node, _| {
         let conn = node.minus(table.reader.node_offset(0));
         let read = table.reader.read(kernel, &table.namespaces, conn, list);
         match unread.keep(read) {

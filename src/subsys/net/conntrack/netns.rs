@@ -7,10 +7,8 @@ use super::layouts::{ConntrackNetLayout, NetLayout};
 use crate::addr::VirtAddr;
 use crate::bytes::uint_at;
 use crate::kernel::layout::Field;
-use crate::kernel::{Kernel, KernelError, walk};
-
-/// More namespaces than any machine has.
-const MAX_NAMESPACES: u64 = 1 << 20;
+use crate::kernel::namespaces::{self, NetNamespace};
+use crate::kernel::{Kernel, KernelError};
 
 /// One network namespace.
 #[derive(Clone, Debug, Serialize)]
@@ -69,36 +67,23 @@ pub(crate) fn read_all(
     let id = symbols
         .address("nf_conntrack_net_id")
         .and_then(|at| kernel.space.read_u32(at).ok());
-    let init_net = kernel.symbol("init_net");
-    let head = kernel.need_symbol("net_namespace_list")?;
-    let list = walk::list(&kernel.space, head, MAX_NAMESPACES);
-    if !list.end.is_complete() {
-        kernel.diag.warn(
-            "netns-list",
-            format!(
-                "the list of network namespaces {} after {}: entries of those behind it have no namespace",
-                list.end.describe(),
-                list.seen
-            ),
-        );
-    }
+    let reader = Reader {
+        kernel,
+        layout: &layout,
+        conntrack: &conntrack,
+        id,
+        hz,
+    };
     let mut found = Vec::new();
-    for link in list.value {
-        let address = link.minus(u64::from(layout.list.offset));
-        match kernel.space.read_bytes(address, layout.len) {
-            Ok(record) => found.push(
-                Reader {
-                    kernel,
-                    layout: &layout,
-                    conntrack: &conntrack,
-                    id,
-                    hz,
-                }
-                .namespace(address, &record, init_net),
-            ),
+    for network in namespaces::of_networks(kernel)?.all {
+        match kernel.space.read_bytes(network.address, layout.len) {
+            Ok(record) => found.push(reader.namespace(network, &record)),
             Err(fault) => kernel.diag.warn(
                 "netns-lost",
-                format!("the network namespace at {address} can't be read: {fault}"),
+                format!(
+                    "the network namespace at {} can't be read: {fault}",
+                    network.address
+                ),
             ),
         }
     }
@@ -114,7 +99,7 @@ struct Reader<'k> {
 }
 
 impl Reader<'_> {
-    fn namespace(&self, address: VirtAddr, record: &[u8], init: Option<VirtAddr>) -> Namespace {
+    fn namespace(&self, network: NetNamespace, record: &[u8]) -> Namespace {
         let layout = self.layout;
         let at = |field: Field| VirtAddr(field.get(record));
         let own = self.own(at(layout.generic));
@@ -131,16 +116,16 @@ impl Reader<'_> {
             outside.map(|field| field.get(record)).or(inside)
         };
         Namespace {
-            inum: layout.inum.get(record) as u32,
+            inum: network.inum,
             cookie: layout
                 .cookie
                 .map(|field| field.get(record))
                 .filter(|c| *c != 0),
-            address,
-            initial: Some(address) == init,
+            address: network.address,
+            initial: network.initial,
             count: count(layout.ct_count, self.conntrack.count),
             expect_count: count(layout.ct_expect_count, self.conntrack.expect_count),
-            timeouts: self.timeouts(address),
+            timeouts: self.timeouts(network.address),
             stat: Some(at(layout.ct_stat)).filter(|at| !at.is_null()),
             pcpu_lists: layout.pcpu_lists.map(at).filter(|at| !at.is_null()),
             dying_list: own

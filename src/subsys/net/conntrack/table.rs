@@ -14,6 +14,7 @@ use super::entry::{Entry, EntryReader, List};
 use super::netns::Namespace;
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
+use crate::kernel::walk::{self, NullsEnd};
 use crate::partial::End;
 
 /// Buckets that one thread walks at a time, and that are in flight at once.
@@ -150,8 +151,9 @@ impl Table<'_> {
         seen: &mut FxHashSet<VirtAddr>,
         found: &mut impl FnMut(&Entry),
     ) {
-        let nodes = Nulls::new(self, first);
-        let end = nodes.walk(seen, |node, dir| self.node(node, dir, facts, found));
+        let end = self.follow(first, seen, |node, direction| {
+            self.node(node, direction, facts, found)
+        });
         let length = seen.len() as u64;
         facts.used_buckets += u64::from(length > 0);
         facts.longest_chain = facts.longest_chain.max(length);
@@ -160,6 +162,24 @@ impl Table<'_> {
             NullsEnd::Marker(_) => {}
             NullsEnd::Broken(_) => facts.broken_chains += 1,
         }
+    }
+
+    /// Follows a chain from `first` on. Each node is given once, with its direction; who gets it
+    /// says whether it makes sense.
+    pub(super) fn follow(
+        &self,
+        first: VirtAddr,
+        seen: &mut FxHashSet<VirtAddr>,
+        mut given: impl FnMut(VirtAddr, u8) -> bool,
+    ) -> NullsEnd {
+        walk::hlist_nulls(first, self.bound, seen, |node| {
+            let read = self.reader.node(self.kernel, node);
+            let (next, direction) = read.map_err(|_| End::Fault)?;
+            match given(node, direction) {
+                true => Ok(next),
+                false => Err(End::BrokenLink),
+            }
+        })
     }
 
     /// `false` if what the node is part of makes no sense, so that the chain is not followed.
@@ -191,59 +211,6 @@ impl Table<'_> {
                 true
             }
             _ => false,
-        }
-    }
-}
-
-/// How a chain ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NullsEnd {
-    /// With this marker.
-    Marker(u64),
-    /// Before one.
-    Broken(End),
-}
-
-/// An `hlist_nulls` chain of connections.
-pub(crate) struct Nulls<'t> {
-    table: &'t Table<'t>,
-    first: VirtAddr,
-}
-
-impl<'t> Nulls<'t> {
-    pub(crate) fn new(table: &'t Table<'t>, first: VirtAddr) -> Self {
-        Self { table, first }
-    }
-
-    /// Visits each node once, with its direction; the visitor says whether it makes sense.
-    /// `seen` is for reuse.
-    pub(crate) fn walk(
-        &self,
-        seen: &mut FxHashSet<VirtAddr>,
-        mut visit: impl FnMut(VirtAddr, u8) -> bool,
-    ) -> NullsEnd {
-        seen.clear();
-        let mut node = self.first;
-        loop {
-            if node.0 & 1 == 1 {
-                return NullsEnd::Marker(node.0 >> 1);
-            }
-            if node.is_null() || !node.0.is_multiple_of(8) {
-                return NullsEnd::Broken(End::BrokenLink);
-            }
-            if !seen.insert(node) {
-                return NullsEnd::Broken(End::Cycle);
-            }
-            if seen.len() as u64 > self.table.bound {
-                return NullsEnd::Broken(End::Limit);
-            }
-            let Ok((next, direction)) = self.table.reader.node(self.table.kernel, node) else {
-                return NullsEnd::Broken(End::Fault);
-            };
-            if !visit(node, direction) {
-                return NullsEnd::Broken(End::BrokenLink);
-            }
-            node = next;
         }
     }
 }

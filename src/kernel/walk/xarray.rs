@@ -3,10 +3,10 @@
 //! No recursion; a child is one level below its parent or the walk ends there, so that no circle
 //! can hold it.
 
-use super::layout::layout;
-use super::{Kernel, KernelError};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
+use crate::kernel::layout::layout;
+use crate::kernel::{Kernel, KernelError};
 use crate::partial::{End, Partial};
 
 layout! {
@@ -84,7 +84,7 @@ pub fn pointers(
 mod tests {
     use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
-    use super::super::synthetic;
+    use super::super::super::synthetic;
     use super::*;
 
     /// include/linux/xarray.h, with 64 slots (CONFIG_BASE_SMALL off).

@@ -1,9 +1,4 @@
-//! Bounded walks over the kernel's linked structures.
-//!
-//! Every walk has an independent bound and a structural check (the back-link of a
-//! `list_head`, a visited set for trees), no recursion, and says how it ended.
-
-use rustc_hash::FxHashSet;
+//! Lists: circular (`list_head`), and ending with null (`llist_node`, `rcu_head`, `hlist`).
 
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
@@ -98,43 +93,6 @@ fn first_lap(found: &mut Vec<VirtAddr>, lap: usize) {
     let repeats = found.iter().zip(found.iter().skip(lap));
     let before = repeats.take_while(|(one, other)| one != other).count();
     found.truncate(before + lap);
-}
-
-/// The nodes of the red-black tree whose root pointer is at `root`, in no particular order
-/// (`struct rb_node`: parent and colour, right, left).
-pub fn rbtree(space: &AddressSpace, root: VirtAddr, bound: usize) -> Partial<Vec<VirtAddr>> {
-    let mut found = Vec::new();
-    let mut seen = FxHashSet::default();
-    let mut end = End::Complete;
-    let mut stack = match space.read_ptr(root) {
-        Ok(node) => vec![node],
-        Err(_) => return Partial::new(found, End::Fault, 0),
-    };
-    while let Some(node) = stack.pop() {
-        if node.is_null() {
-            continue;
-        }
-        if found.len() >= bound {
-            end = End::Limit;
-            break;
-        }
-        if !seen.insert(node) {
-            end = End::Cycle;
-            continue;
-        }
-        let mut links = [0; 24];
-        if space.read(node, &mut links).is_err() {
-            // The rest of the tree may still be reached.
-            end = End::Fault;
-            continue;
-        }
-        found.push(node);
-        for at in [8, 16] {
-            stack.push(VirtAddr(u64_at(&links, at).unwrap_or(0)));
-        }
-    }
-    let count = found.len() as u64;
-    Partial::new(found, end, count)
 }
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+//! Network namespaces: `net_namespace_list`, which everything per namespace begins with.
+
+use super::layout::layout;
+use super::{Kernel, KernelError, walk};
+use crate::addr::VirtAddr;
+
+/// More namespaces than any machine has.
+const MAX_NAMESPACES: u64 = 1 << 20;
+
+layout! {
+    /// include/net/net_namespace.h
+    struct NetLayout = "net" in "net/core/net_namespace.c" {
+        need list = "list",
+        need inum = "ns.inum",
+    }
+}
+
+/// One network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetNamespace {
+    /// Its `struct net`.
+    pub address: VirtAddr,
+    /// `ns.inum`: the number of /proc/PID/ns/net.
+    pub inum: u32,
+    /// Whether it is `init_net`.
+    pub initial: bool,
+}
+
+/// The namespaces on the list.
+#[derive(Clone, Debug)]
+pub struct NetNamespaces {
+    /// In the order of the list.
+    pub all: Vec<NetNamespace>,
+    /// Whether none is missing; that some are has been warned of.
+    pub complete: bool,
+}
+
+/// All network namespaces that are not being taken down (net/core/net_namespace.c).
+///
+/// # Errors
+/// If the kernel's types don't describe a namespace.
+pub fn of_networks(kernel: &Kernel) -> Result<NetNamespaces, KernelError> {
+    let layout: NetLayout = kernel.layout()?;
+    let initial = kernel.symbol("init_net");
+    let head = kernel.need_symbol("net_namespace_list")?;
+    let list = walk::list(&kernel.space, head, MAX_NAMESPACES);
+    let mut complete = list.end.is_complete();
+    if !complete {
+        kernel.diag.warn(
+            "netns-list",
+            format!(
+                "the list of network namespaces {} after {}: what belongs to those behind it is missing, or has no namespace",
+                list.end.describe(),
+                list.seen
+            ),
+        );
+    }
+    let mut all = Vec::new();
+    for link in list.value {
+        let address = link.minus(u64::from(layout.list.offset));
+        match kernel
+            .space
+            .read_u32(address.plus(u64::from(layout.inum.offset)))
+        {
+            Ok(inum) => all.push(NetNamespace {
+                address,
+                inum,
+                initial: Some(address) == initial,
+            }),
+            Err(fault) => {
+                complete = false;
+                kernel.diag.warn(
+                    "netns-lost",
+                    format!("the network namespace at {address} can't be read: {fault}"),
+                );
+            }
+        }
+    }
+    Ok(NetNamespaces { all, complete })
+}
