@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::{duration, head};
-use super::{printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{printable, size, thousands};
 use crate::analysis::growth::{Counts, Grown, View};
 use crate::report::Document;
 use crate::report::diff::{DiffReport, SampleIdentity};
@@ -15,7 +17,7 @@ use crate::report::diff::{DiffReport, SampleIdentity};
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<DiffReport>,
-    width: Option<u16>,
+    layout: Layout,
     all: bool,
 ) -> io::Result<()> {
     let report = &document.body;
@@ -44,8 +46,15 @@ pub fn write_text(
             View::Slabinfo => "objects active by /proc/slabinfo's count",
         }
     )?;
-    let header = ["CACHE", "SIZE", "GREW BY", "OBJECTS", "GREW BY", "NOTE"];
-    let mut rows = table(&header, &[1, 2, 3, 4], header.len(), width);
+    let header = [
+        Column::text("CACHE").shorten(20),
+        Column::number("SIZE"),
+        Column::number("GREW BY"),
+        Column::number("OBJECTS"),
+        Column::number("GREW BY"),
+        Column::text("NOTE").rank(1),
+    ];
+    let mut rows = Table::new(header, layout);
     let mut same = 0;
     for cache in &growth.caches {
         if !all && cache.bytes == 0 && cache.objects == 0 {
@@ -62,7 +71,7 @@ pub fn write_text(
             note(cache).to_owned(),
         ]);
     }
-    write_table(out, &rows)?;
+    rows.write(out)?;
     if same > 0 {
         writeln!(out, "\n{same} caches as they were not shown (--all)")?;
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::head::{duration, head};
 use super::{percent, printable, size};
-use crate::analysis::leaks::findings::Finding;
+use crate::analysis::finding::Finding;
 use crate::analysis::memory::Memory;
 use crate::report::Document;
 use crate::report::whole::{Section, Told, WholeReport};

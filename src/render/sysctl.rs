@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::head::head;
-use super::{printable, table, write_table};
+use super::layout::Layout;
+use super::printable;
+use super::table::{Column, Table};
 use crate::analysis::sysctl_check::CheckLevel;
 use crate::report::Document;
 use crate::report::sysctl::{SysctlCheckReport, SysctlReport};
@@ -89,16 +91,18 @@ pub fn write_csv(out: &mut dyn Write, body: &SysctlReport) -> io::Result<()> {
 pub fn write_check(
     out: &mut dyn Write,
     document: &Document<SysctlCheckReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     head(out, document)?;
     writeln!(out)?;
-    let mut rows = table(
-        &["", "SYSCTL", "VALUE", "VERDICT", "WHAT IT IS"],
-        &[],
-        3,
-        width,
-    );
+    let header = [
+        Column::text(""),
+        Column::text("SYSCTL"),
+        Column::text("VALUE"),
+        Column::text("WHAT IT IS").rank(1),
+        Column::flow("VERDICT"),
+    ];
+    let mut rows = Table::new(header, layout);
     for check in &document.body.checks {
         let style = match check.level {
             CheckLevel::Ok => Style::new(),
@@ -109,11 +113,11 @@ pub fn write_check(
             format!("{style}{}{style:#}", check.level.name()),
             check.name.to_owned(),
             printable(&check.value.replace('\t', " ")),
-            check.verdict.clone(),
             check.means.to_owned(),
+            check.verdict.clone(),
         ]);
     }
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 /// One a row.

@@ -155,7 +155,7 @@ impl SlabsReport {
             .caches
             .into_iter()
             .map(|facts| CacheReport {
-                verdict: judge(&facts, &totals),
+                verdict: judge(&facts, &totals).by_size_alone(),
                 facts,
             })
             .collect();
