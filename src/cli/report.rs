@@ -117,7 +117,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
         "Connections",
         "conntrack --summary",
         connections,
-        |out, document| render::conntrack::write_summary(out, document),
+        |out, document| render::conntrack::write_summary(out, document, LAYOUT),
     );
     of_kernel(&mut sections, &modules);
     let Sections { complete, said, .. } = sections;

@@ -28,6 +28,7 @@ pub mod modules;
 pub mod nat;
 pub mod objects;
 pub mod oom;
+mod page;
 pub mod pageowner;
 pub mod slabs;
 pub mod sysctl;

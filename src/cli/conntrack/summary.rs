@@ -25,12 +25,14 @@ pub(super) fn summary(
 ) -> Result<ExitCode> {
     let (body, complete) = counted(session, conntrack, selection)?;
     let document = session.document(&args.common, complete, body);
-    output(&args.common, args.format.reader(), |out, _| {
-        match args.format {
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, layout| match args.format {
             ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
-            _ => render::conntrack::write_summary(out, &document),
-        }
-    })?;
+            _ => render::conntrack::write_summary(out, &document, layout),
+        },
+    )?;
     Ok(exit(document.complete))
 }
 

@@ -6,6 +6,8 @@ use anstyle::Style;
 
 use crate::analysis::conntrack::Top;
 use crate::render::head::head;
+use crate::render::layout::Layout;
+use crate::render::table::{Column, Table};
 use crate::render::{percent, printable, thousands};
 use crate::report::Document;
 use crate::report::conntrack::SummaryReport;
@@ -14,11 +16,15 @@ use crate::report::conntrack::SummaryReport;
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_summary(out: &mut dyn Write, document: &Document<SummaryReport>) -> io::Result<()> {
+pub fn write_summary(
+    out: &mut dyn Write,
+    document: &Document<SummaryReport>,
+    layout: Layout,
+) -> io::Result<()> {
     let body = &document.body;
     head(out, document)?;
-    table(out, body)?;
-    entries(out, body)?;
+    fullness(out, body)?;
+    entries(out, body, layout)?;
     namespaces(out, body)
 }
 
@@ -27,7 +33,7 @@ fn unknown() -> String {
 }
 
 /// How full the table is, and whether all adds up.
-fn table(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
+fn fullness(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
     let (limits, full) = (&body.limits, &body.fullness);
     let bold = Style::new().bold();
     writeln!(out, "\n{bold}Table{bold:#}      {}", full.verdict)?;
@@ -81,7 +87,7 @@ fn table(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
 }
 
 /// What the entries are.
-fn entries(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
+fn entries(out: &mut dyn Write, body: &SummaryReport, layout: Layout) -> io::Result<()> {
     let sums = &body.summary;
     let bold = Style::new().bold();
     let whole = Some(sums.entries);
@@ -96,17 +102,15 @@ fn entries(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
         thousands(sums.translated),
         thousands(sums.expired)
     )?;
+    let mut rows = Table::new(header(), layout);
     for kind in &sums.by_kind {
-        writeln!(
-            out,
-            "{:>10} {:>6}  {} {} {}",
-            thousands(kind.count),
+        rows.add_row([
+            format!("{:>10}", thousands(kind.count)),
             percent(kind.count, whole),
-            kind.l3proto,
-            kind.l4proto,
-            kind.state
-        )?;
+            format!("{} {} {}", kind.l3proto, kind.l4proto, kind.state),
+        ]);
     }
+    rows.write(out)?;
     let none = Vec::new();
     for (title, tops) in [
         ("Sources", &sums.top_sources),
@@ -115,28 +119,38 @@ fn entries(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
         ("Time left", &sums.time_left),
         ("Age", sums.ages.as_ref().unwrap_or(&none)),
     ] {
-        section(out, title, tops, sums.entries)?;
+        section(out, title, tops, sums.entries, layout)?;
     }
     Ok(())
 }
 
-fn section(out: &mut dyn Write, title: &str, tops: &[Top], whole: u64) -> io::Result<()> {
+fn section(
+    out: &mut dyn Write,
+    title: &str,
+    tops: &[Top],
+    whole: u64,
+    layout: Layout,
+) -> io::Result<()> {
     let shown: Vec<&Top> = tops.iter().filter(|top| top.count > 0).collect();
     if shown.is_empty() {
         return Ok(());
     }
     let bold = Style::new().bold();
     writeln!(out, "\n{bold}{title}{bold:#}")?;
+    let mut rows = Table::new(header(), layout);
     for top in shown {
-        writeln!(
-            out,
-            "{:>10} {:>6}  {}",
-            thousands(top.count),
+        rows.add_row([
+            format!("{:>10}", thousands(top.count)),
             percent(top.count, Some(whole)),
-            printable(&top.name)
-        )?;
+            printable(&top.name),
+        ]);
     }
-    Ok(())
+    rows.write(out)
+}
+
+/// A count, its share, and of what: no header says more.
+fn header() -> [Column; 3] {
+    [Column::number(""), Column::number(""), Column::text("")]
 }
 
 fn namespaces(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
