@@ -12,12 +12,12 @@ use vmleak::kernel::modules::Modules;
 use vmleak::render::{self, Layout};
 use vmleak::report::log::{LogReport, OomReports};
 use vmleak::report::whole::{Section, Told, WholeReport};
-use vmleak::report::{Document, InfoReport};
+use vmleak::report::{Document, InfoReport, SlabsReport};
 use vmleak::subsys::mm::slab::era::SlabEra;
 
 use super::args::Common;
 use super::conntrack;
-use super::conntrack_args::Netns;
+use super::conntrack_args::{Netns, Wanted};
 use super::leaks;
 use super::machine;
 use super::pageowner;
@@ -49,6 +49,9 @@ const LAYOUT: Layout = Layout::Page;
 
 /// Records of the log that the page shows: the last ones.
 const RECORDS: usize = 200;
+
+/// Translations that the page shows: the first ones.
+const TRANSLATIONS: usize = 200;
 
 /// What has been said so far.
 struct Sections<'s> {
@@ -108,17 +111,38 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     });
     // A dump whose slabs can't be read is none without a leak.
     sections.complete = found.is_ok();
+    let slabs = found.as_ref().ok().map(|(report, complete)| {
+        let facts = report.caches.iter().map(|cache| cache.facts.clone());
+        let mut slabs = SlabsReport::of(facts.collect(), report.totals.memory_bytes);
+        slabs.sort_by_size();
+        (slabs, *complete)
+    });
     sections.add("Leaks", "leaks", found, |out, document| {
         render::leaks::write_text(out, document, LAYOUT, false)
     });
+    if let Some(slabs) = slabs {
+        sections.add("Slab caches", "slabs", Ok(slabs), |out, document| {
+            render::slabs::write_text(out, document, LAYOUT, false)
+        });
+    }
     of_memory(&mut sections, &modules);
-    let connections = typed.and_then(|()| conntrack::summarised(&session, &modules));
+    let (connections, translations) = match typed {
+        Ok(()) => (
+            conntrack::summarised(&session, &modules),
+            conntrack::translated(&session, &modules, &Wanted::default()),
+        ),
+        Err(why) => (Err(anyhow::anyhow!("{why:#}")), Err(why)),
+    };
     sections.add(
         "Connections",
         "conntrack --summary",
         connections,
         |out, document| render::conntrack::write_summary(out, document, LAYOUT),
     );
+    let most = TRANSLATIONS;
+    sections.add("Translations", "nat", translations, |out, document| {
+        render::nat::write_text(out, document, LAYOUT, most)
+    });
     of_kernel(&mut sections, &modules);
     let Sections { complete, said, .. } = sections;
     let body = WholeReport {

@@ -40,7 +40,11 @@ pub fn write_text(
         size(growth.old_bytes),
         size(growth.new_bytes),
         signed_size(i64::try_from(by).unwrap_or(i64::MAX)),
-        between.map_or(String::new(), |s| format!(" in {}", duration(s))),
+        match (report.same_boot, between) {
+            (Some(false), _) => " between two boots".to_owned(),
+            (_, Some(seconds)) => format!(" in {}", duration(seconds)),
+            (_, None) => String::new(),
+        },
         match report.compared {
             View::Exact => "objects in use by walking",
             View::Slabinfo => "objects active by /proc/slabinfo's count",
@@ -52,7 +56,7 @@ pub fn write_text(
         Column::number("GREW BY"),
         Column::number("OBJECTS"),
         Column::number("GREW BY"),
-        Column::text("NOTE").rank(1),
+        Column::flow("NOTE"),
     ];
     let mut rows = Table::new(header, layout);
     let mut same = 0;
@@ -68,7 +72,7 @@ pub fn write_text(
             signed_size(cache.bytes),
             thousands(count(|counts| counts.objects)),
             signed(cache.objects, thousands),
-            note(cache).to_owned(),
+            note(cache),
         ]);
     }
     rows.write(out)?;
@@ -78,12 +82,18 @@ pub fn write_text(
     Ok(())
 }
 
-fn note(cache: &Grown) -> &'static str {
-    match (&cache.old, &cache.new) {
+fn note(cache: &Grown) -> String {
+    let mut note = match (&cache.old, &cache.new) {
         (None, _) => "new",
         (_, None) => "gone",
         _ => "",
     }
+    .to_owned();
+    if !cache.merged.is_empty() {
+        let names = printable(&cache.merged.join(", "));
+        note = format!("{note} with {names}, merged in one of them");
+    }
+    note.trim_start().to_owned()
 }
 
 fn signed_size(bytes: i64) -> String {

@@ -54,7 +54,19 @@ pub fn write_text(
             }),
         ]);
     }
-    rows.write(out)
+    rows.write(out)?;
+    let root = report
+        .memcgs
+        .iter()
+        .find(|of| of.path.as_deref() == Some("/"));
+    let more = root.filter(|root| root.stat("file") > Some(root.current));
+    match more {
+        Some(_) => writeln!(
+            out,
+            "\nThe root has no limit, so the kernel charges it nothing: its TOTAL is what its children are charged, and its other columns are of all pages and objects below it and its own."
+        ),
+        None => Ok(()),
+    }
 }
 
 /// A long path keeps its start: what matters less goes before it is cut.

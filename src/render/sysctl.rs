@@ -103,7 +103,13 @@ pub fn write_check(
         Column::flow("VERDICT"),
     ];
     let mut rows = Table::new(header, layout);
+    // With one namespace all are of it.
+    let first = document.body.checks.iter().find_map(|check| check.netns);
+    let others = |netns: Option<u32>| netns.is_some() && netns != first;
+    let several = document.body.checks.iter().any(|check| others(check.netns));
     for check in &document.body.checks {
+        let of = check.netns.filter(|_| several);
+        let of = of.map_or(String::new(), |inum| format!(" @{inum}"));
         let style = match check.level {
             CheckLevel::Ok => Style::new(),
             CheckLevel::Notice => AnsiColor::Yellow.on_default(),
@@ -111,7 +117,7 @@ pub fn write_check(
         };
         rows.add_row([
             format!("{style}{}{style:#}", check.level.name()),
-            check.name.to_owned(),
+            format!("{}{of}", check.name),
             printable(&check.value.replace('\t', " ")),
             check.means.to_owned(),
             check.verdict.clone(),
@@ -126,7 +132,7 @@ pub fn write_check(
 /// If writing fails.
 pub fn write_check_csv(out: &mut dyn Write, body: &SysctlCheckReport) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(["name", "value", "level", "verdict", "means"])?;
+    csv.write_record(["name", "value", "level", "verdict", "means", "netns"])?;
     for check in &body.checks {
         csv.write_record([
             check.name,
@@ -134,6 +140,7 @@ pub fn write_check_csv(out: &mut dyn Write, body: &SysctlCheckReport) -> io::Res
             check.level.name(),
             &check.verdict,
             check.means,
+            &check.netns.map(|inum| inum.to_string()).unwrap_or_default(),
         ])?;
     }
     csv.flush()

@@ -187,7 +187,6 @@ impl Table {
         while plan.taken() > room && self.give_way(&mut plan) {}
         self.cut(&mut plan, room);
         self.give_back(&mut plan, &natural, room);
-        self.prefer_below(&mut plan, &natural, room);
         plan
     }
 
@@ -237,18 +236,6 @@ impl Table {
         }
     }
 
-    /// The last column goes below the others if more of it can be shown there.
-    fn prefer_below(&self, plan: &mut Plan, natural: &[usize], room: usize) {
-        let flows = self.columns.last().is_some_and(|c| c.fit == Fit::Flow);
-        let (Some(Some(width)), Some(natural)) = (plan.widths.last(), natural.last()) else {
-            return;
-        };
-        let beside = 2 * width;
-        if flows && self.columns.len() > 1 && *natural > beside && room > beside + INDENT {
-            plan.below = true;
-        }
-    }
-
     fn line(&self, out: &mut dyn Write, plan: &Plan, row: &[String]) -> io::Result<()> {
         let mut line = String::new();
         let mut second = String::new();
@@ -257,7 +244,8 @@ impl Table {
             self.columns.iter().zip(row).zip(&plan.widths).enumerate()
         {
             let Some(width) = *width else { continue };
-            if plan.below && index == last {
+            let flows = column.fit == Fit::Flow;
+            if index == last && flows && (plan.below || self.has_more_room_below(cell, width)) {
                 second = format!("{:INDENT$}{}", "", self.below(cell));
                 continue;
             }
@@ -282,6 +270,13 @@ impl Table {
             "" => Ok(()),
             second => writeln!(out, "{second}"),
         }
+    }
+
+    /// Whether a line of its own shows more of a text than two beside the other columns.
+    fn has_more_room_below(&self, cell: &str, width: usize) -> bool {
+        let lines = wrapped(cell, width, width).len();
+        let room = self.layout.columns().unwrap_or(0).saturating_sub(INDENT);
+        self.columns.len() > 1 && lines > 2 && room > 2 * width
     }
 
     fn below(&self, cell: &str) -> String {

@@ -32,6 +32,22 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
+/// Of which namespace the count is, if there are several with connections.
+fn scope(body: &SummaryReport) -> String {
+    let with_some = body.namespaces.iter().filter(|ns| ns.count != Some(0));
+    let (Some(netns), Some(all), true) = (
+        body.fullness.netns,
+        body.limits.count,
+        with_some.count() > 1,
+    ) else {
+        return String::new();
+    };
+    let all = thousands(all);
+    format!(
+        " in network namespace {netns}, the fullest: nf_conntrack_max bounds each by itself; {all} in all"
+    )
+}
+
 /// How full the table is, and whether all adds up.
 fn fullness(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
     let (limits, full) = (&body.limits, &body.fullness);
@@ -39,11 +55,12 @@ fn fullness(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
     writeln!(out, "\n{bold}Table{bold:#}      {}", full.verdict)?;
     writeln!(
         out,
-        "count      {} of {} ({})",
-        limits.count.map_or_else(unknown, thousands),
+        "count      {} of {} ({}){}",
+        full.count.map_or_else(unknown, thousands),
         limits.max.map_or_else(unknown, thousands),
         full.percent_of_max
-            .map_or_else(unknown, |p| format!("{p:.1}%"))
+            .map_or_else(unknown, |p| format!("{p:.1}%")),
+        scope(body),
     )?;
     writeln!(
         out,
@@ -93,8 +110,15 @@ fn entries(out: &mut dyn Write, body: &SummaryReport, layout: Layout) -> io::Res
     let whole = Some(sums.entries);
     writeln!(
         out,
-        "\n{bold}Entries{bold:#}    {}: {} unreplied ({}), {} assured ({}), {} translated, {} expired but not collected",
+        "\n{bold}Entries{bold:#}    {}{}: {} unreplied ({}), {} assured ({}), {} translated, {} expired but not collected",
         thousands(sums.entries),
+        match sums.flows == sums.entries {
+            true => String::new(),
+            false => format!(
+                " of {} flows, some of them in several namespaces",
+                thousands(sums.flows)
+            ),
+        },
         thousands(sums.unreplied),
         percent(sums.unreplied, whole),
         thousands(sums.assured),
@@ -119,7 +143,11 @@ fn entries(out: &mut dyn Write, body: &SummaryReport, layout: Layout) -> io::Res
         ("Time left", &sums.time_left),
         ("Age", sums.ages.as_ref().unwrap_or(&none)),
     ] {
-        section(out, title, tops, sums.entries, layout)?;
+        let whole = match title {
+            "Sources" | "Destinations" | "Ports" => sums.flows,
+            _ => sums.entries,
+        };
+        section(out, title, tops, whole, layout)?;
     }
     Ok(())
 }
