@@ -10,7 +10,7 @@ const SET_IN: usize = 10;
 /// A label is not longer.
 const LABEL: usize = 24;
 /// A table with more columns is set row by row where there is no room.
-const NARROW: usize = 4;
+const NARROW: usize = 3;
 
 /// What the last line belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

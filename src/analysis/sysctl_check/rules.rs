@@ -305,11 +305,16 @@ fn amount(facts: &Facts<'_>, bytes: u64) -> String {
 
 /// How full something is: a notice from 90 % on.
 fn used(count: Option<u64>, max: u64) -> Judgement {
+    used_of(count, max, "")
+}
+
+/// As [`used`], of something that has a name.
+fn used_of(count: Option<u64>, max: u64, what: &str) -> Judgement {
     let Some(count) = count else {
         return Some((Ok, "the dump does not tell how many were in use".into()));
     };
     let share = count as f64 * 100.0 / max.max(1) as f64;
-    let text = format!("{count} of {max} in use ({share:.1} %)");
+    let text = format!("{count} of {max}{what} in use ({share:.1} %)");
     Some(match count {
         _ if count >= max => (Reached, format!("{text}: the limit was reached")),
         _ if share >= 90.0 => (Notice, format!("{text}: hardly any room was left")),
@@ -346,7 +351,7 @@ fn pages(facts: &Facts<'_>, numbers: &[u64], in_use: Option<u64>) -> Judgement {
             Notice,
             format!("{pages} of {high} pages in use: the kernel held back from {pressure} on"),
         ),
-        _ => used(in_use, high)?,
+        _ => used_of(in_use, high, " pages")?,
     };
     worse(by_use, over(facts, bytes, 50.0), room)
 }
@@ -358,7 +363,11 @@ fn worse((level, text): (CheckLevel, String), other: CheckLevel, room: String) -
 
 fn fragments(facts: &Facts<'_>, most: u64, in_use: Option<u64>) -> Judgement {
     let room = format!("at most {}", amount(facts, most));
-    worse(used(in_use, most)?, over(facts, most, 5.0), room)
+    worse(
+        used_of(in_use, most, " bytes")?,
+        over(facts, most, 5.0),
+        room,
+    )
 }
 
 fn per_socket(facts: &Facts<'_>, bytes: u64) -> Judgement {
