@@ -55,6 +55,27 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
 }
 
+impl Verdict {
+    /// As one says it who looked at sizes and searched for nothing: then nothing is clean.
+    pub fn by_size_alone(mut self) -> Self {
+        self.level = self.level.max(Level::Inconclusive);
+        self.reasons.retain(|reason| reason.code != ALONE);
+        self.reasons.push(Reason {
+            code: "not-searched",
+            basis: "accounting",
+            message: "by size alone: lost objects were not searched for (vmleak leaks does)"
+                .to_owned(),
+        });
+        self
+    }
+
+    /// Whether its size is none that matters.
+    pub fn is_small(&self) -> bool {
+        let first = self.reasons.first();
+        first.is_some_and(|reason| SMALL.contains(&reason.code))
+    }
+}
+
 /// What the slab allocator holds in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SlabTotals {
@@ -97,6 +118,11 @@ const RECLAIMABLE_OF_RAM: f64 = 0.05;
 /// Fuller than this is growth; emptier than `FRAGMENTED` is what a past peak leaves behind.
 const FULL: f64 = 0.90;
 const FRAGMENTED: f64 = 0.50;
+
+/// Codes of sizes that do not matter by themselves.
+const SMALL: [&str; 3] = ["small", "reclaimable-small", "small-share"];
+/// The reason that says what size alone can't tell.
+const ALONE: &str = "accounting-only";
 
 /// `part` of `whole`, 0 if there is no whole.
 pub fn share(part: u64, whole: u64) -> f64 {
@@ -169,7 +195,7 @@ pub fn judge(cache: &CacheFacts, totals: &SlabTotals) -> Verdict {
     reasons.extend(hidden_free(cache));
     if level >= Level::Inconclusive {
         reasons.push(Reason {
-            code: "accounting-only",
+            code: ALONE,
             basis: "accounting",
             message:
                 "size and fill alone can't tell a leak from load: look at who holds the objects"
@@ -266,6 +292,15 @@ mod tests {
             level(&broken, 950 * mib),
             (Level::Inconclusive, "incomplete")
         );
+    }
+
+    #[test]
+    fn nothing_is_clean_of_which_no_object_was_searched_for() {
+        let small = judge(&cache(1 << 20, 999, 1000, false), &SlabTotals::default());
+        assert_eq!(small.level, Level::Clean);
+        let alone = small.by_size_alone();
+        assert!(alone.is_small() && alone.level == Level::Inconclusive);
+        assert_eq!(alone.reasons.last().unwrap().code, "not-searched");
     }
 
     #[test]

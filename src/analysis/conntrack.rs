@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::subsys::net::conntrack::entry::Entry;
@@ -14,6 +14,11 @@ const TOP: usize = 10;
 /// Sums over connections, made by many threads and merged.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
+    /// Whether a flow may stand in several tables: then each is remembered.
+    several: bool,
+    /// What is not summed up yet.
+    found: Vec<Flow>,
+    seen: FxHashSet<Flow>,
     entries: u64,
     unreplied: u64,
     assured: u64,
@@ -26,6 +31,29 @@ pub struct Counts {
     left: [u64; LEFT.len()],
     ages: [u64; LEFT.len()],
     with_age: u64,
+}
+
+/// What makes two entries one flow, in whatever namespaces they are: the packet that opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Flow {
+    source: IpAddr,
+    destination: IpAddr,
+    l4num: u8,
+    ends: (u16, u16),
+    port: Option<(&'static str, u16)>,
+}
+
+impl Flow {
+    fn of(entry: &Entry) -> Self {
+        let orig = &entry.tuples[0];
+        Self {
+            source: orig.src,
+            destination: orig.dst,
+            l4num: orig.l4num,
+            ends: orig.raw,
+            port: orig.dport().map(|port| (orig.l4name(), port)),
+        }
+    }
 }
 
 /// Upper bounds of the classes of seconds, and what they are called.
@@ -45,6 +73,23 @@ fn class(seconds: u64) -> usize {
 }
 
 impl Counts {
+    /// Of one network namespace, or of several: then a flow through two of them is one of whom
+    /// it is from and to.
+    pub fn new(several: bool) -> Self {
+        Self {
+            several,
+            ..Self::default()
+        }
+    }
+
+    fn count(&mut self, flow: &Flow) {
+        *self.sources.entry(flow.source).or_default() += 1;
+        *self.destinations.entry(flow.destination).or_default() += 1;
+        if let Some(port) = flow.port {
+            *self.ports.entry(port).or_default() += 1;
+        }
+    }
+
     /// Counts one connection; `now` is seconds since 1970.
     pub fn add(&mut self, entry: &Entry, now: Option<i64>) {
         let orig = &entry.tuples[0];
@@ -55,10 +100,10 @@ impl Counts {
         self.translated += u64::from(entry.is(status::SRC_NAT | status::DST_NAT));
         let kind = (orig.l3name(), orig.l4name(), entry.state.unwrap_or("-"));
         *self.by_kind.entry(kind).or_default() += 1;
-        *self.sources.entry(orig.src).or_default() += 1;
-        *self.destinations.entry(orig.dst).or_default() += 1;
-        if let Some(port) = orig.dport() {
-            *self.ports.entry((orig.l4name(), port)).or_default() += 1;
+        let flow = Flow::of(entry);
+        match self.several {
+            true => self.found.push(flow),
+            false => self.count(&flow),
         }
         if let Some(count) = self.left.get_mut(class(entry.seconds_left)) {
             *count += 1;
@@ -78,6 +123,11 @@ impl Counts {
         fn add<K: Eq + std::hash::Hash>(to: &mut FxHashMap<K, u64>, from: FxHashMap<K, u64>) {
             for (key, count) in from {
                 *to.entry(key).or_default() += count;
+            }
+        }
+        for flow in other.found {
+            if self.seen.insert(flow) {
+                self.count(&flow);
             }
         }
         self.entries += other.entries;
@@ -128,6 +178,10 @@ impl Counts {
         };
         Summary {
             entries: self.entries,
+            flows: match self.several {
+                true => self.seen.len() as u64,
+                false => self.entries,
+            },
             unreplied: self.unreplied,
             assured: self.assured,
             expired: self.expired,
@@ -176,6 +230,9 @@ pub struct Top {
 pub struct Summary {
     /// Connections counted.
     pub entries: u64,
+    /// How many flows that is: one that is tracked in two network namespaces is one. The busiest
+    /// sources, destinations and ports are counted by flows.
+    pub flows: u64,
     /// Without an answer.
     pub unreplied: u64,
     /// That early drop leaves alone.
@@ -201,8 +258,12 @@ pub struct Summary {
 /// What speaks for the table having been full.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fullness {
-    /// Connections of `nf_conntrack_max`, in percent.
+    /// Connections of the fullest namespace, of `nf_conntrack_max` that bounds each, in percent.
     pub percent_of_max: Option<f64>,
+    /// The number of that namespace.
+    pub netns: Option<u32>,
+    /// Its connections.
+    pub count: Option<u64>,
     /// Connections per bucket, on average.
     pub per_bucket: Option<f64>,
     /// Nodes in the longest chain.

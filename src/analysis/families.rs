@@ -48,7 +48,7 @@ pub fn of(caches: &[CacheFacts]) -> Vec<Family> {
 
 /// The name of the family that a cache belongs to: `kmalloc-rnd-07-64` and `dma-kmalloc-64` are
 /// of `kmalloc-64` (mm/slab_common.c: kmalloc_info).
-fn family_of(cache: &str) -> Option<String> {
+pub(super) fn family_of(cache: &str) -> Option<String> {
     let name = cache.strip_prefix("dma-").unwrap_or(cache);
     let rest = name.strip_prefix("kmalloc-")?;
     let size = rest.rsplit('-').next()?;

@@ -4,7 +4,7 @@
 //! name are summed up, as a kernel may have several caches called alike; a cache that one sample
 //! lacks is `None` there, not zero.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -72,6 +72,9 @@ pub fn sample(caches: &[CacheFacts], view: View) -> Sample {
 pub struct Grown {
     /// As in /proc/slabinfo.
     pub name: String,
+    /// Other caches of the samples that are counted here: one of the kernels merged them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<String>,
     /// In the older sample; `None` if it has no such cache.
     pub old: Option<Counts>,
     /// In the newer.
@@ -93,15 +96,18 @@ pub struct Growth {
     pub caches: Vec<Grown>,
 }
 
-/// Puts two samples beside each other.
-pub fn compare(old: &Sample, new: &Sample) -> Growth {
+/// Puts two samples beside each other. `merged` are the names that share one cache in either of
+/// them: one kernel may merge what another does not, or call it by another of its names, so all
+/// that hangs together is one row.
+pub fn compare(old: &Sample, new: &Sample, merged: &[Vec<String>]) -> Growth {
+    let groups = Groups::of(old, new, merged);
     let mut rows: BTreeMap<&str, (Option<Counts>, Option<Counts>)> = BTreeMap::new();
     for (name, counts) in old {
-        let row = rows.entry(name).or_default();
+        let row = rows.entry(groups.name(name)).or_default();
         row.0.get_or_insert_default().add(counts);
     }
     for (name, counts) in new {
-        let row = rows.entry(name).or_default();
+        let row = rows.entry(groups.name(name)).or_default();
         row.1.get_or_insert_default().add(counts);
     }
     let grown = |name: &str, old: Option<Counts>, new: Option<Counts>| {
@@ -111,6 +117,7 @@ pub fn compare(old: &Sample, new: &Sample) -> Growth {
         };
         Grown {
             name: name.to_owned(),
+            merged: groups.others(name),
             objects: of(&new, |c| c.objects) - of(&old, |c| c.objects),
             bytes: of(&new, |c| c.bytes) - of(&old, |c| c.bytes),
             old,
@@ -127,6 +134,54 @@ pub fn compare(old: &Sample, new: &Sample) -> Growth {
         old_bytes: bytes(old),
         new_bytes: bytes(new),
         caches,
+    }
+}
+
+/// Names of caches that are one in either sample.
+#[derive(Debug, Default)]
+struct Groups {
+    /// By a name, that which stands for all of its group.
+    first: BTreeMap<String, String>,
+}
+
+impl Groups {
+    /// Of the names that have a row in a sample: a cache that only one name ever stood for is
+    /// called by it.
+    fn of(old: &Sample, new: &Sample, merged: &[Vec<String>]) -> Self {
+        let rows: BTreeSet<&str> = old
+            .iter()
+            .chain(new)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let mut groups: Vec<BTreeSet<&str>> = Vec::new();
+        for names in merged {
+            let mut group: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+            let (joined, apart): (Vec<_>, Vec<_>) = groups
+                .into_iter()
+                .partition(|other| !other.is_disjoint(&group));
+            group.extend(joined.into_iter().flatten());
+            groups = apart;
+            groups.push(group);
+        }
+        let mut first = BTreeMap::new();
+        for group in groups {
+            let shown: Vec<&str> = group.intersection(&rows).copied().collect();
+            if let [one, _, ..] = shown.as_slice() {
+                let named = |name: &&str| ((*name).to_owned(), (*one).to_owned());
+                first.extend(shown.iter().map(named));
+            }
+        }
+        Self { first }
+    }
+
+    fn name<'n>(&'n self, name: &'n str) -> &'n str {
+        self.first.get(name).map_or(name, String::as_str)
+    }
+
+    fn others(&self, first: &str) -> Vec<String> {
+        let of = self.first.iter();
+        let of = of.filter(|(name, of)| *of == first && *name != first);
+        of.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -156,7 +211,7 @@ mod tests {
             ("a".to_owned(), counts(30, 12288)),
             ("new".to_owned(), counts(0, 0)),
         ];
-        let growth = compare(&old, &new);
+        let growth = compare(&old, &new, &[]);
         let rows: Vec<(&str, i64, i64)> = growth
             .caches
             .iter()
@@ -174,5 +229,25 @@ mod tests {
         let row = |name: &str| growth.caches.iter().find(|row| row.name == name).unwrap();
         assert!(row("new").old.is_none() && row("gone").new.is_none());
         assert_eq!((growth.old_bytes, growth.new_bytes), (20480, 20480));
+    }
+
+    #[test]
+    fn what_one_kernel_merges_is_compared_as_one() {
+        // The older kernel has one cache for both, called by another name than the newer one's.
+        let old = vec![("eventpoll_pwq".to_owned(), counts(30, 8192))];
+        let new = vec![
+            ("a_cache".to_owned(), counts(10, 4096)),
+            ("eventpoll_pwq".to_owned(), counts(20, 4096)),
+            ("alone".to_owned(), counts(1, 4096)),
+        ];
+        let merged = [vec!["eventpoll_pwq".to_owned(), "a_cache".to_owned()]];
+        let growth = compare(&old, &new, &merged);
+        let rows: Vec<(&str, i64)> = growth
+            .caches
+            .iter()
+            .map(|row| (row.name.as_str(), row.objects))
+            .collect();
+        assert_eq!(rows, [("alone", 1), ("a_cache", 0)]);
+        assert_eq!(growth.caches[1].merged, ["eventpoll_pwq"]);
     }
 }

@@ -4,6 +4,7 @@ pub mod accounting;
 pub mod conntrack;
 pub mod families;
 pub mod filter;
+pub mod finding;
 pub mod growth;
 pub mod kmemleak;
 pub mod leaks;

@@ -115,8 +115,10 @@ pub struct PortUse {
     pub remote_port: u16,
     /// Distinct translated ports in use.
     pub used: u64,
-    /// Ports that the kernel would choose from for most clients: 1024 to 65535.
+    /// Of the ports that the kernel chooses from for most clients, how many are left.
     pub available: u64,
+    /// How many that is in all: 1024 to 65535.
+    pub range: u64,
     /// Whether new connections start to fail: since 6.x the kernel makes a bounded number of
     /// tries (128, then 64, 32, 16 from new random places), which fails well before the end.
     pub near_exhaustion: bool,
@@ -124,7 +126,8 @@ pub struct PortUse {
 
 /// nf_nat_core.c, nf_nat_l4proto_unique_tuple: original ports below 512 get 1 to 511, those below
 /// 1024 get 600 to 1023, all others 1024 to 65535, unless a rule says `--to-ports`.
-const AVAILABLE: u64 = 65_535 - 1_024 + 1;
+const LOWEST: u16 = 1_024;
+const RANGE: u64 = u16::MAX as u64 - LOWEST as u64 + 1;
 /// With 128 + 64 + 32 + 16 tries, one in a hundred connections fails when 98 % are in use; users
 /// want to know before.
 const NEAR: f64 = 0.80;
@@ -168,6 +171,7 @@ impl PortCounter {
                 ports.sort_unstable();
                 ports.dedup();
                 let used = ports.len() as u64;
+                let of_range = ports.iter().filter(|port| **port >= LOWEST).count() as u64;
                 PortUse {
                     netns: key.netns,
                     l4proto: crate::subsys::net::conntrack::tuple::l4name(key.l4num),
@@ -175,8 +179,9 @@ impl PortCounter {
                     remote: key.remote,
                     remote_port: key.remote_port,
                     used,
-                    available: AVAILABLE,
-                    near_exhaustion: used as f64 >= AVAILABLE as f64 * NEAR,
+                    available: RANGE - of_range,
+                    range: RANGE,
+                    near_exhaustion: of_range as f64 >= RANGE as f64 * NEAR,
                 }
             })
             .collect();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::subsys::sysctl::usage::Usage;
+use crate::subsys::sysctl::usage::{NetworkUsage, Usage};
 
 mod rules;
 
@@ -48,19 +48,49 @@ pub struct Check {
     pub level: CheckLevel,
     /// A sentence on this dump.
     pub verdict: String,
+    /// The network namespace that it is of; `None` of what is the same in all.
+    pub netns: Option<u32>,
 }
 
 /// What the rules see.
 #[derive(Debug)]
 struct Facts<'a> {
+    /// Of the whole machine.
     values: &'a BTreeMap<String, String>,
-    usage: Usage,
+    /// Of one network namespace.
+    own: &'a BTreeMap<String, String>,
+    usage: &'a Usage,
+    network: NetworkUsage,
+}
+
+/// Values by name: of the whole machine, and of each network namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    /// What is the same in all namespaces.
+    pub machine: BTreeMap<String, String>,
+    /// By the number of the namespace.
+    pub networks: BTreeMap<u32, BTreeMap<String, String>>,
+}
+
+impl Values {
+    /// Adds one value.
+    pub fn insert(&mut self, netns: Option<u32>, name: String, value: String) {
+        let values = match netns {
+            Some(inum) => self.networks.entry(inum).or_default(),
+            None => &mut self.machine,
+        };
+        values.insert(name, value);
+    }
 }
 
 impl Facts<'_> {
+    fn value(&self, name: &str) -> Option<&String> {
+        self.own.get(name).or_else(|| self.values.get(name))
+    }
+
     /// The numbers of a value, if all parts are some.
     fn numbers(&self, name: &str) -> Option<Vec<u64>> {
-        let parts = self.values.get(name)?.split_whitespace();
+        let parts = self.value(name)?.split_whitespace();
         let numbers: Option<Vec<u64>> = parts.map(|part| part.parse().ok()).collect();
         numbers.filter(|numbers| !numbers.is_empty())
     }
@@ -81,33 +111,60 @@ pub fn is_wanted(name: &str) -> bool {
     rules::RULES.iter().any(|rule| rule.name == name) || rules::OTHERS.contains(&name)
 }
 
-/// Judges all sysctls that there is a rule for; worst first, else in the order of the rules.
-pub fn check(values: &BTreeMap<String, String>, usage: Usage) -> Vec<Check> {
-    let facts = Facts { values, usage };
+/// Judges all sysctls that there is a rule for, those of each namespace by its own use; worst
+/// first, else in the order of the rules.
+pub fn check(values: &Values, usage: &Usage) -> Vec<Check> {
+    let none = BTreeMap::new();
+    let facts = |own, network| Facts {
+        values: &values.machine,
+        own,
+        usage,
+        network,
+    };
+    let mut all = judged(
+        &facts(&none, NetworkUsage::default()),
+        &values.machine,
+        None,
+    );
+    for (inum, own) in &values.networks {
+        let network = usage.of_network(*inum).unwrap_or_default();
+        all.extend(judged(&facts(own, network), own, Some(*inum)));
+    }
+    let place = |check: &Check| rules::RULES.iter().position(|rule| rule.name == check.name);
+    all.sort_by_key(|check| (std::cmp::Reverse(check.level), place(check), check.netns));
+    all
+}
+
+fn judged(facts: &Facts<'_>, values: &BTreeMap<String, String>, netns: Option<u32>) -> Vec<Check> {
     let one = |rule: &rules::Rule| {
         let value = values.get(rule.name)?;
-        let (level, verdict) = (rule.judge)(&facts, &facts.numbers(rule.name)?)?;
+        let (level, verdict) = (rule.judge)(facts, &facts.numbers(rule.name)?)?;
         Some(Check {
             name: rule.name,
             value: value.clone(),
             means: rule.means,
             level,
             verdict,
+            netns,
         })
     };
-    let mut all: Vec<Check> = rules::RULES.iter().filter_map(one).collect();
-    all.sort_by_key(|check| std::cmp::Reverse(check.level));
-    all
+    rules::RULES.iter().filter_map(one).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Of the initial namespace, as the kernel keeps most of them.
+    const NETNS: Option<u32> = Some(1);
+
     fn judged(pairs: &[(&str, &str)], usage: Usage) -> Vec<Check> {
-        let text = |text: &&str| (*text).to_owned();
-        let values = pairs.iter().map(|(name, value)| (text(name), text(value)));
-        check(&values.collect(), usage)
+        let mut values = Values::default();
+        for (name, value) in pairs {
+            let netns = NETNS.filter(|_| name.starts_with("net."));
+            values.insert(netns, (*name).to_owned(), (*value).to_owned());
+        }
+        check(&values, &usage)
     }
 
     fn level(pairs: &[(&str, &str)], usage: Usage) -> CheckLevel {
@@ -166,9 +223,71 @@ mod tests {
             ..Usage::default()
         };
         for name in ["kernel.threads-max", "kernel.pid_max"] {
-            assert_eq!(level(&[(name, "100")], usage), CheckLevel::Notice);
-            assert_eq!(level(&[(name, "99")], usage), CheckLevel::Reached);
-            assert_eq!(level(&[(name, "1000")], usage), CheckLevel::Ok);
+            assert_eq!(level(&[(name, "100")], usage.clone()), CheckLevel::Notice);
+            assert_eq!(level(&[(name, "99")], usage.clone()), CheckLevel::Reached);
+            assert_eq!(level(&[(name, "1000")], usage.clone()), CheckLevel::Ok);
         }
+    }
+
+    #[test]
+    fn a_limit_is_judged_by_its_use() {
+        let network = NetworkUsage {
+            inum: 1,
+            tcp_time_wait: Some(2048),
+            ipv4_fragment_bytes: Some(950),
+            ..NetworkUsage::default()
+        };
+        let usage = Usage {
+            memory_bytes: Some(1 << 40),
+            page_bytes: 4096,
+            tcp_pages: Some(12_653),
+            udp_pages: Some(10),
+            tcp_orphans: Some(95),
+            networks: vec![network],
+            ..Usage::default()
+        };
+        for (name, value, expected) in [
+            // 12,653 pages in use against 10,962: "TCP: out of memory" in the log.
+            ("net.ipv4.tcp_mem", "5481\t7308\t10962", CheckLevel::Reached),
+            ("net.ipv4.tcp_mem", "5481\t7308\t100000", CheckLevel::Notice),
+            ("net.ipv4.tcp_mem", "20000\t30000\t100000", CheckLevel::Ok),
+            ("net.ipv4.udp_mem", "10\t20\t100000", CheckLevel::Ok),
+            ("net.ipv4.tcp_max_tw_buckets", "2048", CheckLevel::Reached),
+            ("net.ipv4.tcp_max_tw_buckets", "262144", CheckLevel::Ok),
+            ("net.ipv4.tcp_max_orphans", "100", CheckLevel::Notice),
+            ("net.ipv4.ipfrag_high_thresh", "1000", CheckLevel::Notice),
+            ("net.ipv4.ipfrag_high_thresh", "900", CheckLevel::Reached),
+        ] {
+            assert_eq!(
+                level(&[(name, value)], usage.clone()),
+                expected,
+                "{name} {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_namespace_is_judged_by_its_own_count() {
+        let mut values = Values::default();
+        for (inum, count) in [(1, "400"), (2, "600"), (3, "200")] {
+            let own = |values: &mut Values, name: &str, value: &str| {
+                values.insert(Some(inum), name.to_owned(), value.to_owned());
+            };
+            own(&mut values, "net.netfilter.nf_conntrack_max", "600");
+            own(&mut values, "net.netfilter.nf_conntrack_count", count);
+        }
+        let found = check(&values, &Usage::default());
+        let levels: Vec<_> = found
+            .iter()
+            .map(|check| (check.netns, check.level))
+            .collect();
+        assert_eq!(
+            levels,
+            [
+                (Some(2), CheckLevel::Reached),
+                (Some(1), CheckLevel::Ok),
+                (Some(3), CheckLevel::Ok)
+            ]
+        );
     }
 }

@@ -14,6 +14,7 @@ use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::diff::{DiffReport, SampleIdentity};
 use vmleak::subsys::mm::slab::{SlabFacts, SlabHeap};
+use vmleak::subsys::system::SystemFacts;
 use vmleak::types::build_id_of;
 
 use super::args::Common;
@@ -78,19 +79,23 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
         Some(session.kernel.dump().page_size() as u64)
     };
     let page_size = page_size(&new).or_else(|| page_size(&old)).unwrap_or(4096);
+    let aliases = aliases(&old, &new);
     let growth = growth::compare(
         &sample(&old, view, page_size)?,
         &sample(&new, view, page_size)?,
+        &aliases,
     );
     let time = |taken: &Taken| taken.facts.as_ref()?.1.run().system.crash_time;
     let between = time(&new)
         .zip(time(&old))
         .map(|(new, old)| (new - old) as f64);
+    let same_boot = same_boot(&old, &new);
     let complete = is_complete(&old) && is_complete(&new);
     let body = DiffReport {
         old: old.identity,
         new: new.identity,
         compared: view,
+        same_boot,
         seconds_between: between,
         growth,
     };
@@ -106,7 +111,10 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
         let text = format!("{}: {}", body.old.path, warning.message);
         diag.warn_many(warning.code, text, warning.count);
     }
-    if between.is_some_and(|seconds| seconds < 0.0) {
+    if same_boot == Some(false) {
+        let text = "the dumps are of two boots: nothing grew from the one to the other, they are only set side by side";
+        diag.note("two-boots", text);
+    } else if between.is_some_and(|seconds| seconds < 0.0) {
         let text = "the first dump is younger than the second: give the older one first";
         diag.note("order", text);
     }
@@ -216,6 +224,32 @@ fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBu
         found.is_none_or(|found| found == wanted) || (common.force && given.len() == 1)
     };
     given.iter().find(is_own).cloned()
+}
+
+/// The names that the allocator merged into one cache, in either dump.
+fn aliases(old: &Taken, new: &Taken) -> Vec<Vec<String>> {
+    let facts = [old, new]
+        .into_iter()
+        .filter_map(|taken| taken.facts.as_ref());
+    let caches = facts.flat_map(|(facts, _)| &facts.caches);
+    let merged = caches.filter(|cache| !cache.aliases.is_empty());
+    merged
+        .map(|cache| [&[cache.name.clone()][..], &cache.aliases].concat())
+        .collect()
+}
+
+/// Clocks of one boot may be set by so many seconds.
+const CLOCK_SET: f64 = 60.0;
+
+/// Whether two dumps are of one boot: the same kernel, booted at the same time.
+fn same_boot(old: &Taken, new: &Taken) -> Option<bool> {
+    let [old, new] = [old, new].map(|taken| taken.facts.as_ref().map(|(_, session)| session.run()));
+    let (old, new) = (&old?.system, &new?.system);
+    if old.build_id.is_some() && new.build_id.is_some() && old.build_id != new.build_id {
+        return Some(false);
+    }
+    let booted = |of: &SystemFacts| Some(of.crash_time? as f64 - of.uptime_seconds?);
+    Some((booted(old)? - booted(new)?).abs() <= CLOCK_SET)
 }
 
 fn sample(taken: &Taken, view: View, page_size: u64) -> Result<Sample> {

@@ -72,6 +72,7 @@ pub(super) fn judged(
         reach,
         history,
         memory_bytes,
+        uptime_seconds: session.run().system.uptime_seconds,
     });
     let complete = complete && report.trust.reliable;
     Ok((report, complete))

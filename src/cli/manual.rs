@@ -92,7 +92,11 @@ const EXIT_STATUS: [(&str, &str); 5] = [
     ),
 ];
 
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 4] = [
+    (
+        "COLUMNS",
+        "How wide texts are laid out, in place of the terminal's own width.",
+    ),
     ("NO_COLOR", "If set, no colour where --color is auto."),
     (
         "CLICOLOR_FORCE",

@@ -46,6 +46,12 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
         cache: cache.name.clone(),
         object_size: cache.object_size,
         counts: ObjectCounts::default(),
+        matching: 0,
+        chosen: match (args.cluster, args.unreachable) {
+            (Some(_), _) => Some("cluster"),
+            (None, true) => Some("unreachable"),
+            (None, false) => None,
+        },
         objects: Vec::new(),
     };
     let whole = list(&heap, index, args, chosen.as_ref(), &mut report);
@@ -84,6 +90,7 @@ fn list(
         };
         *count += 1;
         let wanted = wanted && chosen.is_none_or(|set| set.contains(&object.address));
+        report.matching += u64::from(wanted);
         if wanted && report.objects.len() < limit {
             report.objects.push(object);
         }

@@ -24,8 +24,8 @@ impl Bar {
     pub(crate) fn new(common: &Common) -> Self {
         let hidden = common.no_progress || common.quiet;
         let bar = ProgressBar::hidden();
-        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% ({eta} left)")
-        {
+        // No time left is told: phases go at paces that nobody knows before.
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% ({elapsed})") {
             bar.set_style(style.progress_chars("=> "));
         }
         if !hidden && std::io::IsTerminal::is_terminal(&std::io::stderr()) {

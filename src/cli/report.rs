@@ -9,15 +9,15 @@ use serde::Serialize;
 use vmleak::analysis::oom;
 use vmleak::kernel::KernelError;
 use vmleak::kernel::modules::Modules;
-use vmleak::render;
+use vmleak::render::{self, Layout};
 use vmleak::report::log::{LogReport, OomReports};
 use vmleak::report::whole::{Section, Told, WholeReport};
-use vmleak::report::{Document, InfoReport};
+use vmleak::report::{Document, InfoReport, SlabsReport};
 use vmleak::subsys::mm::slab::era::SlabEra;
 
 use super::args::Common;
 use super::conntrack;
-use super::conntrack_args::Netns;
+use super::conntrack_args::{Netns, Wanted};
 use super::leaks;
 use super::machine;
 use super::pageowner;
@@ -44,11 +44,14 @@ pub(crate) enum ReportFormat {
     Json,
 }
 
-/// Tables are as wide as they need be: a page scrolls.
-const WIDTH: Option<u16> = None;
+/// The page sets the tables itself.
+const LAYOUT: Layout = Layout::Page;
 
 /// Records of the log that the page shows: the last ones.
 const RECORDS: usize = 200;
+
+/// Translations that the page shows: the first ones.
+const TRANSLATIONS: usize = 200;
 
 /// What has been said so far.
 struct Sections<'s> {
@@ -108,17 +111,38 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     });
     // A dump whose slabs can't be read is none without a leak.
     sections.complete = found.is_ok();
-    sections.add("Leaks", "leaks", found, |out, document| {
-        render::leaks::write_text(out, document, WIDTH, false)
+    let slabs = found.as_ref().ok().map(|(report, complete)| {
+        let facts = report.caches.iter().map(|cache| cache.facts.clone());
+        let mut slabs = SlabsReport::of(facts.collect(), report.totals.memory_bytes);
+        slabs.sort_by_size();
+        (slabs, *complete)
     });
+    sections.add("Leaks", "leaks", found, |out, document| {
+        render::leaks::write_text(out, document, LAYOUT, false)
+    });
+    if let Some(slabs) = slabs {
+        sections.add("Slab caches", "slabs", Ok(slabs), |out, document| {
+            render::slabs::write_text(out, document, LAYOUT, false)
+        });
+    }
     of_memory(&mut sections, &modules);
-    let connections = typed.and_then(|()| conntrack::summarised(&session, &modules));
+    let (connections, translations) = match typed {
+        Ok(()) => (
+            conntrack::summarised(&session, &modules),
+            conntrack::translated(&session, &modules, &Wanted::default()),
+        ),
+        Err(why) => (Err(anyhow::anyhow!("{why:#}")), Err(why)),
+    };
     sections.add(
         "Connections",
         "conntrack --summary",
         connections,
-        |out, document| render::conntrack::write_summary(out, document),
+        |out, document| render::conntrack::write_summary(out, document, LAYOUT),
     );
+    let most = TRANSLATIONS;
+    sections.add("Translations", "nat", translations, |out, document| {
+        render::nat::write_text(out, document, LAYOUT, most)
+    });
     of_kernel(&mut sections, &modules);
     let Sections { complete, said, .. } = sections;
     let body = WholeReport {
@@ -140,19 +164,19 @@ fn of_memory(sections: &mut Sections<'_>, modules: &Modules) {
         "Memory",
         "meminfo",
         machine::meminfo::collected(session, false, true),
-        |out, document| render::meminfo::write_text(out, document, WIDTH),
+        |out, document| render::meminfo::write_text(out, document, LAYOUT),
     );
     sections.add(
         "Areas of vmalloc",
         "vmalloc",
         machine::vmalloc::collected(session, modules),
-        |out, document| render::vmalloc::write_text(out, document, WIDTH),
+        |out, document| render::vmalloc::write_text(out, document, LAYOUT),
     );
     sections.add(
         "Memory cgroups",
         "memcg",
         machine::memcg::collected(session),
-        |out, document| render::memcg::write_text(out, document, WIDTH),
+        |out, document| render::memcg::write_text(out, document, LAYOUT),
     );
     sections.add(
         "What kmemleak had found",
@@ -168,7 +192,7 @@ fn of_memory(sections: &mut Sections<'_>, modules: &Modules) {
         "Allocations by place",
         "allocinfo",
         sites,
-        |out, document| render::allocinfo::write_text(out, document, WIDTH, false),
+        |out, document| render::allocinfo::write_text(out, document, LAYOUT, false),
     );
     sections.add(
         "Owners of pages",
@@ -184,13 +208,13 @@ fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
         "Limits",
         "sysctl --check",
         sysctl::checked(session, modules, Netns::Initial),
-        |out, document| render::sysctl::write_check(out, document, WIDTH),
+        |out, document| render::sysctl::write_check(out, document, LAYOUT),
     );
     sections.add(
         "Modules",
         "modules",
         machine::modules::collected(session, modules),
-        |out, document| render::modules::write_text(out, document, WIDTH),
+        |out, document| render::modules::write_text(out, document, LAYOUT),
     );
     let records = machine::log::records(session);
     let killed = records.as_ref().ok().map(|(records, complete)| {
@@ -202,7 +226,7 @@ fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
             "The out-of-memory killer",
             "log --oom",
             Ok(killed),
-            |out, document| render::oom::write_text(out, document, WIDTH),
+            |out, document| render::oom::write_text(out, document, LAYOUT),
         );
     }
     let skip = |all: usize| match sections.format {
@@ -229,6 +253,6 @@ fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
         "The dump",
         "info",
         session.explain(dump),
-        |out, document| render::info::write_text(out, document, WIDTH),
+        |out, document| render::info::write_text(out, document, LAYOUT),
     );
 }

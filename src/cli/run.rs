@@ -98,7 +98,17 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
             SlabsFormat::Slabinfo => render::slabs::write_slabinfo(out, &document.body),
         },
     )?;
-    Ok(verdict_code(args.fail_on, worst, document.complete))
+    let can_tell = args.fail_on != Some(FailOn::Leak);
+    if !can_tell {
+        anstream::eprintln!(
+            "vmleak: slabs searches for no lost objects, so it can't say whether there is a leak: run vmleak leaks --fail-on leak"
+        );
+    }
+    Ok(verdict_code(
+        args.fail_on,
+        worst,
+        document.complete && can_tell,
+    ))
 }
 
 /// The exit code of a command that gives verdicts.

@@ -14,7 +14,7 @@ use vmleak::diag::Warning;
 use vmleak::dump::DumpFacts;
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::once::get_or_make;
-use vmleak::render;
+use vmleak::render::{self, Fitted, Layout};
 use vmleak::report::{Document, RunFacts};
 use vmleak::subsys::mm::slab::Progress;
 use vmleak::subsys::system;
@@ -181,12 +181,27 @@ pub(crate) enum Reader {
     Program,
 }
 
+/// A narrower terminal than this is laid out for as one of this width.
+const NARROWEST: usize = 40;
+
+/// As wide as COLUMNS says, else as the terminal is.
+fn layout(stdout: &io::Stdout) -> Layout {
+    let told = std::env::var("COLUMNS").ok();
+    let told = told.and_then(|columns| columns.parse().ok());
+    let seen = || terminal_size::terminal_size_of(stdout).map(|(width, _)| width.0.into());
+    told.filter(|columns: &usize| *columns > 0)
+        .or_else(seen)
+        .map_or(Layout::Unbounded, |columns| {
+            Layout::Terminal(columns.max(NARROWEST))
+        })
+}
+
 /// Opens where the result goes, and tells the renderer how wide a terminal is. A reader that has
 /// gone away (`| head`) is no error.
 pub(crate) fn output(
     common: &Common,
     reader: Reader,
-    render: impl FnOnce(&mut dyn Write, Option<u16>) -> io::Result<()>,
+    render: impl FnOnce(&mut dyn Write, Layout) -> io::Result<()>,
 ) -> Result<()> {
     let stdout = io::stdout();
     let choice = match (reader, common.color, &common.output) {
@@ -198,12 +213,18 @@ pub(crate) fn output(
         Some(path) => {
             let file = File::create(path).with_context(|| path.display().to_string())?;
             let mut out = BufWriter::new(AutoStream::new(file, choice));
-            render(&mut out, None).and_then(|()| out.flush())
+            render(&mut out, Layout::Unbounded).and_then(|()| out.flush())
         }
         None => {
-            let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
+            let layout = layout(&stdout);
             let mut out = BufWriter::new(AutoStream::new(stdout.lock(), choice));
-            render(&mut out, width).and_then(|()| out.flush())
+            match (reader, layout.columns()) {
+                (Reader::Person, Some(columns)) => {
+                    let mut out = Fitted::new(out, columns);
+                    render(&mut out, layout).and_then(|()| out.flush())
+                }
+                _ => render(&mut out, layout).and_then(|()| out.flush()),
+            }
         }
     };
     match result {

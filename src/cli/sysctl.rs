@@ -3,13 +3,12 @@
 mod pattern;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use vmleak::analysis::sysctl_check;
+use vmleak::analysis::sysctl_check::{self, Values};
 use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::sysctl::{SysctlCheckReport, SysctlReport};
@@ -164,9 +163,6 @@ fn check(
     session: &Session,
     modules: &Modules,
 ) -> Result<ExitCode> {
-    if args.netns == Some(Netns::All) {
-        bail!("--check is of one network namespace: give its number with --netns");
-    }
     let netns = args.netns.unwrap_or(Netns::Initial);
     let (body, complete) = checked(session, modules, netns)?;
     let document = session.document(common, complete, body);
@@ -191,15 +187,15 @@ pub(super) fn checked(
 ) -> Result<(SysctlCheckReport, bool)> {
     let facts = collect(session, modules, &sysctl_check::is_wanted, netns)?;
     let usage = Usage::read(&session.kernel, session.run().system.memory_bytes);
-    let values: BTreeMap<String, String> = facts
-        .entries
-        .into_iter()
-        .filter(|entry| !entry.raw)
-        .filter_map(|entry| Some((entry.name, entry.value?)))
-        .collect();
+    let mut values = Values::default();
+    for entry in facts.entries.into_iter().filter(|entry| !entry.raw) {
+        if let Some(value) = entry.value {
+            values.insert(entry.netns, entry.name, value);
+        }
+    }
     let body = SysctlCheckReport {
+        checks: sysctl_check::check(&values, &usage),
         usage,
-        checks: sysctl_check::check(&values, usage),
     };
     Ok((body, facts.complete))
 }

@@ -21,6 +21,15 @@ pub struct Variables<'k> {
     module_pages: FxHashMap<Pfn, VirtAddr>,
 }
 
+/// Few functions and variables are larger. Nothing tells where one ends but the next one's start,
+/// and behind the last one of a section comes what has no symbol: strings, tables.
+const LARGEST: u64 = 128 << 10;
+
+/// Whether it lies in the symbol, and not only behind it.
+fn is_inside(found: &Symbolized) -> bool {
+    found.offset < LARGEST
+}
+
 impl<'k> Variables<'k> {
     /// Over the kernel and its modules.
     pub fn new(kernel: &'k Kernel, modules: &'k Modules) -> Self {
@@ -48,7 +57,7 @@ impl<'k> Variables<'k> {
 
     /// The symbol that an address lies in.
     pub fn name(&self, address: VirtAddr) -> Option<Symbolized> {
-        self.symbols.find(address)
+        self.symbols.find(address).filter(is_inside)
     }
 
     /// What names functions, too.
@@ -91,5 +100,21 @@ impl<'k> Variables<'k> {
         let address = self.mapped(phys)?;
         let inside = self.image.contains(&address) && !self.init.contains(&address);
         inside.then(|| self.name(address)).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn far_behind_a_symbol_is_not_in_it() {
+        let at = |offset| Symbolized {
+            function: "linux_banner".to_owned(),
+            offset,
+            size: 0x20_0000,
+            module: None,
+        };
+        assert!(is_inside(&at(0x20)) && !is_inside(&at(0x1b_bd3b)));
     }
 }

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::{percent, printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{percent, printable, size, thousands};
 use crate::report::Document;
 use crate::report::allocinfo::AllocReport;
 use crate::subsys::mm::allocinfo::AllocSite;
@@ -15,7 +17,7 @@ use crate::subsys::mm::allocinfo::AllocSite;
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<AllocReport>,
-    width: Option<u16>,
+    layout: Layout,
     all: bool,
 ) -> io::Result<()> {
     let report = &document.body;
@@ -43,8 +45,15 @@ pub fn write_text(
         )?;
     }
     writeln!(out)?;
-    let header = ["SIZE", "OF ALL", "CALLS", "MODULE", "FUNCTION", "PLACE"];
-    let mut rows = table(&header, &[0, 1, 2], 5, width);
+    let header = [
+        Column::number("SIZE"),
+        Column::number("OF ALL"),
+        Column::number("CALLS"),
+        Column::text("MODULE").rank(1),
+        Column::text("FUNCTION").shorten(24),
+        Column::text("PLACE").shorten(24),
+    ];
+    let mut rows = Table::new(header, layout);
     let shown = report
         .sites
         .iter()
@@ -68,7 +77,7 @@ pub fn write_text(
             ),
         ]);
     }
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 fn signed_size(bytes: i64) -> String {

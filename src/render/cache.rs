@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::slabs::{allocated, verdict};
-use super::{percent, printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::slabs::allocated;
+use super::table::pairs;
+use super::{percent, printable, size, thousands};
 use crate::report::{CacheReport, Document, SlabsReport};
 use crate::subsys::mm::slab::CacheFacts;
 
@@ -15,12 +17,12 @@ use crate::subsys::mm::slab::CacheFacts;
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<SlabsReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     head(out, document)?;
     for cache in &document.body.caches {
         writeln!(out)?;
-        detail(out, cache, document.body.totals.memory_bytes, width)?;
+        detail(out, cache, document.body.totals.memory_bytes, layout)?;
     }
     Ok(())
 }
@@ -29,11 +31,11 @@ fn detail(
     out: &mut dyn Write,
     cache: &CacheReport,
     memory: Option<u64>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     let facts = &cache.facts;
     let name = printable(&facts.name);
-    let mut rows = table(&["CACHE", &name], &[], 1, width);
+    let mut rows = pairs("CACHE", &name, layout);
     let mut row = |name: &str, value: &str| {
         if !value.is_empty() {
             rows.add_row([name, value]);
@@ -53,7 +55,7 @@ fn detail(
             false => "no, see warnings",
         },
     );
-    row("verdict", &verdict(&cache.verdict, false));
+    row("verdict", cache.verdict.level.word());
     for reason in &cache.verdict.reasons {
         row("", &format!("{} ({})", reason.message, reason.basis));
     }
@@ -61,7 +63,7 @@ fn detail(
         "look further",
         &format!("vmleak objects {name} …   crash> kmem -s {name}"),
     );
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 /// What objects and slabs are like, and the memory that they take.

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::{duration, head};
-use super::{printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{printable, size, thousands};
 use crate::analysis::growth::{Counts, Grown, View};
 use crate::report::Document;
 use crate::report::diff::{DiffReport, SampleIdentity};
@@ -15,7 +17,7 @@ use crate::report::diff::{DiffReport, SampleIdentity};
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<DiffReport>,
-    width: Option<u16>,
+    layout: Layout,
     all: bool,
 ) -> io::Result<()> {
     let report = &document.body;
@@ -38,14 +40,25 @@ pub fn write_text(
         size(growth.old_bytes),
         size(growth.new_bytes),
         signed_size(i64::try_from(by).unwrap_or(i64::MAX)),
-        between.map_or(String::new(), |s| format!(" in {}", duration(s))),
+        match (report.same_boot, between) {
+            (Some(false), _) => " between two boots".to_owned(),
+            (_, Some(seconds)) => format!(" in {}", duration(seconds)),
+            (_, None) => String::new(),
+        },
         match report.compared {
             View::Exact => "objects in use by walking",
             View::Slabinfo => "objects active by /proc/slabinfo's count",
         }
     )?;
-    let header = ["CACHE", "SIZE", "GREW BY", "OBJECTS", "GREW BY", "NOTE"];
-    let mut rows = table(&header, &[1, 2, 3, 4], header.len(), width);
+    let header = [
+        Column::text("CACHE").shorten(20),
+        Column::number("SIZE"),
+        Column::number("GREW BY"),
+        Column::number("OBJECTS"),
+        Column::number("GREW BY"),
+        Column::flow("NOTE"),
+    ];
+    let mut rows = Table::new(header, layout);
     let mut same = 0;
     for cache in &growth.caches {
         if !all && cache.bytes == 0 && cache.objects == 0 {
@@ -59,22 +72,28 @@ pub fn write_text(
             signed_size(cache.bytes),
             thousands(count(|counts| counts.objects)),
             signed(cache.objects, thousands),
-            note(cache).to_owned(),
+            note(cache),
         ]);
     }
-    write_table(out, &rows)?;
+    rows.write(out)?;
     if same > 0 {
         writeln!(out, "\n{same} caches as they were not shown (--all)")?;
     }
     Ok(())
 }
 
-fn note(cache: &Grown) -> &'static str {
-    match (&cache.old, &cache.new) {
+fn note(cache: &Grown) -> String {
+    let mut note = match (&cache.old, &cache.new) {
         (None, _) => "new",
         (_, None) => "gone",
         _ => "",
     }
+    .to_owned();
+    if !cache.merged.is_empty() {
+        let names = printable(&cache.merged.join(", "));
+        note = format!("{note} with {names}, merged in one of them");
+    }
+    note.trim_start().to_owned()
 }
 
 fn signed_size(bytes: i64) -> String {

@@ -10,8 +10,9 @@ use minijinja::{Environment, HtmlEscape, Value};
 use serde::Serialize;
 
 use super::head::{duration, head};
-use super::{percent, printable, size};
-use crate::analysis::leaks::findings::Finding;
+use super::page::{coloured, page_of};
+use super::{finding, percent, printable, size};
+use crate::analysis::finding::Finding;
 use crate::analysis::memory::Memory;
 use crate::report::Document;
 use crate::report::whole::{Section, Told, WholeReport};
@@ -42,10 +43,8 @@ struct Page {
 #[derive(Serialize)]
 struct Found {
     level: &'static str,
-    cache: Option<String>,
-    size: String,
-    message: String,
-    owners: Vec<String>,
+    /// Its headline and evidence, as in the text of `leaks`.
+    text: Value,
 }
 
 #[derive(Serialize)]
@@ -100,6 +99,7 @@ fn page(document: &Document<WholeReport>) -> Page {
             Err(section) => untold.push(section),
         }
     }
+    let findings = body.findings.iter().flatten();
     let text = |text: &Option<String>| text.as_deref().map(printable);
     let warning = |warning: &crate::diag::Warning| match warning.count {
         1 => printable(&warning.message),
@@ -113,7 +113,7 @@ fn page(document: &Document<WholeReport>) -> Page {
         panic: text(&dump.panic),
         complete: document.complete,
         searched: body.findings.is_some(),
-        findings: body.findings.iter().flatten().map(found).collect(),
+        findings: findings.map(|one| found(one, dump.memory_bytes)).collect(),
         parts: bars(body.memory.as_ref(), dump.memory_bytes),
         sections,
         untold,
@@ -125,17 +125,16 @@ fn page(document: &Document<WholeReport>) -> Page {
     }
 }
 
-fn found(finding: &Finding) -> Found {
-    let owners = finding.owners.iter();
+/// As every other text says it.
+fn found(finding: &Finding, memory: Option<u64>) -> Found {
+    let mut text = Vec::new();
+    // A Vec takes whatever is written.
+    let _ = finding::headline(&mut text, finding, memory);
+    let _ = finding::proof(&mut text, finding);
+    let text = page_of(&String::from_utf8_lossy(&text));
     Found {
         level: finding.level.word(),
-        cache: finding.cache.as_deref().map(printable),
-        size: size(finding.bytes),
-        message: printable(&finding.message),
-        owners: owners
-            .filter(|owner| owner.module != "vmlinux")
-            .map(|owner| printable(&format!("module {}: {}", owner.module, owner.how)))
-            .collect(),
+        text: Value::from_safe_string(text),
     }
 }
 
@@ -154,7 +153,11 @@ fn bars(memory: Option<&Memory>, all: Option<u64>) -> Vec<Bar> {
 
 fn shown(section: &Section, above: &str) -> Result<Shown, Untold> {
     let text = match &section.told {
-        Ok(Told::Text(text)) => coloured(text.strip_prefix(above).unwrap_or(text)),
+        // The log is no table.
+        Ok(Told::Text(text)) if section.command == "log" => {
+            format!("<pre>{}</pre>", coloured(text))
+        }
+        Ok(Told::Text(text)) => page_of(text.strip_prefix(above).unwrap_or(text)),
         Ok(Told::Data(data)) => HtmlEscape(&data.to_string()).to_string(),
         Err(why) => {
             return Err(Untold {
@@ -169,54 +172,4 @@ fn shown(section: &Section, above: &str) -> Result<Shown, Untold> {
         command: section.command,
         text: Value::from_safe_string(text),
     })
-}
-
-/// The text of a terminal as HTML: its colours as classes, all else escaped.
-fn coloured(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 4);
-    let mut open = 0;
-    let mut pieces = text.split('\x1b');
-    out += &HtmlEscape(pieces.next().unwrap_or("")).to_string();
-    for piece in pieces {
-        let code = piece
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once('m'));
-        let (code, rest) = code.unwrap_or(("", piece));
-        let class = match code {
-            "1" => "b",
-            "2" => "d",
-            "31" => "red",
-            "33" => "yellow",
-            "36" => "cyan",
-            _ => "",
-        };
-        if class.is_empty() {
-            out += &"</span>".repeat(std::mem::take(&mut open));
-        } else {
-            out += &format!("<span class=\"{class}\">");
-            open += 1;
-        }
-        out += &HtmlEscape(rest).to_string();
-    }
-    out += &"</span>".repeat(open);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colours_become_classes_and_all_else_is_escaped() {
-        assert_eq!(
-            coloured("a<b> \x1b[1m\x1b[31mLEAK & co\x1b[0m \x1b[2m'x'"),
-            "a&lt;b&gt; <span class=\"b\"><span class=\"red\">LEAK &amp; co</span></span> <span class=\"d\">&#x27;x&#x27;</span>"
-        );
-        // What is no colour of ours closes what was open, and shows nothing but its text.
-        assert_eq!(
-            coloured("\x1b[1mbold\x1b[5;41mplain"),
-            "<span class=\"b\">bold</span>plain"
-        );
-        assert_eq!(coloured("\x1b<b>"), "&lt;b&gt;");
-    }
 }

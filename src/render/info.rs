@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::duration;
-use super::{percent, printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::pairs;
+use super::{percent, printable, size, thousands};
 use crate::kernel::layout::LayoutInfo;
 use crate::report::{Document, InfoReport};
 
@@ -14,11 +16,11 @@ use crate::report::{Document, InfoReport};
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<InfoReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     let (dump, body) = (&document.dump, &document.body);
     let held = &body.coverage;
-    let mut rows = table(&["DUMP", &printable(&dump.path)], &[], 1, width);
+    let mut rows = pairs("DUMP", &printable(&dump.path), layout);
     let mut row = |name: &str, value: Option<String>| {
         rows.add_row([name, value.as_deref().unwrap_or("unknown")]);
     };
@@ -61,7 +63,7 @@ pub fn write_text(
     row("symbols from", Some(dump.symbols_from.to_owned()));
     row("translation", Some(body.translation.to_owned()));
     row("slab allocator", Some(body.slab_allocator.to_owned()));
-    write_table(out, &rows)?;
+    rows.write(out)?;
     for layout in body.layouts.iter().flatten() {
         writeln!(out)?;
         write_layout(out, layout)?;

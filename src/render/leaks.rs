@@ -2,20 +2,18 @@
 
 use std::io::{self, Write};
 
-use anstyle::Style;
-
+use super::finding;
 use super::head::head;
+use super::layout::Layout;
 use super::slabs::level_style;
-use super::traces::describe;
+use super::table::{Column, Table};
 use super::whatis::named;
 use super::{leaks_areas, leaks_blocks};
-use super::{percent, printable, size, table, thousands, write_table};
-use crate::analysis::accounting::{Level, Reason, share};
-use crate::analysis::leaks::{LeakVerdict, Owner};
+use super::{percent, printable, size, thousands};
+use crate::analysis::accounting::{Level, share};
 use crate::graph::AgeField;
 use crate::report::Document;
 use crate::report::leaks::{LeakCache, LeaksReport};
-use crate::subsys::mm::slab::tracks::Site;
 
 /// Caches in the table of the others, unless all are wanted.
 const OTHERS: usize = 15;
@@ -27,51 +25,49 @@ const OTHERS: usize = 15;
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<LeaksReport>,
-    width: Option<u16>,
+    layout: Layout,
     all: bool,
 ) -> io::Result<()> {
     let report = &document.body;
     head(out, document)?;
     writeln!(out)?;
-    memory(out, report, width)?;
-    let (accused, others): (Vec<&LeakCache>, Vec<&LeakCache>) = report
-        .caches
-        .iter()
-        .partition(|cache| cache.judgement.verdict.level >= Level::Suspect);
-    let others_of = [&report.vmalloc.verdict, &report.large_kmalloc.verdict];
-    let worst = others_of.map(|verdict| verdict.level).into_iter().max();
-    if accused.is_empty() && worst < Some(Level::Suspect) {
-        let bold = Style::new().bold();
-        let text = match report.trust.reliable {
-            true => "No cache looks like a leak.",
-            false => "No cache can be called a leak.",
-        };
-        writeln!(out, "\n{bold}{text}{bold:#}")?;
+    memory(out, report, layout)?;
+    finding::none(out, &report.findings, report.trust.reliable)?;
+    let memory_bytes = report.totals.memory_bytes;
+    for found in &report.findings {
+        finding::headline(out, found, memory_bytes)?;
+        match (&found.cache, found.code) {
+            (Some(name), _) => of_cache(out, report, name)?,
+            (None, "vmalloc") => leaks_areas::write(out, &report.vmalloc)?,
+            (None, "large-kmalloc") => leaks_blocks::write(out, &report.large_kmalloc)?,
+            _ => {}
+        }
+        finding::proof(out, found)?;
     }
-    for cache in accused {
-        writeln!(out)?;
-        evidence(out, cache, report.totals.memory_bytes)?;
-    }
-    leaks_areas::write(out, &report.vmalloc, report.totals.memory_bytes)?;
-    leaks_blocks::write(out, &report.large_kmalloc, report.totals.memory_bytes)?;
     history(out, report)?;
     writeln!(out)?;
-    table_of(out, &others, report.totals.memory_bytes, width, all)?;
+    let accused = |cache: &&LeakCache| cache.judgement.verdict.level >= Level::Suspect;
+    let others = report.caches.iter().filter(|cache| !accused(cache));
+    table_of(out, &others.collect::<Vec<_>>(), memory_bytes, layout, all)?;
     writeln!(out)?;
     coverage(out, report)
 }
 
-fn memory(out: &mut dyn Write, report: &LeaksReport, width: Option<u16>) -> io::Result<()> {
-    let mut rows = table(&["MEMORY", "SIZE", "RAM", "WHAT"], &[1, 2], 3, width);
+fn memory(out: &mut dyn Write, report: &LeaksReport, layout: Layout) -> io::Result<()> {
+    let header = [
+        Column::text("MEMORY"),
+        Column::number("SIZE"),
+        Column::number("RAM"),
+    ];
+    let mut rows = Table::new(header, layout);
     for part in &report.memory.parts {
         rows.add_row([
-            part.code.to_owned(),
+            part.name.to_owned(),
             size(part.bytes),
             percent(part.bytes, report.totals.memory_bytes),
-            part.name.to_owned(),
         ]);
     }
-    write_table(out, &rows)?;
+    rows.write(out)?;
     let outside = report.memory.boot_memmap_bytes;
     if outside > 0 {
         let outside = size(outside);
@@ -86,48 +82,34 @@ fn memory(out: &mut dyn Write, report: &LeaksReport, width: Option<u16>) -> io::
     Ok(())
 }
 
-fn evidence(out: &mut dyn Write, cache: &LeakCache, memory: Option<u64>) -> io::Result<()> {
-    let verdict = &cache.judgement.verdict;
-    let style = level_style(verdict.level);
-    let bold = Style::new().bold();
-    writeln!(
-        out,
-        "{style}{}{style:#}  {bold}{}{bold:#}  {} ({} of RAM), {} objects of {} B in use",
-        verdict.level.word().to_uppercase(),
-        printable(&cache.facts.name),
+/// What only a cache has: its size in all, what its objects are like, when they were made.
+fn of_cache(out: &mut dyn Write, report: &LeaksReport, name: &str) -> io::Result<()> {
+    let Some(cache) = report.caches.iter().find(|cache| cache.facts.name == name) else {
+        return Ok(());
+    };
+    let held = format!(
+        "{} in all, {} objects of {} B in use",
         size(cache.facts.exact.bytes),
-        percent(cache.facts.exact.bytes, memory),
         thousands(cache.facts.exact.allocated),
         cache.facts.object_size,
-    )?;
+    );
+    finding::line(out, "cache", &held)?;
     if let Some(guess) = cache.types.first() {
-        writeln!(
-            out,
-            "  {:<12} struct {}: {} of {} objects with a typed reference ({})",
-            "types",
+        let text = format!(
+            "struct {}: {} of {} objects with a typed reference ({})",
             printable(&guess.name),
             thousands(guess.count),
             thousands(guess.of),
             printable(&guess.members.join(", ")),
-        )?;
+        );
+        finding::line(out, "types", &text)?;
     }
     ages(out, &cache.judgement.unreachable.ages)?;
-    let mut name = "charged to";
-    for charge in &cache.judgement.unreachable.charged_to {
+    let charges = cache.judgement.unreachable.charged_to.iter().map(|charge| {
         let objects = thousands(charge.objects);
-        writeln!(
-            out,
-            "  {name:<12} {}: {objects} of them",
-            named(&charge.group)
-        )?;
-        name = "";
-    }
-    proof(
-        out,
-        verdict,
-        &cache.judgement.owners,
-        &cache.judgement.check_with,
-    )
+        format!("{}: {objects} of them", named(&charge.group))
+    });
+    finding::list(out, "charged to", charges)
 }
 
 /// When the lost objects were made, with a bar for each tenth of the time since boot.
@@ -162,90 +144,6 @@ fn ages(out: &mut dyn Write, ages: &[AgeField]) -> io::Result<()> {
     Ok(())
 }
 
-/// The line above what can't be reached of something that is no cache; nothing, and `false`,
-/// unless it is a suspect at least.
-pub(super) fn unreached(
-    out: &mut dyn Write,
-    level: Level,
-    what: &str,
-    bytes: Option<u64>,
-    memory: Option<u64>,
-) -> io::Result<bool> {
-    if level < Level::Suspect {
-        return Ok(false);
-    }
-    let (style, bold) = (level_style(level), Style::new().bold());
-    let bytes = bytes.unwrap_or(0);
-    writeln!(
-        out,
-        "\n{style}{}{style:#}  {bold}{what}{bold:#}  {} ({} of RAM) can't be reached",
-        level.word().to_uppercase(),
-        size(bytes),
-        percent(bytes, memory),
-    )?;
-    Ok(true)
-}
-
-/// Whose they are, what speaks for it and against, and how to check it.
-pub(super) fn proof(
-    out: &mut dyn Write,
-    verdict: &LeakVerdict,
-    owners: &[Owner],
-    check_with: &[String],
-) -> io::Result<()> {
-    let bold = Style::new().bold();
-    for owner in owners.iter().filter(|owner| owner.module != "vmlinux") {
-        let module = printable(&owner.module);
-        writeln!(
-            out,
-            "  {:<12} module {bold}{module}{bold:#}: {}",
-            "owner",
-            printable(&owner.how)
-        )?;
-    }
-    sites(out, owners)?;
-    let mut list = |name: &str, reasons: &[Reason]| {
-        let mut name = name;
-        for reason in reasons {
-            writeln!(out, "  {name:<12} {}", printable(&reason.message))?;
-            name = "";
-        }
-        Ok::<(), io::Error>(())
-    };
-    let is_owner = |reason: &&Reason| reason.code != "owner";
-    let speaks_for: Vec<Reason> = verdict.r#for.iter().filter(is_owner).cloned().collect();
-    list("for", &speaks_for)?;
-    list("against", &verdict.against)?;
-    list("not checked", &verdict.not_checked)?;
-    let mut name = "check with";
-    for command in check_with {
-        writeln!(out, "  {name:<12} {}", printable(command))?;
-        name = "";
-    }
-    Ok(())
-}
-
-/// Places named of each cache.
-const SITES: usize = 3;
-
-/// Where the lost objects were allocated, if the kernel kept it.
-fn sites(out: &mut dyn Write, owners: &[Owner]) -> io::Result<()> {
-    let mut sites: Vec<&Site> = owners.iter().flat_map(|owner| &owner.sites).collect();
-    sites.sort_by_key(|site| std::cmp::Reverse(site.objects));
-    let mut name = "allocated";
-    for site in sites.into_iter().take(SITES) {
-        writeln!(
-            out,
-            "  {name:<12} {} at {}, {}",
-            thousands(site.objects),
-            printable(site.place().unwrap_or_default()),
-            describe(site)
-        )?;
-        name = "";
-    }
-    Ok(())
-}
-
 fn history(out: &mut dyn Write, report: &LeaksReport) -> io::Result<()> {
     if report.history.is_empty() {
         return Ok(());
@@ -270,47 +168,37 @@ fn table_of(
     out: &mut dyn Write,
     caches: &[&LeakCache],
     memory: Option<u64>,
-    width: Option<u16>,
+    layout: Layout,
     all: bool,
 ) -> io::Result<()> {
-    let wide = width.is_none_or(|width| width >= 110);
-    let mut header = vec![
-        "CACHE",
-        "SIZE",
-        "RAM",
-        "ALLOCATED",
-        "UNREACHABLE",
-        "VERDICT",
+    let header = [
+        Column::text("CACHE").shorten(28),
+        Column::number("SIZE"),
+        Column::number("RAM"),
+        Column::number("ALLOCATED"),
+        Column::number("UNREACHABLE"),
+        Column::text("VERDICT"),
+        Column::text("HELD BY").shorten(16).rank(1),
     ];
-    if wide {
-        header.push("HELD BY");
-    }
-    let mut rows = table(&header, &[1, 2, 3, 4], header.len() - 1, width);
+    let mut rows = Table::new(header, layout);
     let shown = if all { usize::MAX } else { OTHERS };
     for cache in caches.iter().take(shown) {
         let verdict = &cache.judgement.verdict;
         let style = level_style(verdict.level);
         let lost = cache.judgement.unreachable.objects;
-        let mut row = vec![
+        let holders = cache.holders.iter().take(2);
+        let holders: Vec<String> = holders.map(|held| printable(&held.holder)).collect();
+        rows.add_row([
             printable(&cache.facts.name),
             size(cache.facts.exact.bytes),
             percent(cache.facts.exact.bytes, memory),
             thousands(cache.facts.exact.allocated),
             lost.map_or("?".to_owned(), thousands),
             format!("{style}{}{style:#}", verdict.level.word()),
-        ];
-        if wide {
-            let names: Vec<String> = cache
-                .holders
-                .iter()
-                .take(2)
-                .map(|h| printable(&h.holder))
-                .collect();
-            row.push(names.join(", "));
-        }
-        rows.add_row(row);
+            holders.join(", "),
+        ]);
     }
-    write_table(out, &rows)?;
+    rows.write(out)?;
     let hidden = caches.len().saturating_sub(shown);
     if hidden > 0 {
         writeln!(out, "\n{hidden} smaller caches not shown (--all)")?;
@@ -333,8 +221,5 @@ fn coverage(out: &mut dyn Write, report: &LeaksReport) -> io::Result<()> {
         out,
         "Stale pointers lead to {stale:.1} % of the free objects: about that share of a leak may be hidden."
     )?;
-    for reason in &report.trust.reasons {
-        writeln!(out, "Not reliable: {}", printable(&reason.message))?;
-    }
     Ok(())
 }

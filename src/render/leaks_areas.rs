@@ -2,26 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::leaks::{proof, unreached};
-use super::{printable, size, thousands};
+use super::{finding, printable, size, thousands};
 use crate::analysis::leaks::areas::AreasJudgement;
 
-/// Nothing, unless they are a suspect at least.
-pub(super) fn write(
-    out: &mut dyn Write,
-    areas: &AreasJudgement,
-    memory: Option<u64>,
-) -> io::Result<()> {
-    let verdict = &areas.verdict;
-    if !unreached(out, verdict.level, "areas of vmalloc", areas.bytes, memory)? {
-        return Ok(());
-    }
-    let mut name = "asked for by";
-    for caller in areas.callers.iter().filter(|c| c.benign.is_none()) {
+/// Who asked for those that nothing points to.
+pub(super) fn write(out: &mut dyn Write, areas: &AreasJudgement) -> io::Result<()> {
+    let callers = areas.callers.iter().filter(|c| c.benign.is_none());
+    let told = callers.map(|caller| {
         let function = caller.caller.as_deref().unwrap_or("?");
-        writeln!(
-            out,
-            "  {name:<12} {}: {} areas, {}{}",
+        format!(
+            "{}: {} areas, {}{}",
             printable(function),
             thousands(caller.areas),
             size(caller.bytes),
@@ -29,8 +19,16 @@ pub(super) fn write(
                 0 => String::new(),
                 more => format!(", and {} hardly held", thousands(more)),
             },
-        )?;
-        name = "";
+        )
+    });
+    finding::list(out, "asked for by", told)?;
+    let (listed, all) = (areas.areas.len() as u64, areas.listed_of);
+    match listed < all {
+        true => finding::line(
+            out,
+            "listed",
+            &format!("the first {} addresses are in JSON", thousands(listed)),
+        ),
+        false => Ok(()),
     }
-    proof(out, verdict, &areas.owners, &areas.check_with)
 }

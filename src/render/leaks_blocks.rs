@@ -2,30 +2,28 @@
 
 use std::io::{self, Write};
 
-use super::leaks::{proof, unreached};
-use super::{size, thousands};
+use super::{finding, size, thousands};
 use crate::analysis::leaks::blocks::BlocksJudgement;
 
-/// Nothing, unless they are a suspect at least.
-pub(super) fn write(
-    out: &mut dyn Write,
-    blocks: &BlocksJudgement,
-    memory: Option<u64>,
-) -> io::Result<()> {
-    let verdict = &blocks.verdict;
-    if !unreached(out, verdict.level, "large kmalloc", blocks.bytes, memory)? {
-        return Ok(());
-    }
-    let mut name = "sizes";
-    for of in blocks.sizes.iter().filter(|of| of.unreachable > 0) {
-        writeln!(
-            out,
-            "  {name:<12} {} of {} blocks of {}",
+/// The sizes of those that nothing points to.
+pub(super) fn write(out: &mut dyn Write, blocks: &BlocksJudgement) -> io::Result<()> {
+    let sizes = blocks.sizes.iter().filter(|of| of.unreachable > 0);
+    let told = sizes.map(|of| {
+        format!(
+            "{} of {} blocks of {}",
             thousands(of.unreachable),
             thousands(of.blocks),
             size(of.size),
-        )?;
-        name = "";
+        )
+    });
+    finding::list(out, "sizes", told)?;
+    let (listed, all) = (blocks.blocks.len() as u64, blocks.unreachable.unwrap_or(0));
+    match listed < all {
+        true => finding::line(
+            out,
+            "listed",
+            &format!("the first {} addresses are in JSON", thousands(listed)),
+        ),
+        false => Ok(()),
     }
-    proof(out, verdict, &blocks.owners, &blocks.check_with)
 }

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::{printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{printable, size, thousands};
 use crate::report::Document;
 use crate::report::memcg::MemcgReport;
 use crate::subsys::mm::memcg::Memcg;
@@ -15,7 +17,7 @@ use crate::subsys::mm::memcg::Memcg;
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<MemcgReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     let report = &document.body;
     let totals = &report.totals;
@@ -34,10 +36,7 @@ pub fn write_text(
         "\n{} are charged in advance for objects to come\n",
         size(totals.objcg_charged_bytes)
     )?;
-    let header = [
-        "CGROUP", "ID", "STATE", "TOTAL", "ANON", "FILE", "KERNEL", "SLAB", "PERCPU", "OBJCGS",
-    ];
-    let mut rows = table(&header, &[1, 3, 4, 5, 6, 7, 8, 9], 10, width);
+    let mut rows = Table::new(header(), layout);
     let bytes = |bytes: Option<u64>| bytes.map_or("-".to_owned(), size);
     for memcg in &report.memcgs {
         rows.add_row([
@@ -55,7 +54,35 @@ pub fn write_text(
             }),
         ]);
     }
-    write_table(out, &rows)
+    rows.write(out)?;
+    let root = report
+        .memcgs
+        .iter()
+        .find(|of| of.path.as_deref() == Some("/"));
+    let more = root.filter(|root| root.stat("file") > Some(root.current));
+    match more {
+        Some(_) => writeln!(
+            out,
+            "\nThe root has no limit, so the kernel charges it nothing: its TOTAL is what its children are charged, and its other columns are of all pages and objects below it and its own."
+        ),
+        None => Ok(()),
+    }
+}
+
+/// A long path keeps its start: what matters less goes before it is cut.
+fn header() -> [Column; 10] {
+    [
+        Column::text("CGROUP").shorten(30),
+        Column::number("ID").rank(3),
+        Column::text("STATE"),
+        Column::number("TOTAL"),
+        Column::number("ANON"),
+        Column::number("FILE"),
+        Column::number("KERNEL").rank(1),
+        Column::number("SLAB"),
+        Column::number("PERCPU").rank(2),
+        Column::number("OBJCGS").rank(4),
+    ]
 }
 
 fn path(memcg: &Memcg) -> String {

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::{percent, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{percent, size, thousands};
 use crate::analysis::memory::{Accounting, FreeSummary};
 use crate::report::Document;
 use crate::report::meminfo::{MeminfoLine, MeminfoReport};
@@ -50,7 +52,7 @@ fn proc_line(line: &MeminfoLine) -> String {
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<MeminfoReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     let report = &document.body;
     head(out, document)?;
@@ -61,7 +63,7 @@ pub fn write_text(
     match &report.accounting {
         Some(accounting) => {
             writeln!(out)?;
-            write_accounting(out, accounting, width)?;
+            write_accounting(out, accounting, layout)?;
             let large = report.large_kmalloc.as_ref();
             if let Some(note) = large.and_then(|large| large.note.as_ref()) {
                 writeln!(out, "Large kmalloc: {note}")?;
@@ -73,7 +75,12 @@ pub fn write_text(
         )?,
     }
     writeln!(out)?;
-    let mut rows = table(&["/PROC/MEMINFO", "KB", "SIZE"], &[1, 2], 3, width);
+    let header = [
+        Column::text("/PROC/MEMINFO"),
+        Column::number("KB"),
+        Column::number("SIZE"),
+    ];
+    let mut rows = Table::new(header, layout);
     for line in &report.meminfo {
         rows.add_row([
             line.name.to_owned(),
@@ -82,7 +89,7 @@ pub fn write_text(
                 .map_or(String::new(), |_| size(line.value.saturating_mul(1024))),
         ]);
     }
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 /// As `free` prints it, in KiB.
@@ -117,9 +124,14 @@ fn write_free(out: &mut dyn Write, free: &FreeSummary) -> io::Result<()> {
 fn write_accounting(
     out: &mut dyn Write,
     accounting: &Accounting,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
-    let mut rows = table(&["WHERE IT WENT", "SIZE", "OF ALL"], &[1, 2], 3, width);
+    let header = [
+        Column::text("WHERE IT WENT"),
+        Column::number("SIZE"),
+        Column::number("OF ALL"),
+    ];
+    let mut rows = Table::new(header, layout);
     let total = accounting.total_bytes;
     for part in accounting.parts.iter().filter(|part| part.bytes > 0) {
         let share = percent(part.bytes, Some(total));
@@ -136,7 +148,7 @@ fn write_accounting(
         format!("{sign}{}", size(rest)),
         format!("{sign}{}", percent(rest, Some(total))),
     ]);
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 #[cfg(test)]

@@ -5,17 +5,19 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
 pub mod allocinfo;
 pub mod cache;
 pub mod conntrack;
 pub mod diff;
+mod finding;
+mod fitted;
 mod head;
 pub mod html;
 pub mod info;
 pub mod kmemleak;
+mod layout;
 pub mod leaks;
 mod leaks_areas;
 mod leaks_blocks;
@@ -26,12 +28,17 @@ pub mod modules;
 pub mod nat;
 pub mod objects;
 pub mod oom;
+mod page;
 pub mod pageowner;
 pub mod slabs;
 pub mod sysctl;
+mod table;
 pub mod traces;
 pub mod vmalloc;
 pub mod whatis;
+
+pub use fitted::Fitted;
+pub use layout::Layout;
 
 /// Writes the whole document as indented JSON.
 ///
@@ -108,38 +115,6 @@ pub fn percent(part: u64, whole: Option<u64>) -> String {
         Some(whole) if whole > 0 => format!("{:.1}%", part as f64 * 100.0 / whole as f64),
         _ => "-".to_owned(),
     }
-}
-
-/// A table without borders, as wide as the terminal where there is one. Columns from `wrapped` on
-/// give way where it is too narrow; names and numbers before them are never broken.
-fn table(header: &[&str], right_aligned: &[usize], wrapped: usize, width: Option<u16>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(comfy_table::presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.iter().map(Cell::new));
-    match width {
-        Some(width) => table.set_width(width),
-        None => table.set_content_arrangement(ContentArrangement::Disabled),
-    };
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index < wrapped {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-        if right_aligned.contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
-
-/// Writes a table without the blanks that would end its lines.
-fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
-    for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::{printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{printable, size, thousands};
 use crate::report::Document;
 use crate::report::modules::ModulesReport;
 use crate::subsys::modules::ModuleFacts;
@@ -15,7 +17,7 @@ use crate::subsys::modules::ModuleFacts;
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<ModulesReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     let modules = &document.body.modules;
     head(out, document)?;
@@ -29,9 +31,15 @@ pub fn write_text(
         size(sum)
     )?;
     let header = [
-        "MODULE", "SIZE", "REFS", "STATE", "TAINTS", "CODE", "USED BY",
+        Column::text("MODULE"),
+        Column::number("SIZE"),
+        Column::number("REFS"),
+        Column::text("STATE").rank(1),
+        Column::text("TAINTS"),
+        Column::text("CODE").rank(2),
+        Column::flow("USED BY"),
     ];
-    let mut rows = table(&header, &[1, 2], 6, width);
+    let mut rows = Table::new(header, layout);
     for module in modules {
         let mut used_by: Vec<String> = module.used_by.iter().map(|n| printable(n)).collect();
         if module.permanent {
@@ -47,7 +55,7 @@ pub fn write_text(
             used_by.join(" "),
         ]);
     }
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 /// /proc/modules to the letter (kernel/module/procfs.c, `m_show`).

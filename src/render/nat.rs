@@ -4,11 +4,14 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::conntrack;
 use super::head::head;
-use super::{percent, thousands};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{percent, printable, thousands};
 use crate::analysis::nat::Endpoint;
 use crate::report::Document;
-use crate::report::conntrack::NatReport;
+use crate::report::conntrack::{DirectionDoc, NatReport};
 
 /// How many groups of ports are listed.
 const GROUPS: usize = 20;
@@ -21,64 +24,62 @@ fn end(endpoint: Endpoint) -> String {
     }
 }
 
-/// For people.
+/// For people; of the translations the first `most`.
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_text(out: &mut dyn Write, document: &Document<NatReport>) -> io::Result<()> {
+pub fn write_text(
+    out: &mut dyn Write,
+    document: &Document<NatReport>,
+    layout: Layout,
+    most: usize,
+) -> io::Result<()> {
     head(out, document)?;
-    ports(out, &document.body)?;
-    translations(out, &document.body)
+    ports(out, &document.body, layout)?;
+    translations(out, &document.body, layout, most)
 }
 
 /// The groups of ports that are used most.
-fn ports(out: &mut dyn Write, body: &NatReport) -> io::Result<()> {
+fn ports(out: &mut dyn Write, body: &NatReport, layout: Layout) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(
         out,
         "\n{bold}Ports in use per external address and remote end{bold:#}"
     )?;
-    writeln!(
-        out,
-        "{:<16} {:<8} {:<24} {:>8} {:>10} {:>6}",
-        "EXTERNAL", "PROTO", "REMOTE", "USED", "AVAILABLE", ""
-    )?;
+    let header = [
+        Column::text("EXTERNAL"),
+        Column::text("PROTO"),
+        Column::text("REMOTE"),
+        Column::number("USED"),
+        Column::number("AVAILABLE"),
+        Column::number("OF RANGE"),
+        Column::text(""),
+    ];
+    let mut rows = Table::new(header, layout);
+    let warn = AnsiColor::Red.on_default().bold();
     for group in body.ports.iter().take(GROUPS) {
-        let warn = if group.near_exhaustion {
-            AnsiColor::Red.on_default().bold()
-        } else {
-            Style::new()
-        };
         let remote = end(Endpoint {
             address: group.remote,
             port: Some(group.remote_port),
         });
-        writeln!(
-            out,
-            "{:<16} {:<8} {:<24} {:>8} {:>10} {warn}{:>6}{}{warn:#}",
+        rows.add_row([
             group.external.to_string(),
-            group.l4proto,
+            group.l4proto.to_owned(),
             remote,
             thousands(group.used),
             thousands(group.available),
-            percent(group.used, Some(group.available)),
-            if group.near_exhaustion {
-                " near exhaustion"
-            } else {
-                ""
-            }
-        )?;
+            percent(group.used, Some(group.range)),
+            match group.near_exhaustion {
+                true => format!("{warn}near exhaustion{warn:#}"),
+                false => String::new(),
+            },
+        ]);
     }
-    if body.ports.len() > GROUPS {
-        writeln!(
-            out,
-            "… and {} more (--format json has all)",
-            body.ports.len() - GROUPS
-        )?;
-    }
+    rows.write(out)?;
+    more(out, body.ports.len(), GROUPS)?;
     writeln!(
         out,
-        "The kernel chooses from 1024-65535 unless a rule names ports (600-1023 for original ports\nfrom 512, 1-511 below), and gives up after a bounded number of tries."
+        "The kernel chooses from 1024-65535 unless a rule names ports (600-1023 for original ports from 512, 1-511 below), and gives up after a bounded number of tries."
     )?;
     if let Some((low, high)) = body.local_port_range {
         writeln!(
@@ -89,42 +90,52 @@ fn ports(out: &mut dyn Write, body: &NatReport) -> io::Result<()> {
     Ok(())
 }
 
-fn translations(out: &mut dyn Write, body: &NatReport) -> io::Result<()> {
+fn translations(
+    out: &mut dyn Write,
+    body: &NatReport,
+    layout: Layout,
+    most: usize,
+) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(
         out,
         "\n{bold}{} translations{bold:#}",
         thousands(body.translations.len() as u64)
     )?;
-    writeln!(
-        out,
-        "{:<16} {:<8} {:<22} {:<22} {:<22} {:<22}",
-        "KIND", "PROTO", "SOURCE", "AS", "DESTINATION", "AS"
-    )?;
-    for translation in &body.translations {
-        let (nat, orig) = (&translation.nat, &translation.original);
-        let plain = |address: std::net::IpAddr| address.to_string();
-        let source = nat.snat.map_or_else(
-            || (plain(orig.src), "-".into()),
-            |t| (end(t.from), end(t.to)),
-        );
-        let target = nat.dnat.map_or_else(
-            || (plain(orig.dst), "-".into()),
-            |t| (end(t.from), end(t.to)),
-        );
-        let interface = nat
-            .masquerade_ifindex
-            .map_or(String::new(), |i| format!(" if{i}"));
-        writeln!(
-            out,
-            "{:<16} {:<8} {:<22} {:<22} {:<22} {:<22}",
-            format!("{}{interface}", translation.kind),
-            translation.l4proto,
-            source.0,
-            source.1,
-            target.0,
-            target.1
-        )?;
+    let header = [
+        Column::text("KIND"),
+        Column::text("PROTO"),
+        Column::text("ORIGINAL"),
+        Column::flow("BECOMES"),
+    ];
+    let mut rows = Table::new(header, layout);
+    for translation in body.translations.iter().take(most) {
+        let index = translation.nat.masquerade_ifindex;
+        let number = index.map(|index| format!("if{index}"));
+        let device = translation.masquerade_device.as_deref().map(printable);
+        let device = device
+            .or(number)
+            .map_or(String::new(), |of| format!(" {of}"));
+        rows.add_row([
+            format!("{}{device}", translation.kind),
+            translation.l4proto.to_owned(),
+            between(&translation.original, false),
+            between(&translation.reply, true),
+        ]);
     }
-    Ok(())
+    rows.write(out)?;
+    more(out, body.translations.len(), most)
+}
+
+/// Both ends of a connection, from who opened it: of a reply the other way round.
+fn between(direction: &DirectionDoc, reply: bool) -> String {
+    let [from, to] = [!reply, reply].map(|source| conntrack::end(direction, source));
+    format!("{from} > {to}")
+}
+
+fn more(out: &mut dyn Write, all: usize, shown: usize) -> io::Result<()> {
+    match all.checked_sub(shown) {
+        Some(rest) if rest > 0 => writeln!(out, "… and {rest} more (--format json has all)"),
+        _ => Ok(()),
+    }
 }

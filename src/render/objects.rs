@@ -48,7 +48,21 @@ pub fn write_text(
     if counts.unknown > 0 {
         write!(out, ", {} unknown", thousands(counts.unknown))?;
     }
-    writeln!(out, "; {} B each\n", report.object_size)?;
+    writeln!(out, "; {} B each", report.object_size)?;
+    let (matching, listed) = (report.matching, report.objects.len() as u64);
+    let what = match report.chosen {
+        Some("unreachable") => " are unreachable",
+        Some(_) => " are of this cluster",
+        None => " are asked for",
+    };
+    if report.chosen.is_some() || listed < matching {
+        write!(out, "{}{what}", thousands(matching))?;
+        match listed < matching {
+            true => writeln!(out, "; the first {} are listed", thousands(listed))?,
+            false => writeln!(out)?,
+        }
+    }
+    writeln!(out)?;
     if let Some(read) = hexdump {
         return write_hexdumps(out, report, read);
     }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::head::head;
+use super::layout::Layout;
 use super::log::escaped;
-use super::{size, table, thousands, write_table};
+use super::table::{Column, Table};
+use super::{size, thousands};
 use crate::analysis::oom::OomReport;
 use crate::report::Document;
 use crate::report::log::OomReports;
@@ -20,7 +22,7 @@ const ROWS: usize = 20;
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<OomReports>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     head(out, document)?;
     let reports = &document.body.oom;
@@ -32,12 +34,12 @@ pub fn write_text(
     }
     for report in reports {
         writeln!(out)?;
-        write_report(out, report, width)?;
+        write_report(out, report, layout)?;
     }
     Ok(())
 }
 
-fn write_report(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+fn write_report(out: &mut dyn Write, report: &OomReport, layout: Layout) -> io::Result<()> {
     let text = |value: &Option<String>| value.as_deref().map_or("-".to_owned(), escaped);
     writeln!(
         out,
@@ -69,20 +71,20 @@ fn write_report(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> 
             kb("shmem-rss"),
         )?;
     }
-    write_memory(out, report, width)?;
-    write_slabs(out, report, width)?;
-    write_tasks(out, report, width)
+    write_memory(out, report, layout)?;
+    write_slabs(out, report, layout)?;
+    write_tasks(out, report, layout)
 }
 
-fn write_memory(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+fn write_memory(out: &mut dyn Write, report: &OomReport, layout: Layout) -> io::Result<()> {
     let pages: Vec<_> = report.meminfo.iter().filter(|(_, n)| **n > 0).collect();
     if !pages.is_empty() {
         writeln!(out)?;
-        let mut rows = table(&["MEM-INFO", "PAGES"], &[1], 2, width);
+        let mut rows = Table::new([Column::text("MEM-INFO"), Column::number("PAGES")], layout);
         for (name, pages) in pages {
             rows.add_row([escaped(name), thousands(*pages)]);
         }
-        write_table(out, &rows)?;
+        rows.write(out)?;
     }
     let zones: Vec<_> = report
         .zones
@@ -91,11 +93,15 @@ fn write_memory(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> 
         .collect();
     if !zones.is_empty() {
         writeln!(out)?;
-        let mut rows = table(
-            &["ZONE", "FREE", "MIN", "LOW", "HIGH"],
-            &[1, 2, 3, 4],
-            5,
-            width,
+        let mut rows = Table::new(
+            [
+                Column::text("ZONE"),
+                Column::number("FREE"),
+                Column::number("MIN"),
+                Column::number("LOW"),
+                Column::number("HIGH"),
+            ],
+            layout,
         );
         for zone in zones {
             let kb = |key: &str| kib(&zone.kb, key);
@@ -107,7 +113,7 @@ fn write_memory(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> 
                 kb("high"),
             ]);
         }
-        write_table(out, &rows)?;
+        rows.write(out)?;
     }
     Ok(())
 }
@@ -117,23 +123,28 @@ fn kib(numbers: &BTreeMap<String, u64>, key: &str) -> String {
     value.map_or("-".to_owned(), |kb| size(kb.saturating_mul(1024)))
 }
 
-fn write_slabs(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+fn write_slabs(out: &mut dyn Write, report: &OomReport, layout: Layout) -> io::Result<()> {
     if report.slabs.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
     let mut slabs: Vec<_> = report.slabs.iter().collect();
     slabs.sort_by_key(|slab| std::cmp::Reverse(slab.total_kb));
-    let mut rows = table(&["UNRECLAIMABLE SLAB", "USED", "TOTAL"], &[1, 2], 3, width);
+    let header = [
+        Column::text("UNRECLAIMABLE SLAB"),
+        Column::number("USED"),
+        Column::number("TOTAL"),
+    ];
+    let mut rows = Table::new(header, layout);
     for slab in slabs.iter().take(ROWS) {
         let kb = |kb: u64| size(kb.saturating_mul(1024));
         rows.add_row([escaped(&slab.name), kb(slab.used_kb), kb(slab.total_kb)]);
     }
-    write_table(out, &rows)?;
+    rows.write(out)?;
     more(out, slabs.len())
 }
 
-fn write_tasks(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> io::Result<()> {
+fn write_tasks(out: &mut dyn Write, report: &OomReport, layout: Layout) -> io::Result<()> {
     if report.tasks.is_empty() {
         return Ok(());
     }
@@ -142,9 +153,16 @@ fn write_tasks(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> i
     let rss = |task: &&crate::analysis::oom::OomTask| task.columns.get("rss").copied();
     tasks.sort_by_key(|task| std::cmp::Reverse(rss(task)));
     let header = [
-        "PID", "UID", "TOTAL_VM", "RSS", "PGTABLES", "SWAPENTS", "ADJ", "TASK",
+        Column::number("PID"),
+        Column::number("UID").rank(2),
+        Column::number("TOTAL_VM"),
+        Column::number("RSS"),
+        Column::number("PGTABLES").rank(1),
+        Column::number("SWAPENTS"),
+        Column::number("ADJ"),
+        Column::text("TASK").shorten(15),
     ];
-    let mut rows = table(&header, &[0, 1, 2, 3, 4, 5, 6], 8, width);
+    let mut rows = Table::new(header, layout);
     for task in tasks.iter().take(ROWS) {
         let number = |key: &str| task.columns.get(key).map_or("-".into(), i64::to_string);
         rows.add_row([
@@ -158,7 +176,7 @@ fn write_tasks(out: &mut dyn Write, report: &OomReport, width: Option<u16>) -> i
             escaped(&task.name),
         ]);
     }
-    write_table(out, &rows)?;
+    rows.write(out)?;
     more(out, tasks.len())
 }
 

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::head::head;
-use super::{percent, printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{percent, printable, size, thousands};
 use crate::analysis::accounting::{Level, SlabTotals, Verdict, share};
 use crate::analysis::families::Family;
 use crate::report::{CacheReport, Document, SlabsReport};
@@ -21,15 +23,16 @@ pub(super) fn level_style(level: Level) -> Style {
     }
 }
 
-/// The verdict's word and, unless it is that there is nothing to say, its first reason.
-pub(super) fn verdict(verdict: &Verdict, in_words: bool) -> String {
+/// The verdict's word and its first reason. Of what is small there is nothing to say but that
+/// nothing was searched for.
+pub(super) fn verdict(verdict: &Verdict) -> String {
+    let dimmed = Style::new().dimmed();
+    if verdict.is_small() && verdict.level <= Level::Inconclusive {
+        return format!("{dimmed}not searched{dimmed:#}");
+    }
     let style = level_style(verdict.level);
     let word = verdict.level.word();
-    let reason = verdict
-        .reasons
-        .first()
-        .filter(|_| in_words && verdict.level > Level::Clean);
-    match reason {
+    match verdict.reasons.first() {
         Some(reason) => format!("{style}{word}{style:#}: {}", reason.message),
         None => format!("{style}{word}{style:#}"),
     }
@@ -73,32 +76,28 @@ fn marks(cache: &CacheReport) -> String {
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<SlabsReport>,
-    width: Option<u16>,
+    layout: Layout,
     all: bool,
 ) -> io::Result<()> {
     let report = &document.body;
     let memory = report.totals.memory_bytes;
     head(out, document)?;
     write_totals(out, &report.totals)?;
-    let wide = width.is_none_or(|width| width >= 110);
-    let (header, right): (&[&str], &[usize]) = match wide {
-        true => (&WIDE, &[1, 2, 3, 4, 5, 6, 7]),
-        false => (&NARROW, &[1, 2, 3, 4]),
-    };
-    let mut rows = table(header, right, header.len() - 1, width);
+    let mut rows = Table::new(header(), layout);
     let has_slabs = |cache: &&CacheReport| cache.facts.exact.slabs > 0;
     for cache in report.caches.iter().filter(|cache| all || has_slabs(cache)) {
-        match wide {
-            true => rows.add_row(wide_row(cache, memory)),
-            false => rows.add_row(narrow_row(cache, memory)),
-        };
+        rows.add_row(row(cache, memory));
     }
-    write_table(out, &rows)?;
+    rows.write(out)?;
     let empty = report.caches.len() - report.caches.iter().filter(has_slabs).count();
+    writeln!(
+        out,
+        "\nVerdicts are by size alone: lost objects were not searched for (vmleak leaks does)."
+    )?;
     if empty > 0 && !all {
-        writeln!(out, "\n{empty} caches without a slab not shown (--all)")?;
+        writeln!(out, "{empty} caches without a slab not shown (--all)")?;
     }
-    write_families(out, report, width, all)
+    write_families(out, report, layout, all)
 }
 
 fn write_totals(out: &mut dyn Write, totals: &SlabTotals) -> io::Result<()> {
@@ -118,29 +117,21 @@ fn write_totals(out: &mut dyn Write, totals: &SlabTotals) -> io::Result<()> {
     )
 }
 
-/// Columns from 110 characters on.
-const WIDE: [&str; 11] = [
-    "CACHE",
-    "SIZE",
-    "RAM",
-    "ALLOCATED",
-    "OBJECTS",
-    "USED",
-    "OBJSIZE",
-    "SLABS",
-    "RECLAIM",
-    "NOTES",
-    "VERDICT",
-];
-const NARROW: [&str; 7] = [
-    "CACHE",
-    "SIZE",
-    "RAM",
-    "ALLOCATED",
-    "USED",
-    "RECLAIM",
-    "VERDICT",
-];
+fn header() -> [Column; 11] {
+    [
+        Column::text("CACHE").shorten(28),
+        Column::number("SIZE"),
+        Column::number("RAM"),
+        Column::number("ALLOCATED"),
+        Column::number("OBJECTS").rank(5),
+        Column::number("USED"),
+        Column::number("OBJSIZE").rank(4),
+        Column::number("SLABS").rank(6),
+        Column::text("RECLAIM").rank(1),
+        Column::text("NOTES").rank(3),
+        Column::flow("VERDICT"),
+    ]
+}
 
 fn used(exact: &ExactView) -> String {
     format!("{:.0}%", share(exact.allocated, exact.objects) * 100.0)
@@ -150,7 +141,7 @@ fn reclaimable(cache: &CacheReport) -> &'static str {
     if cache.facts.reclaimable { "yes" } else { "no" }
 }
 
-fn wide_row(cache: &CacheReport, memory: Option<u64>) -> [String; 11] {
+fn row(cache: &CacheReport, memory: Option<u64>) -> [String; 11] {
     let exact = &cache.facts.exact;
     [
         printable(&cache.facts.name),
@@ -163,20 +154,7 @@ fn wide_row(cache: &CacheReport, memory: Option<u64>) -> [String; 11] {
         thousands(exact.slabs),
         reclaimable(cache).to_owned(),
         marks(cache),
-        verdict(&cache.verdict, true),
-    ]
-}
-
-fn narrow_row(cache: &CacheReport, memory: Option<u64>) -> [String; 7] {
-    let exact = &cache.facts.exact;
-    [
-        printable(&cache.facts.name),
-        size(exact.bytes),
-        percent(exact.bytes, memory),
-        allocated(exact),
-        used(exact),
-        reclaimable(cache).to_owned(),
-        verdict(&cache.verdict, false),
+        verdict(&cache.verdict),
     ]
 }
 
@@ -187,7 +165,7 @@ const SMALL_FAMILY: f64 = 0.01;
 fn write_families(
     out: &mut dyn Write,
     report: &SlabsReport,
-    width: Option<u16>,
+    layout: Layout,
     all: bool,
 ) -> io::Result<()> {
     let in_use = |family: &Family| {
@@ -209,14 +187,14 @@ fn write_families(
     }
     shown.sort_by_key(|(family, _)| std::cmp::Reverse(family.exact.bytes));
     let header = [
-        "KMALLOC BY SIZE",
-        "SIZE",
-        "RAM",
-        "ALLOCATED",
-        "USED",
-        "CACHES",
+        Column::text("KMALLOC BY SIZE"),
+        Column::number("SIZE"),
+        Column::number("RAM"),
+        Column::number("ALLOCATED"),
+        Column::number("USED"),
+        Column::number("CACHES"),
     ];
-    let mut rows = table(&header, &[1, 2, 3, 4, 5], header.len(), width);
+    let mut rows = Table::new(header, layout);
     for (family, caches) in shown {
         let exact = &family.exact;
         rows.add_row(vec![
@@ -229,7 +207,7 @@ fn write_families(
         ]);
     }
     writeln!(out)?;
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 /// /proc/slabinfo 2.1 to the letter (mm/slab_common.c: print_slabinfo_header, cache_show).

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::head::head;
-use super::{printable, table, write_table};
+use super::layout::Layout;
+use super::printable;
+use super::table::{Column, Table};
 use crate::analysis::sysctl_check::CheckLevel;
 use crate::report::Document;
 use crate::report::sysctl::{SysctlCheckReport, SysctlReport};
@@ -89,17 +91,25 @@ pub fn write_csv(out: &mut dyn Write, body: &SysctlReport) -> io::Result<()> {
 pub fn write_check(
     out: &mut dyn Write,
     document: &Document<SysctlCheckReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     head(out, document)?;
     writeln!(out)?;
-    let mut rows = table(
-        &["", "SYSCTL", "VALUE", "VERDICT", "WHAT IT IS"],
-        &[],
-        3,
-        width,
-    );
+    let header = [
+        Column::text(""),
+        Column::text("SYSCTL"),
+        Column::text("VALUE"),
+        Column::text("WHAT IT IS").rank(1),
+        Column::flow("VERDICT"),
+    ];
+    let mut rows = Table::new(header, layout);
+    // With one namespace all are of it.
+    let first = document.body.checks.iter().find_map(|check| check.netns);
+    let others = |netns: Option<u32>| netns.is_some() && netns != first;
+    let several = document.body.checks.iter().any(|check| others(check.netns));
     for check in &document.body.checks {
+        let of = check.netns.filter(|_| several);
+        let of = of.map_or(String::new(), |inum| format!(" @{inum}"));
         let style = match check.level {
             CheckLevel::Ok => Style::new(),
             CheckLevel::Notice => AnsiColor::Yellow.on_default(),
@@ -107,13 +117,13 @@ pub fn write_check(
         };
         rows.add_row([
             format!("{style}{}{style:#}", check.level.name()),
-            check.name.to_owned(),
+            format!("{}{of}", check.name),
             printable(&check.value.replace('\t', " ")),
-            check.verdict.clone(),
             check.means.to_owned(),
+            check.verdict.clone(),
         ]);
     }
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 /// One a row.
@@ -122,7 +132,7 @@ pub fn write_check(
 /// If writing fails.
 pub fn write_check_csv(out: &mut dyn Write, body: &SysctlCheckReport) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(["name", "value", "level", "verdict", "means"])?;
+    csv.write_record(["name", "value", "level", "verdict", "means", "netns"])?;
     for check in &body.checks {
         csv.write_record([
             check.name,
@@ -130,6 +140,7 @@ pub fn write_check_csv(out: &mut dyn Write, body: &SysctlCheckReport) -> io::Res
             check.level.name(),
             &check.verdict,
             check.means,
+            &check.netns.map(|inum| inum.to_string()).unwrap_or_default(),
         ])?;
     }
     csv.flush()

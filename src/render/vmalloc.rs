@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::head::head;
-use super::{percent, printable, size, table, thousands, write_table};
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{percent, printable, size, thousands};
 use crate::report::Document;
 use crate::report::vmalloc::VmallocReport;
 use crate::subsys::mm::vmalloc::{AreaKind, Pointers, VmallocArea};
@@ -15,7 +17,7 @@ use crate::subsys::mm::vmalloc::{AreaKind, Pointers, VmallocArea};
 pub fn write_text(
     out: &mut dyn Write,
     document: &Document<VmallocReport>,
-    width: Option<u16>,
+    layout: Layout,
 ) -> io::Result<()> {
     let report = &document.body;
     let totals = &report.totals;
@@ -29,16 +31,16 @@ pub fn write_text(
         thousands(totals.unpurged),
     )?;
     let header = [
-        "CALLER",
-        "MODULE",
-        "AREAS",
-        "PAGES",
-        "SIZE",
-        "OF ALL",
-        "ADDRESSES",
-        "KIND",
+        Column::text("CALLER").shorten(24),
+        Column::text("MODULE").shorten(12).rank(1),
+        Column::number("AREAS"),
+        Column::number("PAGES").rank(4),
+        Column::number("SIZE"),
+        Column::number("OF ALL"),
+        Column::number("ADDRESSES").rank(3),
+        Column::text("KIND").rank(2),
     ];
-    let mut rows = table(&header, &[2, 3, 4, 5, 6], 7, width);
+    let mut rows = Table::new(header, layout);
     for group in &report.callers {
         let bytes = group.pages.saturating_mul(report.page_size);
         rows.add_row([
@@ -52,7 +54,7 @@ pub fn write_text(
             group.flags.join(" "),
         ]);
     }
-    write_table(out, &rows)
+    rows.write(out)
 }
 
 /// /proc/vmallocinfo to the letter. Addresses are hashed as that kernel hashed them, unless

@@ -251,6 +251,8 @@ pub struct NatEntryDoc {
     pub kind: &'static str,
     #[serde(flatten)]
     pub nat: Nat,
+    /// The name of the interface of MASQUERADE, if it is known.
+    pub masquerade_device: Option<String>,
     pub original: DirectionDoc,
     pub reply: DirectionDoc,
     pub timeout_seconds: u64,

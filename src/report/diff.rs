@@ -13,6 +13,9 @@ pub struct DiffReport {
     pub new: SampleIdentity,
     /// Which counts are compared.
     pub compared: View,
+    /// Whether both are of one boot of one kernel; `None` if a sample does not tell. If not,
+    /// nothing grew: what one boot held stands beside what another did.
+    pub same_boot: Option<bool>,
     /// Seconds from the one to the other, if both say when they were taken.
     pub seconds_between: Option<f64>,
     /// What grew.

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::analysis::accounting::{Level, SlabTotals};
+use crate::analysis::finding::{self, Finding};
 use crate::analysis::leaks::areas::{self, AreasJudgement};
 use crate::analysis::leaks::blocks::{self, BlocksJudgement};
-use crate::analysis::leaks::findings::{self, Finding};
+use crate::analysis::leaks::findings;
 use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::analysis::memory::Memory;
@@ -76,6 +77,8 @@ pub struct Facts {
     pub memory: Memory,
     /// MemTotal.
     pub memory_bytes: Option<u64>,
+    /// Seconds from boot to crash.
+    pub uptime_seconds: Option<f64>,
 }
 
 impl LeaksReport {
@@ -100,17 +103,18 @@ impl LeaksReport {
             };
             (key(b), &a.facts.name).cmp(&(key(a), &b.facts.name))
         });
+        let uptime = facts.uptime_seconds;
         let of_caches = caches
             .iter()
-            .filter_map(|cache| Finding::of_cache(&cache.facts, &cache.judgement));
+            .filter_map(|cache| findings::of_cache(&cache.facts, &cache.judgement, uptime));
         let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
         let large_kmalloc = blocks::judge(&facts.reach.blocks, &trust, totals.memory_bytes);
         let judged = of_caches
-            .chain(Finding::of_areas(&vmalloc))
-            .chain(Finding::of_blocks(&large_kmalloc));
+            .chain(findings::of_areas(&vmalloc))
+            .chain(findings::of_blocks(&large_kmalloc));
         Self {
             findings: findings::all(
-                judged.chain(Finding::of_memcgs(facts.memcgs.as_ref())),
+                judged.chain(findings::of_memcgs(facts.memcgs.as_ref())),
                 &totals,
                 &facts.memory,
                 &trust,
@@ -128,14 +132,11 @@ impl LeaksReport {
         }
     }
 
-    /// The worst level of any cache, or of areas and blocks.
+    /// The worst level of any finding, or of a cache that is none.
     pub fn worst(&self) -> Option<Level> {
-        let levels = self
-            .caches
-            .iter()
-            .map(|cache| cache.judgement.verdict.level);
-        let others = [&self.vmalloc.verdict, &self.large_kmalloc.verdict];
-        levels.chain(others.map(|verdict| verdict.level)).max()
+        let levels = self.caches.iter();
+        let of_caches = levels.map(|cache| cache.judgement.verdict.level).max();
+        finding::worst(&self.findings).max(of_caches)
     }
 }
 

@@ -149,13 +149,17 @@ pub struct SlabsReport {
 impl SlabsReport {
     /// Judges all caches, in the order of /proc/slabinfo.
     pub fn new(facts: SlabFacts, memory_bytes: Option<u64>) -> Self {
-        let totals = SlabTotals::of(&facts.caches, memory_bytes);
-        let families = families::of(&facts.caches);
-        let caches = facts
-            .caches
+        Self::of(facts.caches, memory_bytes)
+    }
+
+    /// Judges these caches.
+    pub fn of(caches: Vec<CacheFacts>, memory_bytes: Option<u64>) -> Self {
+        let totals = SlabTotals::of(&caches, memory_bytes);
+        let families = families::of(&caches);
+        let caches = caches
             .into_iter()
             .map(|facts| CacheReport {
-                verdict: judge(&facts, &totals),
+                verdict: judge(&facts, &totals).by_size_alone(),
                 facts,
             })
             .collect();
@@ -199,6 +203,11 @@ pub struct ObjectsReport {
     pub object_size: u32,
     /// How many objects there are by state, before any filter.
     pub counts: ObjectCounts,
+    /// How many are asked for: more than `objects` has, if `--limit` is less.
+    pub matching: u64,
+    /// What is asked for besides a state: `unreachable` or `cluster`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<&'static str>,
     /// The objects asked for.
     pub objects: Vec<Object>,
 }

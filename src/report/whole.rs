@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::analysis::leaks::findings::Finding;
+use crate::analysis::finding::Finding;
 use crate::analysis::memory::Memory;
 
 /// How a command says it.

@@ -223,6 +223,25 @@ fn fail_on_a_verdict() {
     let suspect = caches.iter().any(|c| c["verdict"]["level"] == "suspect");
     let (code, ..) = run(&["slabs", "--fail-on", "suspect", vmcore, vmlinux]);
     assert_eq!(code, i32::from(suspect));
-    let (code, ..) = run(&["slabs", "--fail-on", "leak", vmcore, vmlinux]);
-    assert_eq!(code, 0, "accounting alone never says leak");
+    // Sizes alone never say leak: nor may the exit status say that there is none.
+    let (code, _, stderr) = run(&["slabs", "--fail-on", "leak", vmcore, vmlinux]);
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains("vmleak leaks --fail-on leak"), "{stderr}");
+    assert!(
+        caches
+            .iter()
+            .all(|cache| cache["verdict"]["level"] != "clean")
+    );
+    let reasons = |cache: &Value| {
+        cache["verdict"]["reasons"]
+            .as_array()
+            .expect("some")
+            .clone()
+    };
+    let unsearched = |cache: &Value| {
+        reasons(cache)
+            .iter()
+            .any(|one| one["code"] == "not-searched")
+    };
+    assert!(caches.iter().all(unsearched));
 }

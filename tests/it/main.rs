@@ -20,6 +20,7 @@ mod leaks_memory;
 mod leaks_real;
 mod leaks_synthetic;
 mod log;
+mod looks;
 mod machine_damage;
 mod matrix;
 mod meminfo;

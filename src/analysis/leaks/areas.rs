@@ -63,6 +63,8 @@ pub struct AreasJudgement {
     pub callers: Vec<AreaCaller>,
     /// Where they lie, and then those hardly held; the first ones.
     pub areas: Vec<VirtAddr>,
+    /// How many there are of those: `areas` has 10,000 at most.
+    pub listed_of: u64,
     /// What they begin with, but for the benign.
     pub clusters: Vec<Cluster>,
     /// Whose they are.
@@ -97,7 +99,8 @@ pub fn judge(reach: &AreaReach, trust: &Trust, memory_bytes: Option<u64>) -> Are
             .then(|| bytes + sum(|caller| caller.bytes, true)),
         benign: sum(|caller| caller.areas, true),
         check_with: Vec::new(),
-        areas: addresses(reach, &hardly_held),
+        areas: addresses(reach, &hardly_held).take(ADDRESSES).collect(),
+        listed_of: addresses(reach, &hardly_held).count() as u64,
         clusters: reach.content.clusters.clone(),
         callers,
         owners,
@@ -200,10 +203,13 @@ fn hardly_held<'r>(reach: &'r AreaReach, callers: &mut [AreaCaller]) -> Vec<&'r 
     found
 }
 
-fn addresses(reach: &AreaReach, more: &[&LostArea]) -> Vec<VirtAddr> {
+fn addresses<'r>(
+    reach: &'r AreaReach,
+    more: &'r [&LostArea],
+) -> impl Iterator<Item = VirtAddr> + 'r {
     let lost = reach.lost.iter().filter(|area| !area.cached_stack);
     let all = lost.chain(more.iter().copied());
-    all.map(|area| area.start).take(ADDRESSES).collect()
+    all.map(|area| area.start)
 }
 
 /// Those that asked for half of the lost areas or more.

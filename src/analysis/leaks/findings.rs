@@ -1,100 +1,152 @@
 //! What was found over all, worst first: caches that look like leaks, and what no cache shows.
 
-use serde::Serialize;
-
 use super::super::accounting::{Level, SLAB_OF_RAM, SlabTotals, share};
+use super::super::families;
+use super::super::finding::{Evidence, Finding, Fingerprint};
 use super::super::memory::Memory;
 use super::areas::AreasJudgement;
 use super::blocks::BlocksJudgement;
-use super::{CacheJudgement, Owner, Trust};
+use super::{CacheJudgement, LeakVerdict, Owner, Trust};
+use crate::graph::Cluster;
 use crate::subsys::mm::memcg::MemcgCount;
 use crate::subsys::mm::slab::CacheFacts;
 
 /// Removed memory cgroups that are no mere leftovers: so many, and more than can be seen.
 const DYING: u64 = 100;
+/// What more than this share of the objects look like tells one fault from another.
+const ALIKE: f64 = 0.5;
 
-/// One thing that was found.
-#[derive(Clone, Debug, Serialize)]
-pub struct Finding {
-    /// How bad.
-    pub level: Level,
-    /// Stable, for programs.
-    pub code: &'static str,
-    /// The cache that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache: Option<String>,
-    /// Bytes that it is about.
-    pub bytes: u64,
-    /// In words.
-    pub message: String,
-    /// Whose they seem to be.
-    pub owners: Vec<Owner>,
+/// A cache that is a suspect at least. `uptime` is in seconds.
+pub fn of_cache(
+    cache: &CacheFacts,
+    judgement: &CacheJudgement,
+    uptime: Option<f64>,
+) -> Option<Finding> {
+    let verdict = &judgement.verdict;
+    let found = Found {
+        code: "cache",
+        subject: &cache.name,
+        verdict,
+        owners: &judgement.owners,
+        clusters: &judgement.unreachable.clusters,
+        check_with: &judgement.check_with,
+    };
+    let lost = judgement.unreachable.lost();
+    let (objects, bytes) = match lost {
+        Some(lost) if lost > 0 => (lost, lost.saturating_mul(u64::from(cache.size))),
+        _ => (cache.exact.allocated, cache.exact.bytes),
+    };
+    let ages_known = !judgement.unreachable.ages.is_empty() || found.has_sites();
+    let hours = uptime.filter(|seconds| *seconds > 0.0 && !ages_known);
+    let mut finding = found.finding(Some(objects), bytes)?;
+    finding.cache = Some(cache.name.clone());
+    finding.per_hour_at_most =
+        hours.map(|seconds| (objects as f64 * 3600.0 / seconds).ceil() as u64);
+    Some(finding)
 }
 
-impl Finding {
-    /// A cache that is a suspect at least.
-    pub fn of_cache(cache: &CacheFacts, judgement: &CacheJudgement) -> Option<Self> {
-        let level = judgement.verdict.level;
-        (level >= Level::Suspect).then(|| Self {
-            level,
-            code: "cache",
-            cache: Some(cache.name.clone()),
-            bytes: judgement.unreachable.bytes.unwrap_or(cache.exact.bytes),
-            message: judgement.verdict.headline().to_owned(),
-            owners: judgement.owners.clone(),
-        })
-    }
+/// The areas of vmalloc, if they are a suspect at least.
+pub fn of_areas(areas: &AreasJudgement) -> Option<Finding> {
+    let found = Found {
+        code: "vmalloc",
+        subject: "areas of vmalloc",
+        verdict: &areas.verdict,
+        owners: &areas.owners,
+        clusters: &areas.clusters,
+        check_with: &areas.check_with,
+    };
+    found.finding(areas.unreachable, areas.bytes.unwrap_or(0))
+}
 
-    /// The areas of vmalloc, if they are a suspect at least.
-    pub fn of_areas(areas: &AreasJudgement) -> Option<Self> {
-        let level = areas.verdict.level;
-        (level >= Level::Suspect).then(|| Self {
-            level,
-            code: "vmalloc",
-            cache: None,
-            bytes: areas.bytes.unwrap_or(0),
-            message: areas.verdict.headline().to_owned(),
-            owners: areas.owners.clone(),
-        })
-    }
+/// The blocks of large kmalloc, if they are a suspect at least.
+pub fn of_blocks(blocks: &BlocksJudgement) -> Option<Finding> {
+    let found = Found {
+        code: "large-kmalloc",
+        subject: "large kmalloc",
+        verdict: &blocks.verdict,
+        owners: &blocks.owners,
+        clusters: &blocks.clusters,
+        check_with: &blocks.check_with,
+    };
+    found.finding(blocks.unreachable, blocks.bytes.unwrap_or(0))
+}
 
-    /// The blocks of large kmalloc, if they are a suspect at least.
-    pub fn of_blocks(blocks: &BlocksJudgement) -> Option<Self> {
-        let level = blocks.verdict.level;
-        (level >= Level::Suspect).then(|| Self {
-            level,
-            code: "large-kmalloc",
-            cache: None,
-            bytes: blocks.bytes.unwrap_or(0),
-            message: blocks.verdict.headline().to_owned(),
-            owners: blocks.owners.clone(),
-        })
-    }
+/// Memory cgroups that were removed and do not go, if they are many.
+pub fn of_memcgs(memcgs: Option<&MemcgCount>) -> Option<Finding> {
+    let of = memcgs.filter(|of| of.dying >= DYING && of.dying > of.online)?;
+    let text = format!(
+        "{} memory cgroups were removed and something still holds them, beside {} that can be seen",
+        of.dying, of.online
+    );
+    let subject = "removed memory cgroups";
+    let finding = Finding::new("dying-memcgs", Level::Suspect, subject, text);
+    Some(Finding {
+        bytes: of.dying_bytes,
+        objects: Some(of.dying),
+        ..finding
+            .on_its_message("accounting")
+            .check_with(&["vmleak memcg --dying"])
+    })
+}
 
-    /// Memory cgroups that were removed and do not go, if they are many.
-    pub fn of_memcgs(memcgs: Option<&MemcgCount>) -> Option<Self> {
-        let of = memcgs.filter(|of| of.dying >= DYING && of.dying > of.online)?;
-        let text = format!(
-            "{} memory cgroups were removed and something still holds them, beside {} that can be seen (vmleak memcg)",
-            of.dying, of.online
-        );
-        let bytes = of.dying_bytes;
-        Some(Self::general(Level::Suspect, "dying-memcgs", bytes, text))
-    }
+/// Something with a verdict.
+struct Found<'a> {
+    code: &'static str,
+    subject: &'a str,
+    verdict: &'a LeakVerdict,
+    owners: &'a [Owner],
+    clusters: &'a [Cluster],
+    check_with: &'a [String],
+}
 
-    fn general(level: Level, code: &'static str, bytes: u64, message: String) -> Self {
-        Self {
-            level,
-            code,
-            cache: None,
+impl Found<'_> {
+    /// `None` unless it is a suspect at least.
+    fn finding(&self, objects: Option<u64>, bytes: u64) -> Option<Finding> {
+        let verdict = self.verdict;
+        let message = verdict.headline().to_owned();
+        let finding = Finding::new(self.code, verdict.level, self.subject, message);
+        (verdict.level >= Level::Suspect).then(|| Finding {
             bytes,
-            message,
-            owners: Vec::new(),
+            objects,
+            evidence: Evidence {
+                r#for: verdict.r#for.clone(),
+                against: verdict.against.clone(),
+                not_checked: verdict.not_checked.clone(),
+            },
+            fingerprint: self.fingerprint(),
+            check_with: self.check_with.to_vec(),
+            ..finding.with_owners(self.owners)
+        })
+    }
+
+    fn has_sites(&self) -> bool {
+        self.owners.iter().any(|owner| !owner.sites.is_empty())
+    }
+
+    /// The kind of cache, the module, and what most of the objects look like: text, symbols,
+    /// call site.
+    fn fingerprint(&self) -> String {
+        let kind = families::family_of(self.subject);
+        let kind = kind.as_deref().unwrap_or(self.subject);
+        let mut print = Fingerprint::of(self.code).with(kind);
+        if let Some(owner) = self.owners.first() {
+            print = print.with(&owner.module);
+            let site = owner.sites.first().and_then(|site| site.place());
+            print = site.map_or(print, |site| print.symbol(site));
         }
+        let all: u64 = self.clusters.iter().map(|cluster| cluster.objects).sum();
+        let most = self.clusters.first();
+        if let Some(cluster) = most.filter(|most| share(most.objects, all) >= ALIKE) {
+            print = print.with(cluster.text.as_deref().unwrap_or(""));
+            for at in &cluster.symbols {
+                print = print.symbol(&at.symbol);
+            }
+        }
+        print.text()
     }
 }
 
-/// All findings, those of caches and areas among them.
+/// All findings, those of caches and areas among them, worst first.
 pub fn all(
     judged: impl Iterator<Item = Finding>,
     totals: &SlabTotals,
@@ -102,63 +154,74 @@ pub fn all(
     trust: &Trust,
 ) -> Vec<Finding> {
     let mut findings: Vec<Finding> = judged.collect();
-    let unreclaimable = totals.unreclaimable_bytes;
-    let of_ram = share(unreclaimable, totals.memory_bytes.unwrap_or(0));
-    if of_ram > SLAB_OF_RAM {
-        let text = format!("unreclaimable slab is {:.0} % of RAM", of_ram * 100.0);
-        findings.push(Finding::general(
-            Level::Suspect,
-            "slab-large",
-            unreclaimable,
-            text,
-        ));
-    }
-    if memory.unexplained_is_large {
-        let text = match memory.large_kmalloc.bytes {
-            Some(_) => {
-                "more than a tenth of RAM is kernel memory that nothing explains: a leak of pages would be there"
-            }
-            None => {
-                "more than a tenth of RAM is kernel memory outside of the slab caches: a leak of pages or large kmalloc would be there"
-            }
-        };
-        let bytes = memory.unexplained_bytes;
-        findings.push(Finding::general(
-            Level::Suspect,
-            "unexplained-large",
-            bytes,
-            text.to_owned(),
-        ));
-    }
-    if memory.large_kmalloc_is_large {
-        let bytes = memory.large_kmalloc.bytes.unwrap_or(0);
-        let text = "more than a tenth of RAM is large kmalloc, which no cache shows".to_owned();
-        findings.push(Finding::general(
-            Level::Suspect,
-            "large-kmalloc-large",
-            bytes,
-            text,
-        ));
-    }
-    if let Some(note) = memory
-        .large_kmalloc
-        .note
-        .as_ref()
-        .filter(|_| both_ways(memory))
-    {
-        findings.push(Finding::general(
+    findings.extend(slab_is_large(totals));
+    findings.extend(of_pages(memory));
+    findings.extend(trust.reasons.iter().map(|why| {
+        Finding::new(
+            why.code,
             Level::Inconclusive,
-            "large-kmalloc-disagrees",
-            memory.large_kmalloc.bytes.unwrap_or(0),
-            note.clone(),
-        ));
-    }
-    let doubts = trust.reasons.iter();
-    findings.extend(
-        doubts.map(|why| Finding::general(Level::Inconclusive, why.code, 0, why.message.clone())),
-    );
+            "the search",
+            why.message.clone(),
+        )
+        .on_its_message(why.basis)
+    }));
     findings.sort_by_key(|finding| std::cmp::Reverse((finding.level, finding.bytes)));
     findings
+}
+
+fn slab_is_large(totals: &SlabTotals) -> Option<Finding> {
+    let bytes = totals.unreclaimable_bytes;
+    let of_ram = share(bytes, totals.memory_bytes.unwrap_or(0));
+    let text = format!("unreclaimable slab is {:.0} % of RAM", of_ram * 100.0);
+    (of_ram > SLAB_OF_RAM).then(|| Finding {
+        bytes,
+        ..Finding::new("slab-large", Level::Suspect, "unreclaimable slab", text)
+            .on_its_message("accounting")
+            .check_with(&["vmleak slabs"])
+    })
+}
+
+/// Memory that no cache shows.
+fn of_pages(memory: &Memory) -> Vec<Finding> {
+    let large = &memory.large_kmalloc;
+    let mut found = Vec::new();
+    if memory.unexplained_is_large {
+        let (text, subject) = match large.bytes {
+            Some(_) => (
+                "more than a tenth of RAM is kernel memory that nothing explains: a leak of pages would be there",
+                "unexplained kernel memory",
+            ),
+            None => (
+                "more than a tenth of RAM is kernel memory outside of the slab caches: a leak of pages or large kmalloc would be there",
+                "kernel memory outside of slab",
+            ),
+        };
+        found.push(Finding {
+            bytes: memory.unexplained_bytes,
+            ..Finding::new("unexplained-large", Level::Suspect, subject, text.into())
+                .on_its_message("accounting")
+                .check_with(&["vmleak meminfo", "vmleak pageowner"])
+        });
+    }
+    if memory.large_kmalloc_is_large {
+        let text = "more than a tenth of RAM is large kmalloc, which no cache shows".to_owned();
+        let (code, subject) = ("large-kmalloc-large", "large kmalloc");
+        found.push(Finding {
+            bytes: large.bytes.unwrap_or(0),
+            ..Finding::new(code, Level::Suspect, subject, text)
+                .on_its_message("accounting")
+                .check_with(&["vmleak meminfo", "vmleak pageowner"])
+        });
+    }
+    if let Some(note) = large.note.as_ref().filter(|_| both_ways(memory)) {
+        let (code, subject) = ("large-kmalloc-disagrees", "large kmalloc");
+        found.push(Finding {
+            bytes: large.bytes.unwrap_or(0),
+            ..Finding::new(code, Level::Inconclusive, subject, note.clone())
+                .on_its_message("cross-check")
+        });
+    }
+    found
 }
 
 /// Whether large kmalloc was told in two ways.
@@ -174,7 +237,7 @@ mod tests {
     #[test]
     fn many_removed_cgroups_are_a_finding_and_a_few_are_not() {
         let of = |dying, online| {
-            Finding::of_memcgs(Some(&MemcgCount {
+            of_memcgs(Some(&MemcgCount {
                 dying,
                 online,
                 ..MemcgCount::default()
@@ -183,5 +246,6 @@ mod tests {
         assert!(of(99, 7).is_none() && of(200, 200).is_none());
         let found = of(200, 199).expect("a finding");
         assert_eq!((found.level, found.code), (Level::Suspect, "dying-memcgs"));
+        assert_eq!(found.evidence.r#for[0].message, found.message);
     }
 }

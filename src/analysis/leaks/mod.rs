@@ -55,6 +55,13 @@ pub struct Unreachable {
     pub ages: Vec<AgeField>,
 }
 
+impl Unreachable {
+    /// Those that are no part of the kernel's own habits; `None` if the search could not tell.
+    pub fn lost(&self) -> Option<u64> {
+        Some(self.objects?.saturating_sub(self.benign))
+    }
+}
+
 /// A verdict with all that belongs to it.
 #[derive(Clone, Debug, Serialize)]
 pub struct CacheJudgement {

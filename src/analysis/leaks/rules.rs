@@ -96,6 +96,8 @@ struct Evidence {
     r#for: Vec<Reason>,
     against: Vec<Reason>,
     not_checked: Vec<Reason>,
+    /// What speaks for it so weakly that it stands behind all else, and weighs nothing.
+    weak: Vec<Reason>,
     /// Enough objects that nothing points to.
     lost: bool,
     /// Enough objects, but in a dump that can't be believed on it.
@@ -124,6 +126,8 @@ impl Evidence {
                 // This command looks at who holds the objects.
                 ("accounting-only", _) => {}
                 ("incomplete", _) => self.not_checked.push(given.clone()),
+                // Much of the slab is weak evidence, but none against a leak.
+                ("large-share" | "reclaimable-large", _) => self.weak.push(given.clone()),
                 (_, Level::Suspect | Level::Leak) => self.r#for.push(given.clone()),
                 _ => self.against.push(given.clone()),
             }
@@ -327,7 +331,9 @@ impl Evidence {
         }
     }
 
-    fn verdict(self) -> LeakVerdict {
+    fn verdict(mut self) -> LeakVerdict {
+        let weak = std::mem::take(&mut self.weak);
+        self.r#for.extend(weak);
         LeakVerdict {
             level: self.level(),
             r#for: self.r#for,

@@ -14,7 +14,9 @@ pub(super) struct Rule {
 
 /// Values that rules compare with.
 pub(super) const OTHERS: &[&str] = &[
+    "fs.aio-nr",
     "fs.file-nr",
+    "kernel.pty.nr",
     "net.netfilter.nf_conntrack_count",
     "vm.overcommit_ratio",
 ];
@@ -54,12 +56,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "net.ipv4.tcp_mem",
         means: "pages for the buffers of all TCP sockets: low, pressure, high",
-        judge: |facts, n| pages(facts, n, 50.0),
+        judge: |facts, n| pages(facts, n, facts.usage.tcp_pages),
     },
     Rule {
         name: "net.ipv4.udp_mem",
         means: "pages for the buffers of all UDP sockets: low, pressure, high",
-        judge: |facts, n| pages(facts, n, 50.0),
+        judge: |facts, n| pages(facts, n, facts.usage.udp_pages),
     },
     Rule {
         name: "net.ipv4.tcp_rmem",
@@ -114,12 +116,16 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "net.ipv4.tcp_max_tw_buckets",
         means: "sockets in TIME_WAIT; beyond it they are closed at once",
-        judge: |_, n| {
-            fewer(
-                first(n)?,
-                4096,
-                "few: closed sockets may be reused too early",
-            )
+        judge: |facts, n| {
+            let max = first(n)?;
+            let (level, text) = used(facts.network.tcp_time_wait, max)?;
+            match (level, max < 4096) {
+                (Ok, true) => Some((
+                    Notice,
+                    format!("{text}; few: closed sockets may be reused too early"),
+                )),
+                _ => Some((level, text)),
+            }
         },
     },
     Rule {
@@ -127,8 +133,12 @@ pub(super) const RULES: &[Rule] = &[
         means: "closed TCP sockets that still hold memory, up to 64 KiB each",
         judge: |facts, n| {
             let bytes = first(n)?.checked_mul(64 << 10)?;
-            let text = format!("they may hold {}", amount(facts, bytes));
-            Some((over(facts, bytes, 100.0), text))
+            let room = format!("they may hold {}", amount(facts, bytes));
+            worse(
+                used(facts.usage.tcp_orphans, first(n)?)?,
+                over(facts, bytes, 100.0),
+                room,
+            )
         },
     },
     Rule {
@@ -169,10 +179,22 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "net.ipv4.ipfrag_high_thresh",
         means: "bytes for fragments of IPv4 packets that wait for the rest",
-        judge: |facts, n| {
-            let text = format!("at most {}", amount(facts, first(n)?));
-            Some((over(facts, first(n)?, 5.0), text))
-        },
+        judge: |facts, n| fragments(facts, first(n)?, facts.network.ipv4_fragment_bytes),
+    },
+    Rule {
+        name: "net.ipv6.ip6frag_high_thresh",
+        means: "bytes for fragments of IPv6 packets that wait for the rest",
+        judge: |facts, n| fragments(facts, first(n)?, facts.network.ipv6_fragment_bytes),
+    },
+    Rule {
+        name: "fs.aio-max-nr",
+        means: "events of asynchronous I/O that programs may ask for in all",
+        judge: |facts, n| used(facts.number("fs.aio-nr"), first(n)?),
+    },
+    Rule {
+        name: "kernel.pty.max",
+        means: "pseudo-terminals",
+        judge: |facts, n| used(facts.number("kernel.pty.nr"), first(n)?),
     },
     Rule {
         name: "fs.file-max",
@@ -283,11 +305,16 @@ fn amount(facts: &Facts<'_>, bytes: u64) -> String {
 
 /// How full something is: a notice from 90 % on.
 fn used(count: Option<u64>, max: u64) -> Judgement {
+    used_of(count, max, "")
+}
+
+/// As [`used`], of something that has a name.
+fn used_of(count: Option<u64>, max: u64, what: &str) -> Judgement {
     let Some(count) = count else {
         return Some((Ok, "the dump does not tell how many were in use".into()));
     };
     let share = count as f64 * 100.0 / max.max(1) as f64;
-    let text = format!("{count} of {max} in use ({share:.1} %)");
+    let text = format!("{count} of {max}{what} in use ({share:.1} %)");
     Some(match count {
         _ if count >= max => (Reached, format!("{text}: the limit was reached")),
         _ if share >= 90.0 => (Notice, format!("{text}: hardly any room was left")),
@@ -313,11 +340,34 @@ fn fewer(value: u64, usual: u64, what: &str) -> Judgement {
     })
 }
 
-/// The third number, in pages.
-fn pages(facts: &Facts<'_>, numbers: &[u64], limit: f64) -> Judgement {
-    let bytes = numbers.get(2)?.checked_mul(facts.usage.page_bytes)?;
-    let text = format!("buffers may take {}", amount(facts, bytes));
-    Some((over(facts, bytes, limit), text))
+/// Pages in use against the third number, beyond which nothing is given, and the second, from
+/// which on the kernel holds back.
+fn pages(facts: &Facts<'_>, numbers: &[u64], in_use: Option<u64>) -> Judgement {
+    let (pressure, high) = (*numbers.get(1)?, *numbers.get(2)?);
+    let bytes = high.checked_mul(facts.usage.page_bytes)?;
+    let room = format!("buffers may take {}", amount(facts, bytes));
+    let by_use = match in_use {
+        Some(pages) if pages < high && pages >= pressure => (
+            Notice,
+            format!("{pages} of {high} pages in use: the kernel held back from {pressure} on"),
+        ),
+        _ => used_of(in_use, high, " pages")?,
+    };
+    worse(by_use, over(facts, bytes, 50.0), room)
+}
+
+/// What a limit's use says, with what it would be in memory; the worse of both levels.
+fn worse((level, text): (CheckLevel, String), other: CheckLevel, room: String) -> Judgement {
+    Some((level.max(other), format!("{text}; {room}")))
+}
+
+fn fragments(facts: &Facts<'_>, most: u64, in_use: Option<u64>) -> Judgement {
+    let room = format!("at most {}", amount(facts, most));
+    worse(
+        used_of(in_use, most, " bytes")?,
+        over(facts, most, 5.0),
+        room,
+    )
 }
 
 fn per_socket(facts: &Facts<'_>, bytes: u64) -> Judgement {

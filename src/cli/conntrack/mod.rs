@@ -5,6 +5,7 @@ mod nat;
 mod summary;
 
 pub(crate) use nat::nat;
+pub(super) use nat::translated;
 
 use std::io;
 use std::ops::ControlFlow;

@@ -1,31 +1,53 @@
 //! `nat`: translations, and the ports in use.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use vmleak::analysis::nat::{Nat, PortCounter};
+use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::conntrack::{DetailDoc, DirectionDoc, NatEntryDoc, NatReport};
 use vmleak::subsys::net::conntrack::Conntrack;
 use vmleak::subsys::net::conntrack::entry::Entry;
 use vmleak::subsys::net::conntrack::tuple::Tuple;
-use vmleak::subsys::net::local_ports;
+use vmleak::subsys::net::{devices, local_ports};
 
-use super::super::conntrack_args::{NatArgs, NatFormat, Netns};
-use super::super::session::{exit, json_lines, output};
+use super::super::conntrack_args::{NatArgs, NatFormat, Netns, Wanted};
+use super::super::session::{Session, exit, json_lines, output};
 use super::{AllSymbols, Selection, open, warn_of_losses};
 
 /// Runs `vmleak nat`.
 pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
-    let symbols = AllSymbols {
-        kernel: &session.kernel,
-        modules: &modules,
-    };
-    let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
-    let selection = Selection::new(&args.wanted, Netns::All);
+    let (body, complete) = translated(&session, &modules, &args.wanted)?;
+    let document = session.document(&args.common, complete, body);
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, layout| match args.format {
+            NatFormat::Json => render::json(out, &document),
+            NatFormat::Jsonl => json_lines(out, &document.body.translations),
+            NatFormat::Table => render::nat::write_text(out, &document, layout, usize::MAX),
+        },
+    )?;
+    Ok(exit(document.complete))
+}
+
+/// The translations of the wanted connections, and whether nothing was missing.
+pub(in crate::cli) fn translated(
+    session: &Session,
+    modules: &Modules,
+    wanted: &Wanted,
+) -> Result<(NatReport, bool)> {
+    let kernel = &session.kernel;
+    let symbols = AllSymbols { kernel, modules };
+    let conntrack = session.explain(Conntrack::open(kernel, &symbols))?;
+    let selection = Selection::new(wanted, Netns::All);
     selection.check(&conntrack)?;
+    let named = conntrack.namespaces().iter();
+    let devices: Vec<Devices> = named.map(|ns| devices::names(kernel, ns.address)).collect();
     let mut ports = PortCounter::default();
     let mut translations = Vec::new();
     let walk = conntrack.table.walk(
@@ -35,7 +57,7 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
             if nat.kind().is_empty() || !selection.matches(&conntrack, entry) {
                 return;
             }
-            let document = nat_document(&conntrack, entry, nat);
+            let document = nat_document(&conntrack, &devices, entry, nat);
             ports.add(entry, document.netns.unwrap_or(0));
             translations.push(document);
         },
@@ -45,24 +67,24 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
             ControlFlow::Continue(())
         },
     );
-    let complete = warn_of_losses(&session, &walk);
+    let complete = warn_of_losses(session, &walk);
     let body = NatReport {
-        local_port_range: session.explain(local_ports::range(&session.kernel))?,
+        local_port_range: session.explain(local_ports::range(kernel))?,
         ports: ports.finish(),
         translations,
     };
-    let document = session.document(&args.common, complete, body);
-    output(&args.common, args.format.reader(), |out, _| {
-        match args.format {
-            NatFormat::Json => render::json(out, &document),
-            NatFormat::Jsonl => json_lines(out, &document.body.translations),
-            NatFormat::Table => render::nat::write_text(out, &document),
-        }
-    })?;
-    Ok(exit(document.complete))
+    Ok((body, complete))
 }
 
-fn nat_document(conntrack: &Conntrack<'_>, entry: &Entry, nat: Nat) -> NatEntryDoc {
+/// Names by index.
+type Devices = BTreeMap<u32, String>;
+
+fn nat_document(
+    conntrack: &Conntrack<'_>,
+    devices: &[Devices],
+    entry: &Entry,
+    nat: Nat,
+) -> NatEntryDoc {
     let [orig, reply] = &entry.tuples;
     let direction = |tuple: &Tuple| DirectionDoc {
         src: tuple.src,
@@ -80,6 +102,9 @@ fn nat_document(conntrack: &Conntrack<'_>, entry: &Entry, nat: Nat) -> NatEntryD
         l4proto: orig.l4name(),
         kind: nat.kind(),
         nat,
+        masquerade_device: nat
+            .masquerade_ifindex
+            .and_then(|index| devices.get(entry.netns?)?.get(&index).cloned()),
         original: direction(orig),
         reply: direction(reply),
         timeout_seconds: entry.seconds_left,

@@ -25,12 +25,14 @@ pub(super) fn summary(
 ) -> Result<ExitCode> {
     let (body, complete) = counted(session, conntrack, selection)?;
     let document = session.document(&args.common, complete, body);
-    output(&args.common, args.format.reader(), |out, _| {
-        match args.format {
+    output(
+        &args.common,
+        args.format.reader(),
+        |out, layout| match args.format {
             ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
-            _ => render::conntrack::write_summary(out, &document),
-        }
-    })?;
+            _ => render::conntrack::write_summary(out, &document, layout),
+        },
+    )?;
     Ok(exit(document.complete))
 }
 
@@ -41,10 +43,15 @@ pub(super) fn counted(
     selection: &Selection<'_>,
 ) -> Result<(SummaryReport, bool)> {
     let now = conntrack.clock().now;
-    let mut counts = Counts::default();
+    let in_use = conntrack.namespaces().iter().enumerate();
+    let in_use = in_use.filter(|(index, ns)| {
+        selection.netns_matches(conntrack, Some(*index)) && ns.count != Some(0)
+    });
+    let several = in_use.count() > 1;
+    let mut counts = Counts::new(several);
     let mut known: Vec<VirtAddr> = Vec::new();
     let walk = conntrack.table.walk(
-        || (Counts::default(), Vec::new()),
+        || (Counts::new(several), Vec::new()),
         |(counts, addresses), entry| {
             addresses.push(entry.address);
             if selection.matches(conntrack, entry) {
@@ -59,7 +66,7 @@ pub(super) fn counted(
     );
     let complete = warn_of_losses(session, &walk);
     let (_, reconciliation) = rest(session, conntrack, &walk, known)?;
-    let fullness = fullness(session, conntrack, &walk);
+    let fullness = fullness(session, conntrack, selection, &walk);
     let body = SummaryReport {
         limits: conntrack.limits.clone(),
         namespaces: conntrack.namespaces().to_vec(),
@@ -72,7 +79,12 @@ pub(super) fn counted(
     Ok((body, complete))
 }
 
-fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> Fullness {
+fn fullness(
+    session: &Session,
+    conntrack: &Conntrack<'_>,
+    selection: &Selection<'_>,
+    walk: &WalkFacts,
+) -> Fullness {
     let limits = &conntrack.limits;
     let (records, log_is_whole) = log::records_if_any(&session.kernel);
     let full: Vec<u64> = records
@@ -83,12 +95,19 @@ fn fullness(session: &Session, conntrack: &Conntrack<'_>, walk: &WalkFacts) -> F
     let sum = |of: fn(&vmleak::subsys::net::conntrack::stats::CpuStats) -> u32| {
         conntrack.stats.iter().map(|row| u64::from(of(row))).sum()
     };
+    let namespaces = conntrack.namespaces().iter().enumerate();
+    let wanted = namespaces.filter(|(index, _)| selection.netns_matches(conntrack, Some(*index)));
+    let counted = wanted.filter_map(|(_, ns)| Some((ns.count?, ns.inum)));
+    let fullest = counted.max_by_key(|(count, _)| *count);
     let count = limits.count.unwrap_or(walk.entries);
     Fullness {
         percent_of_max: limits
             .max
             .filter(|max| *max > 0)
-            .map(|max| (count as f64 * 1000.0 / max as f64).round() / 10.0),
+            .zip(fullest)
+            .map(|(max, (count, _))| (count as f64 * 1000.0 / max as f64).round() / 10.0),
+        netns: fullest.map(|(_, inum)| inum),
+        count: fullest.map(|(count, _)| count),
         per_bucket: (limits.buckets > 0)
             .then(|| (count as f64 * 100.0 / limits.buckets as f64).round() / 100.0),
         longest_chain: walk.longest_chain,

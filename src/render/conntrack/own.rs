@@ -15,7 +15,7 @@ use crate::subsys::net::conntrack::table::WalkFacts;
 use crate::subsys::net::conntrack::{Limits, Reconciliation};
 
 /// `address:port`, or what the protocol has in place of ports.
-fn end(direction: &DirectionDoc, source: bool) -> String {
+pub(in crate::render) fn end(direction: &DirectionDoc, source: bool) -> String {
     let address = if source { direction.src } else { direction.dst };
     let port = match (direction.detail, source) {
         (DetailDoc::Ports { sport, .. }, true) => Some(sport),

@@ -6,6 +6,8 @@ use anstyle::Style;
 
 use crate::analysis::conntrack::Top;
 use crate::render::head::head;
+use crate::render::layout::Layout;
+use crate::render::table::{Column, Table};
 use crate::render::{percent, printable, thousands};
 use crate::report::Document;
 use crate::report::conntrack::SummaryReport;
@@ -14,11 +16,15 @@ use crate::report::conntrack::SummaryReport;
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_summary(out: &mut dyn Write, document: &Document<SummaryReport>) -> io::Result<()> {
+pub fn write_summary(
+    out: &mut dyn Write,
+    document: &Document<SummaryReport>,
+    layout: Layout,
+) -> io::Result<()> {
     let body = &document.body;
     head(out, document)?;
-    table(out, body)?;
-    entries(out, body)?;
+    fullness(out, body)?;
+    entries(out, body, layout)?;
     namespaces(out, body)
 }
 
@@ -26,18 +32,35 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
+/// Of which namespace the count is, if there are several with connections.
+fn scope(body: &SummaryReport) -> String {
+    let with_some = body.namespaces.iter().filter(|ns| ns.count != Some(0));
+    let (Some(netns), Some(all), true) = (
+        body.fullness.netns,
+        body.limits.count,
+        with_some.count() > 1,
+    ) else {
+        return String::new();
+    };
+    let all = thousands(all);
+    format!(
+        " in network namespace {netns}, the fullest: nf_conntrack_max bounds each by itself; {all} in all"
+    )
+}
+
 /// How full the table is, and whether all adds up.
-fn table(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
+fn fullness(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
     let (limits, full) = (&body.limits, &body.fullness);
     let bold = Style::new().bold();
     writeln!(out, "\n{bold}Table{bold:#}      {}", full.verdict)?;
     writeln!(
         out,
-        "count      {} of {} ({})",
-        limits.count.map_or_else(unknown, thousands),
+        "count      {} of {} ({}){}",
+        full.count.map_or_else(unknown, thousands),
         limits.max.map_or_else(unknown, thousands),
         full.percent_of_max
-            .map_or_else(unknown, |p| format!("{p:.1}%"))
+            .map_or_else(unknown, |p| format!("{p:.1}%")),
+        scope(body),
     )?;
     writeln!(
         out,
@@ -85,14 +108,21 @@ fn table(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
 }
 
 /// What the entries are.
-fn entries(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
+fn entries(out: &mut dyn Write, body: &SummaryReport, layout: Layout) -> io::Result<()> {
     let sums = &body.summary;
     let bold = Style::new().bold();
     let whole = Some(sums.entries);
     writeln!(
         out,
-        "\n{bold}Entries{bold:#}    {}: {} unreplied ({}), {} assured ({}), {} translated, {} expired but not collected",
+        "\n{bold}Entries{bold:#}    {}{}: {} unreplied ({}), {} assured ({}), {} translated, {} expired but not collected",
         thousands(sums.entries),
+        match sums.flows == sums.entries {
+            true => String::new(),
+            false => format!(
+                " of {} flows, some of them in several namespaces",
+                thousands(sums.flows)
+            ),
+        },
         thousands(sums.unreplied),
         percent(sums.unreplied, whole),
         thousands(sums.assured),
@@ -100,17 +130,15 @@ fn entries(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
         thousands(sums.translated),
         thousands(sums.expired)
     )?;
+    let mut rows = Table::new(header(), layout);
     for kind in &sums.by_kind {
-        writeln!(
-            out,
-            "{:>10} {:>6}  {} {} {}",
-            thousands(kind.count),
+        rows.add_row([
+            format!("{:>10}", thousands(kind.count)),
             percent(kind.count, whole),
-            kind.l3proto,
-            kind.l4proto,
-            kind.state
-        )?;
+            format!("{} {} {}", kind.l3proto, kind.l4proto, kind.state),
+        ]);
     }
+    rows.write(out)?;
     let none = Vec::new();
     for (title, tops) in [
         ("Sources", &sums.top_sources),
@@ -119,28 +147,42 @@ fn entries(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {
         ("Time left", &sums.time_left),
         ("Age", sums.ages.as_ref().unwrap_or(&none)),
     ] {
-        section(out, title, tops, sums.entries)?;
+        let whole = match title {
+            "Sources" | "Destinations" | "Ports" => sums.flows,
+            _ => sums.entries,
+        };
+        section(out, title, tops, whole, layout)?;
     }
     Ok(())
 }
 
-fn section(out: &mut dyn Write, title: &str, tops: &[Top], whole: u64) -> io::Result<()> {
+fn section(
+    out: &mut dyn Write,
+    title: &str,
+    tops: &[Top],
+    whole: u64,
+    layout: Layout,
+) -> io::Result<()> {
     let shown: Vec<&Top> = tops.iter().filter(|top| top.count > 0).collect();
     if shown.is_empty() {
         return Ok(());
     }
     let bold = Style::new().bold();
     writeln!(out, "\n{bold}{title}{bold:#}")?;
+    let mut rows = Table::new(header(), layout);
     for top in shown {
-        writeln!(
-            out,
-            "{:>10} {:>6}  {}",
-            thousands(top.count),
+        rows.add_row([
+            format!("{:>10}", thousands(top.count)),
             percent(top.count, Some(whole)),
-            printable(&top.name)
-        )?;
+            printable(&top.name),
+        ]);
     }
-    Ok(())
+    rows.write(out)
+}
+
+/// A count, its share, and of what: no header says more.
+fn header() -> [Column; 3] {
+    [Column::number(""), Column::number(""), Column::text("")]
 }
 
 fn namespaces(out: &mut dyn Write, body: &SummaryReport) -> io::Result<()> {

@@ -1,4 +1,5 @@
-//! Networking: the connection table and local ports.
+//! Networking: the connection table, devices and local ports.
 
 pub mod conntrack;
+pub mod devices;
 pub mod local_ports;

@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use crate::kernel::Kernel;
-use crate::kernel::layout::layout;
+use crate::addr::VirtAddr;
+use crate::kernel::cpus::Cpus;
+use crate::kernel::layout::{Field, layout};
+use crate::kernel::percpu_counter::PercpuCounter;
+use crate::kernel::{Kernel, walk};
 
 layout! {
     /// include/net/neighbour.h
@@ -12,8 +15,40 @@ layout! {
     }
 }
 
+layout! {
+    /// include/net/sock.h
+    struct ProtoUse = "proto" in "net/core/sock.c" {
+        need memory = "memory_allocated",
+        /// What each CPU has taken of it and not handed over, 6.0 and later (commit 0defbb0af775).
+        maybe per_cpu = "per_cpu_fw_alloc",
+        /// A `percpu_counter` up to 5.14, an `int` on each CPU since (commit 19757cebf0c5).
+        maybe orphans = "orphan_count",
+    }
+}
+
+layout! {
+    /// include/net/netns/ipv4.h
+    struct NetUse = "net" in "net/core/net_namespace.c" {
+        need list = "list",
+        need inum = "ns.inum",
+        /// One more than there are, 5.17 and later (commit fbb8295248e1).
+        maybe tw_refs = "ipv4.tcp_death_row.tw_refcount.refs.counter",
+        maybe tw_count = "ipv4.tcp_death_row.tw_count.counter",
+        /// 5.3 and later (commit a39aca678a06).
+        maybe fragments4 = "ipv4.fqdir",
+        maybe fragments6 = "ipv6.fqdir",
+    }
+}
+
+layout! {
+    /// include/net/inet_frag.h
+    struct FragmentsLayout = "fqdir" in "net/ipv4/inet_fragment.c" {
+        need memory = "mem.counter",
+    }
+}
+
 /// What was in use; `None` if the dump does not tell.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Usage {
     /// RAM that the kernel managed, in bytes.
     pub memory_bytes: Option<u64>,
@@ -25,7 +60,31 @@ pub struct Usage {
     pub ipv4_neighbours: Option<u64>,
     /// Entries of the IPv6 neighbour table, over all namespaces.
     pub ipv6_neighbours: Option<u64>,
+    /// Pages of the buffers of all TCP sockets, with what CPUs had not handed over.
+    pub tcp_pages: Option<u64>,
+    /// Pages of the buffers of all UDP sockets.
+    pub udp_pages: Option<u64>,
+    /// TCP sockets that no process has any more.
+    pub tcp_orphans: Option<u64>,
+    /// What each network namespace uses.
+    pub networks: Vec<NetworkUsage>,
 }
+
+/// What one network namespace uses of what is limited in each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NetworkUsage {
+    /// Its number.
+    pub inum: u32,
+    /// TCP sockets in TIME_WAIT.
+    pub tcp_time_wait: Option<u64>,
+    /// Bytes of IPv4 fragments that wait for the rest.
+    pub ipv4_fragment_bytes: Option<u64>,
+    /// Bytes of IPv6 fragments that wait for the rest.
+    pub ipv6_fragment_bytes: Option<u64>,
+}
+
+/// More namespaces than any machine has.
+const MAX_NAMESPACES: u64 = 1 << 20;
 
 impl Usage {
     /// Reads the kernel's counters.
@@ -36,12 +95,109 @@ impl Usage {
             let at = kernel.symbol(table)?.plus(entries);
             kernel.space.read_u32(at).ok().map(u64::from)
         };
+        let cpus = Cpus::read(kernel).ok();
+        let protocol = |name: &str| Protocol::of(kernel, cpus.as_ref()?, name);
+        let (tcp, udp) = (protocol("tcp_prot"), protocol("udp_prot"));
         Self {
             memory_bytes,
             page_bytes: kernel.dump().page_size() as u64,
             threads: kernel.u32_of("nr_threads").value().map(u64::from),
             ipv4_neighbours: neighbours("arp_tbl"),
             ipv6_neighbours: neighbours("nd_tbl"),
+            tcp_pages: tcp.as_ref().and_then(Protocol::pages),
+            udp_pages: udp.as_ref().and_then(Protocol::pages),
+            tcp_orphans: tcp.as_ref().and_then(Protocol::orphans),
+            networks: networks(kernel).unwrap_or_default(),
         }
     }
+
+    /// What one network namespace uses.
+    pub fn of_network(&self, inum: u32) -> Option<NetworkUsage> {
+        self.networks.iter().find(|of| of.inum == inum).copied()
+    }
+}
+
+/// One `struct proto`, which points to the counters of its sockets.
+struct Protocol<'k> {
+    kernel: &'k Kernel,
+    cpus: &'k Cpus,
+    layout: ProtoUse,
+    record: Vec<u8>,
+}
+
+impl<'k> Protocol<'k> {
+    fn of(kernel: &'k Kernel, cpus: &'k Cpus, name: &str) -> Option<Self> {
+        let layout: ProtoUse = kernel.layout().ok()?;
+        let record = kernel.space.read_bytes(kernel.symbol(name)?, layout.len);
+        Some(Self {
+            kernel,
+            cpus,
+            record: record.ok()?,
+            layout,
+        })
+    }
+
+    fn points_to(&self, field: Field) -> Option<VirtAddr> {
+        let at = VirtAddr(field.get(&self.record));
+        (!at.is_null()).then_some(at)
+    }
+
+    /// sk_memory_allocated(), and what each CPU has taken beside it.
+    fn pages(&self) -> Option<u64> {
+        let at = self.points_to(self.layout.memory)?;
+        let mut pages = self.kernel.space.read_u64(at).ok()?.cast_signed();
+        if let Some(parts) = self.layout.per_cpu.and_then(|field| self.points_to(field)) {
+            pages = pages.checked_add(self.sum(parts)?)?;
+        }
+        Some(u64::try_from(pages).unwrap_or(0))
+    }
+
+    /// tcp_orphan_count_sum().
+    fn orphans(&self) -> Option<u64> {
+        let counter = self.layout.orphans.and_then(|field| self.points_to(field));
+        let layout = self.kernel.layout::<PercpuCounter>().ok();
+        let percpu = self.kernel.symbol("tcp_orphan_count");
+        let sum = match (counter, layout, percpu) {
+            (Some(at), Some(layout), _) => layout.sum(self.kernel, self.cpus, at).ok()?,
+            (_, _, Some(at)) => self.sum(at)?,
+            _ => return None,
+        };
+        Some(u64::try_from(sum).unwrap_or(0))
+    }
+
+    /// The sum of an `int` on each CPU.
+    fn sum(&self, at: VirtAddr) -> Option<i64> {
+        let mut parts = self.cpus.instances(at);
+        parts.try_fold(0i64, |sum, (_, part)| {
+            let part = self.kernel.space.read_u32(part).ok()?.cast_signed();
+            Some(sum + i64::from(part))
+        })
+    }
+}
+
+/// Those of `net_namespace_list`.
+fn networks(kernel: &Kernel) -> Option<Vec<NetworkUsage>> {
+    let layout: NetUse = kernel.layout().ok()?;
+    let fragments: Option<FragmentsLayout> = kernel.layout().ok();
+    let head = kernel.symbol("net_namespace_list")?;
+    let list = walk::list(&kernel.space, head, MAX_NAMESPACES);
+    let one = |link: VirtAddr| {
+        let at = link.minus(u64::from(layout.list.offset));
+        let record = kernel.space.read_bytes(at, layout.len).ok()?;
+        let waiting = |field: Option<Field>| {
+            let directory = VirtAddr(field?.get(&record));
+            let memory = u64::from(fragments.as_ref()?.memory.offset);
+            let bytes = kernel.space.read_u64(directory.plus(memory)).ok()?;
+            u64::try_from(bytes.cast_signed()).ok()
+        };
+        let refs = layout.tw_refs.map(|field| field.get(&record));
+        let count = layout.tw_count.map(|field| field.get(&record));
+        Some(NetworkUsage {
+            inum: layout.inum.get(&record) as u32,
+            tcp_time_wait: refs.map(|refs| refs.saturating_sub(1)).or(count),
+            ipv4_fragment_bytes: waiting(layout.fragments4),
+            ipv6_fragment_bytes: waiting(layout.fragments6),
+        })
+    };
+    Some(list.value.into_iter().filter_map(one).collect())
 }
