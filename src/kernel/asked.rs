@@ -103,6 +103,7 @@ pub const SYMBOLS: &[&str] = &[
     "kptr_restrict",
     "krc",
     "log_first_idx",
+    "max_pfn",
     "mem_alloc_profiling_key",
     "mem_cgroup_stats_index",
     "mem_pool",

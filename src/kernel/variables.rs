@@ -19,6 +19,8 @@ pub struct Variables<'k> {
     phys_base: u64,
     /// Where the pages of modules are mapped.
     module_pages: FxHashMap<Pfn, VirtAddr>,
+    /// Pages of modules that can't be told since the dump lacks page tables.
+    gaps: u64,
 }
 
 impl<'k> Variables<'k> {
@@ -26,11 +28,15 @@ impl<'k> Variables<'k> {
     pub fn new(kernel: &'k Kernel, modules: &'k Modules) -> Self {
         let shift = kernel.dump().page_shift();
         let mut module_pages = FxHashMap::default();
+        let mut gaps = 0;
         for region in modules.iter().flat_map(|module| &module.regions) {
             for at in (0..region.size).step_by(1 << shift) {
                 let va = region.base.plus(at);
-                if let Ok(mapping) = kernel.space.translate(va) {
-                    module_pages.insert(Pfn::containing(mapping.phys, shift), va);
+                match kernel.space.translate(va) {
+                    Ok(mapping) => {
+                        module_pages.insert(Pfn::containing(mapping.phys, shift), va);
+                    }
+                    Err(fault) => gaps += u64::from(fault.page_fault().is_some()),
                 }
             }
         }
@@ -43,6 +49,7 @@ impl<'k> Variables<'k> {
             symbols: Symbolizer::new(kernel, modules),
             kernel,
             module_pages,
+            gaps,
         }
     }
 
@@ -54,6 +61,11 @@ impl<'k> Variables<'k> {
     /// What names functions, too.
     pub fn symbolizer(&self) -> &Symbolizer<'k> {
         &self.symbols
+    }
+
+    /// Pages of modules that can't be told since the dump lacks page tables.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Whether the page holds a part of a module.
