@@ -116,5 +116,7 @@ fn counted(
     Counted {
         large_kmalloc: LargeKmalloc::of(pages, meminfo, page_size),
         percpu: meminfo.percpu_since_boot,
+        page_tables: meminfo.page_tables,
+        zspages: meminfo.zspages,
     }
 }

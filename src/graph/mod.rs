@@ -223,6 +223,7 @@ pub fn collect<T: Send>(
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
+    let anonymous = found.holders.sampled(&anonymous, targets, &found.allocated);
     let searched = Searched {
         modules: &modules,
         tasks: &search.stacks.tasks,

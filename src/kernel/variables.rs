@@ -1,10 +1,14 @@
 //! From a word in physical memory to the variable there, and from an address to its symbol
 //! with the module.
 
+use std::sync::OnceLock;
+
 use super::Kernel;
+use super::formats::{Format, Formats};
 use super::modules::Modules;
 use super::symbolize::{Symbolized, Symbolizer};
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
+use crate::once::get_or_make;
 use crate::space::x86_64::START_KERNEL_MAP;
 use rustc_hash::FxHashMap;
 
@@ -21,6 +25,9 @@ pub struct Variables<'k> {
     module_pages: FxHashMap<Pfn, VirtAddr>,
     /// Pages of modules that can't be told since the dump lacks page tables.
     gaps: u64,
+    modules: &'k Modules,
+    /// Looked for when the first text is met.
+    formats: OnceLock<Formats>,
 }
 
 impl<'k> Variables<'k> {
@@ -50,6 +57,8 @@ impl<'k> Variables<'k> {
             kernel,
             module_pages,
             gaps,
+            modules,
+            formats: OnceLock::new(),
         }
     }
 
@@ -61,6 +70,12 @@ impl<'k> Variables<'k> {
     /// What names functions, too.
     pub fn symbolizer(&self) -> &Symbolizer<'k> {
         &self.symbols
+    }
+
+    /// The format string of a module that a text was made by, if that can be told.
+    pub fn maker(&self, text: &str) -> Option<&Format> {
+        let read = || Formats::read(self.kernel, self.modules);
+        get_or_make(&self.formats, read).maker(self.kernel, text)
     }
 
     /// Pages of modules that can't be told since the dump lacks page tables.

@@ -21,6 +21,8 @@ const MANY: u64 = 1000;
 const ALIKE: f64 = 0.5;
 /// As many objects of somebody else's cache are more than a module needs at hand.
 const HOARD: u64 = 100;
+/// Of the references to objects that form a list of a module's, the list's own share.
+const LINKED: f64 = 0.90;
 /// The most that stale pointers may keep alive before a share of the lost is surely hidden.
 const STALE: f64 = 0.10;
 
@@ -123,6 +125,17 @@ struct Evidence {
     support: u32,
 }
 
+/// Whether hardly anybody but the objects themselves and modules holds them: a list that starts in
+/// a module. What other parts of the kernel hold as well, a module only uses.
+fn only_linked(reach: &CacheReach, itself: &str) -> bool {
+    let own = |holder: &&Holder| holder.module.is_some() || holder.holder.starts_with(itself);
+    let sum = |holders: &mut dyn Iterator<Item = &Holder>| -> u64 {
+        holders.map(|holder| holder.references).sum()
+    };
+    let all = sum(&mut reach.holders.iter());
+    share(sum(&mut reach.holders.iter().filter(own)), all) >= LINKED
+}
+
 fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
     Reason {
         code,
@@ -139,7 +152,9 @@ impl Evidence {
                 // This command looks at who holds the objects.
                 ("accounting-only", _) => {}
                 ("incomplete", _) => self.not_checked.push(given.clone()),
-                (_, Level::Suspect | Level::Leak) => self.r#for.push(given.clone()),
+                (_, Level::Suspect | Level::Leak) | ("large-share" | "reclaimable-large", _) => {
+                    self.r#for.push(given.clone());
+                }
                 _ => self.against.push(given.clone()),
             }
         }
@@ -304,6 +319,7 @@ impl Evidence {
             self.r#for
                 .push(reason("held-by-module", "reachability", text));
         } else if let Some(linked) = linked.filter(|_| cache.exact.allocated >= 10 * HOARD)
+            && only_linked(reach, &itself)
             // Of kmalloc's caches nobody knows whose list it is.
             && !cache.name.contains("kmalloc")
         {
