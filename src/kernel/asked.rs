@@ -113,6 +113,8 @@ pub const SYMBOLS: &[&str] = &[
     "mem_section",
     "modules",
     "napi_alloc_cache",
+    "nat_keepalive_sk_ipv4",
+    "nat_keepalive_sk_ipv6",
     "net_namespace_list",
     "nf_conntrack_hash",
     "nf_conntrack_htable_size",

@@ -76,8 +76,9 @@ impl Own {
     fn shared(kernel: &Kernel, cpus: u64) -> Self {
         let there = |name: &str| u64::from(kernel.symbol(name).is_some()) * cpus;
         Self {
-            raw: there("ipv4_icmp_sk") + there("ipv4_tcp_sk"),
-            raw_v6: there("ipv6_icmp_sk"),
+            raw: there("ipv4_icmp_sk") + there("ipv4_tcp_sk") + there("nat_keepalive_sk_ipv4"),
+            // Keepalives of IPsec: 6.11 and later (commit f531d13bdfe3).
+            raw_v6: there("ipv6_icmp_sk") + there("nat_keepalive_sk_ipv6"),
         }
     }
 
