@@ -149,11 +149,16 @@ fn chosen(
     };
     let (_, found, ()) = session.explain(graph::collect(&session.kernel, &options, |_| ()))?;
     if let Some(why) = Trust::of(&found.coverage).reasons.first() {
-        bail!("no object can be called unreachable: {}", why.message);
+        let diag = &session.kernel.diag;
+        diag.warn(
+            "unreachable-unknown",
+            format!("no object can be called unreachable: {}", why.message),
+        );
+        return Ok(Some(FxHashSet::default()));
     }
     let mut caches = found.caches.into_iter();
     let Some(of) = caches.find(|of| of.address == cache) else {
-        return Ok(None);
+        return Ok(Some(FxHashSet::default()));
     };
     let clusters = of.content.clusters.len();
     let members = match args.cluster {

@@ -209,3 +209,34 @@ fn fits(name: &str, structure: u32, object: u32) -> bool {
         false => structure == object,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(name: &str, refcount: i32) -> Cache {
+        Cache {
+            name: name.into(),
+            refcount: refcount.cast_unsigned(),
+            ..Cache::default()
+        }
+    }
+
+    #[test]
+    fn what_lies_in_a_merged_cache_its_name_does_not_tell() {
+        assert!(is_known(&cache("anon_vma_chain", 1)));
+        assert!(!is_known(&cache("anon_vma_chain", 3)));
+        // Never merged.
+        assert!(is_known(&cache("kmem_cache", -1)));
+        assert!(!is_known(&cache("kmalloc-64", 1)));
+    }
+
+    /// By drgn: on 7.2 `sock_inode_cache` has objects of 768 bytes, `struct socket_alloc` 704, and
+    /// `mm_struct` has objects of 1752 bytes for a structure of 1728.
+    #[test]
+    fn a_structure_has_the_size_of_its_caches_objects() {
+        assert!(fits("sockfs_inode", 768, 768));
+        assert!(!fits("socket_alloc", 704, 768));
+        assert!(fits("mm_struct", 1728, 1752) && !fits("mm_struct", 1760, 1752));
+    }
+}

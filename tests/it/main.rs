@@ -22,6 +22,7 @@ mod leaks_synthetic;
 mod log;
 mod machine_damage;
 mod matrix;
+mod memcg_children;
 mod meminfo;
 mod modules;
 mod much_memory;

@@ -381,3 +381,6 @@ impl Evidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

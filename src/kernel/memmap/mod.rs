@@ -359,4 +359,22 @@ mod tests {
             assert_eq!(memmap.pfn_of(VirtAddr(at)), None, "{at:#x}");
         }
     }
+
+    #[test]
+    fn behind_the_end_of_ram_there_are_no_pages() {
+        use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+        let mut m = Machine::build(Era::V4_18, PagingLevels::Four, &Scenario::standard());
+        let at = m.kernel.alloc(8, 8);
+        let whole = Memmap::find(&super::super::synthetic::kernel(&m)).expect("a memmap");
+        let last = whole.index().end().0;
+        // Within the last section, behind it, and before it: then it is not about this memory.
+        for (end, missing) in [(last - 100, 100), (last + 1, 0), (1, 0)] {
+            m.kernel.write_u64(at, end);
+            let kernel = super::super::synthetic::kernel_with(&m, &[("max_pfn", at)]);
+            let memmap = Memmap::find(&kernel).expect("a memmap");
+            let seen = memmap.scan(&kernel, |_| (), |chunk| chunk.len() as u64);
+            assert_eq!(seen.into_iter().sum::<u64>(), memmap.pages() - missing);
+        }
+    }
 }
