@@ -108,8 +108,9 @@ impl SlabTotals {
 
 /// Unreclaimable slab above this share of RAM is worth an incident review.
 pub(super) const SLAB_OF_RAM: f64 = 0.10;
-/// A cache above this share of the unreclaimable slab can be what filled it.
+/// A cache above this share of the unreclaimable slab, and of RAM, can be what filled it.
 const CACHE_OF_SLAB: f64 = 0.10;
+const CACHE_OF_RAM: f64 = 0.05;
 /// A cache below both of these did not fill the machine.
 const SMALL_OF_RAM: f64 = 0.01;
 const SMALL_OF_SLAB: f64 = 0.05;
@@ -168,7 +169,11 @@ pub fn judge(cache: &CacheFacts, totals: &SlabTotals) -> Verdict {
             percent(used)
         );
         (Level::Inconclusive, "fragmented", text)
-    } else if slab_of_ram >= SLAB_OF_RAM && of_slab >= CACHE_OF_SLAB && used >= FULL {
+    } else if slab_of_ram >= SLAB_OF_RAM
+        && of_slab >= CACHE_OF_SLAB
+        && of_ram >= CACHE_OF_RAM
+        && used >= FULL
+    {
         let text = format!(
             "{} of unreclaimable slab, {} of RAM, {} full",
             percent(of_slab),

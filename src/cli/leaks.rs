@@ -60,9 +60,8 @@ pub(super) fn judged(
     let (found, (history, meminfo)) = rayon::join(search, || besides(session));
     let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
     let memory_bytes = session.run().system.memory_bytes;
-    let complete = slabs.complete
-        && reach.areas.complete
-        && slabs.caches.iter().all(|cache| cache.exact.complete);
+    let complete =
+        reach.coverage.is_complete() && slabs.caches.iter().all(|cache| cache.exact.complete);
     let counted = counted(session, &meminfo, &slabs, &reach);
     let report = LeaksReport::new(Facts {
         counters: session.explain(counters)?,
@@ -118,5 +117,7 @@ fn counted(
     Counted {
         large_kmalloc: LargeKmalloc::of(pages, meminfo, page_size),
         percpu: meminfo.percpu_since_boot,
+        page_tables: meminfo.page_tables,
+        zspages: meminfo.zspages,
     }
 }

@@ -41,7 +41,9 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
     if let Some(of) = args.traces {
         return traces(&session, args, &heap, index, of);
     }
-    let chosen = chosen(&session, args, index)?;
+    let counted_in = heap.counted_in().get(index).copied().unwrap_or(index);
+    let whole = heap.caches().get(counted_in).unwrap_or(cache);
+    let chosen = chosen(&session, args, whole.address)?;
     let mut report = ObjectsReport {
         cache: cache.name.clone(),
         object_size: cache.object_size,
@@ -141,7 +143,7 @@ fn check(args: &ObjectsArgs) {
 fn chosen(
     session: &Session,
     args: &ObjectsArgs,
-    cache: usize,
+    cache: VirtAddr,
 ) -> Result<Option<FxHashSet<VirtAddr>>> {
     if !args.unreachable && args.cluster.is_none() {
         return Ok(None);
@@ -154,10 +156,16 @@ fn chosen(
     };
     let (_, found, ()) = session.explain(graph::collect(&session.kernel, &options, |_| ()))?;
     if let Some(why) = Trust::of(&found.coverage).reasons.first() {
-        bail!("no object can be called unreachable: {}", why.message);
+        let diag = &session.kernel.diag;
+        diag.warn(
+            "unreachable-unknown",
+            format!("no object can be called unreachable: {}", why.message),
+        );
+        return Ok(Some(FxHashSet::default()));
     }
-    let Some(of) = found.caches.into_iter().nth(cache) else {
-        return Ok(None);
+    let mut caches = found.caches.into_iter();
+    let Some(of) = caches.find(|of| of.address == cache) else {
+        return Ok(Some(FxHashSet::default()));
     };
     let clusters = of.content.clusters.len();
     let members = match args.cluster {

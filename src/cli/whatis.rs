@@ -6,6 +6,7 @@ use anyhow::Result;
 use vmleak::addr::VirtAddr;
 use vmleak::graph;
 use vmleak::render;
+use vmleak::report::whatis::WhatIsReport;
 
 use super::leaks_args::{WhatisArgs, WhatisFormat};
 use super::session::{Reader, Session, exit, output};
@@ -19,8 +20,9 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         progress: &session.progress,
     };
     let found = graph::whatis(&session.kernel, VirtAddr(args.address), &options);
-    let found = session.explain(found)?;
-    let document = session.document(&args.common, true, found);
+    let report = WhatIsReport::new(session.explain(found)?);
+    let complete = report.is_complete();
+    let document = session.document(&args.common, complete, report);
     let reader = match args.format {
         WhatisFormat::Table => Reader::Person,
         WhatisFormat::Json => Reader::Program,

@@ -45,6 +45,8 @@ pub(crate) struct Areas {
     references: Vec<[AtomicU32; 2]>,
     /// Whether all areas are known.
     pub(crate) complete: bool,
+    /// Places that can't be told since the dump lacks what they hang on.
+    pub(crate) gaps: u64,
 }
 
 impl Areas {
@@ -74,9 +76,16 @@ impl Areas {
     fn among(kernel: &Kernel, facts: VmallocFacts, targets: &Targets) -> Result<Self, KernelError> {
         let records = Records::of(kernel)?;
         let mut areas = facts.areas;
-        let physical = |at: VirtAddr| Some(kernel.space.translate(at).ok()?.phys);
+        let mut gaps = 0;
         let words = areas.iter().flat_map(|area| records.words(area));
-        let words = words.filter_map(physical).collect();
+        let words = words.filter_map(|at| match kernel.space.translate(at) {
+            Ok(mapping) => Some(mapping.phys),
+            Err(fault) => {
+                gaps += u64::from(fault.page_fault().is_some());
+                None
+            }
+        });
+        let words = words.collect();
         let caches = areas.iter();
         let caches = caches.filter_map(|area| targets.object(area.vmap_area.0));
         let caches = caches.map(|(_, cache)| cache).collect();
@@ -93,8 +102,9 @@ impl Areas {
             records,
             words,
             caches,
-            cached_stacks: cached_stacks(kernel)?,
+            cached_stacks: cached_stacks(kernel, &mut gaps)?,
             complete: facts.all_read,
+            gaps,
         })
     }
 
@@ -117,8 +127,12 @@ impl Areas {
             };
             left = rest;
             for page in 0..count {
-                let Ok(mapping) = kernel.space.translate(area.start.plus(page << shift)) else {
-                    continue;
+                let mapping = match kernel.space.translate(area.start.plus(page << shift)) {
+                    Ok(mapping) => mapping,
+                    Err(fault) => {
+                        self.gaps += u64::from(fault.page_fault().is_some());
+                        continue;
+                    }
                 };
                 let pfn = Pfn::containing(mapping.phys, shift);
                 if kinds.get(pfn) == PageKind::Kernel {
@@ -240,15 +254,22 @@ fn holds_pages(area: &VmallocArea) -> bool {
 }
 
 /// kernel/fork.c: `cached_stacks`, of `struct vm_struct *` on each CPU.
-fn cached_stacks(kernel: &Kernel) -> Result<FxHashSet<VirtAddr>, KernelError> {
+fn cached_stacks(kernel: &Kernel, gaps: &mut u64) -> Result<FxHashSet<VirtAddr>, KernelError> {
     let mut found = FxHashSet::default();
     let Some(stacks) = kernel.symbol("cached_stacks") else {
         return Ok(found);
     };
     for (_, at) in Cpus::read(kernel)?.instances(stacks) {
-        let words =
-            (0..CACHED_STACKS).map_while(|index| kernel.space.read_ptr(at.plus(index * 8)).ok());
-        found.extend(words.filter(|word| !word.is_null()));
+        let words = (0..CACHED_STACKS).map(|index| kernel.space.read_ptr(at.plus(index * 8)));
+        for word in words {
+            match word {
+                Ok(word) if word.is_null() => {}
+                Ok(word) => {
+                    found.insert(word);
+                }
+                Err(_) => *gaps += 1,
+            }
+        }
     }
     Ok(found)
 }

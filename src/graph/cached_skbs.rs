@@ -28,6 +28,8 @@ pub(crate) struct CachedSkbs {
     pub(crate) spare: Vec<(VirtAddr, u64)>,
     /// Buffers that are kept.
     pub(crate) kept: Vec<VirtAddr>,
+    /// CPUs of which that can't be read.
+    pub(crate) gaps: u64,
 }
 
 impl CachedSkbs {
@@ -53,6 +55,7 @@ impl CachedSkbs {
     fn add(&mut self, kernel: &Kernel, layout: &NapiCacheLayout, at: VirtAddr) {
         let mut record = vec![0; layout.struct_size];
         if kernel.space.read(at, &mut record).is_err() {
+            self.gaps += 1;
             return;
         }
         let (first, bytes) = (layout.slots.offset, u64::from(layout.slots.size));

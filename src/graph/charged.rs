@@ -1,7 +1,8 @@
 //! Which memory cgroups objects are charged to.
 //!
 //! Beside each slab of accounted objects there is a vector with one entry for each: a pointer
-//! to a `struct obj_cgroup`, or since 6.10 a `struct slabobj_ext` that has one.
+//! to a `struct obj_cgroup`, or since 6.10 a `struct slabobj_ext` that has one. Up to 5.8 each
+//! cgroup has a copy of the cache instead.
 
 use std::sync::OnceLock;
 
@@ -76,6 +77,22 @@ struct Vector {
     objcg: u64,
 }
 
+/// Who pays for the objects of one slab.
+#[derive(Clone, Copy)]
+enum Payers {
+    Each(Entries),
+    All(Payer),
+}
+
+/// What an object is charged to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Payer {
+    /// A `struct obj_cgroup`.
+    Objcg(VirtAddr),
+    /// A `struct mem_cgroup`.
+    Memcg(VirtAddr),
+}
+
 /// Where the entries of one slab's objects are.
 #[derive(Clone, Copy)]
 struct Entries {
@@ -116,31 +133,31 @@ impl<'s> Charges<'s> {
     /// The group of one object, by number.
     pub(super) fn of(&self, object: u32) -> Option<Group> {
         let (number, index) = self.targets.place(object)?;
-        let objcg = self.objcg(self.entries(number)?, index)?;
-        self.groups()?.of(objcg)
+        let payer = self.payer(self.payers(number)?, index)?;
+        self.group(payer)
     }
 
     /// The groups of some objects, that with the most first.
     pub(super) fn sum(&self, objects: impl Iterator<Item = u32>) -> Vec<Charge> {
-        let mut by_objcg: FxHashMap<VirtAddr, u64> = FxHashMap::default();
+        let mut by_payer: FxHashMap<Payer, u64> = FxHashMap::default();
         // Objects come slab by slab.
         let mut slab = None;
         for object in objects.take(ASKED) {
             let Some((number, index)) = self.targets.place(object) else {
                 continue;
             };
-            let entries = match slab {
-                Some((known, entries)) if known == number => entries,
-                _ => self.entries(number),
+            let payers = match slab {
+                Some((known, payers)) if known == number => payers,
+                _ => self.payers(number),
             };
-            slab = Some((number, entries));
-            if let Some(objcg) = entries.and_then(|entries| self.objcg(entries, index)) {
-                *by_objcg.entry(objcg).or_default() += 1;
+            slab = Some((number, payers));
+            if let Some(payer) = payers.and_then(|payers| self.payer(payers, index)) {
+                *by_payer.entry(payer).or_default() += 1;
             }
         }
         let mut by_group: FxHashMap<Group, u64> = FxHashMap::default();
-        for (objcg, count) in by_objcg {
-            if let Some(group) = self.groups().and_then(|groups| groups.of(objcg)) {
+        for (payer, count) in by_payer {
+            if let Some(group) = self.group(payer) {
                 *by_group.entry(group).or_default() += count;
             }
         }
@@ -155,6 +172,29 @@ impl<'s> Charges<'s> {
 
     fn groups(&self) -> Option<&Groups<'s>> {
         get_or_make(&self.groups, || Groups::new(self.kernel)).as_ref()
+    }
+
+    fn group(&self, payer: Payer) -> Option<Group> {
+        match payer {
+            Payer::Objcg(objcg) => self.groups()?.of(objcg),
+            Payer::Memcg(memcg) => self.groups()?.of_memcg(memcg),
+        }
+    }
+
+    fn payers(&self, number: u32) -> Option<Payers> {
+        let slab = self.heap.slabs().get(number as usize)?;
+        let cache = self.heap.caches().get(slab.cache as usize)?;
+        match cache.memcg {
+            Some(memcg) => Some(Payers::All(Payer::Memcg(memcg))),
+            None => self.entries(number).map(Payers::Each),
+        }
+    }
+
+    fn payer(&self, payers: Payers, index: u32) -> Option<Payer> {
+        match payers {
+            Payers::All(payer) => Some(payer),
+            Payers::Each(entries) => self.objcg(entries, index).map(Payer::Objcg),
+        }
     }
 
     /// The entries of a slab, if its objects have some.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::Kernel;
+use crate::kernel::formats::Format;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
 
@@ -33,6 +34,9 @@ pub struct Cluster {
     /// Text that they begin with, up to the first digit or what is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The format string of a module that made the text, where only one can have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// Symbols that they all point to, by offset.
     pub symbols: Vec<SymbolAt>,
     /// Offsets of list heads that only point to themselves.
@@ -100,6 +104,7 @@ pub(crate) fn look(
         .into_iter()
         .map(|(key, members)| Cluster {
             text: key.text,
+            format: None,
             symbols: key.symbols,
             empty_lists: key.empty_lists,
             objects: members.len() as u64,
@@ -112,6 +117,10 @@ pub(crate) fn look(
         (b.objects, first(a)).cmp(&(a.objects, first(b)))
     });
     clusters.truncate(NAMED);
+    for cluster in &mut clusters {
+        let text = cluster.text.as_deref();
+        cluster.format = text.and_then(|text| symbols.maker(text)).cloned();
+    }
     Content {
         looked_at,
         clusters,

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
+use super::bitmap::Bitmap;
 use super::targets::Targets;
 use super::typed::{self, Structures, TypeGuess};
 use crate::addr::PhysAddr;
@@ -17,6 +18,8 @@ use crate::subsys::mm::slab::cache::Cache;
 const SAMPLE: u32 = 2048;
 /// Holders named for each cache.
 const NAMED: usize = 8;
+/// A structure that fewer than one of so many sampled objects seem to be is not named.
+const TYPED: u64 = 10;
 
 /// Where a reference lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +106,24 @@ impl Holders {
         mask.is_some_and(|mask| object & mask == 0)
     }
 
+    /// Of each of `caches`, how many objects in use are in the sample.
+    pub(crate) fn sampled(
+        &self,
+        caches: &[u32],
+        targets: &Targets,
+        allocated: &Bitmap,
+    ) -> Vec<(u32, u64)> {
+        let mut sampled: Vec<(u32, u64)> = caches.iter().map(|cache| (*cache, 0)).collect();
+        for slab in &targets.slabs {
+            let Some((cache, sum)) = sampled.iter_mut().find(|(of, _)| *of == slab.cache) else {
+                continue;
+            };
+            let wanted = slab.numbers().filter(|object| self.wants(*object, *cache));
+            *sum += wanted.filter(|object| allocated.get(*object)).count() as u64;
+        }
+        sampled
+    }
+
     pub(crate) fn add(&self, held: &[Held]) {
         if held.is_empty() {
             return;
@@ -128,13 +149,15 @@ impl Holders {
         }
     }
 
-    /// What the objects of one of kmalloc's caches seem to be, by a sample.
-    fn guess(&self, cache: u32, structures: &Structures<'_>) -> Vec<TypeGuess> {
+    /// What the `of` sampled objects of one of kmalloc's caches seem to be. What few of them are,
+    /// the cache is not.
+    fn guess(&self, cache: u32, of: u64, structures: &Structures<'_>) -> Vec<TypeGuess> {
         let typed = lock(&self.typed);
-        let of_cache = || typed.iter().filter(|(of, ..)| *of == cache);
-        let objects: FxHashSet<u32> = of_cache().map(|(_, object, ..)| *object).collect();
-        let members = of_cache().map(|(_, object, holder, offset)| (*object, *holder, *offset));
-        structures.guess(members, objects.len() as u64)
+        let of_cache = typed.iter().filter(|(of, ..)| *of == cache);
+        let members = of_cache.map(|(_, object, holder, offset)| (*object, *holder, *offset));
+        let mut guesses = structures.guess(members, of);
+        guesses.retain(|guess| guess.count.saturating_mul(TYPED) >= of);
+        guesses
     }
 
     /// Remembers a word that points to a cache's own structure.
@@ -146,13 +169,13 @@ impl Holders {
     }
 
     /// For each cache, its holders by the number of references, most first; for the `anonymous`,
-    /// what their objects seem to be.
+    /// with how many of their objects are sampled, what their objects seem to be.
     pub(crate) fn named(
         &self,
         symbols: &Variables<'_>,
         caches: &[Cache],
         structures: &Structures<'_>,
-        anonymous: &[u32],
+        anonymous: &[(u32, u64)],
     ) -> Vec<Named> {
         let same = first_of_name(caches);
         let mut by_cache: Vec<FxHashMap<Source, u64>> = vec![FxHashMap::default(); caches.len()];
@@ -186,9 +209,9 @@ impl Holders {
             .collect();
         let named = by_name.into_iter().zip(caches).enumerate();
         let named = named.map(|(number, (names, cache))| Named {
-            types: match anonymous.contains(&(number as u32)) {
-                true => self.guess(number as u32, structures),
-                false => Vec::new(),
+            types: match anonymous.iter().find(|(of, _)| *of == number as u32) {
+                Some((number, sampled)) => self.guess(*number, *sampled, structures),
+                None => Vec::new(),
             },
             in_modules: most(&names, Name::is_module_variable),
             holders: most(&names, |_| true),

@@ -93,24 +93,29 @@ impl KmemleakObjects {
         }
     }
 
-    /// Where in the pool for early boot there are no references, and how many bytes.
-    pub(crate) fn in_pool(&self, kernel: &Kernel) -> Vec<(VirtAddr, u64)> {
+    /// Where in the pool for early boot there are no references, and how many bytes; and of how
+    /// many of its objects that can't be read.
+    pub(crate) fn in_pool(&self, kernel: &Kernel) -> (Vec<(VirtAddr, u64)>, u64) {
         let Some(pool) = kernel.symbol(POOL) else {
-            return Vec::new();
+            return (Vec::new(), 0);
         };
+        let mut gaps = 0;
         let objects = 0..pool_len(kernel, pool, self.size as u64);
         let mut object = vec![0; self.size];
         let ranges = objects.flat_map(|index| {
             let at = pool.plus(index * self.size as u64);
             let unread = match kernel.space.read(at, &mut object) {
                 Ok(()) => self.unread(&object).collect(),
-                Err(_) => Vec::new(),
+                Err(_) => {
+                    gaps += 1;
+                    Vec::new()
+                }
             };
             let placed =
                 move |range: Range<usize>| (at.plus(range.start as u64), range.len() as u64);
             unread.into_iter().map(placed)
         });
-        ranges.collect()
+        (ranges.collect(), gaps)
     }
 }
 

@@ -36,7 +36,6 @@ mod whatis;
 mod words;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -71,6 +70,8 @@ const LARGE_KMALLOC: &str = "large kmalloc";
 /// The reachable and the lost objects of one cache.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CacheReach {
+    /// Of its `struct kmem_cache`.
+    pub address: VirtAddr,
     /// Objects in use whose state is certain.
     pub judged: u64,
     /// Of these, how many nothing points to.
@@ -121,6 +122,14 @@ pub struct Coverage {
     pub slab_pages_missing: u64,
     /// Slabs whose free chains are broken or not as long as their counters say.
     pub doubtful_slabs: u64,
+    /// Slabs of caches that are not known: what they hold is not searched.
+    pub stray_slabs: u64,
+    /// Lists of freed objects that are broken or enter missing memory: what is behind the break
+    /// looks like an object in use.
+    pub broken_lists: u64,
+    /// Places that must be known to tell what is a reference and what is stale (where areas of
+    /// vmalloc and modules lie, what CPUs keep) that hang on what the dump lacks.
+    pub places_missing: u64,
     /// Words of 8 bytes looked at.
     pub words: u64,
     /// Words that point to an object.
@@ -131,16 +140,28 @@ pub struct Coverage {
     pub free_objects_pointed_to: u64,
     /// Whether all tasks' stacks were found.
     pub all_tasks: bool,
+    /// Whether all areas of vmalloc were found; what the others hold counts as reachable.
+    pub all_areas: bool,
+    /// Whether all caches, and all there is to know of them, were found.
+    pub all_caches: bool,
     /// Whether time ran out before all was looked at.
     pub out_of_time: bool,
     /// References of objects that there was no memory for.
     pub references_dropped: u64,
 }
 
+impl Coverage {
+    /// Whether all that there is to be judged was found.
+    pub fn is_complete(&self) -> bool {
+        self.all_areas && self.all_caches
+    }
+}
+
 /// What a search found.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReachFacts {
-    /// For each cache, in the order of the slab facts.
+    /// For each cache, with its copies for memory cgroups. Their order means nothing: they belong
+    /// to the slab facts of the same address.
     pub caches: Vec<CacheReach>,
     /// The areas of vmalloc.
     pub areas: AreaReach,
@@ -159,8 +180,8 @@ pub struct Options<'a> {
     pub deadline: Option<Instant>,
     /// Bytes that kept references may take; `None` for as many as there are.
     pub memory: Option<u64>,
-    /// The cache, by its place in the slab facts, whose unreachable objects are wanted one by one.
-    pub list: Option<usize>,
+    /// The address of the cache whose unreachable objects are wanted one by one.
+    pub list: Option<VirtAddr>,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
 }
@@ -190,12 +211,7 @@ pub fn collect<T: Send>(
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
     let charges = search.charges()?;
-    let coverage = Coverage {
-        page_bytes: kernel.dump().page_size() as u64,
-        page_structures: search.memmap.pages() + search.memmap.lost_pages(),
-        page_structures_missing: done.slabs.missing_page_structs,
-        ..coverage(&done.found, search.stacks.complete)
-    };
+    let coverage = search.coverage(&done, &symbols);
     for (area, _) in search.areas.holders() {
         done.found.allocated.set(area);
     }
@@ -207,6 +223,7 @@ pub fn collect<T: Send>(
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
+    let anonymous = found.holders.sampled(&anonymous, targets, &found.allocated);
     let searched = Searched {
         modules: &modules,
         tasks: &search.stacks.tasks,
@@ -221,14 +238,19 @@ pub fn collect<T: Send>(
     let ((named, more), looks) = rayon::join(|| rayon::join(named, || meanwhile(&searched)), looks);
     let told = named.into_iter().zip(looks).zip(heap.caches());
     let caches = lost.into_iter().zip(judged).zip(told);
-    let caches = (0..).zip(caches).map(|(number, row)| {
+    let originals = (0..).zip(heap.counted_in());
+    let originals = originals.map(|(number, counted_in)| number == counted_in);
+    // Of a copy for a memory cgroup, all is in the row of the cache that it is of.
+    let caches = caches.zip(originals).filter(|(_, original)| *original);
+    let caches = caches.map(|(row, _)| {
         let ((lost, judged), ((named, looks), cache)) = row;
         let addresses = || lost.addresses(found, targets);
-        let listed = match options.list == Some(number) {
+        let listed = match options.list == Some(cache.address) {
             true => usize::MAX,
             false => 1,
         };
         CacheReach {
+            address: cache.address,
             judged,
             unreachable: lost.objects,
             sources: lost.sources,
@@ -287,26 +309,6 @@ fn anonymous(kernel: &Kernel, caches: &[Cache], judged: &[u64], lost: &[Lost]) -
         cache.name.contains("kmalloc") && (large || !lost.led_by.is_empty())
     });
     chosen.map(|(((number, _), _), _)| number).collect()
-}
-
-fn coverage(found: &Found, all_tasks: bool) -> Coverage {
-    let totals = found.totals();
-    let (free, pointed_to) = found.free.count_with(&found.marked);
-    Coverage {
-        root_pages: totals.root_pages,
-        root_pages_missing: totals.root_missing,
-        slab_pages: totals.slab_pages,
-        slab_pages_missing: totals.slab_missing,
-        doubtful_slabs: totals.doubtful,
-        words: totals.words,
-        pointers: totals.pointers,
-        free_objects: free,
-        free_objects_pointed_to: pointed_to,
-        all_tasks,
-        out_of_time: found.stopped.load(Ordering::Relaxed),
-        references_dropped: found.dropped.load(Ordering::Relaxed),
-        ..Coverage::default()
-    }
 }
 
 fn led_by(counts: &BTreeMap<u32, u64>, heap: &SlabHeap<'_>) -> Vec<Holder> {

@@ -76,13 +76,7 @@ impl SlabVisitor for Scan<'_> {
             }
             let limit = short.iter().find(|(at, _)| *at == index);
             let len = limit.map_or(shape.len, |(_, len)| *len);
-            self.object(
-                batch,
-                object,
-                view.slab.cache,
-                start,
-                Shape { len, ..*shape },
-            );
+            self.object(batch, object, span.cache, start, Shape { len, ..*shape });
         }
         self.hand_over(&mut batch.counts.held);
     }

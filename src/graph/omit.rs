@@ -6,8 +6,8 @@ use super::cached_skbs::CachedSkbs;
 use super::kmemleak::KmemleakObjects;
 use super::targets::Targets;
 use crate::addr::{Pfn, VirtAddr};
-use crate::kernel::Kernel;
 use crate::kernel::stack_depot::StackDepot;
+use crate::kernel::{Kernel, KernelError};
 use crate::subsys::mm::slab::SlabHeap;
 use crate::subsys::mm::slab::cache::Cache;
 
@@ -20,6 +20,8 @@ pub(crate) struct OmittedRanges {
     by_page: FxHashMap<u64, Vec<(u16, u16)>>,
     /// The page that was asked for last, and which one it is: neighbours come in turn.
     last: Option<(u64, Pfn)>,
+    /// Places that can't be told since the dump lacks what they hang on.
+    pub(crate) gaps: u64,
 }
 
 impl OmittedRanges {
@@ -42,7 +44,9 @@ impl OmittedRanges {
             omitted.add(kernel, *page, kernel.dump().page_size() as u64);
         }
         if let Some(kmemleak) = &objects.kmemleak {
-            for (words, len) in kmemleak.in_pool(kernel) {
+            let (unread, gaps) = kmemleak.in_pool(kernel);
+            omitted.gaps += gaps;
+            for (words, len) in unread {
                 omitted.add(kernel, words, len);
             }
         }
@@ -52,10 +56,15 @@ impl OmittedRanges {
 
     /// Return addresses, and what an unwinder took for some; the records lead to each other only.
     fn add_stack_traces(&mut self, kernel: &Kernel) {
-        if let Ok(Some(depot)) = StackDepot::open(kernel) {
-            for pool in depot.pools() {
-                self.add(kernel, pool, depot.pool_size());
+        match StackDepot::open(kernel) {
+            Ok(Some(depot)) => {
+                for pool in depot.pools() {
+                    self.add(kernel, pool, depot.pool_size());
+                }
             }
+            Err(KernelError::Memory { .. }) => self.gaps += 1,
+            // None, or one of a shape that is not known.
+            Ok(None) | Err(_) => {}
         }
     }
 
@@ -81,8 +90,11 @@ impl OmittedRanges {
         match self.last {
             Some((last, pfn)) if last == number => Some(pfn),
             _ => {
-                let mapping = kernel.space.translate(at).ok()?;
-                let pfn = Pfn::containing(mapping.phys, shift);
+                let mapping = kernel.space.translate(at);
+                if let Err(fault) = &mapping {
+                    self.gaps += u64::from(fault.page_fault().is_some());
+                }
+                let pfn = Pfn::containing(mapping.ok()?.phys, shift);
                 self.last = Some((number, pfn));
                 Some(pfn)
             }

@@ -1,6 +1,7 @@
 //! One search from its beginning to its end: what must be known, the passes, what they leave.
 
-use super::Options;
+use std::sync::atomic::Ordering;
+
 use super::areas::Areas;
 use super::cached_skbs::CachedSkbs;
 use super::charged::Charges;
@@ -10,6 +11,7 @@ use super::scan::{Edge, Found, Scan};
 use super::structures::PageStructures;
 use super::targets::Targets;
 use super::watch::Watch;
+use super::{Coverage, Options};
 use crate::addr::Pfn;
 use crate::kernel::memmap::Memmap;
 use crate::kernel::modules::Modules;
@@ -40,6 +42,8 @@ pub(super) struct Search<'k> {
     pub(super) structures: Vec<u64>,
     /// Whether the kernel marks blocks of large kmalloc.
     pub(super) marks_blocks: bool,
+    /// Places that had to be known and can't be told, beside those of areas and of what is left out.
+    gaps: u64,
 }
 
 /// What a search through memory leaves behind.
@@ -138,6 +142,9 @@ impl<'k> Search<'k> {
             heap,
         } = pages;
         kinds.finish(kernel, &memmap, &cpu_lists);
+        for pages in memmap.offline() {
+            pages.for_each(|pfn| kinds.set(Pfn(pfn), 0, PageKind::Unknown));
+        }
         kinds.tell_code(kernel);
         mark_slabs(&kinds, &heap);
         mark_stacks(kernel, &kinds, &stacks);
@@ -164,7 +171,36 @@ impl<'k> Search<'k> {
             areas,
             seen,
             marks_blocks: blocks.is_some(),
+            gaps: skbs.gaps,
         })
+    }
+
+    /// How much was seen, and what was missing.
+    pub(super) fn coverage(&self, done: &Done, symbols: &Variables<'_>) -> Coverage {
+        let (found, totals) = (&done.found, done.found.totals());
+        let (free, pointed_to) = found.free.count_with(&found.marked);
+        Coverage {
+            page_bytes: self.kernel.dump().page_size() as u64,
+            root_pages: totals.root_pages,
+            root_pages_missing: totals.root_missing,
+            page_structures: self.memmap.pages() + self.memmap.lost_pages(),
+            page_structures_missing: done.slabs.missing_page_structs,
+            slab_pages: totals.slab_pages,
+            slab_pages_missing: totals.slab_missing,
+            doubtful_slabs: totals.doubtful,
+            stray_slabs: done.slabs.stray_slabs,
+            broken_lists: self.heap.broken_lists(),
+            places_missing: self.gaps + self.areas.gaps + self.omitted.gaps + symbols.gaps(),
+            words: totals.words,
+            pointers: totals.pointers,
+            free_objects: free,
+            free_objects_pointed_to: pointed_to,
+            all_tasks: self.stacks.complete,
+            all_areas: self.areas.complete,
+            all_caches: done.slabs.complete,
+            out_of_time: found.stopped.load(Ordering::Relaxed),
+            references_dropped: found.dropped.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) fn charges(&self) -> Result<Charges<'_>, KernelError> {

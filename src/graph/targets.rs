@@ -23,7 +23,7 @@ pub(crate) struct SlabSpan {
     pub(crate) first: u32,
     /// How many objects there are.
     pub(crate) objects: u32,
-    /// Its cache, by number.
+    /// Its cache, by number; of a copy for a memory cgroup, the cache that it is of.
     pub(crate) cache: u32,
     /// From object to object.
     pub(crate) stride: u32,
@@ -95,15 +95,18 @@ impl Targets {
                 }
             }
         };
+        let counted_in = heap.counted_in();
         let mut slabs = Vec::with_capacity(heap.slabs().len() + blocks.len());
         let mut first = 0u32;
         for (number, slab) in (0u32..).zip(heap.slabs()) {
+            let cache = counted_in.get(slab.cache as usize);
+            let cache = cache.map_or(slab.cache, |cache| *cache as u32);
             let Some(geometry) = heap.geometry(slab) else {
                 slabs.push(SlabSpan {
                     start: 0,
                     first,
                     objects: 0,
-                    cache: slab.cache,
+                    cache,
                     stride: 1,
                     reciprocal: 0,
                 });
@@ -114,7 +117,7 @@ impl Targets {
                 start: geometry.address_of(0).0,
                 first,
                 objects: geometry.objects(),
-                cache: slab.cache,
+                cache,
                 stride,
                 reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
             });

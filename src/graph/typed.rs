@@ -15,7 +15,9 @@ use crate::subsys::mm::slab::cache::Cache;
 use crate::types::{FoundStruct, MemberAt};
 
 /// Caches with the structure of their objects, and a file that sees it.
-const STRUCTURES: [(&str, &str, &str); 34] = [
+///
+/// Of two for one cache, the first that its kernel has and that fits.
+const STRUCTURES: [(&str, &str, &str); 35] = [
     ("anon_vma", "anon_vma", "mm/rmap.c"),
     ("anon_vma_chain", "anon_vma_chain", "mm/rmap.c"),
     ("bdev_cache", "bdev_inode", "block/bdev.c"),
@@ -42,6 +44,8 @@ const STRUCTURES: [(&str, &str, &str); 34] = [
     ("sighand_cache", "sighand_struct", "kernel/fork.c"),
     ("signal_cache", "signal_struct", "kernel/fork.c"),
     ("skbuff_head_cache", "sk_buff", "net/core/skbuff.c"),
+    // With the other in it; 7.2 has it.
+    ("sock_inode_cache", "sockfs_inode", "net/socket.c"),
     ("sock_inode_cache", "socket_alloc", "net/socket.c"),
     ("task_group", "task_group", "kernel/sched/core.c"),
     ("task_struct", "task_struct", "kernel/fork.c"),
@@ -50,6 +54,16 @@ const STRUCTURES: [(&str, &str, &str); 34] = [
     ("UDP", "udp_sock", "net/ipv4/udp.c"),
     ("vm_area_struct", "vm_area_struct", "kernel/fork.c"),
     ("vmap_area", "vmap_area", "mm/vmalloc.c"),
+];
+
+/// Those of these structures that end with something of a size known only at boot, or have it
+/// behind them.
+const LONGER: [&str; 5] = [
+    "kmem_cache",
+    "mm_struct",
+    "pid",
+    "proc_dir_entry",
+    "task_struct",
 ];
 
 /// Members of these types point to a part of an object, and tell nothing of the whole.
@@ -158,9 +172,15 @@ impl<'k> Structures<'k> {
     }
 }
 
-/// Whether the structure of a cache's objects is known by its name.
+/// Whether the structure of a cache's objects is known by its name. What lies in a cache that
+/// others were merged into, its name does not tell.
 pub(super) fn is_known(cache: &Cache) -> bool {
-    STRUCTURES.iter().any(|(name, ..)| *name == cache.name)
+    !is_merged(cache) && STRUCTURES.iter().any(|(name, ..)| *name == cache.name)
+}
+
+/// The allocator's own first caches have -1.
+fn is_merged(cache: &Cache) -> bool {
+    cache.refcount.cast_signed() > 1
 }
 
 /// Whether such a member points to a part of an object, and tells nothing of the whole.
@@ -169,12 +189,54 @@ pub(super) fn is_part(name: &str) -> bool {
 }
 
 fn find<'k>(kernel: &'k Kernel, cache: &Cache) -> Option<(&'static str, FoundStruct<'k>)> {
-    let entry = STRUCTURES.iter().find(|(name, ..)| *name == cache.name)?;
-    let (_, name, home) = entry;
-    // A unit that is not there would mean a search of all.
-    let known = kernel.types.has_home(home) || kernel.types.origin() == "btf";
-    let found = known.then(|| kernel.types.find_struct(name, home, false));
-    let found = found?.ok()??;
-    // Smaller objects are of another structure than is thought.
-    (found.body.size <= cache.object_size).then_some((*name, found))
+    let mut all = STRUCTURES.iter().filter(|_| !is_merged(cache));
+    all.find_map(|(of, name, home)| {
+        // A unit that is not there would mean a search of all.
+        let known = kernel.types.has_home(home) || kernel.types.origin() == "btf";
+        if *of != cache.name || !known {
+            return None;
+        }
+        let found = kernel.types.find_struct(name, home, false).ok()??;
+        fits(name, found.body.size, cache.object_size).then_some((*name, found))
+    })
+}
+
+/// Whether objects of this size can be that structure: a cache is made for one, and objects of
+/// another size are of another structure than is thought.
+fn fits(name: &str, structure: u32, object: u32) -> bool {
+    match LONGER.contains(&name) {
+        true => structure <= object,
+        false => structure == object,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(name: &str, refcount: i32) -> Cache {
+        Cache {
+            name: name.into(),
+            refcount: refcount.cast_unsigned(),
+            ..Cache::default()
+        }
+    }
+
+    #[test]
+    fn what_lies_in_a_merged_cache_its_name_does_not_tell() {
+        assert!(is_known(&cache("anon_vma_chain", 1)));
+        assert!(!is_known(&cache("anon_vma_chain", 3)));
+        // Never merged.
+        assert!(is_known(&cache("kmem_cache", -1)));
+        assert!(!is_known(&cache("kmalloc-64", 1)));
+    }
+
+    /// By drgn: on 7.2 `sock_inode_cache` has objects of 768 bytes, `struct socket_alloc` 704, and
+    /// `mm_struct` has objects of 1752 bytes for a structure of 1728.
+    #[test]
+    fn a_structure_has_the_size_of_its_caches_objects() {
+        assert!(fits("sockfs_inode", 768, 768));
+        assert!(!fits("socket_alloc", 704, 768));
+        assert!(fits("mm_struct", 1728, 1752) && !fits("mm_struct", 1760, 1752));
+    }
 }

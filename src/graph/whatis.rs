@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::Options;
 use super::holders::{Holder, Source, describe};
 use super::search::{Done, Pages, Search};
 use super::typed::{Structures, TypeGuess};
 use super::watch::Watch;
+use super::{Coverage, Options};
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
 use crate::kernel::page_kinds::PageKind;
@@ -32,8 +32,8 @@ pub struct ObjectAt {
     pub object_size: u32,
     /// Whether it is in use.
     pub state: ObjectState,
-    /// Whether something reachable points to it.
-    pub reachable: bool,
+    /// Whether something reachable points to it; `None` if the search could not tell.
+    pub reachable: Option<bool>,
     /// The memory cgroup that it is charged to.
     pub charged_to: Option<Group>,
 }
@@ -49,7 +49,8 @@ pub struct AreaAt {
     pub caller: Option<Symbolized>,
     /// Pages of memory that it holds.
     pub pages: u64,
-    /// Whether something reachable points to it; areas that hold no memory are not judged.
+    /// Whether something reachable points to it; `None` if the search could not tell, and for
+    /// areas that hold no memory, which are not judged.
     pub reachable: Option<bool>,
 }
 
@@ -60,8 +61,8 @@ pub struct BlockAt {
     pub start: VirtAddr,
     /// Bytes of it.
     pub size: u64,
-    /// Whether something reachable points to it.
-    pub reachable: bool,
+    /// Whether something reachable points to it; `None` if the search could not tell.
+    pub reachable: Option<bool>,
 }
 
 /// A word that is not zero, and what it seems to be.
@@ -86,8 +87,8 @@ pub struct Referrer {
     pub member: Option<String>,
     /// How far behind the start of the object it points.
     pub into: u64,
-    /// Whether that place is reachable itself.
-    pub reachable: bool,
+    /// Whether that place is reachable itself; `None` if the search could not tell.
+    pub reachable: Option<bool>,
 }
 
 /// All about one address.
@@ -113,6 +114,22 @@ pub struct WhatIs {
     pub types: Vec<TypeGuess>,
     /// The same, summed up.
     pub holders: Vec<Holder>,
+    /// What the search saw.
+    pub coverage: Coverage,
+}
+
+impl WhatIs {
+    /// Forgets what the search could not tell: what it reached is reachable, but what it did not
+    /// reach may be.
+    pub fn doubt(&mut self) {
+        let object = self.object.iter_mut().map(|object| &mut object.reachable);
+        let area = self.area.iter_mut().map(|area| &mut area.reachable);
+        let block = self.block.iter_mut().map(|block| &mut block.reachable);
+        let referrers = self.referrers.iter_mut().map(|one| &mut one.reachable);
+        for reachable in object.chain(area).chain(block).chain(referrers) {
+            *reachable = reachable.filter(|reachable| *reachable);
+        }
+    }
 }
 
 /// Looks at an address, and at all memory for those who point there.
@@ -143,7 +160,7 @@ pub fn whatis(
             offset: address.offset_from(start)?,
             object_size: cache.object_size,
             state: state(&done, number),
-            reachable: done.found.marked.get(number),
+            reachable: Some(done.found.marked.get(number)),
             charged_to: charges.of(number),
         })
     });
@@ -151,7 +168,7 @@ pub fn whatis(
     let block = block.map(|(number, _)| BlockAt {
         start,
         size: len,
-        reachable: done.found.marked.get(number),
+        reachable: Some(done.found.marked.get(number)),
     });
     let shift = kernel.dump().page_shift();
     let mapping = kernel.space.translate(address).ok();
@@ -182,6 +199,7 @@ pub fn whatis(
         object,
         area,
         block,
+        coverage: search.coverage(&done, &symbols),
     })
 }
 
@@ -215,8 +233,8 @@ fn referrers(
         },
         into: word.wrapping_sub(start.0),
         reachable: match search.targets.object(at.0) {
-            Some((object, _)) => done.found.marked.get(object),
-            None => true,
+            Some((object, _)) => Some(done.found.marked.get(object)),
+            None => Some(true),
         },
     });
     referrers.collect()

@@ -12,6 +12,7 @@ use thiserror::Error;
 pub mod asked;
 pub mod btf;
 pub mod cpus;
+pub mod formats;
 pub mod kallsyms;
 mod known;
 pub mod layout;

@@ -123,6 +123,13 @@ impl PageMark {
     }
 }
 
+/// Whether nobody ever said what the page is: its structure is zeros, or as it was allocated
+/// (`memblock_alloc_exact_nid_raw`, RHEL 8.1). In one that was filled in, `_mapcount` is not 0
+/// where flags may be.
+pub(super) fn is_unfilled(flags: u64, record: &[u8]) -> bool {
+    flags == u64::MAX || flags == 0 && record.iter().all(|byte| *byte == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::layout::Field;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::layout::{Field, layout};
 use super::memmap::{Chunk, Memmap, PageIndex};
-use super::page::{PageLayout, PageMark, allocator_home, order_offset};
+use super::page::{PageLayout, PageMark, allocator_home, is_unfilled, order_offset};
 use super::zones::CpuList;
 use super::{Kernel, KernelError, pointerless};
 use crate::addr::{Pfn, VirtAddr};
@@ -22,7 +22,7 @@ use crate::addr::{Pfn, VirtAddr};
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum PageKind {
-    /// Not RAM, or its structure is not in the dump.
+    /// Not RAM, or its structure is not in the dump or was never filled in.
     Unknown,
     /// With the buddy allocator.
     Free,
@@ -128,6 +128,8 @@ pub struct PageKinds {
     marks: Vec<(PageMark, PageKind)>,
     reserved: u64,
     head: u64,
+    /// Taken out of use as broken: 0 without CONFIG_MEMORY_FAILURE.
+    poisoned: u64,
     huge_dtor: Option<(Field, u64)>,
     /// Free blocks that reach beyond their chunk.
     crossing: Mutex<Vec<Block>>,
@@ -198,6 +200,7 @@ impl PageKinds {
             order_at: order_offset(kernel, &page, memmap.struct_page_size())?,
             reserved: flag("PG_reserved")?,
             head: flag("PG_head")?,
+            poisoned: flag("PG_hwpoison")?,
             page,
             usage,
             marks,
@@ -343,6 +346,9 @@ impl PageKinds {
 
     fn kind_of(&self, record: &[u8], tail: Option<&[u8]>) -> (PageKind, u32) {
         let flags = self.page.flags.get(record);
+        if is_unfilled(flags, record) {
+            return (PageKind::Unknown, 0);
+        }
         let order = match tail {
             Some(tail) if flags & self.head != 0 => {
                 let after = self.order_at.checked_sub(record.len());
@@ -363,6 +369,9 @@ impl PageKinds {
                 _ => order,
             };
             return (*kind, order);
+        }
+        if flags & self.poisoned != 0 {
+            return (PageKind::Offline, 0);
         }
         if flags & self.reserved != 0 {
             return (PageKind::Reserved, order);

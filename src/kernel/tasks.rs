@@ -87,10 +87,13 @@ pub fn stacks(kernel: &Kernel) -> Result<Stacks, KernelError> {
     );
     if let Some(idle) = kernel.symbol("idle_threads") {
         let tasks = Cpus::read(kernel)?;
-        let tasks = tasks
-            .instances(idle)
-            .filter_map(|(_, at)| kernel.space.read_ptr(at).ok());
-        leaders.extend(tasks.filter(|task| !task.is_null()));
+        for (_, at) in tasks.instances(idle) {
+            match kernel.space.read_ptr(at) {
+                Ok(task) if task.is_null() => {}
+                Ok(task) => leaders.push(task),
+                Err(_) => found.complete = false,
+            }
+        }
     }
     for leader in leaders {
         for task in walker.threads(leader, &mut found) {

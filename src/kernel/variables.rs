@@ -1,10 +1,14 @@
 //! From a word in physical memory to the variable there, and from an address to its symbol
 //! with the module.
 
+use std::sync::OnceLock;
+
 use super::Kernel;
+use super::formats::{Format, Formats};
 use super::modules::Modules;
 use super::symbolize::{Symbolized, Symbolizer};
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
+use crate::once::get_or_make;
 use crate::space::x86_64::START_KERNEL_MAP;
 use rustc_hash::FxHashMap;
 
@@ -19,6 +23,11 @@ pub struct Variables<'k> {
     phys_base: u64,
     /// Where the pages of modules are mapped.
     module_pages: FxHashMap<Pfn, VirtAddr>,
+    /// Pages of modules that can't be told since the dump lacks page tables.
+    gaps: u64,
+    modules: &'k Modules,
+    /// Looked for when the first text is met.
+    formats: OnceLock<Formats>,
 }
 
 /// Few functions and variables are larger. Nothing tells where one ends but the next one's start,
@@ -35,11 +44,15 @@ impl<'k> Variables<'k> {
     pub fn new(kernel: &'k Kernel, modules: &'k Modules) -> Self {
         let shift = kernel.dump().page_shift();
         let mut module_pages = FxHashMap::default();
+        let mut gaps = 0;
         for region in modules.iter().flat_map(|module| &module.regions) {
             for at in (0..region.size).step_by(1 << shift) {
                 let va = region.base.plus(at);
-                if let Ok(mapping) = kernel.space.translate(va) {
-                    module_pages.insert(Pfn::containing(mapping.phys, shift), va);
+                match kernel.space.translate(va) {
+                    Ok(mapping) => {
+                        module_pages.insert(Pfn::containing(mapping.phys, shift), va);
+                    }
+                    Err(fault) => gaps += u64::from(fault.page_fault().is_some()),
                 }
             }
         }
@@ -52,6 +65,9 @@ impl<'k> Variables<'k> {
             symbols: Symbolizer::new(kernel, modules),
             kernel,
             module_pages,
+            gaps,
+            modules,
+            formats: OnceLock::new(),
         }
     }
 
@@ -63,6 +79,17 @@ impl<'k> Variables<'k> {
     /// What names functions, too.
     pub fn symbolizer(&self) -> &Symbolizer<'k> {
         &self.symbols
+    }
+
+    /// The format string of a module that a text was made by, if that can be told.
+    pub fn maker(&self, text: &str) -> Option<&Format> {
+        let read = || Formats::read(self.kernel, self.modules);
+        get_or_make(&self.formats, read).maker(self.kernel, text)
+    }
+
+    /// Pages of modules that can't be told since the dump lacks page tables.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Whether the page holds a part of a module.

@@ -31,11 +31,12 @@ pub fn write_text(
     if totals.dying > 0 {
         write!(out, ", and hold {}", size(totals.dying_bytes))?;
     }
-    writeln!(
-        out,
-        "\n{} are charged in advance for objects to come\n",
-        size(totals.objcg_charged_bytes)
-    )?;
+    writeln!(out)?;
+    if let Some(bytes) = totals.objcg_charged_bytes {
+        let bytes = size(bytes);
+        writeln!(out, "{bytes} are charged in advance for objects to come")?;
+    }
+    writeln!(out)?;
     let mut rows = Table::new(header(), layout);
     let bytes = |bytes: Option<u64>| bytes.map_or("-".to_owned(), size);
     for memcg in &report.memcgs {

@@ -9,6 +9,7 @@ use super::printable;
 use crate::graph::WhatIs;
 use crate::kernel::symbolize::Symbolized;
 use crate::report::Document;
+use crate::report::whatis::WhatIsReport;
 use crate::subsys::mm::memcg::Group;
 
 /// A group's path, and whether it is dying.
@@ -24,8 +25,8 @@ const SHOWN: usize = 20;
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Result<()> {
-    let found = &document.body;
+pub fn write_text(out: &mut dyn Write, document: &Document<WhatIsReport>) -> io::Result<()> {
+    let found = &document.body.found;
     head(out, document)?;
     writeln!(out)?;
     object(out, found)?;
@@ -34,7 +35,11 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIs>) -> io::Resul
         writeln!(out, "symbol {}", printable(symbol))?;
     }
     words(out, found)?;
-    referrers(out, found)
+    referrers(out, found)?;
+    for doubt in &document.body.trust.reasons {
+        writeln!(out, "\nnot sure: {}", printable(&doubt.message))?;
+    }
+    Ok(())
 }
 
 /// The object, and what it is likely to be.
@@ -43,8 +48,9 @@ fn object(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
     match &found.object {
         Some(object) => {
             let reachable = match object.reachable {
-                true => "reachable",
-                false => "nothing reachable points to it",
+                Some(true) => "reachable",
+                Some(false) => "nothing reachable points to it",
+                None => "nothing reachable that was seen points to it",
             };
             writeln!(
                 out,
@@ -104,7 +110,11 @@ fn area_and_block(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
             "block of large kmalloc at {} of {} B{}",
             block.start,
             block.size,
-            if block.reachable { "" } else { LOST },
+            if block.reachable == Some(false) {
+                LOST
+            } else {
+                ""
+            },
         )?;
     }
     Ok(())
@@ -128,8 +138,9 @@ fn referrers(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
     writeln!(out, "\nPOINTED TO BY {}", found.referrers.len())?;
     for referrer in found.referrers.iter().take(SHOWN) {
         let lost = match referrer.reachable {
-            true => "",
-            false => "  (not reachable itself)",
+            Some(true) => "",
+            Some(false) => "  (not reachable itself)",
+            None => "  (perhaps not reachable itself)",
         };
         let holder = match &referrer.member {
             Some(member) => format!("{}  {member}", referrer.holder),

@@ -1,7 +1,9 @@
 //! The part of `leaks`.
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use crate::addr::VirtAddr;
 use crate::analysis::accounting::{Level, SlabTotals};
 use crate::analysis::finding::{self, Finding};
 use crate::analysis::leaks::areas::{self, AreasJudgement};
@@ -92,9 +94,15 @@ impl LeaksReport {
             coverage: &facts.reach.coverage,
             bounds: &facts.counters,
         };
-        let caches = facts.slabs.caches.into_iter().zip(facts.reach.caches);
+        let reach = facts.reach.caches.into_iter();
+        let mut reach: FxHashMap<VirtAddr, CacheReach> =
+            reach.map(|reach| (reach.address, reach)).collect();
+        let caches = facts.slabs.caches.into_iter();
         let mut caches: Vec<LeakCache> = caches
-            .map(|(cache, reach)| LeakCache::new(cache, reach, &context))
+            .map(|cache| {
+                let reach = reach.remove(&cache.address).unwrap_or_default();
+                LeakCache::new(cache, reach, &context)
+            })
             .collect();
         caches.sort_by(|a, b| {
             let key = |cache: &LeakCache| {

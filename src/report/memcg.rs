@@ -16,8 +16,9 @@ pub struct MemcgTotals {
     /// By the root's own counter, cgroups that were removed but are not gone, whichever of their
     /// controllers holds them.
     pub dying_cgroups: Option<u64>,
-    /// Bytes charged to obj_cgroups that no object uses.
-    pub objcg_charged_bytes: u64,
+    /// Bytes charged to obj_cgroups that no object uses; `None` in kernels without such (before
+    /// 5.9), or where none can be read.
+    pub objcg_charged_bytes: Option<u64>,
 }
 
 /// The part of `memcg`.
@@ -40,7 +41,8 @@ impl MemcgReport {
         };
         for memcg in all {
             if let Some(objcgs) = memcg.objcgs {
-                totals.objcg_charged_bytes += objcgs.charged_bytes;
+                let sum = totals.objcg_charged_bytes.unwrap_or(0);
+                totals.objcg_charged_bytes = Some(sum.saturating_add(objcgs.charged_bytes));
             }
             if memcg.dying {
                 totals.dying += 1;

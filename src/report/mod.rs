@@ -14,6 +14,7 @@ pub mod pageowner;
 pub mod sysctl;
 pub mod traces;
 pub mod vmalloc;
+pub mod whatis;
 pub mod whole;
 
 use serde::Serialize;

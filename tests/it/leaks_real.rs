@@ -65,6 +65,9 @@ fn the_lost_are_found_and_the_kept_are_not() {
         let cluster = &buffers["unreachable"]["clusters"][0];
         assert_eq!(cluster["text"], "leaky-buf-", "{what}");
         assert_eq!(cluster["objects"], 6000, "{what}");
+        // As the module's source has it.
+        assert_eq!(cluster["format"]["format"], "leaky-buf-%06d", "{what}");
+        assert_eq!(buffers["owners"][0]["module"], "leaky", "{what}");
         let sessions = cache(&document, "leaky_session");
         // 3,500 are in use: none of the 500 on the list is among them.
         assert_eq!(sessions["exact"]["allocated"], 3500, "{what}");

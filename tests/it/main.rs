@@ -23,6 +23,7 @@ mod log;
 mod looks;
 mod machine_damage;
 mod matrix;
+mod memcg_children;
 mod meminfo;
 mod modules;
 mod much_memory;

@@ -180,6 +180,12 @@ pub(crate) fn real_dumps(releases: &[&str]) -> Vec<RealDump> {
     found
 }
 
+/// The vmcore in the folder of this name among the real dumps.
+pub(crate) fn dump_named(name: &str) -> Option<PathBuf> {
+    let mut folders = dump_folders().into_iter();
+    folders.find_map(|folder| vmcore_in(&folder.join(name)))
+}
+
 /// Dumps of small kernels of scripts/make-small-dump, with their own vmlinux.
 pub(crate) fn small_dumps(names: &[&str]) -> Vec<RealDump> {
     let mut found = Vec::new();

@@ -1,11 +1,12 @@
 //! `whatis` on real dumps against what drgn reads from them: the memory cgroups that objects are
-//! charged to, and super blocks, which are anonymous objects of kmalloc.
+//! charged to, super blocks, which are anonymous objects of kmalloc, and sockets; and what it says
+//! where it could not see everything.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{real_dumps, run};
+use crate::support::{real_dumps, run, small_dump};
 
 fn whatis(address: &str, vmcore: &Path, more: &[&str]) -> Value {
     let mut args = vec!["whatis", address, "--format", "json"];
@@ -97,4 +98,66 @@ fn anonymous_objects_get_the_type_of_the_members_that_point_to_them() {
             }
         }
     }
+}
+
+/// By drgn, `sock.sk_socket` of all TCP sockets of this dump leads 64 bytes into the objects of
+/// `sock_inode_cache`: to `sockfs_inode.socket`, and not to the start of a `struct socket_alloc`.
+#[test]
+fn a_socket_is_no_part_of_a_structure_that_does_not_fit() {
+    for dump in real_dumps(&["7.2"]) {
+        let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+        let list = ["objects", "TCP", "--state", "allocated", "--limit", "1"];
+        let list = [&list[..], &["--format", "addrs"], &files].concat();
+        let (code, stdout, stderr) = run(&list);
+        assert_eq!(code, 0, "{stderr}");
+        let found = whatis(stdout.trim(), &dump.vmcore, &[files[1]]);
+        assert_eq!(found["types"][0]["name"], "sock");
+        let referrers = found["referrers"].as_array().expect("referrers").iter();
+        let members = referrers.filter_map(|referrer| referrer["member"].as_str());
+        let members: Vec<&str> = members.collect();
+        assert!(members.contains(&"sockfs_inode.socket.sk"), "{members:?}");
+        assert!(!members.iter().any(|m| m.contains("fasync")), "{members:?}");
+    }
+}
+
+/// Only references that objects keep are dropped: what they lead to may be reachable.
+#[test]
+fn what_could_not_be_followed_is_not_called_unreachable() {
+    let dump = small_dump();
+    let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+    let ask = |address: &str, more: &[&str]| {
+        let args = [&["whatis", address, "--format", "json"], &files[..], more].concat();
+        let (code, stdout, stderr) = run(&args);
+        let found: Value = serde_json::from_str(&stdout).expect(&stderr);
+        (code, found)
+    };
+    let list = ["objects", "leaky_session", "--unreachable", "--limit", "1"];
+    let (_, lost, _) = run(&[&list[..], &["--format", "addrs"], &files].concat());
+    let list = ["objects", "dentry", "--state", "allocated"];
+    let (_, dentries, _) = run(&[&list[..], &["--format", "addrs"], &files].concat());
+    let (code, found) = ask(lost.trim(), &[]);
+    assert_eq!((code, &found["complete"]), (0, &Value::Bool(true)));
+    assert_eq!(found["trust"]["reliable"], true);
+    assert_eq!(found["object"]["reachable"], false);
+    let little = ["--max-memory", "64"];
+    let (code, found) = ask(lost.trim(), &little);
+    assert_eq!((code, &found["complete"]), (4, &Value::Bool(false)));
+    assert_eq!(found["trust"]["reasons"][0]["code"], "out-of-memory");
+    assert_eq!(found["object"]["reachable"], Value::Null);
+    for dentry in dentries.lines().step_by(100) {
+        let (code, found) = ask(dentry, &little);
+        assert_eq!(code, 4);
+        assert_ne!(found["object"]["reachable"], false, "{dentry}");
+    }
+    let list = [
+        "objects",
+        "leaky_session",
+        "--unreachable",
+        "--format",
+        "json",
+    ];
+    let (code, stdout, _) = run(&[&list[..], &little, &files].concat());
+    let found: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((code, &found["objects"]), (4, &Value::Array(vec![])));
+    assert_eq!(found["warnings"][0]["code"], "unreachable-unknown");
 }

@@ -213,6 +213,7 @@ mod tests {
         };
         let cluster = Cluster {
             text: text.map(str::to_owned),
+            format: None,
             symbols: Vec::new(),
             empty_lists: Vec::new(),
             objects: lost,

@@ -5,89 +5,142 @@ use serde::Serialize;
 use super::super::accounting::{Reason, share};
 use crate::graph::Coverage;
 
-/// Of slab pages: on real dumps a thousandth lost made 6 to 98 reachable objects look lost, a
-/// hundredth 240 to 1,207. Of the pages that hold the kernel's own data, and of page structures: a
-/// page without one may hold such data, or be of a slab.
-const MISSING: f64 = 0.001;
+/// Fewer than this share of what there is: no verdict rests on a search that lacks something, for
+/// one page may be all that leads to thousands of objects; but on real dumps a thousandth of the
+/// slab pages missing made 6 to 98 reachable objects look unreachable, a hundredth 240 to 1,207.
+const FEW: f64 = 0.001;
 
 /// Whether objects that nothing points to can be called unreachable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trust {
-    /// Whether a verdict may rest on the search.
+    /// Whether a verdict may rest on the search: nothing that can change it was missing.
     pub reliable: bool,
     /// Why not.
     pub reasons: Vec<Reason>,
+    /// Whether so little was missing that thousands of objects can hardly hang on it.
+    #[serde(skip)]
+    pub(super) nearly: bool,
+}
+
+/// Something that was missing, of how much.
+struct Lack {
+    code: &'static str,
+    missing: u64,
+    of: u64,
+    what: &'static str,
+    then: &'static str,
 }
 
 impl Trust {
     /// Judges what was seen.
     pub fn of(coverage: &Coverage) -> Self {
-        let mut reasons = Vec::new();
-        let mut doubt = |code, message: String| {
-            reasons.push(Reason {
-                code,
-                basis: "coverage",
-                message,
-            });
-        };
-        if coverage.out_of_time {
-            doubt(
-                "out-of-time",
-                "time ran out before all memory was searched (give a longer --budget)".to_owned(),
-            );
-        }
-        if coverage.references_dropped > 0 {
-            doubt(
-                "out-of-memory",
-                format!(
-                    "there was no memory for {} references: what only they lead to looks lost (give a larger --max-memory)",
-                    coverage.references_dropped
-                ),
-            );
-        }
-        let lacking = [
-            (
-                "page-structures-missing",
-                (coverage.page_structures_missing, coverage.page_structures),
-                "page structures",
-                "what their pages hold was not searched, and what only that points to looks lost (copy the dump again, or dump again)",
-            ),
-            (
-                "slab-pages-missing",
-                (coverage.slab_pages_missing, coverage.slab_pages),
-                "slab pages",
-                "what only they point to looks lost (dump again; kernels from 7.1 on with makedumpfile -d 23)",
-            ),
-            (
-                "kernel-pages-missing",
-                (
-                    coverage.root_pages_missing,
-                    coverage.root_pages + coverage.root_pages_missing,
-                ),
-                "pages of the kernel's own data",
-                "what only they point to looks lost (copy the dump again, or dump again)",
-            ),
-        ];
-        for (code, (missing, all), what, then) in lacking {
-            let part = share(missing, all);
-            if part > MISSING {
-                let percent = part * 100.0;
-                doubt(
-                    code,
-                    format!("the dump lacks {missing} of {all} {what} ({percent:.1} %): {then}"),
-                );
+        let mut reasons = cut_short(coverage);
+        let mut nearly = reasons.is_empty();
+        for lack in lacks(coverage) {
+            if lack.missing > 0 {
+                nearly &= share(lack.missing, lack.of) <= FEW;
+                reasons.push(lack.reason());
             }
         }
         if !coverage.all_tasks {
-            doubt(
-                "tasks-missing",
-                "not all tasks were found: what only their stacks point to looks lost".to_owned(),
-            );
+            nearly = false;
+            let text =
+                "not all tasks were found: what only their stacks point to looks unreachable";
+            reasons.push(reason("tasks-missing", text.to_owned()));
         }
         Self {
             reliable: reasons.is_empty(),
+            nearly: nearly && !reasons.is_empty(),
             reasons,
         }
+    }
+}
+
+fn reason(code: &'static str, message: String) -> Reason {
+    Reason {
+        code,
+        basis: "coverage",
+        message,
+    }
+}
+
+/// What ended the search early.
+fn cut_short(coverage: &Coverage) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if coverage.out_of_time {
+        let text = "time ran out before all memory was searched (give a longer --budget)";
+        reasons.push(reason("out-of-time", text.to_owned()));
+    }
+    if coverage.references_dropped > 0 {
+        let text = format!(
+            "there was no memory for {} references: what only they lead to looks unreachable (give a larger --max-memory)",
+            coverage.references_dropped
+        );
+        reasons.push(reason("out-of-memory", text));
+    }
+    reasons
+}
+
+const COPY_AGAIN: &str =
+    "what only they point to looks unreachable (copy the dump again, or dump again)";
+
+fn lacks(coverage: &Coverage) -> [Lack; 6] {
+    let lists = coverage.broken_lists;
+    [
+        Lack {
+            code: "page-structures-missing",
+            missing: coverage.page_structures_missing,
+            of: coverage.page_structures,
+            what: "page structures",
+            then: "what their pages hold was not searched, and what only that points to looks unreachable (copy the dump again, or dump again)",
+        },
+        Lack {
+            code: "slab-pages-missing",
+            missing: coverage.slab_pages_missing,
+            of: coverage.slab_pages,
+            what: "slab pages",
+            then: "what only they point to looks unreachable (dump again; kernels from 7.1 on with makedumpfile -d 23)",
+        },
+        Lack {
+            code: "kernel-pages-missing",
+            missing: coverage.root_pages_missing,
+            of: coverage.root_pages + coverage.root_pages_missing,
+            what: "pages of the kernel's own data",
+            then: COPY_AGAIN,
+        },
+        Lack {
+            code: "caches-missing",
+            missing: coverage.stray_slabs,
+            of: 0,
+            what: "slabs' caches",
+            then: COPY_AGAIN,
+        },
+        Lack {
+            code: "freed-missing",
+            missing: lists,
+            of: 0,
+            what: "lists of freed objects, or part of them",
+            then: "what is on them looks like objects in use that nothing points to (copy the dump again, or dump again)",
+        },
+        Lack {
+            code: "places-missing",
+            missing: coverage.places_missing,
+            of: 0,
+            what: "page tables or records that tell what is a reference and what is stale",
+            then: "objects may look reachable or unreachable that are not (copy the dump again, or dump again)",
+        },
+    ]
+}
+
+impl Lack {
+    fn reason(&self) -> Reason {
+        let (missing, what, then) = (self.missing, self.what, self.then);
+        let how_many = match (self.of, share(missing, self.of) * 100.0) {
+            (0, _) => format!("{missing} {what}"),
+            (of, percent) if percent < 0.1 => format!("{missing} of {of} {what}"),
+            (of, percent) => format!("{missing} of {of} {what} ({percent:.1} %)"),
+        };
+        reason(self.code, format!("the dump lacks {how_many}: {then}"))
     }
 }
 
@@ -95,38 +148,54 @@ impl Trust {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_thousandth_of_the_slab_pages_may_be_missing() {
-        let mut coverage = Coverage {
+    fn whole() -> Coverage {
+        Coverage {
             slab_pages: 10_000,
-            slab_pages_missing: 10,
             root_pages: 10_000,
+            page_structures: 64_000,
             all_tasks: true,
             ..Coverage::default()
+        }
+    }
+
+    #[test]
+    fn whatever_is_missing_is_told_and_nothing_rests_on_the_search() {
+        assert!(Trust::of(&whole()).reliable);
+        type Lacking = (&'static str, fn(&mut Coverage));
+        let lacking: [Lacking; 9] = [
+            ("out-of-time", |c| c.out_of_time = true),
+            ("out-of-memory", |c| c.references_dropped = 1),
+            ("page-structures-missing", |c| c.page_structures_missing = 1),
+            ("slab-pages-missing", |c| c.slab_pages_missing = 1),
+            ("kernel-pages-missing", |c| c.root_pages_missing = 1),
+            ("caches-missing", |c| c.stray_slabs = 1),
+            ("freed-missing", |c| c.broken_lists = 1),
+            ("places-missing", |c| c.places_missing = 1),
+            ("tasks-missing", |c| c.all_tasks = false),
+        ];
+        for (code, lack) in lacking {
+            let mut coverage = whole();
+            lack(&mut coverage);
+            let trust = Trust::of(&coverage);
+            assert!(!trust.reliable, "{code}");
+            let codes: Vec<&str> = trust.reasons.iter().map(|reason| reason.code).collect();
+            assert_eq!(codes, [code]);
+        }
+    }
+
+    #[test]
+    fn how_much_is_missing_is_told() {
+        let message = |coverage: &Coverage| Trust::of(coverage).reasons[0].message.clone();
+        let mut coverage = Coverage {
+            root_pages_missing: 30_000,
+            ..whole()
         };
-        assert!(Trust::of(&coverage).reliable);
-        coverage.slab_pages_missing = 11;
-        let trust = Trust::of(&coverage);
-        assert_eq!(
-            (trust.reliable, trust.reasons[0].code),
-            (false, "slab-pages-missing")
+        assert!(
+            message(&coverage).contains("30000 of 40000 pages of the kernel's own data (75.0 %)")
         );
-        coverage.slab_pages_missing = 0;
-        coverage.root_pages_missing = 30_000;
-        let trust = Trust::of(&coverage);
-        let message = &trust.reasons[0].message;
-        assert!(message.contains("30000 of 40000 pages of the kernel's own data (75.0 %)"));
-        coverage.root_pages_missing = 0;
-        coverage.page_structures = 64_000;
-        coverage.page_structures_missing = 64;
-        assert!(Trust::of(&coverage).reliable);
-        coverage.page_structures_missing = 65;
-        assert_eq!(
-            Trust::of(&coverage).reasons[0].code,
-            "page-structures-missing"
-        );
-        coverage.page_structures_missing = 0;
-        coverage.all_tasks = false;
-        assert_eq!(Trust::of(&coverage).reasons[0].code, "tasks-missing");
+        assert!(!Trust::of(&coverage).nearly);
+        coverage.root_pages_missing = 1;
+        assert!(message(&coverage).contains("1 of 10001 pages of the kernel's own data:"));
+        assert!(Trust::of(&coverage).nearly);
     }
 }

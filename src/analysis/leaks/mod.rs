@@ -39,7 +39,9 @@ pub struct LeakVerdict {
 /// The objects of a cache that nothing points to.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Unreachable {
-    /// How many; `None` if the search could not tell.
+    /// Objects in use whose state is certain: those that were looked for.
+    pub judged: u64,
+    /// How many nothing points to; `None` if the search could not tell.
     pub objects: Option<u64>,
     /// Their size.
     pub bytes: Option<u64>,

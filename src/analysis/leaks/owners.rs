@@ -1,4 +1,5 @@
-//! Who may have made the objects: modules and symbols that they, or their cache, point to.
+//! Who may have made the objects: modules and symbols that they, or their cache, point to, and
+//! modules whose format strings made the text in them.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,15 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
     let mut by_module: BTreeMap<&str, (u64, String)> = BTreeMap::new();
     for cluster in &reach.content.clusters {
         let mut counted: Vec<&str> = Vec::new();
+        if let Some(format) = &cluster.format {
+            let (objects, how) = by_module.entry(&format.module).or_default();
+            *how = format!(
+                "they begin with text that its format {:?} makes",
+                format.format
+            );
+            counted.push(&format.module);
+            *objects += cluster.objects;
+        }
         for at in &cluster.symbols {
             let module = at.module.as_deref().unwrap_or("vmlinux");
             let (objects, how) = by_module.entry(module).or_default();

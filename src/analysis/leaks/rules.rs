@@ -14,10 +14,15 @@ use crate::subsys::mm::slab::CacheFacts;
 /// Fewer objects that nothing points to prove nothing: hidden pointers and objects that are
 /// just being handed over make some in every dump.
 const LOST: u64 = 50;
+/// As many in a dump that lacks a little of what was searched are still worth a look, if they are
+/// alike: a missing page has room for 512 pointers.
+const MANY: u64 = 1000;
 /// Alike in more than this share, lost objects have one origin.
 const ALIKE: f64 = 0.5;
 /// As many objects of somebody else's cache are more than a module needs at hand.
 const HOARD: u64 = 100;
+/// Of the references to objects that form a list of a module's, the list's own share.
+const LINKED: f64 = 0.90;
 /// The most that stale pointers may keep alive before a share of the lost is surely hidden.
 const STALE: f64 = 0.10;
 
@@ -39,11 +44,12 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
     let mut evidence = Evidence::default();
     let by_size = accounting::judge(cache, context.totals);
     evidence.size(by_size.level, &by_size.reasons);
+    evidence.uncertain = is_uncertain(cache);
     let unreachable = unreachable(cache, reach, context.trust);
     let owners = owners::owners(reach);
     evidence.reach(reach, &unreachable, context);
     evidence.hoarded(cache, reach);
-    if evidence.lost {
+    if evidence.lost || evidence.in_part {
         evidence.content(reach);
         if let Some(from) = reach.led_by.first().filter(|from| from.references >= LOST) {
             let text = format!(
@@ -71,11 +77,18 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
     }
 }
 
+/// Whether objects that lie free on CPUs or in sheaves may count as in use.
+fn is_uncertain(cache: &CacheFacts) -> bool {
+    cache.damage.lost_cpu_slabs > 0 || cache.damage.broken_sheaves > 0
+}
+
 fn unreachable(cache: &CacheFacts, reach: &CacheReach, trust: &Trust) -> Unreachable {
     let clusters = reach.content.clusters.iter();
     let is_benign = |cluster: &&crate::graph::Cluster| benign::reason(cluster).is_some();
-    let known = |count: u64| trust.reliable.then_some(count);
+    let told = trust.reliable && !is_uncertain(cache);
+    let known = |count: u64| told.then_some(count);
     Unreachable {
+        judged: reach.judged,
         objects: known(reach.unreachable),
         bytes: known(reach.unreachable * u64::from(cache.size)),
         sources: known(reach.sources),
@@ -102,12 +115,27 @@ struct Evidence {
     lost: bool,
     /// Enough objects, but in a dump that can't be believed on it.
     doubtful: bool,
+    /// So many of them that the little which the dump lacks hardly explains it.
+    in_part: bool,
     /// More objects than their counter knows.
     beyond: bool,
+    /// What CPUs and sheaves hold of the cache is not all known: free objects look in use.
+    uncertain: bool,
     /// Many objects are held by one module.
     hoard: bool,
     /// Further kinds of evidence for the lost.
     support: u32,
+}
+
+/// Whether hardly anybody but the objects themselves and modules holds them: a list that starts in
+/// a module. What other parts of the kernel hold as well, a module only uses.
+fn only_linked(reach: &CacheReach, itself: &str) -> bool {
+    let own = |holder: &&Holder| holder.module.is_some() || holder.holder.starts_with(itself);
+    let sum = |holders: &mut dyn Iterator<Item = &Holder>| -> u64 {
+        holders.map(|holder| holder.references).sum()
+    };
+    let all = sum(&mut reach.holders.iter());
+    share(sum(&mut reach.holders.iter().filter(own)), all) >= LINKED
 }
 
 fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
@@ -140,6 +168,19 @@ impl Evidence {
             self.doubtful = lost >= LOST;
             self.not_checked
                 .extend(context.trust.reasons.iter().cloned());
+            if context.trust.nearly && lost >= MANY {
+                self.in_part = true;
+                let text = format!(
+                    "nothing that the dump has points to {lost} of {} objects",
+                    reach.judged
+                );
+                let unreachable = reason("unreachable-in-part", "reachability", text);
+                self.r#for.insert(0, unreachable);
+            }
+            return;
+        }
+        if self.uncertain {
+            self.doubtful = lost >= LOST;
             return;
         }
         if lost >= LOST {
@@ -280,6 +321,7 @@ impl Evidence {
             self.r#for
                 .push(reason("held-by-module", "reachability", text));
         } else if let Some(linked) = linked.filter(|_| cache.exact.allocated >= 10 * HOARD)
+            && only_linked(reach, &itself)
             // Of kmalloc's caches nobody knows whose list it is.
             && !cache.name.contains("kmalloc")
         {
@@ -326,6 +368,7 @@ impl Evidence {
             (2.., _) | (1, true) => Level::Leak,
             (1, false) => Level::Suspect,
             _ if self.hoard => by_size.max(Level::Suspect),
+            _ if self.in_part && self.support > 0 => by_size.max(Level::Suspect),
             _ if self.doubtful => by_size.max(Level::Inconclusive),
             _ => by_size,
         }
@@ -342,3 +385,6 @@ impl Evidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,6 +166,7 @@ fn of_kernel(facts: &MeminfoFacts, stacks: u64) -> Option<Vec<Pages>> {
             "page tables of guests and devices",
             facts.secondary_page_tables,
         ),
+        ("zsmalloc", "compressed memory of zram", zram(facts)),
         ("vmalloc", "vmalloc, without stacks", Some(without_stacks)),
         ("percpu", "per-CPU variables", facts.percpu_since_boot),
         ("gpu", "graphics memory", gpu(facts)),
@@ -175,6 +176,11 @@ fn of_kernel(facts: &MeminfoFacts, stacks: u64) -> Option<Vec<Pages>> {
             facts.hardware_corrupted,
         ),
     ])
+}
+
+/// Pages of zsmalloc that are not zswap's, which are a part of their own.
+pub(super) fn zram(facts: &MeminfoFacts) -> Option<u64> {
+    Some(facts.zspages?.saturating_sub(facts.zswap.unwrap_or(0)))
 }
 
 fn gpu(facts: &MeminfoFacts) -> Option<u64> {

@@ -33,6 +33,10 @@ pub struct Counted {
     pub large_kmalloc: LargeKmalloc,
     /// Pages of per-CPU variables taken after boot; `None` if that can't be told.
     pub percpu: Option<u64>,
+    /// Pages of page tables, which older kernels do not mark.
+    pub page_tables: Option<u64>,
+    /// Pages of compressed memory (zsmalloc).
+    pub zspages: Option<u64>,
 }
 
 /// Sums up pages of `page_size` bytes. Reserved pages, of which many are no RAM at all, are the
@@ -55,14 +59,13 @@ pub fn by_pages(
             Some(Part { code, name, bytes })
         })
         .collect();
+    let marks_tables = count(PageKind::Table) > 0;
+    let counted = Counted {
+        page_tables: counted.page_tables.filter(|_| !marks_tables),
+        ..counted
+    };
+    let rest = take_counted(&mut parts, &counted, count(PageKind::Kernel), page_size);
     let large = counted.large_kmalloc;
-    let rest = take_counted(
-        &mut parts,
-        &large,
-        counted.percpu,
-        count(PageKind::Kernel),
-        page_size,
-    );
     parts.retain(|part| part.bytes > 0);
     parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
     let is_large = |bytes: u64| share(bytes, memory_bytes.unwrap_or(u64::MAX)) > UNEXPLAINED;
@@ -78,22 +81,21 @@ pub fn by_pages(
 
 /// Takes what counters tell from the bytes of the kernel's own pages; gives what is left. Marked
 /// pages of large kmalloc are a kind of their own; of the others the counters only tell how many.
-fn take_counted(
-    parts: &mut Vec<Part>,
-    large: &LargeKmalloc,
-    percpu: Option<u64>,
-    mut rest: u64,
-    page_size: u64,
-) -> u64 {
+fn take_counted(parts: &mut Vec<Part>, counted: &Counted, mut rest: u64, page_size: u64) -> u64 {
     let mut take = |code, name, bytes: Option<u64>| {
         let bytes = bytes.unwrap_or(0).min(rest);
         rest -= bytes;
         parts.push(Part { code, name, bytes });
     };
+    let large = &counted.large_kmalloc;
     let unmarked = large.bytes.filter(|_| large.marked_bytes.is_none());
     take("large_kmalloc", "large kmalloc", unmarked);
-    let percpu = percpu.map(|pages| pages.saturating_mul(page_size));
+    let in_bytes = |pages: Option<u64>| pages.map(|pages| pages.saturating_mul(page_size));
+    let percpu = in_bytes(counted.percpu);
     take("percpu", "per-CPU variables, since boot", percpu);
+    take("page_tables", "page tables", in_bytes(counted.page_tables));
+    let zspages = in_bytes(counted.zspages);
+    take("zsmalloc", "compressed memory (zram, zswap)", zspages);
     let name = match (large.bytes, percpu) {
         (Some(_), Some(_)) => "other kernel pages: drivers, network buffers",
         (None, Some(_)) => "other kernel pages: large kmalloc, drivers, network buffers",
@@ -161,6 +163,7 @@ mod tests {
         let counted = Counted {
             large_kmalloc: large(Some(12), None),
             percpu: Some(8),
+            ..Counted::default()
         };
         let memory = by_pages(&PAGES, counted, 1, Some(80));
         assert_eq!(bytes(&memory, "large_kmalloc"), Some(12));
@@ -175,7 +178,7 @@ mod tests {
         let pages = [&PAGES[..], &[(PageKind::LargeKmalloc, 5)]].concat();
         let counted = Counted {
             large_kmalloc: large(Some(5), Some(5)),
-            percpu: None,
+            ..Counted::default()
         };
         let memory = by_pages(&pages, counted, 1, Some(85));
         assert_eq!(bytes(&memory, "large_kmalloc"), Some(5));
@@ -184,10 +187,29 @@ mod tests {
     }
 
     #[test]
+    fn page_tables_and_compressed_memory_are_counted_where_they_are_not_marked() {
+        let counted = || Counted {
+            page_tables: Some(7),
+            zspages: Some(4),
+            ..Counted::default()
+        };
+        let memory = by_pages(&PAGES, counted(), 1, Some(80));
+        assert_eq!(bytes(&memory, "page_tables"), Some(7));
+        assert_eq!(bytes(&memory, "zsmalloc"), Some(4));
+        assert_eq!((memory.unexplained_bytes, sum(&memory)), (19, 80));
+        // By marks and by counters, but once.
+        let pages = [&PAGES[..], &[(PageKind::Table, 6)]].concat();
+        let memory = by_pages(&pages, counted(), 1, Some(86));
+        assert_eq!(bytes(&memory, "page_tables"), Some(6));
+        assert_eq!((memory.unexplained_bytes, sum(&memory)), (26, 86));
+    }
+
+    #[test]
     fn a_counter_is_not_believed_beyond_the_pages_there_are() {
         let counted = Counted {
             large_kmalloc: large(Some(29), None),
             percpu: Some(8),
+            ..Counted::default()
         };
         let memory = by_pages(&PAGES, counted, 1, None);
         assert_eq!((memory.unexplained_bytes, sum(&memory)), (0, 80));

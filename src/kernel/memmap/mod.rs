@@ -23,6 +23,8 @@ layout! {
 }
 
 const SECTION_HAS_MEM_MAP: u64 = 1 << 1;
+/// 4.13 and later (commit 2d070eab2e82): not on memory of devices, nor on what was taken offline.
+const SECTION_IS_ONLINE: u64 = 1 << 2;
 /// The low bits are flags; the value is a multiple of the size of `struct page` without them.
 const SECTION_FLAGS: u64 = 0x3f;
 
@@ -34,6 +36,7 @@ struct Section {
     bias: VirtAddr,
     /// The same for what is kept besides of pages; null if nothing is, or if it is being removed.
     page_ext: VirtAddr,
+    online: bool,
 }
 
 /// Where the page structures are.
@@ -44,6 +47,8 @@ pub struct Memmap {
     struct_page: u64,
     /// Pages of sections that are not seen.
     lost: u64,
+    /// One past the last page that has a structure: the last section may reach beyond RAM.
+    end: Pfn,
 }
 
 /// Numbers the pages that the memmap describes without the holes between them.
@@ -184,6 +189,7 @@ impl Memmap {
                         start: Pfn((root * per_root + index) * section_pages),
                         bias: VirtAddr(map & !SECTION_FLAGS),
                         page_ext: layout.page_ext_of(&entries, index as usize),
+                        online: map & SECTION_IS_ONLINE != 0,
                     });
                 } else {
                     beyond += 1;
@@ -198,11 +204,20 @@ impl Memmap {
             );
         }
         Ok(Self {
+            end: end(kernel, &found, section_pages),
             sections: found,
             lost: lost + beyond * section_pages,
             section_pages,
             struct_page,
         })
+    }
+
+    /// Ranges of pages that are no RAM in use: memory of devices, and what was taken offline.
+    /// None in kernels that do not tell.
+    pub fn offline(&self) -> impl Iterator<Item = std::ops::Range<u64>> + '_ {
+        let told = self.sections.iter().any(|section| section.online);
+        let offline = self.sections.iter().filter(move |s| told && !s.online);
+        offline.map(|section| section.start.0..section.start.0 + self.section_pages)
     }
 
     /// Pages, at most, of sections that are not seen: what they hold is unknown.
@@ -280,6 +295,31 @@ impl Memmap {
     }
 }
 
+/// One past the last page. Sections are whole, and RAM may end within the last one: nothing
+/// initialises the structures behind `max_pfn` up to 5.5 (commit e822969cab48), so that they hold
+/// whatever lay there before.
+fn end(kernel: &Kernel, sections: &[Section], section_pages: u64) -> Pfn {
+    let Some(last) = sections.last() else {
+        return Pfn(0);
+    };
+    let of_section = last.start.0 + section_pages;
+    let Some(at) = kernel.symbol("max_pfn") else {
+        return Pfn(of_section);
+    };
+    match kernel.space.read_u64(at) {
+        Ok(end) if end > last.start.0 => Pfn(end.min(of_section)),
+        // Memory of devices lies behind it.
+        Ok(_) => Pfn(of_section),
+        Err(fault) => {
+            kernel.diag.warn(
+                "memmap-end-unknown",
+                format!("where RAM ends can't be read ({fault}): page structures behind the end may be taken for pages; take the dump with kernel pages included"),
+            );
+            Pfn(of_section)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,6 +330,7 @@ mod tests {
             start: Pfn(start),
             bias: VirtAddr(bias),
             page_ext: VirtAddr(0),
+            online: true,
         };
         // Two with one map, and one with a map of its own.
         let memmap = Memmap {
@@ -301,6 +342,7 @@ mod tests {
             lost: 0,
             section_pages: 32,
             struct_page: 64,
+            end: Pfn(160),
         };
         for (pfn, bias) in [(0, 1 << 40), (31, 1 << 40), (64, 1 << 40), (128, 1 << 41)] {
             let at = VirtAddr(bias + pfn * 64);
@@ -315,6 +357,24 @@ mod tests {
             (1 << 40) + 128 * 64,
         ] {
             assert_eq!(memmap.pfn_of(VirtAddr(at)), None, "{at:#x}");
+        }
+    }
+
+    #[test]
+    fn behind_the_end_of_ram_there_are_no_pages() {
+        use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+        let mut m = Machine::build(Era::V4_18, PagingLevels::Four, &Scenario::standard());
+        let at = m.kernel.alloc(8, 8);
+        let whole = Memmap::find(&super::super::synthetic::kernel(&m)).expect("a memmap");
+        let last = whole.index().end().0;
+        // Within the last section, behind it, and before it: then it is not about this memory.
+        for (end, missing) in [(last - 100, 100), (last + 1, 0), (1, 0)] {
+            m.kernel.write_u64(at, end);
+            let kernel = super::super::synthetic::kernel_with(&m, &[("max_pfn", at)]);
+            let memmap = Memmap::find(&kernel).expect("a memmap");
+            let seen = memmap.scan(&kernel, |_| (), |chunk| chunk.len() as u64);
+            assert_eq!(seen.into_iter().sum::<u64>(), memmap.pages() - missing);
         }
     }
 }

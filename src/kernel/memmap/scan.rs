@@ -84,6 +84,9 @@ impl Memmap {
                     let at = section.bias.plus(start.0 * self.struct_page);
                     self.fill(kernel, at, chunk_pages, bytes, pages);
                     step(chunk_pages);
+                    // Behind the end there are no pages, but what describes them is memory, too.
+                    let count = self.end.0.saturating_sub(start.0).min(chunk_pages);
+                    let bytes = bytes.get(..(count * self.struct_page) as usize)?;
                     Some(visit(&Chunk {
                         start,
                         bytes,

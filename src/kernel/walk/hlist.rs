@@ -105,8 +105,8 @@ mod tests {
             }
         }
         harm(&mut machine, nodes);
-        let machine = synthetic::open(&machine);
-        let walk = hlist(&machine.kernel.space, VirtAddr(nodes[0]), 100);
+        let kernel = synthetic::kernel(&machine);
+        let walk = hlist(&kernel.space, VirtAddr(nodes[0]), 100);
         (walk.end, walk.value.len())
     }
 

@@ -357,5 +357,7 @@ fn counted(
     Ok(memory::Counted {
         large_kmalloc: memory::LargeKmalloc::of(pages, &facts, page_size),
         percpu: facts.percpu_since_boot,
+        page_tables: facts.page_tables,
+        zspages: facts.zspages,
     })
 }

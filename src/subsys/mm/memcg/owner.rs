@@ -21,7 +21,8 @@ pub struct Group {
 #[derive(Debug)]
 pub(crate) struct Groups<'k> {
     kernel: &'k Kernel,
-    objcg: ObjcgLayout,
+    /// 5.9 and later.
+    objcg: Option<ObjcgLayout>,
     memcg: MemcgLayout,
     names: Names<'k>,
 }
@@ -30,7 +31,7 @@ impl<'k> Groups<'k> {
     /// `None` if the kernel has no memory controller.
     pub(crate) fn new(kernel: &'k Kernel) -> Option<Self> {
         Some(Self {
-            objcg: kernel.layout().ok()?,
+            objcg: kernel.layout().ok(),
             memcg: kernel.layout().ok()?,
             names: Names::new(kernel).ok()?,
             kernel,
@@ -40,10 +41,14 @@ impl<'k> Groups<'k> {
     /// The group that a `struct obj_cgroup` charges. When a group is removed, what its objects
     /// are charged to passes on to its parent.
     pub(crate) fn of(&self, objcg: VirtAddr) -> Option<Group> {
-        let space = &self.kernel.space;
-        let at = objcg.plus(u64::from(self.objcg.memcg.offset));
-        let memcg = space.read_ptr(at).ok().filter(|memcg| !memcg.is_null())?;
-        let record = space.read_bytes(memcg, self.memcg.len).ok()?;
+        let at = objcg.plus(u64::from(self.objcg.as_ref()?.memcg.offset));
+        let memcg = self.kernel.space.read_ptr(at).ok();
+        self.of_memcg(memcg.filter(|memcg| !memcg.is_null())?)
+    }
+
+    /// The group of a `struct mem_cgroup`.
+    pub(crate) fn of_memcg(&self, memcg: VirtAddr) -> Option<Group> {
+        let record = self.kernel.space.read_bytes(memcg, self.memcg.len).ok()?;
         let cgroup = VirtAddr(self.memcg.cgroup.get(&record));
         Some(Group {
             path: self.names.of(cgroup).path?,

@@ -14,13 +14,20 @@ use crate::kernel::{Kernel, KernelError};
 /// No kernel counts more.
 const MAX_ITEMS: usize = 512;
 
-/// What is told of memory.stat: its name there, and the kernel's, newest first.
-const ITEMS: [(&str, &str); 13] = [
+/// What is told of memory.stat: its name there, and the kernel's.
+///
+/// Up to 5.7 cgroups had counters of their own beside the nodes' (commits be5d0a74c62d,
+/// 0d1c20722ab3), which are there but not counted by cgroup: the cgroups' come first.
+const ITEMS: [(&str, &str); 18] = [
+    ("anon", "MEMCG_RSS"),
     ("anon", "NR_ANON_MAPPED"),
+    ("file", "MEMCG_CACHE"),
     ("file", "NR_FILE_PAGES"),
     // 5.18 and later (commit a8c49af3be5f).
     ("kernel", "MEMCG_KMEM"),
     ("kernel_stack", "NR_KERNEL_STACK_KB"),
+    // Up to 5.8; the zones count as well.
+    ("kernel_stack", "MEMCG_KERNEL_STACK_KB"),
     ("pagetables", "NR_PAGETABLE"),
     ("percpu", "MEMCG_PERCPU_B"),
     ("sock", "MEMCG_SOCK"),
@@ -30,6 +37,9 @@ const ITEMS: [(&str, &str); 13] = [
     ("shmem", "NR_SHMEM"),
     ("slab_reclaimable", "NR_SLAB_RECLAIMABLE_B"),
     ("slab_unreclaimable", "NR_SLAB_UNRECLAIMABLE_B"),
+    // Up to 5.8 (commit d42f3245c7e2), in pages.
+    ("slab_reclaimable", "NR_SLAB_RECLAIMABLE"),
+    ("slab_unreclaimable", "NR_SLAB_UNRECLAIMABLE"),
     ("file_mapped", "NR_FILE_MAPPED"),
 ];
 

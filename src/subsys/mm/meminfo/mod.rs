@@ -86,6 +86,8 @@ pub struct MeminfoFacts {
     pub stacks_in_vmalloc: bool,
     pub page_tables: Option<u64>,
     pub secondary_page_tables: Option<u64>,
+    /// Pages of zsmalloc, for zram and zswap; no line of /proc/meminfo.
+    pub zspages: Option<u64>,
     pub nfs_unstable: Option<u64>,
     pub bounce: Option<u64>,
     pub writeback_temp: Option<u64>,
@@ -211,8 +213,8 @@ pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelErr
     Ok(facts)
 }
 
-/// Reads only what is needed to tell what the kernel's own pages are: `slab_with_cpus`,
-/// `slab_counts_large` and `percpu_since_boot`.
+/// Reads only what is needed to tell what the kernel's own pages are: what nodes and zones count,
+/// `slab_with_cpus` and `percpu_since_boot`.
 ///
 /// # Errors
 /// As [`collect`].
@@ -267,6 +269,7 @@ fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
         kernel_stack_kb: get("NR_KERNEL_STACK_KB"),
         page_tables: get("NR_PAGETABLE"),
         secondary_page_tables: get("NR_SECONDARY_PAGETABLE"),
+        zspages: get("NR_ZSPAGES"),
         nfs_unstable: get("NR_UNSTABLE_NFS"),
         bounce: get("NR_BOUNCE"),
         writeback_temp: get("NR_WRITEBACK_TEMP"),

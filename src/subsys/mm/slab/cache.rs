@@ -56,6 +56,8 @@ pub struct Cache {
     pub(crate) barns: Vec<VirtAddr>,
     /// The cache that this one is the copy of for one memory cgroup (up to 5.8).
     pub(crate) root: Option<VirtAddr>,
+    /// That cgroup's `struct mem_cgroup`.
+    pub(crate) memcg: Option<VirtAddr>,
     /// Address of `kmem_cache.kobj`, with CONFIG_SYSFS.
     pub(crate) kobj: Option<VirtAddr>,
     /// What only classic SLAB has; there all that belongs to SLUB alone is 0.
@@ -225,6 +227,8 @@ fn slub_cache(layout: &CacheLayout, address: VirtAddr, record: &[u8]) -> Cache {
     let word = |field: &Field| field.get(record);
     let narrow = |field: &Field| field.get(record) as u32;
     let oo = narrow(&layout.oo);
+    let root = layout.root_cache.as_ref().map(word);
+    let root = root.filter(|root| *root != 0).map(VirtAddr);
     Cache {
         address,
         object_size: narrow(&layout.object_size),
@@ -241,8 +245,9 @@ fn slub_cache(layout: &CacheLayout, address: VirtAddr, record: &[u8]) -> Cache {
         cpu_slab: VirtAddr(layout.cpu_slab.as_ref().map_or(0, word)),
         cpu_sheaves: VirtAddr(layout.cpu_sheaves.as_ref().map_or(0, word)),
         sheaf_capacity: layout.sheaf_capacity.as_ref().map_or(0, narrow),
-        root: (layout.root_cache.as_ref().map(word))
-            .filter(|root| *root != 0)
+        root,
+        memcg: (layout.memcg.as_ref().map(word))
+            .filter(|memcg| root.is_some() && *memcg != 0)
             .map(VirtAddr),
         kobj: layout
             .kobj

@@ -19,6 +19,20 @@ impl SlabHeap<'_> {
             .chain(copies.map(|(copy, _)| copy))
             .collect()
     }
+
+    /// For each cache the number of the one whose numbers it is added to: its own, unless it is a
+    /// copy of one that is listed.
+    pub fn counted_in(&self) -> Vec<usize> {
+        let originals = self.caches.iter().enumerate();
+        let originals = originals.filter(|(_, cache)| cache.root.is_none());
+        let places: FxHashMap<VirtAddr, usize> = originals
+            .map(|(number, cache)| (cache.address, number))
+            .collect();
+        let all = self.caches.iter().enumerate();
+        let original = |cache: &Cache| places.get(&cache.root?).copied();
+        all.map(|(number, cache)| original(cache).unwrap_or(number))
+            .collect()
+    }
 }
 
 /// Adds the facts of copies to those of the caches they are of. `facts` are of all `caches`, in

@@ -30,6 +30,8 @@ layout! {
         maybe random = "random",
         /// Up to 5.8, with memory cgroups: null in a cache that is not one's own.
         maybe root_cache = "memcg_params.root_cache",
+        /// Only in a copy; in any other cache the same bytes are a list.
+        maybe memcg = "memcg_params.memcg",
         /// Up to 7.0.
         maybe node = "node",
         /// 7.1 and later (commit 5ba6bc27b1f9).

@@ -164,12 +164,12 @@ impl<'k> SlabHeap<'k> {
 
     /// Whether all caches and the whole memmap were seen, so that no slab is missing.
     pub fn is_complete(&self) -> bool {
-        let lists = [
-            self.deferred.broken,
-            self.kfree_rcu.broken,
-            self.callbacks.broken,
-        ];
-        self.all_caches && self.scan.missing == 0 && lists == [0; 3]
+        self.all_caches && self.scan.missing == 0 && self.broken_lists() == 0
+    }
+
+    /// Lists of what was freed and is not free yet that are broken or enter missing memory.
+    pub fn broken_lists(&self) -> u64 {
+        self.deferred.broken + self.kfree_rcu.broken + self.callbacks.broken
     }
 
     /// The pages in which kfree_rcu() keeps pointers to freed objects: no search for references

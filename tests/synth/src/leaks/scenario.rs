@@ -24,6 +24,17 @@ fn cache(name: &str, object_size: u64, order: u32, places: &[(u32, Place)]) -> C
     }
 }
 
+/// What a memory cgroup has of its own of one of `caches`.
+fn copy(caches: &[Cache], name: &str) -> Cache {
+    let mut caches = caches.iter();
+    let root = caches.find(|cache| cache.name == name).expect("a cache");
+    Cache {
+        name: format!("{name}(77:pod.slice)"),
+        memcg_of: Some(name.into()),
+        ..root.clone()
+    }
+}
+
 /// Slabs in every state.
 const ALL: [(u32, Place); 6] = [
     (
@@ -107,6 +118,12 @@ impl Scenario {
         // Freed as a whole, and not given back yet.
         let waiting = Slab::new(0, Place::PendingRcu);
         caches[3].slabs.push(waiting);
+        if era.has_memcg_children() {
+            let copies = ["leaky_session", "inode_cache", "kmalloc-192"];
+            let copies: Vec<_> = copies.iter().map(|name| copy(&caches, name)).collect();
+            // The newest caches stand before those they are copies of.
+            caches.splice(0..0, copies);
+        }
         Self {
             freelist: match era {
                 Era::V4_18 => Freelist::Hardened,

@@ -1,0 +1,169 @@
+use super::*;
+use crate::addr::VirtAddr;
+use crate::graph::{Cluster, Content};
+use crate::kernel::formats::Format;
+use crate::subsys::mm::slab::{Damage, ExactView, Occupancy, SlabinfoView};
+
+fn cache(name: &str, allocated: u64) -> CacheFacts {
+    CacheFacts {
+        name: name.into(),
+        aliases: vec![],
+        address: VirtAddr(0),
+        object_size: 64,
+        size: 64,
+        align: 8,
+        objects_per_slab: 64,
+        pages_per_slab: 1,
+        flags: vec![],
+        reclaimable: false,
+        slabinfo: SlabinfoView::default(),
+        exact: ExactView {
+            objects: allocated,
+            allocated,
+            allocated_min: allocated,
+            allocated_max: allocated,
+            bytes: allocated * 64,
+            complete: true,
+            ..ExactView::default()
+        },
+        occupancy: Occupancy::default(),
+        rcu_slabs: 0,
+        kfence_pages: 0,
+        memcg_children: 0,
+        damage: Damage::default(),
+    }
+}
+
+/// Of 1 GiB of RAM.
+fn judged(cache: &CacheFacts, reach: &CacheReach, coverage: &Coverage) -> CacheJudgement {
+    let totals = SlabTotals {
+        memory_bytes: Some(1 << 30),
+        ..SlabTotals::of(std::slice::from_ref(cache), Some(1 << 30))
+    };
+    let context = Context {
+        totals: &totals,
+        trust: &Trust::of(coverage),
+        coverage,
+        bounds: &[],
+    };
+    judge(cache, reach, &context)
+}
+
+fn whole() -> Coverage {
+    Coverage {
+        slab_pages: 39_000,
+        all_tasks: true,
+        ..Coverage::default()
+    }
+}
+
+/// So many that nothing points to, all of which begin with a text that a module makes.
+fn lost(objects: u64) -> CacheReach {
+    let format = Format {
+        module: "leaky".into(),
+        format: "leaky-buf-%06d".into(),
+    };
+    CacheReach {
+        judged: objects,
+        unreachable: objects,
+        sources: objects,
+        content: Content {
+            looked_at: objects,
+            clusters: vec![Cluster {
+                text: Some("leaky-buf-".into()),
+                format: Some(format),
+                symbols: vec![],
+                empty_lists: vec![],
+                objects,
+                examples: vec![],
+                members: vec![],
+            }],
+        },
+        ..CacheReach::default()
+    }
+}
+
+fn codes(reasons: &[Reason]) -> Vec<&'static str> {
+    reasons.iter().map(|reason| reason.code).collect()
+}
+
+#[test]
+fn the_module_that_makes_a_text_is_its_owner() {
+    let found = judged(&cache("kmalloc-256", 6000), &lost(6000), &whole());
+    assert_eq!(found.verdict.level, Level::Leak);
+    assert_eq!(
+        codes(&found.verdict.r#for),
+        ["unreachable", "alike", "owner"]
+    );
+    assert_eq!(found.owners[0].module, "leaky");
+    assert!(found.owners[0].how.contains("leaky-buf-%06d"));
+}
+
+/// Ten of 39,000 pages missing made reachable objects look unreachable, on a real dump of 7.2.
+#[test]
+fn where_anything_is_missing_there_is_no_leak() {
+    let with = |missing, objects| {
+        let coverage = Coverage {
+            slab_pages_missing: missing,
+            ..whole()
+        };
+        judged(&cache("kmalloc-32", objects), &lost(objects), &coverage)
+    };
+    for (missing, objects, level) in [
+        (0, 300, Level::Leak),
+        (1, 300, Level::Inconclusive),
+        (10, 300, Level::Inconclusive),
+        (10, 6000, Level::Suspect),
+        (1000, 6000, Level::Inconclusive),
+    ] {
+        let found = with(missing, objects);
+        assert_eq!(found.verdict.level, level, "{missing} {objects}");
+        let told = (missing == 0).then_some(objects);
+        assert_eq!(found.unreachable.objects, told, "{missing} {objects}");
+        let unchecked = codes(&found.verdict.not_checked);
+        assert_eq!(unchecked.contains(&"slab-pages-missing"), missing > 0);
+    }
+}
+
+/// Free objects of a CPU whose structure is missing look like objects in use.
+#[test]
+fn a_cache_of_which_free_objects_may_look_in_use_loses_none() {
+    let broken: [fn(&mut Damage); 2] = [|d| d.lost_cpu_slabs = 1, |d| d.broken_sheaves = 1];
+    for damage in broken {
+        let mut cache = cache("kmalloc-256", 6000);
+        damage(&mut cache.damage);
+        cache.exact.complete = false;
+        let found = judged(&cache, &lost(6000), &whole());
+        assert_eq!(found.verdict.level, Level::Inconclusive);
+        assert_eq!(found.unreachable.objects, None);
+    }
+}
+
+/// Dentries are linked to each other on every machine, and a module that has made a file in
+/// debugfs holds one.
+#[test]
+fn only_a_list_that_starts_in_a_module_is_one_of_its() {
+    let held = |by: &str, references, module: Option<&str>| Holder {
+        holder: by.into(),
+        references,
+        module: module.map(str::to_owned),
+    };
+    let level = |others: u64| {
+        let zram = held("zram_debugfs_root [zram]", 1, Some("zram"));
+        let reach = CacheReach {
+            judged: 2000,
+            holders: vec![
+                held("dentry+0x90", 1749, None),
+                held("inode_cache+0x138", others, None),
+                zram.clone(),
+            ],
+            in_modules: vec![zram],
+            ..CacheReach::default()
+        };
+        judged(&cache("dentry", 2000), &reach, &whole())
+            .verdict
+            .level
+    };
+    assert_eq!(level(0), Level::Suspect);
+    assert_eq!(level(1461), Level::Clean);
+}
