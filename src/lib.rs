@@ -19,9 +19,12 @@ pub mod dump;
 pub mod graph;
 pub mod kernel;
 pub mod once;
+pub mod open;
 pub mod partial;
 pub mod render;
 pub mod report;
 pub mod space;
 pub mod subsys;
 pub mod types;
+
+pub use open::open;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use vmleak::dump::Access;
+use vmleak::open::{Options, TypesFrom};
 
 use super::session::Reader;
 
@@ -74,6 +75,19 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// What the library opens.
+    pub(crate) fn options(&self) -> Options {
+        let mut options = Options::new(&self.files);
+        options.symbols.clone_from(&self.symbols);
+        options.debug_directories.clone_from(&self.debug_directory);
+        options.no_default_debug_directories = self.no_default_debug_directories;
+        options.types.clone_from(&self.types);
+        options.force = self.force;
+        options.no_mmap = self.no_mmap;
+        options.max_memory = self.max_memory;
+        options
+    }
+
     /// How files are read.
     pub(crate) fn access(&self) -> Access {
         match self.no_mmap {
@@ -81,19 +95,6 @@ impl Common {
             false => Access::Map,
         }
     }
-}
-
-/// Sources of types.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TypesFrom {
-    /// DWARF where a vmlinux is given or found, else BTF.
-    Auto,
-    /// DWARF of vmlinux.
-    Dwarf,
-    /// BTF of vmlinux, else of the dump itself.
-    Btf,
-    /// A profile.
-    Profile(PathBuf),
 }
 
 /// When to colour.

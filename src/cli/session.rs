@@ -5,23 +5,23 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use vmleak::diag::Warning;
 use vmleak::dump::DumpFacts;
+use vmleak::kernel::modules::Modules;
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::once::get_or_make;
+use vmleak::open::{DebugInfo, OpenError};
 use vmleak::render;
 use vmleak::report::{Document, RunFacts};
 use vmleak::subsys::mm::slab::Progress;
 use vmleak::subsys::system;
-use vmleak::types::{Btf, Profile};
 
 use super::args::{Color, Common};
-use super::open::{self, Opened};
 use super::progress::Bar;
 
 /// Something was missing; the result says what.
@@ -33,29 +33,35 @@ pub(crate) struct Session {
     pub(crate) kernel: ManuallyDrop<Kernel>,
     run: OnceLock<RunFacts>,
     pub(crate) progress: Bar,
-    /// The kernel's BTF, if its types come from there.
-    pub(crate) btf: Option<Arc<Btf>>,
-    /// The profile, if its types come from one.
-    pub(crate) profile: Option<Arc<Profile>>,
+    /// Where types of modules come from.
+    pub(crate) debug: DebugInfo,
 }
 
 impl Session {
     pub(crate) fn open(common: &Common) -> Result<Self> {
         let progress = Bar::new(common);
         progress.start("opening the dump and its debug information", 1);
-        let Opened {
-            kernel,
-            btf,
-            profile,
-        } = open::kernel(common)?;
+        let opened = vmleak::open(common.options()).map_err(|error| explained(error, common))?;
+        let (kernel, debug) = (opened.kernel, opened.debug);
         warn_of_loss(&kernel, kernel.dump().facts());
         Ok(Self {
             kernel: ManuallyDrop::new(kernel),
             run: OnceLock::new(),
             progress,
-            btf,
-            profile,
+            debug,
         })
+    }
+
+    /// Adds the types of those of `names` that are loaded modules.
+    pub(crate) fn add_module_types(
+        &mut self,
+        modules: &Modules,
+        common: &Common,
+        names: &[&str],
+    ) -> Result<()> {
+        self.debug
+            .add_module_types(&mut self.kernel, modules, names)
+            .map_err(|error| explained(error, common))
     }
 
     /// Of the machine and the dump. Read when they are first asked for, which may be while
@@ -107,6 +113,17 @@ impl Session {
         }
         document
     }
+}
+
+/// With `-v` the places are named where a debug file was looked for.
+fn explained(error: OpenError, common: &Common) -> anyhow::Error {
+    if common.verbose > 0 {
+        for path in error.looked() {
+            let path = render::printable(&path.display().to_string());
+            eprintln!("vmleak: no {path}");
+        }
+    }
+    error.into()
 }
 
 fn warn_of_loss(kernel: &Kernel, dump: &DumpFacts) {

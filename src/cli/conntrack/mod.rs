@@ -23,7 +23,6 @@ use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation, Symbols};
 
 use super::args::Common;
 use super::conntrack_args::{ConntrackArgs, ConntrackFormat, Netns, Wanted};
-use super::modules::add_types;
 use super::session::{Session, exit, json_lines, output};
 
 /// The kernel's symbols and those of its modules.
@@ -52,8 +51,8 @@ pub(super) fn add_own_types(
     modules: &Modules,
     common: &Common,
 ) -> Result<()> {
-    add_types(session, modules, common, &["nf_conntrack"])?;
-    if let Err(error) = add_types(session, modules, common, &["nf_nat"]) {
+    session.add_module_types(modules, common, &["nf_conntrack"])?;
+    if let Err(error) = session.add_module_types(modules, common, &["nf_nat"]) {
         session.kernel.diag.warn("nat-types", format!("{error:#}"));
     }
     Ok(())
