@@ -117,7 +117,7 @@ pub(crate) struct SlabsArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = SlabsFormat::Table, help_heading = "Output")]
     pub(crate) format: SlabsFormat,
-    /// Only this cache, in depth; an alias serves too
+    /// Only this cache, in depth; an alias serves too, and * and ? stand for any text
     #[arg(long, value_name = "NAME")]
     pub(crate) cache: Option<String>,
     /// Order of the caches; `list` is that of /proc/slabinfo
@@ -178,7 +178,7 @@ impl SlabsFormat {
 /// Of `objects`.
 #[derive(Debug, Args)]
 pub(crate) struct ObjectsArgs {
-    /// Name of the cache; an alias serves too
+    /// Name of the cache; an alias serves too, and * and ? where one cache has such a name
     pub(crate) cache: String,
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -123,8 +123,8 @@ fn show(args: &DiffArgs, document: &Document<DiffReport>) -> Result<()> {
     output(&args.common, reader, |out, width| match args.format {
         DiffFormat::Table => render::diff::write_text(out, document, width, args.all),
         DiffFormat::Json => render::json(out, document),
-        DiffFormat::Jsonl => json_lines(out, &document.body.growth.caches),
-        DiffFormat::Csv => render::diff::write_csv(out, &document.body),
+        DiffFormat::Jsonl => json_lines(out, &document.dump, &document.body.growth.caches),
+        DiffFormat::Csv => render::diff::write_csv(out, document),
     })
 }
 

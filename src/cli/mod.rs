@@ -9,6 +9,7 @@ mod leaks;
 mod leaks_args;
 mod machine;
 mod manual;
+mod names;
 mod objects;
 mod pageowner;
 mod progress;

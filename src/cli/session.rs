@@ -16,8 +16,8 @@ use vmleak::kernel::modules::Modules;
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::once::get_or_make;
 use vmleak::open::{DebugInfo, OpenError};
-use vmleak::render;
-use vmleak::report::{Document, RunFacts};
+use vmleak::render::{self, JsonLines};
+use vmleak::report::{Document, DumpIdentity, RunFacts};
 use vmleak::subsys::mm::slab::Progress;
 use vmleak::subsys::system;
 
@@ -103,6 +103,11 @@ impl Session {
         }
     }
 
+    /// Which dump it is.
+    pub(crate) fn identity(&self) -> DumpIdentity {
+        DumpIdentity::new(&self.kernel, self.run())
+    }
+
     /// Ends the progress, puts the frame around the body and shows the warnings.
     pub(crate) fn document<T>(&self, common: &Common, complete: bool, body: T) -> Document<T> {
         self.progress.finish();
@@ -182,11 +187,14 @@ pub(crate) fn exit(complete: bool) -> ExitCode {
     }
 }
 
-/// Each item as JSON on a line of its own.
-pub(crate) fn json_lines<T: Serialize>(out: &mut dyn Write, items: &[T]) -> io::Result<()> {
-    items
-        .iter()
-        .try_for_each(|item| render::json_line(out, item))
+/// Each item as JSON on a line of its own, which says first which dump it is of.
+pub(crate) fn json_lines<T: Serialize>(
+    out: &mut dyn Write,
+    dump: &DumpIdentity,
+    items: &[T],
+) -> io::Result<()> {
+    let lines = JsonLines::new(dump)?;
+    items.iter().try_for_each(|item| lines.write(out, item))
 }
 
 /// Who reads a result.
@@ -211,20 +219,60 @@ pub(crate) fn output(
         (_, Color::Never, _) | (_, Color::Auto, Some(_)) => ColorChoice::Never,
         (_, Color::Auto, None) => AutoStream::choice(&stdout),
     };
-    let result = match &common.output {
+    let (result, gone) = match &common.output {
         Some(path) => {
             let file = File::create(path).with_context(|| path.display().to_string())?;
-            let mut out = BufWriter::new(AutoStream::new(file, choice));
-            render(&mut out, None).and_then(|()| out.flush())
+            written(AutoStream::new(file, choice), |out| render(out, None))
         }
         None => {
             let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
-            let mut out = BufWriter::new(AutoStream::new(stdout.lock(), choice));
-            render(&mut out, width).and_then(|()| out.flush())
+            written(AutoStream::new(stdout.lock(), choice), |out| {
+                render(out, width)
+            })
         }
     };
     match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(_) if gone => Ok(()),
         other => other.context("can't write the result"),
+    }
+}
+
+/// How writing went, and whether the reader has gone away.
+fn written(
+    out: impl Write,
+    render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> (io::Result<()>, bool) {
+    let mut out = BufWriter::new(Pipe { out, gone: false });
+    let result = render(&mut out).and_then(|()| out.flush());
+    let gone = out.get_ref().gone;
+    // What is left has nobody to read it.
+    let _ = out.into_parts();
+    (result, gone)
+}
+
+/// Remembers that its reader has gone away: what writes the rows may wrap the error in one of its
+/// own.
+struct Pipe<W> {
+    out: W,
+    gone: bool,
+}
+
+impl<W> Pipe<W> {
+    fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        self.gone |= result.as_ref().is_err_and(is_gone);
+        result
+    }
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.noted(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.noted(result)
     }
 }

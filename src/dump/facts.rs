@@ -30,6 +30,16 @@ pub struct DumpFacts {
     pub files: usize,
 }
 
+impl DumpFacts {
+    /// What the pages come from, for programs: `kdump` or `elf`.
+    pub fn source(&self) -> &'static str {
+        match self.format.ends_with("ELF") {
+            true => "elf",
+            false => "kdump",
+        }
+    }
+}
+
 impl Dump {
     /// Format, dump level and coverage.
     pub fn facts(&self) -> &DumpFacts {

@@ -33,7 +33,7 @@ pub enum OpenError {
         /// Where the symbols come from.
         path: PathBuf,
         /// What does not fit.
-        source: KernelError,
+        source: Box<KernelError>,
     },
     /// Only debug files were given.
     #[error("no dump given, only a debug file; usage: vmleak COMMAND VMCORE [VMLINUX]")]
@@ -126,7 +126,7 @@ pub enum OpenError {
         /// Places looked at.
         looked: Vec<PathBuf>,
         /// Why the dump's own types of it don't serve.
-        source: Option<OwnTypesError>,
+        source: Option<Box<OwnTypesError>>,
     },
     /// A module's file of another build.
     #[error(
@@ -139,9 +139,9 @@ pub enum OpenError {
         /// The module.
         name: String,
         /// Build-id of the file.
-        found: String,
+        found: Box<str>,
         /// Build-id in the dump.
-        wanted: String,
+        wanted: Box<str>,
         /// Of the kernel that crashed.
         release: String,
     },
@@ -168,7 +168,7 @@ impl OpenError {
     pub(super) fn kernel(path: &Path, source: KernelError) -> Self {
         Self::Kernel {
             path: path.to_owned(),
-            source,
+            source: Box::new(source),
         }
     }
 

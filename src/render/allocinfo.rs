@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::head::head;
+use super::rows::Csv;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::Document;
 use crate::report::allocinfo::AllocReport;
@@ -111,8 +112,9 @@ fn proc_line(site: &AllocSite) -> Option<String> {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &AllocReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<AllocReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "bytes", "calls", "file", "line", "module", "function", "accurate", "address",
     ])?;

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::{printable, size};
-use crate::report::Document;
+use super::{printable, size, thousands};
+use crate::report::{Document, DumpIdentity};
 
 /// The lines that say which dump this is.
 pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result<()> {
@@ -16,6 +16,9 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
         "{bold}{}{bold:#}",
         printable(dump.release.as_deref().unwrap_or("unknown kernel"))
     )?;
+    if let Some(host) = dump.host.as_deref().filter(|host| *host != UNNAMED) {
+        write!(out, " on {}", printable(host))?;
+    }
     if let Some(time) = &dump.crash_time {
         write!(out, ", crashed {time}")?;
     }
@@ -29,7 +32,27 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
     if let Some(panic) = &dump.panic {
         writeln!(out, "{}", printable(panic))?;
     }
-    Ok(())
+    writeln!(out, "{}", moment(dump))
+}
+
+/// A machine that nobody gave a name (DEFAULT_HOSTNAME of the kernel).
+const UNNAMED: &str = "(none)";
+
+/// Who ran at the crash and how much there was to do.
+fn moment(dump: &DumpIdentity) -> String {
+    let mut parts = Vec::new();
+    if let Some(task) = &dump.panic_task {
+        let comm = printable(&task.comm);
+        parts.push(format!("in {comm} (pid {}) on CPU {}", task.pid, task.cpu));
+    }
+    if let Some(tasks) = dump.tasks {
+        parts.push(format!("{} tasks", thousands(tasks)));
+    }
+    if let Some([one, five, fifteen]) = dump.load {
+        parts.push(format!("load {one:.2} {five:.2} {fifteen:.2}"));
+    }
+    parts.push(format!("dump {}", dump.id));
+    parts.join(", ")
 }
 
 /// Seconds as days, hours, minutes, of which the two largest.

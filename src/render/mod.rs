@@ -27,11 +27,14 @@ pub mod nat;
 pub mod objects;
 pub mod oom;
 pub mod pageowner;
+mod rows;
 pub mod slabs;
 pub mod sysctl;
 pub mod traces;
 pub mod vmalloc;
 pub mod whatis;
+
+pub use rows::JsonLines;
 
 /// Writes the whole document as indented JSON.
 ///
@@ -39,15 +42,6 @@ pub mod whatis;
 /// If writing fails.
 pub fn json<T: Serialize>(out: &mut dyn Write, document: &T) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)
-}
-
-/// Writes one JSON value on a line of its own.
-///
-/// # Errors
-/// If writing fails.
-pub fn json_line<T: Serialize>(out: &mut dyn Write, value: &T) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
     writeln!(out)
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::head::head;
+use super::rows::Csv;
 use super::{printable, size, table, thousands, write_table};
 use crate::report::Document;
 use crate::report::modules::ModulesReport;
@@ -102,8 +103,9 @@ fn proc_line(module: &ModuleFacts) -> String {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &ModulesReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<ModulesReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "name",
         "size",

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::head::head;
+use super::rows::Csv;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::analysis::accounting::{Level, SlabTotals, Verdict, share};
 use crate::analysis::families::Family;
@@ -293,8 +294,9 @@ pub fn write_slabinfo(out: &mut dyn Write, report: &SlabsReport) -> io::Result<(
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &SlabsReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<SlabsReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "name",
         "address",

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::head::head;
+use super::rows::Csv;
 use super::{percent, printable, size, table, thousands, write_table};
 use crate::report::Document;
 use crate::report::vmalloc::VmallocReport;
@@ -113,8 +114,9 @@ fn proc_line(area: &VmallocArea, pointers: Pointers) -> String {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &VmallocReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<VmallocReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "start",
         "end",

@@ -14,15 +14,12 @@ use vmleak::subsys::net::local_ports;
 
 use super::super::conntrack_args::{NatArgs, NatFormat, Netns};
 use super::super::session::{exit, json_lines, output};
-use super::{AllSymbols, Selection, open, warn_of_losses};
+use super::{Selection, open, warn_of_losses};
 
 /// Runs `vmleak nat`.
 pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
-    let symbols = AllSymbols {
-        kernel: &session.kernel,
-        modules: &modules,
-    };
+    let symbols = (&*session.kernel, &modules);
     let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
     let selection = Selection::new(&args.wanted, Netns::All);
     selection.check(&conntrack)?;
@@ -55,7 +52,7 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     output(&args.common, args.format.reader(), |out, _| {
         match args.format {
             NatFormat::Json => render::json(out, &document),
-            NatFormat::Jsonl => json_lines(out, &document.body.translations),
+            NatFormat::Jsonl => json_lines(out, &document.dump, &document.body.translations),
             NatFormat::Table => render::nat::write_text(out, &document),
         }
     })?;

@@ -109,7 +109,9 @@ fn from_dump(
 /// The debug file is what helps; why the dump's own types don't comes behind.
 fn with_own(mut error: OpenError, own: Option<OwnTypesError>) -> OpenError {
     if let OpenError::NoModuleFile { source, .. } = &mut error {
-        *source = own.filter(|own| !matches!(own, OwnTypesError::None));
+        *source = own
+            .filter(|own| !matches!(own, OwnTypesError::None))
+            .map(Box::new);
     }
     error
 }
@@ -242,8 +244,8 @@ impl<'a> ModuleFiles<'a> {
         Some(OpenError::OtherModuleBuild {
             path: file.path().to_owned(),
             name: name.to_owned(),
-            found: found.to_owned(),
-            wanted: wanted.to_owned(),
+            found: found.into(),
+            wanted: wanted.into(),
             release: self.release().to_owned(),
         })
     }

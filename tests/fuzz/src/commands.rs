@@ -179,7 +179,7 @@ impl Run {
         text(|out| render::slabs::write_text(out, &document, Some(80), true));
         json(|out| render::json(out, &document));
         let mut sink = Vec::new();
-        render::slabs::write_csv(&mut sink, &document.body).expect("a Vec takes it");
+        render::slabs::write_csv(&mut sink, &document).expect("a Vec takes it");
         render::slabs::write_slabinfo(&mut sink, &document.body).expect("a Vec takes it");
         Ok(())
     }
