@@ -114,7 +114,7 @@ pub struct MemcgFacts {
 pub fn collect(kernel: &Kernel) -> Result<MemcgFacts, KernelError> {
     let root = root(kernel)?;
     let layout: MemcgLayout = kernel.layout()?;
-    let reader = Reader {
+    let reader = MemcgReader {
         names: Names::new(kernel)?,
         stats: Stats::new(kernel, &layout)?,
         objcgs: ObjcgReader::new(kernel, &layout)?,
@@ -148,7 +148,7 @@ fn root(kernel: &Kernel) -> Result<VirtAddr, KernelError> {
     Ok(root)
 }
 
-struct Reader<'k> {
+struct MemcgReader<'k> {
     kernel: &'k Kernel,
     layout: MemcgLayout,
     names: Names<'k>,
@@ -168,7 +168,7 @@ struct Tree {
     without_objcgs: u64,
 }
 
-impl Reader<'_> {
+impl MemcgReader<'_> {
     fn walk(&self, root: VirtAddr, tree: &mut Tree) {
         let mut seen = FxHashSet::default();
         let mut stack = vec![(root, None::<usize>, 0)];

@@ -16,7 +16,7 @@ use crate::kernel::stack_depot::StackDepot;
 use crate::kernel::symbolize::Symbolizer;
 use crate::kernel::{Kernel, KernelError};
 use gfp::GfpNames;
-use table::{Counts, Reader};
+use table::{Counts, OwnerReader};
 
 layout! {
     /// mm/page_owner.c
@@ -100,7 +100,7 @@ pub fn collect(
     let Some(depot) = StackDepot::open(kernel)? else {
         return Ok(None);
     };
-    let Some(reader) = Reader::new(kernel, &ext, operations)? else {
+    let Some(reader) = OwnerReader::new(kernel, &ext, operations)? else {
         return Ok(None);
     };
     let (table, lost) = ext.fold(

@@ -1,7 +1,7 @@
 //! The kernel's own accounting per NUMA node: counters and the list of partial slabs.
 
 use super::cache::Cache;
-use super::layouts::{NodeLayout, SlabWords};
+use super::layouts::{CacheNodeLayout, SlabWords};
 use super::pages::SlabScan;
 use crate::addr::VirtAddr;
 use crate::kernel::memmap::Memmap;
@@ -41,7 +41,7 @@ pub(crate) struct NodeReader<'k> {
     kernel: &'k Kernel,
     memmap: &'k Memmap,
     scan: &'k SlabScan,
-    layout: NodeLayout,
+    layout: CacheNodeLayout,
     slab_list: u64,
     estimates: bool,
 }

@@ -138,7 +138,7 @@ pub struct VmallocFacts {
 /// # Errors
 /// If the kernel's types or symbols don't describe them.
 pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, KernelError> {
-    let reader = Reader {
+    let reader = AreaReader {
         kernel,
         names,
         area: kernel.layout()?,
@@ -194,7 +194,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
     })
 }
 
-struct Reader<'k> {
+struct AreaReader<'k> {
     kernel: &'k Kernel,
     names: &'k Symbolizer<'k>,
     area: AreaLayout,
@@ -204,7 +204,7 @@ struct Reader<'k> {
     range: Option<Range<VirtAddr>>,
 }
 
-impl Reader<'_> {
+impl AreaReader<'_> {
     /// `None` for an area that is being taken down, which the kernel passes over too.
     fn read(
         &self,

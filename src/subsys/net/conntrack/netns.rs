@@ -87,7 +87,7 @@ pub(crate) fn read_all(
         let address = link.minus(u64::from(layout.list.offset));
         match kernel.space.read_bytes(address, layout.len) {
             Ok(record) => found.push(
-                Reader {
+                NamespaceReader {
                     kernel,
                     layout: &layout,
                     conntrack: &conntrack,
@@ -105,7 +105,7 @@ pub(crate) fn read_all(
     Ok(found)
 }
 
-struct Reader<'k> {
+struct NamespaceReader<'k> {
     kernel: &'k Kernel,
     layout: &'k NetLayout,
     conntrack: &'k ConntrackNetLayout,
@@ -113,7 +113,7 @@ struct Reader<'k> {
     hz: u64,
 }
 
-impl Reader<'_> {
+impl NamespaceReader<'_> {
     fn namespace(&self, address: VirtAddr, record: &[u8], init: Option<VirtAddr>) -> Namespace {
         let layout = self.layout;
         let at = |field: Field| VirtAddr(field.get(record));
