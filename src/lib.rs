@@ -48,6 +48,7 @@ pub mod diag;
 pub mod dump;
 pub mod graph;
 pub mod kernel;
+#[doc(hidden)]
 pub mod once;
 pub mod open;
 pub mod partial;

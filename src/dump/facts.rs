@@ -6,6 +6,7 @@ use super::{Codec, Dump, Store, kdump, storage};
 
 /// What the file says of itself, for `info` and for the head of every document.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct DumpFacts {
     /// `kdump-compressed (zstd)`, `flattened kdump-compressed (zlib)`, `ELF`, ….
     pub format: String,

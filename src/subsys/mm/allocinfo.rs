@@ -88,6 +88,7 @@ pub struct AllocSite {
 
 /// All of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AllocFacts {
     /// In the order of /proc/allocinfo.
     pub sites: Vec<AllocSite>,

@@ -52,6 +52,7 @@ pub struct Entry {
 
 /// All that were asked for.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct SysctlFacts {
     /// In the order of `sysctl -a`; further network namespaces one after the other behind it.
     pub entries: Vec<Entry>,

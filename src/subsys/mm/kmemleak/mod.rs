@@ -116,6 +116,7 @@ pub struct Tracked {
 
 /// What kmemleak knew.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct KmemleakFacts {
     /// How it was doing.
     pub state: KmemleakState,

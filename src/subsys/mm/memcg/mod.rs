@@ -73,6 +73,7 @@ pub struct Memcg {
 
 /// The obj_cgroups of a memory cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ObjcgFacts {
     /// Its own: one, or one a node.
     pub own: u64,
@@ -100,6 +101,7 @@ impl Memcg {
 
 /// All of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MemcgFacts {
     /// A cgroup before those below it, in the kernel's order.
     pub memcgs: Vec<Memcg>,

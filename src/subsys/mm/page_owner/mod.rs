@@ -64,6 +64,7 @@ pub struct ListedStack {
 
 /// What the page owner recorded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PageOwnerFacts {
     /// By stack, most pages first.
     pub sites: Vec<PageSite>,

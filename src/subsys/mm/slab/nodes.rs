@@ -14,6 +14,7 @@ const MAX_PARTIAL_TO_SCAN: usize = 10_000;
 
 /// What the nodes of one cache say.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NodeFacts {
     /// Sum of `nr_slabs`, where the kernel counts (CONFIG_SLUB_DEBUG).
     pub nr_slabs: Option<u64>,

@@ -122,6 +122,7 @@ impl VmallocArea {
 
 /// All areas.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct VmallocFacts {
     /// In the order of /proc/vmallocinfo: those in use, then the unpurged.
     pub areas: Vec<VmallocArea>,
