@@ -71,9 +71,13 @@ impl Sources<'_> {
 
     /// What is missing first is a vmlinux; why it can't be done without one comes behind.
     fn explained(&self, error: OpenError) -> OpenError {
+        let is_the_dumps_own = matches!(
+            error,
+            OpenError::OwnSymbols(_) | OpenError::OwnTypes(_) | OpenError::Kernel { .. }
+        );
         match self.file {
-            Some(_) => error,
-            None => self.no_vmlinux(Some(error)),
+            None if is_the_dumps_own => self.no_vmlinux(Some(error)),
+            _ => error,
         }
     }
 

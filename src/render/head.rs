@@ -6,6 +6,7 @@ use anstyle::Style;
 
 use super::{printable, size, thousands};
 use crate::report::{Document, DumpIdentity};
+use crate::subsys::system::PanicTask;
 
 /// The lines that say which dump this is.
 pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result<()> {
@@ -42,17 +43,27 @@ const UNNAMED: &str = "(none)";
 fn moment(dump: &DumpIdentity) -> String {
     let mut parts = Vec::new();
     if let Some(task) = &dump.panic_task {
-        let comm = printable(&task.comm);
-        parts.push(format!("in {comm} (pid {}) on CPU {}", task.pid, task.cpu));
+        parts.push(format!("in {}", panic_task(task)));
     }
     if let Some(tasks) = dump.tasks {
         parts.push(format!("{} tasks", thousands(tasks)));
     }
-    if let Some([one, five, fifteen]) = dump.load {
-        parts.push(format!("load {one:.2} {five:.2} {fifteen:.2}"));
+    if let Some(averages) = dump.load {
+        parts.push(format!("load {}", load(averages)));
     }
     parts.push(format!("dump {}", dump.id));
     parts.join(", ")
+}
+
+/// Who died, and where.
+pub(super) fn panic_task(task: &PanicTask) -> String {
+    let comm = printable(&task.comm);
+    format!("{comm} (pid {}) on CPU {}", task.pid, task.cpu)
+}
+
+/// As `uptime` shows it.
+pub(super) fn load([one, five, fifteen]: [f64; 3]) -> String {
+    format!("{one:.2} {five:.2} {fifteen:.2}")
 }
 
 /// Seconds as days, hours, minutes, of which the two largest.

@@ -120,6 +120,12 @@ fn a_file_that_is_of_no_use_is_named() {
         refused(&["info", vmcore, text(path)], &parts);
         refused(&["info", text(path), vmlinux, vmcore], &parts);
     }
+    // Without a vmlinux too it is the stub that is spoken of.
+    let said = refused(&["info", vmcore, NOWHERE, "-s", text(&stub)], &["the stub"]);
+    assert!(
+        said.starts_with(&format!("vmleak: {}: ", text(&stub))),
+        "{said}"
+    );
     let second = folder.put("vmlinux-other", &read(&small.vmlinux));
     let args = ["info", vmcore, vmlinux, "-s", text(&second)];
     refused(&args, &["two debug files", "vmlinux-other"]);
