@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use vmleak::dump::Access;
+use vmleak::open::{Options, TypesFrom};
 
 use super::session::Reader;
 
@@ -74,6 +75,19 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// What the library opens.
+    pub(crate) fn options(&self) -> Options {
+        let mut options = Options::new(&self.files);
+        options.symbols.clone_from(&self.symbols);
+        options.debug_directories.clone_from(&self.debug_directory);
+        options.no_default_debug_directories = self.no_default_debug_directories;
+        options.types.clone_from(&self.types);
+        options.force = self.force;
+        options.no_mmap = self.no_mmap;
+        options.max_memory = self.max_memory;
+        options
+    }
+
     /// How files are read.
     pub(crate) fn access(&self) -> Access {
         match self.no_mmap {
@@ -81,19 +95,6 @@ impl Common {
             false => Access::Map,
         }
     }
-}
-
-/// Sources of types.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TypesFrom {
-    /// DWARF where a vmlinux is given or found, else BTF.
-    Auto,
-    /// DWARF of vmlinux.
-    Dwarf,
-    /// BTF of vmlinux, else of the dump itself.
-    Btf,
-    /// A profile.
-    Profile(PathBuf),
 }
 
 /// When to colour.
@@ -116,7 +117,7 @@ pub(crate) struct SlabsArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = SlabsFormat::Table, help_heading = "Output")]
     pub(crate) format: SlabsFormat,
-    /// Only this cache, in depth; an alias serves too
+    /// Only this cache, in depth; an alias serves too, and * and ? stand for any text
     #[arg(long, value_name = "NAME")]
     pub(crate) cache: Option<String>,
     /// Order of the caches; `list` is that of /proc/slabinfo
@@ -177,7 +178,7 @@ impl SlabsFormat {
 /// Of `objects`.
 #[derive(Debug, Args)]
 pub(crate) struct ObjectsArgs {
-    /// Name of the cache; an alias serves too
+    /// Name of the cache; an alias serves too, and * and ? where one cache has such a name
     pub(crate) cache: String,
     #[command(flatten)]
     #[allow(missing_docs)]

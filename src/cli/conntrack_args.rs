@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use vmleak::analysis::filter::Filter;
+use vmleak::subsys::net::conntrack;
 
 use super::args::Common;
 use super::session::Reader;
@@ -124,10 +125,10 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "PORT")]
     reply_port_dst: Option<u16>,
     /// State of the protocol (ESTABLISHED, TIME_WAIT, …)
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, value_name = "STATE", value_parser = state)]
     state: Option<String>,
     /// Status that must be set (ASSURED, SRC_NAT, …, also UNREPLIED); may be repeated
-    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     status: Vec<String>,
     /// Zone
     #[arg(long, value_name = "ID")]
@@ -202,6 +203,23 @@ fn protocol(text: &str) -> Result<u8, String> {
         .ok_or_else(|| "neither a protocol's name nor a number".to_owned())
 }
 
+/// A word that no connection can have would find nothing, and nobody would know why.
+fn one_of(text: &str, all: &[&str]) -> Result<String, String> {
+    match all.iter().find(|name| name.eq_ignore_ascii_case(text)) {
+        Some(name) => Ok((*name).to_owned()),
+        None => Err(format!("it is one of {}", all.join(", "))),
+    }
+}
+
+fn state(text: &str) -> Result<String, String> {
+    one_of(text, &conntrack::state::all())
+}
+
+fn status(text: &str) -> Result<String, String> {
+    let all = [&conntrack::state::status::NAMES[..], &["UNREPLIED"]].concat();
+    one_of(text, &all)
+}
+
 fn mark(text: &str) -> Result<(u32, u32), String> {
     let number = |text: &str| {
         let parsed = match text.strip_prefix("0x") {
@@ -225,6 +243,10 @@ mod tests {
         assert_eq!(protocol("tcp"), Ok(6));
         assert_eq!(protocol("47"), Ok(47));
         assert!(protocol("nonesuch").is_err());
+        assert_eq!(state("time_wait").as_deref(), Ok("TIME_WAIT"));
+        assert!(state("FOO").is_err_and(|error| error.contains("ESTABLISHED")));
+        assert_eq!(status("unreplied").as_deref(), Ok("UNREPLIED"));
+        assert!(status("FOO").is_err_and(|error| error.contains("SRC_NAT")));
         assert_eq!(mark("0x10/0xff"), Ok((16, 255)));
         assert_eq!(mark("7"), Ok((7, u32::MAX)));
         assert!(network("10.0.0.0/8").is_ok_and(|net| net.prefix_len() == 8));

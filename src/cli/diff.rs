@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use vmleak::analysis::growth::{self, Sample, View};
 use vmleak::analysis::saved_slabinfo;
 use vmleak::dump::Dump;
+use vmleak::open::{FileKind, kind_of};
 use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::diff::{DiffReport, SampleIdentity};
@@ -18,7 +19,6 @@ use vmleak::subsys::system::SystemFacts;
 use vmleak::types::build_id_of;
 
 use super::args::Common;
-use super::locate;
 use super::session::{Reader, Session, exit, json_lines, output};
 
 /// Of `diff`.
@@ -131,8 +131,8 @@ fn show(args: &DiffArgs, document: &Document<DiffReport>) -> Result<()> {
     output(&args.common, reader, |out, width| match args.format {
         DiffFormat::Table => render::diff::write_text(out, document, width, args.all),
         DiffFormat::Json => render::json(out, document),
-        DiffFormat::Jsonl => json_lines(out, &document.body.growth.caches),
-        DiffFormat::Csv => render::diff::write_csv(out, &document.body),
+        DiffFormat::Jsonl => json_lines(out, &document.dump, &document.body.growth.caches),
+        DiffFormat::Csv => render::diff::write_csv(out, document),
     })
 }
 
@@ -141,7 +141,7 @@ fn sort_out(common: &Common) -> Result<(Given, Given, Vec<PathBuf>)> {
     let mut given = Vec::new();
     let mut vmlinux = Vec::new();
     for path in &common.files {
-        if locate::is_vmlinux(path) {
+        if kind_of(path) == FileKind::Vmlinux {
             vmlinux.push(path.clone());
         } else if is_slabinfo(path) {
             given.push(Given::Slabinfo(path.clone()));

@@ -29,9 +29,9 @@ pub(crate) struct LeaksArgs {
 /// Of `whatis`.
 #[derive(Debug, Args)]
 pub(crate) struct WhatisArgs {
-    /// The address, in hexadecimal
-    #[arg(value_parser = parse_address)]
-    pub(crate) address: u64,
+    /// The address, in hexadecimal, or a symbol (jiffies, tcp_prot+0x10)
+    #[arg(value_name = "ADDRESS|SYMBOL")]
+    pub(crate) address: String,
     #[command(flatten)]
     pub(crate) common: Common,
     /// How to show the result
@@ -46,12 +46,6 @@ pub(crate) enum WhatisFormat {
     Table,
     /// One document
     Json,
-}
-
-/// Hexadecimal, as crash and drgn print it.
-fn parse_address(text: &str) -> Result<u64, String> {
-    let digits = text.trim_start_matches("0x");
-    u64::from_str_radix(digits, 16).map_err(|_| "give an address in hexadecimal".to_owned())
 }
 
 /// Forms of `leaks`.

@@ -16,27 +16,19 @@ use vmleak::subsys::mm::slab::objects::{self as slab_objects, ObjectState};
 
 use super::args::{ObjectsArgs, ObjectsFormat, StateFilter};
 use super::command::Cli;
+use super::names::{self, word_and_files};
 use super::session::{Session, exit, json_lines, output};
 use super::traces::traces;
 
 pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
     check(args);
-    let session = Session::open(&args.common)?;
+    let (cache, common) = word_and_files(&args.cache, &args.common);
+    let session = Session::open(&common)?;
     let kernel = &session.kernel;
     let heap = session.explain(SlabHeap::read(kernel, &session.progress))?;
-    let index = match heap.find(&args.cache) {
-        Some(index) => Some(index),
-        None => heap
-            .aliases()?
-            .of_caches
-            .iter()
-            .position(|names| names.contains(&args.cache)),
-    };
-    let Some((index, cache)) = index.and_then(|i| Some((i, heap.caches().get(i)?))) else {
-        anyhow::bail!(
-            "no slab cache is called {:?}; vmleak slabs --all lists them",
-            args.cache
-        );
+    let index = find(&heap, &cache)?;
+    let Some(cache) = heap.caches().get(index) else {
+        bail!("there is no such cache");
     };
     if let Some(of) = args.traces {
         return traces(&session, args, &heap, index, of);
@@ -71,6 +63,37 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
     let document = session.document(&args.common, complete, report);
     write(args, &session, &document)?;
     Ok(exit(document.complete))
+}
+
+/// The one cache that is called so, by its own name or another's merged into it.
+fn find(heap: &SlabHeap<'_>, asked: &str) -> Result<usize> {
+    if let Some(index) = heap.find(asked) {
+        return Ok(index);
+    }
+    let aliases = heap.aliases()?;
+    let names_of = |index: usize| {
+        let own = heap.caches().get(index).map(|cache| cache.name.as_str());
+        let others = aliases.of_caches.get(index);
+        own.into_iter()
+            .chain(others.into_iter().flatten().map(String::as_str))
+    };
+    let count = heap.caches().len();
+    let found: Vec<usize> = (0..count)
+        .filter(|index| names_of(*index).any(|name| names::matches(asked, name)))
+        .collect();
+    match found.as_slice() {
+        [index] => Ok(*index),
+        [] => bail!(names::no_such_cache(asked, (0..count).flat_map(names_of))),
+        several => {
+            let caches = several.iter().filter_map(|index| heap.caches().get(*index));
+            let names: Vec<&str> = caches.map(|cache| cache.name.as_str()).collect();
+            bail!(
+                "{asked:?} is the name of {} caches: {}; name one of them",
+                names.len(),
+                names.join(", ")
+            )
+        }
+    }
 }
 
 /// Counts the objects of a cache, and keeps those that are wanted; whether all were seen.
@@ -109,8 +132,8 @@ fn write(args: &ObjectsArgs, session: &Session, document: &Document<ObjectsRepor
         match args.format {
             ObjectsFormat::Table => render::objects::write_text(out, document, hexdump),
             ObjectsFormat::Json => render::json(out, document),
-            ObjectsFormat::Jsonl => json_lines(out, &document.body.objects),
-            ObjectsFormat::Csv => render::objects::write_csv(out, &document.body),
+            ObjectsFormat::Jsonl => json_lines(out, &document.dump, &document.body.objects),
+            ObjectsFormat::Csv => render::objects::write_csv(out, document),
             ObjectsFormat::Addrs => render::objects::write_addrs(out, &document.body),
             // Turned away at the start.
             ObjectsFormat::Proc => Ok(()),
@@ -184,8 +207,7 @@ fn chosen(
                 cluster.members
             }
             None => bail!(
-                "{} has {clusters} clusters of unreachable objects: vmleak leaks shows them",
-                args.cache
+                "the cache has {clusters} clusters of unreachable objects: vmleak leaks shows them"
             ),
         },
     };

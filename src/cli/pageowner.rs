@@ -55,8 +55,8 @@ pub(crate) fn pageowner(args: &PageOwnerArgs) -> Result<ExitCode> {
     output(&args.common, reader, |out, _| match args.format {
         PageOwnerFormat::Table => render::pageowner::write_text(out, &document, args.all),
         PageOwnerFormat::Json => render::json(out, &document),
-        PageOwnerFormat::Jsonl => json_lines(out, &document.body.facts.sites),
-        PageOwnerFormat::Csv => render::pageowner::write_csv(out, &document.body),
+        PageOwnerFormat::Jsonl => json_lines(out, &document.dump, &document.body.facts.sites),
+        PageOwnerFormat::Csv => render::pageowner::write_csv(out, &document),
         PageOwnerFormat::Proc => render::pageowner::write_proc(out, &document.body),
     })?;
     Ok(exit(document.complete))

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use vmleak::analysis::accounting::Level;
 use vmleak::render;
 use vmleak::report::{InfoReport, SlabsReport};
-use vmleak::subsys::mm::slab::SlabHeap;
 use vmleak::subsys::mm::slab::era::SlabEra;
+use vmleak::subsys::mm::slab::{CacheFacts, SlabHeap};
 
 use super::args::{Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
 use super::command::Command;
@@ -16,6 +16,7 @@ use super::diff;
 use super::leaks;
 use super::machine;
 use super::manual;
+use super::names::{self, no_such_cache};
 use super::objects;
 use super::pageowner;
 use super::report;
@@ -76,10 +77,16 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
         (_, Sort::Name) => report.sort_by_name(),
     }
     if let Some(name) = &args.cache {
-        report.keep(name);
-        if report.caches.is_empty() {
-            anyhow::bail!("no slab cache is called {name:?}; vmleak slabs --all lists them");
+        if !report
+            .caches
+            .iter()
+            .any(|cache| is_called(name, &cache.facts))
+        {
+            let all = report.caches.iter();
+            let names = all.flat_map(|cache| names_of(&cache.facts));
+            anyhow::bail!(no_such_cache(name, names));
         }
+        report.keep(|own| names::matches(name, own));
     }
     let complete = seen_all && report.caches.iter().all(|cache| cache.facts.exact.complete);
     let worst = report.caches.iter().map(|cache| cache.verdict.level).max();
@@ -93,8 +100,8 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
             }
             SlabsFormat::Table => render::slabs::write_text(out, &document, width, args.all),
             SlabsFormat::Json => render::json(out, &document),
-            SlabsFormat::Jsonl => json_lines(out, &document.body.caches),
-            SlabsFormat::Csv => render::slabs::write_csv(out, &document.body),
+            SlabsFormat::Jsonl => json_lines(out, &document.dump, &document.body.caches),
+            SlabsFormat::Csv => render::slabs::write_csv(out, &document),
             SlabsFormat::Slabinfo => render::slabs::write_slabinfo(out, &document.body),
         },
     )?;
@@ -109,6 +116,16 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
         worst,
         document.complete && can_tell,
     ))
+}
+
+fn names_of(cache: &CacheFacts) -> impl Iterator<Item = &str> {
+    std::iter::once(&cache.name)
+        .chain(&cache.aliases)
+        .map(String::as_str)
+}
+
+fn is_called(asked: &str, cache: &CacheFacts) -> bool {
+    names_of(cache).any(|name| names::matches(asked, name))
 }
 
 /// The exit code of a command that gives verdicts.

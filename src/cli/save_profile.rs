@@ -9,12 +9,11 @@ use vmleak::kernel::modules::Modules;
 use vmleak::types::ProfileIdentity;
 
 use super::args::Common;
-use super::modules::add_types;
 use super::session::Session;
 
 /// Writes the profile; `false` if the types of a loaded module are missing in it.
 pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Result<bool> {
-    if session.profile.is_some() {
+    if session.debug.is_profile() {
         bail!("--save-profile: the types are those of a profile already; copy that file");
     }
     // A profile has the types that were asked for, and every command asks for these.
@@ -23,7 +22,7 @@ pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Resu
     let mut held = BTreeMap::new();
     let mut whole = true;
     for module in asked::MODULES.iter().filter_map(|name| modules.find(name)) {
-        match add_types(session, &modules, common, &[&module.name]) {
+        match session.add_module_types(&modules, common, &[&module.name]) {
             Ok(()) => {
                 held.insert(module.name.clone(), module.build_id.clone());
             }

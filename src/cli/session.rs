@@ -5,23 +5,23 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use vmleak::diag::Warning;
 use vmleak::dump::DumpFacts;
+use vmleak::kernel::modules::Modules;
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::once::get_or_make;
-use vmleak::render::{self, Fitted, Layout};
-use vmleak::report::{Document, RunFacts};
+use vmleak::open::{DebugInfo, OpenError};
+use vmleak::render::{self, Fitted, JsonLines, Layout};
+use vmleak::report::{Document, DumpIdentity, RunFacts};
 use vmleak::subsys::mm::slab::Progress;
 use vmleak::subsys::system;
-use vmleak::types::{Btf, Profile};
 
 use super::args::{Color, Common};
-use super::open::{self, Opened};
 use super::progress::Bar;
 
 /// Something was missing; the result says what.
@@ -33,29 +33,35 @@ pub(crate) struct Session {
     pub(crate) kernel: ManuallyDrop<Kernel>,
     run: OnceLock<RunFacts>,
     pub(crate) progress: Bar,
-    /// The kernel's BTF, if its types come from there.
-    pub(crate) btf: Option<Arc<Btf>>,
-    /// The profile, if its types come from one.
-    pub(crate) profile: Option<Arc<Profile>>,
+    /// Where types of modules come from.
+    pub(crate) debug: DebugInfo,
 }
 
 impl Session {
     pub(crate) fn open(common: &Common) -> Result<Self> {
         let progress = Bar::new(common);
         progress.start("opening the dump and its debug information", 1);
-        let Opened {
-            kernel,
-            btf,
-            profile,
-        } = open::kernel(common)?;
+        let opened = vmleak::open(common.options()).map_err(|error| explained(error, common))?;
+        let (kernel, debug) = (opened.kernel, opened.debug);
         warn_of_loss(&kernel, kernel.dump().facts());
         Ok(Self {
             kernel: ManuallyDrop::new(kernel),
             run: OnceLock::new(),
             progress,
-            btf,
-            profile,
+            debug,
         })
+    }
+
+    /// Adds the types of those of `names` that are loaded modules.
+    pub(crate) fn add_module_types(
+        &mut self,
+        modules: &Modules,
+        common: &Common,
+        names: &[&str],
+    ) -> Result<()> {
+        self.debug
+            .add_module_types(&mut self.kernel, modules, names)
+            .map_err(|error| explained(error, common))
     }
 
     /// Of the machine and the dump. Read when they are first asked for, which may be while
@@ -97,6 +103,11 @@ impl Session {
         }
     }
 
+    /// Which dump it is.
+    pub(crate) fn identity(&self) -> DumpIdentity {
+        DumpIdentity::new(&self.kernel, self.run())
+    }
+
     /// Ends the progress, puts the frame around the body and shows the warnings.
     pub(crate) fn document<T>(&self, common: &Common, complete: bool, body: T) -> Document<T> {
         self.progress.finish();
@@ -107,6 +118,17 @@ impl Session {
         }
         document
     }
+}
+
+/// With `-v` the places are named where a debug file was looked for.
+fn explained(error: OpenError, common: &Common) -> anyhow::Error {
+    if common.verbose > 0 {
+        for path in error.looked() {
+            let path = render::printable(&path.display().to_string());
+            eprintln!("vmleak: no {path}");
+        }
+    }
+    error.into()
 }
 
 fn warn_of_loss(kernel: &Kernel, dump: &DumpFacts) {
@@ -165,11 +187,14 @@ pub(crate) fn exit(complete: bool) -> ExitCode {
     }
 }
 
-/// Each item as JSON on a line of its own.
-pub(crate) fn json_lines<T: Serialize>(out: &mut dyn Write, items: &[T]) -> io::Result<()> {
-    items
-        .iter()
-        .try_for_each(|item| render::json_line(out, item))
+/// Each item as JSON on a line of its own, which says first which dump it is of.
+pub(crate) fn json_lines<T: Serialize>(
+    out: &mut dyn Write,
+    dump: &DumpIdentity,
+    items: &[T],
+) -> io::Result<()> {
+    let lines = JsonLines::new(dump)?;
+    items.iter().try_for_each(|item| lines.write(out, item))
 }
 
 /// Who reads a result.
@@ -209,26 +234,68 @@ pub(crate) fn output(
         (_, Color::Never, _) | (_, Color::Auto, Some(_)) => ColorChoice::Never,
         (_, Color::Auto, None) => AutoStream::choice(&stdout),
     };
-    let result = match &common.output {
+    let (result, gone) = match &common.output {
         Some(path) => {
             let file = File::create(path).with_context(|| path.display().to_string())?;
-            let mut out = BufWriter::new(AutoStream::new(file, choice));
-            render(&mut out, Layout::Unbounded).and_then(|()| out.flush())
+            written(AutoStream::new(file, choice), |out| {
+                render(out, Layout::Unbounded)
+            })
         }
         None => {
             let layout = layout(&stdout);
-            let mut out = BufWriter::new(AutoStream::new(stdout.lock(), choice));
-            match (reader, layout.columns()) {
-                (Reader::Person, Some(columns)) => {
-                    let mut out = Fitted::new(out, columns);
-                    render(&mut out, layout).and_then(|()| out.flush())
+            written(AutoStream::new(stdout.lock(), choice), |out| {
+                match (reader, layout.columns()) {
+                    (Reader::Person, Some(columns)) => {
+                        let mut out = Fitted::new(out, columns);
+                        render(&mut out, layout).and_then(|()| out.flush())
+                    }
+                    _ => render(out, layout),
                 }
-                _ => render(&mut out, layout).and_then(|()| out.flush()),
-            }
+            })
         }
     };
     match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(_) if gone => Ok(()),
         other => other.context("can't write the result"),
+    }
+}
+
+/// How writing went, and whether the reader has gone away.
+fn written(
+    out: impl Write,
+    render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> (io::Result<()>, bool) {
+    let mut out = BufWriter::new(Pipe { out, gone: false });
+    let result = render(&mut out).and_then(|()| out.flush());
+    let gone = out.get_ref().gone;
+    // What is left has nobody to read it.
+    let _ = out.into_parts();
+    (result, gone)
+}
+
+/// Remembers that its reader has gone away: what writes the rows may wrap the error in one of its
+/// own.
+struct Pipe<W> {
+    out: W,
+    gone: bool,
+}
+
+impl<W> Pipe<W> {
+    fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        self.gone |= result.as_ref().is_err_and(is_gone);
+        result
+    }
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.noted(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.noted(result)
     }
 }

@@ -118,8 +118,8 @@ pub(crate) fn sysctl(args: &SysctlArgs) -> Result<ExitCode> {
     output(&common, Reader::Program, |out, _| match args.format {
         SysctlFormat::Proc => render::sysctl::write_text(out, &document.body),
         SysctlFormat::Json => render::json(out, &document),
-        SysctlFormat::Jsonl => json_lines(out, &document.body.sysctls),
-        SysctlFormat::Csv => render::sysctl::write_csv(out, &document.body),
+        SysctlFormat::Jsonl => json_lines(out, &document.dump, &document.body.sysctls),
+        SysctlFormat::Csv => render::sysctl::write_csv(out, &document),
     })?;
     Ok(exit(document.complete))
 }
@@ -173,8 +173,8 @@ fn check(
     output(common, reader, |out, width| match args.format {
         SysctlFormat::Proc => render::sysctl::write_check(out, &document, width),
         SysctlFormat::Json => render::json(out, &document),
-        SysctlFormat::Jsonl => json_lines(out, &document.body.checks),
-        SysctlFormat::Csv => render::sysctl::write_check_csv(out, &document.body),
+        SysctlFormat::Jsonl => json_lines(out, &document.dump, &document.body.checks),
+        SysctlFormat::Csv => render::sysctl::write_check_csv(out, &document),
     })?;
     Ok(exit(document.complete))
 }

@@ -51,7 +51,7 @@ pub(super) fn traces(
     output(&args.common, args.format.reader(), |out, _| {
         match args.format {
             ObjectsFormat::Json => render::json(out, &document),
-            ObjectsFormat::Jsonl => json_lines(out, &document.body.traces.sites),
+            ObjectsFormat::Jsonl => json_lines(out, &document.dump, &document.body.traces.sites),
             ObjectsFormat::Proc => render::traces::write_proc(out, &document.body),
             _ => render::traces::write_text(out, &document),
         }

@@ -2,24 +2,28 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use vmleak::addr::VirtAddr;
 use vmleak::graph;
+use vmleak::kernel::modules::{self, Modules};
 use vmleak::render;
 use vmleak::report::whatis::WhatIsReport;
 
 use super::leaks_args::{WhatisArgs, WhatisFormat};
+use super::names::word_and_files;
 use super::session::{Reader, Session, exit, output};
 
 pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
-    let session = Session::open(&args.common)?;
+    let (place, common) = word_and_files(&args.address, &args.common);
+    let session = Session::open(&common)?;
+    let address = address(&session, &place)?;
     let options = graph::Options {
         deadline: None,
         memory: args.common.max_memory,
         list: None,
         progress: &session.progress,
     };
-    let found = graph::whatis(&session.kernel, VirtAddr(args.address), &options);
+    let found = graph::whatis(&session.kernel, address, &options);
     let report = WhatIsReport::new(session.explain(found)?);
     let complete = report.is_complete();
     let document = session.document(&args.common, complete, report);
@@ -32,4 +36,31 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         WhatisFormat::Json => render::json(out, &document),
     })?;
     Ok(exit(document.complete))
+}
+
+/// Hexadecimal, as crash and drgn print it, or a symbol of the kernel or of a module, with an
+/// offset behind it.
+fn address(session: &Session, place: &str) -> Result<VirtAddr> {
+    let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok();
+    let (name, offset) = match place.split_once('+') {
+        // What follows a slash is the size of what the symbol names.
+        Some((name, rest)) => (name, rest.split('/').next().and_then(hex)),
+        None => (place, Some(0)),
+    };
+    let kernel = &session.kernel;
+    let looks_like_address = place.starts_with("0x") || place.len() >= 12;
+    if let (true, Some(address)) = (looks_like_address, hex(place)) {
+        return Ok(VirtAddr(address));
+    }
+    let symbol = match kernel.symbol_table().address(name) {
+        Some(_) => kernel.symbol(name),
+        None => modules::resolve(kernel, &Modules::read(kernel)?, name),
+    };
+    match (symbol, offset, hex(place)) {
+        (Some(symbol), Some(offset), _) => Ok(symbol.plus(offset)),
+        (None, _, Some(address)) => Ok(VirtAddr(address)),
+        _ => bail!(
+            "{place:?} is neither an address in hexadecimal nor a symbol of the kernel or of a loaded module"
+        ),
+    }
 }

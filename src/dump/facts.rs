@@ -6,6 +6,7 @@ use super::{Codec, Dump, Store, kdump, storage};
 
 /// What the file says of itself, for `info` and for the head of every document.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct DumpFacts {
     /// `kdump-compressed (zstd)`, `flattened kdump-compressed (zlib)`, `ELF`, ….
     pub format: String,
@@ -28,6 +29,16 @@ pub struct DumpFacts {
     pub contradictory: bool,
     /// How many files the dump consists of.
     pub files: usize,
+}
+
+impl DumpFacts {
+    /// What the pages come from, for programs: `kdump` or `elf`.
+    pub fn source(&self) -> &'static str {
+        match self.format.ends_with("ELF") {
+            true => "elf",
+            false => "kdump",
+        }
+    }
 }
 
 impl Dump {

@@ -37,7 +37,7 @@ pub use facts::DumpFacts;
 pub use file::{Access, WholeFile};
 pub use notes::Notes;
 pub(crate) use notes::gnu_build_id;
-pub use open::{looks_like_dump, newest_in_directory};
+pub use open::looks_like_dump;
 pub use vmcoreinfo::VmcoreInfo;
 
 use crate::addr::Pfn;

@@ -1,5 +1,5 @@
 //! From the paths a user gives to an open [`Dump`](super::Dump): which format a
-//! file has, which files form a split set, which dump of a directory is meant.
+//! file has, which files form a split set.
 
 use std::path::{Path, PathBuf};
 
@@ -104,67 +104,6 @@ fn split_set(mut parts: Vec<KdumpFile>, paths: &[PathBuf]) -> Result<Vec<KdumpFi
         });
     }
     Ok(parts)
-}
-
-/// The newest complete dump in a directory such as /var/crash, looking one level down
-/// (kdump-tools and kdump-utils make a directory per crash).
-///
-/// # Errors
-/// If there is none; the message then names what was passed over.
-pub fn newest_in_directory(directory: &Path) -> Result<PathBuf, DumpError> {
-    let mut incomplete = None;
-    let mut newest: Option<(std::time::SystemTime, PathBuf)> = None;
-    for path in files_below(directory)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let named_as_dump = name.starts_with("vmcore") || name.starts_with("dump.");
-        if name.contains("incomplete") {
-            incomplete = Some(path);
-            continue;
-        }
-        let Ok(meta) = path.metadata() else { continue };
-        if !named_as_dump || !meta.is_file() || !looks_like_dump(&path) {
-            continue;
-        }
-        let modified = meta.modified().unwrap_or(std::time::UNIX_EPOCH);
-        if newest.as_ref().is_none_or(|(best, _)| modified > *best) {
-            newest = Some((modified, path));
-        }
-    }
-    match newest {
-        Some((_, path)) => Ok(path),
-        None => Err(DumpError::NoDumpInDirectory {
-            path: directory.to_owned(),
-            hint: incomplete
-                .map(|path| {
-                    format!(
-                        "; {} is incomplete: name it to analyse what it holds",
-                        path.display()
-                    )
-                })
-                .unwrap_or_default(),
-        }),
-    }
-}
-
-fn files_below(directory: &Path) -> Result<Vec<PathBuf>, DumpError> {
-    let list = |dir: &Path| {
-        std::fs::read_dir(dir)
-            .map(|entries| entries.flatten().map(|e| e.path()).collect::<Vec<_>>())
-    };
-    let top = list(directory).map_err(|error| DumpError::Io {
-        path: directory.to_owned(),
-        error,
-    })?;
-    let mut all = Vec::new();
-    for path in top {
-        if path.is_dir() {
-            all.extend(list(&path).unwrap_or_default());
-        } else {
-            all.push(path);
-        }
-    }
-    all.sort();
-    Ok(all)
 }
 
 /// Whether a file starts as one of the dump formats does.

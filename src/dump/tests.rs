@@ -271,24 +271,6 @@ fn unfinished_dumps_say_so() {
     assert!(!held(bytes).facts().incomplete);
 }
 
-/// makedumpfile's users call dumps `vmcore…`, kdump-tools calls them `dump.…`; others are not
-/// taken for one.
-#[test]
-fn dumps_are_known_by_their_names() {
-    let bytes = segments(&[(0x1000, &[1; 4096], 4096)]);
-    for (name, known) in [
-        ("vmcore", true),
-        ("dump.202611280421", true),
-        ("core", false),
-    ] {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let path = folder.path().join(name);
-        std::fs::write(&path, &bytes).expect("a file writes");
-        let found = open::newest_in_directory(folder.path()).ok();
-        assert_eq!(found, known.then_some(path), "{name}");
-    }
-}
-
 /// Several files are one dump only if they are different parts of the same one.
 #[test]
 fn files_that_are_no_split_set_are_refused_by_name() {

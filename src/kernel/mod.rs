@@ -9,28 +9,37 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
+#[doc(hidden)]
 pub mod asked;
+#[doc(hidden)]
 pub mod btf;
 pub mod cpus;
+#[doc(hidden)]
 pub mod formats;
 pub mod kallsyms;
 mod known;
 pub mod layout;
+#[doc(hidden)]
 pub mod literals;
 pub mod memmap;
 pub mod modules;
 pub mod namespaces;
 pub mod page;
+#[doc(hidden)]
 pub mod page_ext;
+#[doc(hidden)]
 pub mod page_kinds;
 pub(crate) mod percpu_counter;
 mod pointerless;
+#[doc(hidden)]
 pub mod pointers;
+#[doc(hidden)]
 pub mod stack_depot;
 pub mod symbolize;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod tasks;
+#[doc(hidden)]
 pub mod variables;
 pub mod walk;
 pub mod zones;

@@ -8,7 +8,7 @@ use crate::bytes::u64_at;
 
 layout! {
     /// include/linux/mmzone.h
-    struct NodeLayout = "pglist_data" in "mm/page_alloc.c" {
+    struct PgdatLayout = "pglist_data" in "mm/page_alloc.c" {
         need zones = "node_zones",
     }
 }
@@ -63,7 +63,7 @@ pub(crate) fn nodes(kernel: &Kernel) -> Vec<Option<VirtAddr>> {
 /// # Errors
 /// If the kernel's types or symbols lack them. What the dump lacks is left out, with a warning.
 fn all(kernel: &Kernel) -> Result<Vec<Zone>, KernelError> {
-    let node: NodeLayout = kernel.layout()?;
+    let node: PgdatLayout = kernel.layout()?;
     let layout: ZoneLayout = kernel.layout()?;
     let (lists, wrapped) = match (layout.lists, layout.pageset) {
         (Some(lists), _) => (lists, false),

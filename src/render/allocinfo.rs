@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::head::head;
 use super::layout::Layout;
+use super::rows::Csv;
 use super::table::{Column, Table};
 use super::{percent, printable, size, thousands};
 use crate::report::Document;
@@ -120,8 +121,9 @@ fn proc_line(site: &AllocSite) -> Option<String> {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &AllocReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<AllocReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "bytes", "calls", "file", "line", "module", "function", "accurate", "address",
     ])?;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::head::{duration, head};
 use super::layout::Layout;
+use super::rows::Csv;
 use super::table::{Column, Table};
 use super::{printable, size, thousands};
 use crate::analysis::growth::{Counts, Grown, View};
@@ -113,8 +114,9 @@ fn signed(value: i64, text: impl Fn(u64) -> String) -> String {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &DiffReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<DiffReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "name",
         "old_objects",

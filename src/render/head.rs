@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::{printable, size};
-use crate::report::Document;
+use super::{printable, size, thousands};
+use crate::report::{Document, DumpIdentity};
+use crate::subsys::system::PanicTask;
 
 /// The lines that say which dump this is.
 pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result<()> {
@@ -16,6 +17,9 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
         "{bold}{}{bold:#}",
         printable(dump.release.as_deref().unwrap_or("unknown kernel"))
     )?;
+    if let Some(host) = dump.host.as_deref().filter(|host| *host != UNNAMED) {
+        write!(out, " on {}", printable(host))?;
+    }
     if let Some(time) = &dump.crash_time {
         write!(out, ", crashed {time}")?;
     }
@@ -29,7 +33,37 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
     if let Some(panic) = &dump.panic {
         writeln!(out, "{}", printable(panic))?;
     }
-    Ok(())
+    writeln!(out, "{}", moment(dump))
+}
+
+/// A machine that nobody gave a name (DEFAULT_HOSTNAME of the kernel).
+const UNNAMED: &str = "(none)";
+
+/// Who ran at the crash and how much there was to do.
+fn moment(dump: &DumpIdentity) -> String {
+    let mut parts = Vec::new();
+    if let Some(task) = &dump.panic_task {
+        parts.push(format!("in {}", panic_task(task)));
+    }
+    if let Some(tasks) = dump.tasks {
+        parts.push(format!("{} tasks", thousands(tasks)));
+    }
+    if let Some(averages) = dump.load {
+        parts.push(format!("load {}", load(averages)));
+    }
+    parts.push(format!("dump {}", dump.id));
+    parts.join(", ")
+}
+
+/// Who died, and where.
+pub(super) fn panic_task(task: &PanicTask) -> String {
+    let comm = printable(&task.comm);
+    format!("{comm} (pid {}) on CPU {}", task.pid, task.cpu)
+}
+
+/// As `uptime` shows it.
+pub(super) fn load([one, five, fifteen]: [f64; 3]) -> String {
+    format!("{one:.2} {five:.2} {fifteen:.2}")
 }
 
 /// Seconds as days, hours, minutes, of which the two largest.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::head::duration;
+use super::head::{duration, load, panic_task};
 use super::layout::Layout;
 use super::table::pairs;
 use super::{percent, printable, size, thousands};
@@ -24,11 +24,16 @@ pub fn write_text(
     let mut row = |name: &str, value: Option<String>| {
         rows.add_row([name, value.as_deref().unwrap_or("unknown")]);
     };
+    row("id", Some(dump.id.clone()));
+    row("host", dump.host.as_deref().map(printable));
     row("kernel", dump.release.as_deref().map(printable));
     row("build-id", dump.build_id.as_deref().map(printable));
     row("crashed", dump.crash_time.clone());
     row("uptime", dump.uptime_seconds.map(duration));
     row("panic", dump.panic.as_deref().map(printable));
+    row("panic task", dump.panic_task.as_ref().map(panic_task));
+    row("tasks", dump.tasks.map(thousands));
+    row("load", dump.load.map(load));
     row("CPUs", dump.nr_cpus.map(|cpus| cpus.to_string()));
     row("memory", dump.memory_bytes.map(size));
     row("format", Some(held.format.clone()));

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::head::{duration, head};
+use super::rows::Csv;
 use super::{printable, size, thousands};
 use crate::report::Document;
 use crate::report::kmemleak::KmemleakReport;
@@ -179,8 +180,9 @@ fn hex_line(row: &[u8]) -> String {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &KmemleakReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<KmemleakReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "address", "size", "kind", "comm", "pid", "jiffies", "age", "checksum", "stack", "trace",
     ])?;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::head::head;
 use super::layout::Layout;
+use super::rows::Csv;
 use super::table::{Column, Table};
 use super::{printable, size, thousands};
 use crate::report::Document;
@@ -97,7 +98,8 @@ fn path(memcg: &Memcg) -> String {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &MemcgReport) -> io::Result<()> {
+pub fn write_csv(out: &mut dyn Write, document: &Document<MemcgReport>) -> io::Result<()> {
+    let report = &document.body;
     const STATS: [&str; 12] = [
         "anon",
         "file",
@@ -112,7 +114,7 @@ pub fn write_csv(out: &mut dyn Write, report: &MemcgReport) -> io::Result<()> {
         "slab_unreclaimable",
         "file_mapped",
     ];
-    let mut csv = csv::Writer::from_writer(out);
+    let mut csv = Csv::new(out, &document.dump);
     let own = ["path", "id", "cgroup_id", "dying", "current", "max", "swap"];
     let objcgs = ["objcgs", "objcg_charged_bytes", "address"];
     csv.write_record(own.iter().chain(&STATS).chain(&objcgs))?;

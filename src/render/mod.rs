@@ -30,6 +30,7 @@ pub mod objects;
 pub mod oom;
 mod page;
 pub mod pageowner;
+mod rows;
 pub mod slabs;
 pub mod sysctl;
 mod table;
@@ -39,6 +40,7 @@ pub mod whatis;
 
 pub use fitted::Fitted;
 pub use layout::Layout;
+pub use rows::JsonLines;
 
 /// Writes the whole document as indented JSON.
 ///
@@ -46,15 +48,6 @@ pub use layout::Layout;
 /// If writing fails.
 pub fn json<T: Serialize>(out: &mut dyn Write, document: &T) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)
-}
-
-/// Writes one JSON value on a line of its own.
-///
-/// # Errors
-/// If writing fails.
-pub fn json_line<T: Serialize>(out: &mut dyn Write, value: &T) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
     writeln!(out)
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::head::head;
+use super::rows::Csv;
 use super::{printable, thousands};
 use crate::addr::VirtAddr;
 use crate::report::{Document, ObjectsReport};
@@ -173,8 +174,9 @@ pub fn write_crash(out: &mut dyn Write, report: &ObjectsReport) -> io::Result<()
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &ObjectsReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<ObjectsReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record(["address", "state", "slab", "index", "cpu"])?;
     for object in &report.objects {
         csv.write_record([

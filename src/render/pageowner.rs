@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::head::head;
+use super::rows::Csv;
 use super::{printable, size, thousands};
 use crate::report::Document;
 use crate::report::pageowner::PageOwnerReport;
@@ -99,8 +100,9 @@ pub fn write_proc(out: &mut dyn Write, report: &PageOwnerReport) -> io::Result<(
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &PageOwnerReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<PageOwnerReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record(["pages", "allocations", "counted", "module", "gfp", "stack"])?;
     for site in &report.facts.sites {
         let words: Vec<&str> = site.gfp.iter().map(|(words, _)| words.as_str()).collect();

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::head::head;
 use super::layout::Layout;
+use super::rows::Csv;
 use super::table::{Column, Table};
 use super::{percent, printable, size, thousands};
 use crate::analysis::accounting::{Level, SlabTotals, Verdict, share};
@@ -271,8 +272,9 @@ pub fn write_slabinfo(out: &mut dyn Write, report: &SlabsReport) -> io::Result<(
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &SlabsReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<SlabsReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "name",
         "address",

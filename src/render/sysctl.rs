@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::head::head;
 use super::layout::Layout;
 use super::printable;
+use super::rows::Csv;
 use super::table::{Column, Table};
 use crate::analysis::sysctl_check::CheckLevel;
 use crate::report::Document;
@@ -67,8 +68,9 @@ fn field(value: &str) -> String {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, body: &SysctlReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<SysctlReport>) -> io::Result<()> {
+    let body = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record(["name", "value", "raw", "note", "handler", "table", "netns"])?;
     for entry in &body.sysctls {
         csv.write_record([
@@ -130,8 +132,12 @@ pub fn write_check(
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_check_csv(out: &mut dyn Write, body: &SysctlCheckReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_check_csv(
+    out: &mut dyn Write,
+    document: &Document<SysctlCheckReport>,
+) -> io::Result<()> {
+    let body = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record(["name", "value", "level", "verdict", "means", "netns"])?;
     for check in &body.checks {
         csv.write_record([

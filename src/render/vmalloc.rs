@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::head::head;
 use super::layout::Layout;
+use super::rows::Csv;
 use super::table::{Column, Table};
 use super::{percent, printable, size, thousands};
 use crate::report::Document;
@@ -115,8 +116,9 @@ fn proc_line(area: &VmallocArea, pointers: Pointers) -> String {
 ///
 /// # Errors
 /// If writing fails.
-pub fn write_csv(out: &mut dyn Write, report: &VmallocReport) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
+pub fn write_csv(out: &mut dyn Write, document: &Document<VmallocReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "start",
         "end",

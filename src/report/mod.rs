@@ -27,7 +27,7 @@ use crate::kernel::Kernel;
 use crate::kernel::layout::LayoutInfo;
 use crate::subsys::mm::slab::objects::Object;
 use crate::subsys::mm::slab::{CacheFacts, SlabFacts};
-use crate::subsys::system::SystemFacts;
+use crate::subsys::system::{PanicTask, SystemFacts};
 
 /// Version of the document's form; grows only when a named field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -44,9 +44,14 @@ pub struct Tool {
 /// Which dump it is about.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)] // named by the contract
+#[non_exhaustive]
 pub struct DumpIdentity {
+    /// The same for each copy and form of one dump.
+    pub id: String,
     pub path: String,
     pub format: String,
+    pub source: &'static str,
+    pub host: Option<String>,
     pub release: Option<String>,
     pub build_id: Option<String>,
     pub arch: &'static str,
@@ -54,6 +59,10 @@ pub struct DumpIdentity {
     pub crash_time: Option<String>,
     pub uptime_seconds: Option<f64>,
     pub panic: Option<String>,
+    pub panic_task: Option<PanicTask>,
+    pub tasks: Option<u64>,
+    /// Over 1, 5 and 15 minutes.
+    pub load: Option<[f64; 3]>,
     pub nr_cpus: Option<usize>,
     pub memory_bytes: Option<u64>,
     pub dump_level: Option<u32>,
@@ -90,31 +99,44 @@ pub struct RunFacts {
     pub dump: DumpFacts,
 }
 
+impl DumpIdentity {
+    /// Of the kernel and its dump.
+    pub fn new(kernel: &Kernel, run: &RunFacts) -> Self {
+        let system = &run.system;
+        Self {
+            id: system.id.clone(),
+            path: kernel.dump().path().display().to_string(),
+            format: run.dump.format.clone(),
+            source: run.dump.source(),
+            host: system.host.clone(),
+            release: system.release.clone(),
+            build_id: system.build_id.clone(),
+            arch: "x86_64",
+            crash_time: system.crash_time_text(),
+            uptime_seconds: system.uptime_seconds,
+            panic: system.panic.clone(),
+            panic_task: system.panic_task.clone(),
+            tasks: system.tasks,
+            load: system.load,
+            nr_cpus: system.nr_cpus,
+            memory_bytes: system.memory_bytes,
+            dump_level: run.dump.dump_level,
+            types_from: kernel.types.origin(),
+            symbols_from: kernel.symbols_from().name(),
+        }
+    }
+}
+
 impl<T> Document<T> {
     /// Puts the frame around `body`. `complete` is what the command itself can say.
     pub fn new(kernel: &Kernel, run: &RunFacts, complete: bool, body: T) -> Self {
-        let system = &run.system;
         Self {
             schema_version: SCHEMA_VERSION,
             tool: Tool {
                 name: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
             },
-            dump: DumpIdentity {
-                path: kernel.dump().path().display().to_string(),
-                format: run.dump.format.clone(),
-                release: system.release.clone(),
-                build_id: system.build_id.clone(),
-                arch: "x86_64",
-                crash_time: system.crash_time_text(),
-                uptime_seconds: system.uptime_seconds,
-                panic: system.panic.clone(),
-                nr_cpus: system.nr_cpus,
-                memory_bytes: system.memory_bytes,
-                dump_level: run.dump.dump_level,
-                types_from: kernel.types.origin(),
-                symbols_from: kernel.symbols_from().name(),
-            },
+            dump: DumpIdentity::new(kernel, run),
             complete: complete
                 && !run.dump.incomplete
                 && !run.dump.contradictory
@@ -171,9 +193,12 @@ impl SlabsReport {
         }
     }
 
-    /// Keeps the cache called `name`, by its own name or another's merged into it, and its family.
-    pub fn keep(&mut self, name: &str) {
-        let is = |facts: &CacheFacts| facts.name == name || facts.aliases.iter().any(|a| a == name);
+    /// Keeps the caches that `wanted` names, by their own name or another's merged into them, and
+    /// their families.
+    pub fn keep(&mut self, wanted: impl Fn(&str) -> bool) {
+        let is = |facts: &CacheFacts| {
+            wanted(&facts.name) || facts.aliases.iter().any(|alias| wanted(alias))
+        };
         self.caches.retain(|cache| is(&cache.facts));
         let kept: Vec<&str> = self.caches.iter().map(|c| c.facts.name.as_str()).collect();
         let related = |family: &Family| family.caches.iter().any(|c| kept.contains(&c.as_str()));

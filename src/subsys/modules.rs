@@ -39,6 +39,7 @@ layout! {
 
 /// One module.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ModuleFacts {
     /// Its name.
     pub name: String,
@@ -64,6 +65,7 @@ pub struct ModuleFacts {
 
 /// All of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ModulesFacts {
     /// In the order of /proc/modules.
     pub modules: Vec<ModuleFacts>,

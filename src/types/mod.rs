@@ -24,6 +24,7 @@ mod profile;
 mod relocate;
 mod symbols;
 mod system_map;
+mod vmlinuz;
 mod wrapper;
 
 pub use at_offset::MemberAt;
@@ -36,6 +37,8 @@ pub use model::{Bits, Member, StructType, TypeDesc, TypeId, TypeKind};
 pub use profile::{Profile, ProfileIdentity, ProfileWriter};
 pub use symbols::{SymbolOrigin, SymbolTable};
 pub use system_map::is_system_map;
+pub(crate) use vmlinuz::is_vmlinuz;
+pub(crate) use wrapper::unpacked_start;
 
 /// Why types or symbols can't be had.
 #[derive(Debug, Error)]

@@ -59,13 +59,13 @@ impl SymbolTable {
     ///
     /// # Errors
     /// As there.
-    pub fn parse_system_map(path: &Path, bytes: &[u8]) -> Result<Self, TypeError> {
+    pub fn parse_system_map(path: &Path, text: &[u8]) -> Result<Self, TypeError> {
         let bad = |why: String| TypeError::BadSystemMap {
             path: path.display().to_string(),
             why,
         };
         let mut symbols = Vec::new();
-        for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
             if line.is_empty() {
                 continue;
             }
@@ -73,10 +73,16 @@ impl SymbolTable {
                 .ok_or_else(|| bad(format!("line {} is not `address type name`", number + 1)))?;
             symbols.push(Symbol::new(name, address, global));
         }
-        if symbols.is_empty() {
-            return Err(bad("it is empty".to_owned()));
+        let table = Self::new(SymbolOrigin::SystemMap, symbols);
+        if table.address("_stext").is_none() {
+            // Debian installs one line that says where the true file is.
+            let stub = text.len() < 200 && memchr::memmem::find(text, b"-dbg package").is_some();
+            return Err(bad(match stub {
+                true => "the stub that Debian installs: the true one is in the kernel's -dbg package; leave it out, or give the vmlinux of that package".to_owned(),
+                false => "it has no _stext, which every kernel has; is the copy complete?".to_owned(),
+            }));
         }
-        Ok(Self::new(SymbolOrigin::SystemMap, symbols))
+        Ok(table)
     }
 }
 
@@ -99,5 +105,18 @@ mod tests {
         assert!(error.to_string().contains("line 2"), "{error}");
         std::fs::write(&path, "\x7fELF").unwrap();
         assert!(!is_system_map(&path));
+    }
+
+    #[test]
+    fn a_map_without_the_kernel_is_refused() {
+        let error = |text: &[u8]| {
+            let table = SymbolTable::parse_system_map(Path::new("System.map"), text);
+            table.unwrap_err().to_string()
+        };
+        let stub =
+            b"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n";
+        assert!(error(stub).contains("the stub that Debian installs"));
+        assert!(error(b"0000000000000040 A cpu\n").contains("no _stext"));
+        assert!(error(b"").contains("no _stext"));
     }
 }

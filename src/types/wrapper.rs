@@ -1,4 +1,5 @@
-//! Compressed files as a whole: modules installed as `.ko.gz`, `.ko.xz` or `.ko.zst`.
+//! Compressed files as a whole: modules installed as `.ko.gz`, `.ko.xz` or `.ko.zst`, a vmlinux
+//! packed by hand, the kernel in a vmlinuz.
 //!
 //! Input: the bytes of a file. Output: what they unpack to, or `None` if they are not
 //! compressed; the magic decides, not the name. Invariant: nothing unpacks to more than
@@ -6,6 +7,7 @@
 
 use std::io::{self, Read};
 
+use super::vmlinuz;
 use xz4rust::{DICT_SIZE_MIN, DICT_SIZE_PROFILE_9, XzDecoder, XzNextBlockResult};
 
 /// The largest module with debug information (amdgpu) has some 500 MiB.
@@ -14,9 +16,49 @@ pub(super) const MAX_UNPACKED: u64 = 2 << 30;
 /// Bytes decoded per step.
 const STEP: usize = 1 << 18;
 
-/// Unpacks `raw` if it starts as a gzip, xz or zstd stream.
+/// Unpacks `raw` if it starts as a gzip, xz or zstd stream, or is a vmlinuz.
 pub(super) fn unpack(raw: &[u8]) -> Option<io::Result<Vec<u8>>> {
-    unpack_at_most(raw, MAX_UNPACKED)
+    if !vmlinuz::is_vmlinuz(raw) {
+        return unpack_at_most(raw, MAX_UNPACKED);
+    }
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let Some(payload) = vmlinuz::payload(raw) else {
+        let why = "a vmlinuz without the packed kernel that its header names";
+        return Some(Err(invalid(why.to_owned())));
+    };
+    let unpacked = unpack_at_most(payload, MAX_UNPACKED);
+    Some(unpacked.unwrap_or_else(|| {
+        let with = vmlinuz::packed_with(payload);
+        let why = format!("a vmlinuz packed with {with}; give the vmlinux of the debug package");
+        Err(invalid(why))
+    }))
+}
+
+/// The first bytes, at most `most`, of what `start`, the beginning of a file, unpacks to; `None`
+/// if it is not packed.
+pub(crate) fn unpacked_start(start: &[u8], most: usize) -> Option<Vec<u8>> {
+    let mut out = vec![0; most];
+    let mut filled = 0;
+    if start.starts_with(b"\xfd7zXZ\0") {
+        let mut decoder =
+            XzDecoder::in_heap_with_alloc_dict_size(DICT_SIZE_MIN, DICT_SIZE_PROFILE_9);
+        filled = decoder.decode(start, &mut out).ok()?.output_produced();
+    } else {
+        let mut decoder: Box<dyn Read + '_> = match start {
+            [0x1f, 0x8b, ..] => Box::new(flate2::read::GzDecoder::new(start)),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::new(start).ok()?),
+            _ => return None,
+        };
+        // The stream goes on behind `start`: what comes before that is enough.
+        while let Some(room) = out.get_mut(filled..).filter(|room| !room.is_empty()) {
+            match decoder.read(room) {
+                Ok(0) | Err(_) => break,
+                Ok(len) => filled += len,
+            }
+        }
+    }
+    out.truncate(filled);
+    Some(out)
 }
 
 /// As [`unpack`], to at most `most` bytes.
@@ -112,6 +154,18 @@ mod tests {
     fn xz_unpacks() {
         assert_eq!(unpack(XZ).unwrap().unwrap(), b"kernel module\n");
         assert!(unpack_at_most(XZ, 5).unwrap().is_err());
+    }
+
+    #[test]
+    fn the_start_of_a_stream_is_enough_to_know_it() {
+        let plain = sample();
+        let zst = zstd::encode_all(plain.as_slice(), 1).unwrap();
+        for packed in [gz(&plain), zst] {
+            let half = &packed[..packed.len() / 2];
+            assert_eq!(unpacked_start(half, 64).unwrap(), plain[..64]);
+        }
+        assert_eq!(unpacked_start(XZ, 6).unwrap(), b"kernel");
+        assert_eq!(unpacked_start(b"\x7fELF", 6), None);
     }
 
     #[test]

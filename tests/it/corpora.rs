@@ -39,3 +39,15 @@ fn the_small_dump_shows_its_leaks() {
     let (code, ..) = run(&["leaks", files[0], files[1], "--fail-on", "leak"]);
     assert_eq!(code, 1);
 }
+
+/// The README's first command, and those that it leads to: nothing of the project's own dump is
+/// missing.
+#[test]
+fn nothing_is_missing_of_the_small_dump() {
+    let dump = small_dump();
+    let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+    for command in ["leaks", "meminfo", "report", "slabs", "info"] {
+        let (code, _, stderr) = run(&[command, files[0], files[1]]);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{command}");
+    }
+}

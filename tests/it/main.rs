@@ -1,5 +1,6 @@
 //! Tests of the whole command, one binary so that it links once.
 
+mod arguments;
 mod bad_input;
 mod classic;
 mod cli;
@@ -14,6 +15,7 @@ mod diff;
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 mod hostile;
+mod identity;
 mod kfree_rcu;
 mod leaks_areas;
 mod leaks_memory;
@@ -29,6 +31,7 @@ mod modules;
 mod much_memory;
 mod nat_real;
 mod no_vmlinux;
+mod opening;
 mod owners;
 mod page_kinds;
 mod page_owner;

@@ -133,7 +133,7 @@ const MEMBERS: &[(&str, &str, Release, Release)] = &[
     ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
     ("CacheLayout", "node", FIRST, (7, 1)),
     ("CacheLayout", "per_node", (7, 1), NEXT),
-    ("NodeLayout", "barn", (6, 18), (7, 1)),
+    ("CacheNodeLayout", "barn", (6, 18), (7, 1)),
     ("DeferredLayout", "slabs", (6, 18), (7, 0)),
     ("DeferredSlabLayout", "llnode", (6, 18), (7, 0)),
     ("DeferredSlabLayout", "flush_freelist", (6, 18), (7, 0)),

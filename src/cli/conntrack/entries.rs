@@ -25,14 +25,16 @@ pub(super) fn entries(
     let now = conntrack.clock().now;
     let mut complete = true;
     let document = |entry: &Entry| EntryDoc::of(entry, conntrack.namespaces(), conntrack.id(entry));
+    let dump = session.identity();
+    let json_lines = render::JsonLines::new(&dump)?;
     let render = |out: &mut Vec<u8>, entry: &Entry| match args.format {
         ConntrackFormat::Proc => render::conntrack::proc_line(out, entry, now),
         ConntrackFormat::Conntrack => {
             render::conntrack::conntrack_line(out, entry, conntrack.id(entry), now)
         }
         ConntrackFormat::Json => render::conntrack::json_entry(out, &document(entry)),
-        ConntrackFormat::Jsonl => render::json_line(out, &document(entry)),
-        ConntrackFormat::Csv => render::conntrack::csv_row(out, &document(entry)),
+        ConntrackFormat::Jsonl => json_lines.write(out, &document(entry)),
+        ConntrackFormat::Csv => render::conntrack::csv_row(out, &dump, &document(entry)),
         ConntrackFormat::Table => render::conntrack::table_row(out, &document(entry)),
     };
     output(&args.common, args.format.reader(), |out, _| {

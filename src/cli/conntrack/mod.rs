@@ -14,30 +14,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 use rayon::slice::ParallelSliceMut;
 use vmleak::addr::VirtAddr;
-use vmleak::kernel::Kernel;
-use vmleak::kernel::modules::{self, Modules};
+use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::conntrack::{ExpectationDoc, SummaryReport};
 use vmleak::subsys::net::conntrack::entry::{Entry, List};
 use vmleak::subsys::net::conntrack::table::WalkFacts;
-use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation, Symbols};
+use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation};
 
 use super::args::Common;
 use super::conntrack_args::{ConntrackArgs, ConntrackFormat, Netns, Wanted};
-use super::modules::add_types;
 use super::session::{Session, exit, json_lines, output};
-
-/// The kernel's symbols and those of its modules.
-struct AllSymbols<'k> {
-    kernel: &'k Kernel,
-    modules: &'k Modules,
-}
-
-impl Symbols for AllSymbols<'_> {
-    fn address(&self, name: &str) -> Option<VirtAddr> {
-        modules::resolve(self.kernel, self.modules, name)
-    }
-}
 
 /// Opens the dump with the types of the modules that track and translate connections.
 fn open(common: &Common) -> Result<(Session, Modules)> {
@@ -53,8 +39,8 @@ pub(super) fn add_own_types(
     modules: &Modules,
     common: &Common,
 ) -> Result<()> {
-    add_types(session, modules, common, &["nf_conntrack"])?;
-    if let Err(error) = add_types(session, modules, common, &["nf_nat"]) {
+    session.add_module_types(modules, common, &["nf_conntrack"])?;
+    if let Err(error) = session.add_module_types(modules, common, &["nf_nat"]) {
         session.kernel.diag.warn("nat-types", format!("{error:#}"));
     }
     Ok(())
@@ -110,10 +96,7 @@ impl<'a> Selection<'a> {
 /// Runs `vmleak conntrack`.
 pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
-    let symbols = AllSymbols {
-        kernel: &session.kernel,
-        modules: &modules,
-    };
+    let symbols = (&*session.kernel, &modules);
     let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
     let default = match args.format {
         ConntrackFormat::Json | ConntrackFormat::Jsonl => Netns::All,
@@ -135,10 +118,7 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
 
 /// All connections counted, and whether nothing was missing.
 pub(super) fn summarised(session: &Session, modules: &Modules) -> Result<(SummaryReport, bool)> {
-    let symbols = AllSymbols {
-        kernel: &session.kernel,
-        modules,
-    };
+    let symbols = (&*session.kernel, modules);
     let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
     let all = Wanted::default();
     summary::counted(session, &conntrack, &Selection::new(&all, Netns::All))
@@ -278,7 +258,7 @@ fn expectations(
     output(&args.common, args.format.reader(), |out, _| {
         match args.format {
             ConntrackFormat::Json => render::json(out, &document),
-            ConntrackFormat::Jsonl => json_lines(out, &document.body.expectations),
+            ConntrackFormat::Jsonl => json_lines(out, &document.dump, &document.body.expectations),
             _ => {
                 let mut lines = Vec::new();
                 for expectation in chosen {
@@ -318,7 +298,7 @@ fn stats(
         let mut lines = Vec::new();
         match args.format {
             ConntrackFormat::Json => return render::json(out, &document),
-            ConntrackFormat::Jsonl => return json_lines(out, document.body.stats),
+            ConntrackFormat::Jsonl => return json_lines(out, &document.dump, document.body.stats),
             ConntrackFormat::Proc => {
                 let count = namespaces.iter().filter_map(|ns| ns.count).sum();
                 render::conntrack::stat_lines(&mut lines, &rows, count)?;

@@ -16,7 +16,7 @@ use vmleak::subsys::net::{devices, local_ports};
 
 use super::super::conntrack_args::{NatArgs, NatFormat, Netns, Wanted};
 use super::super::session::{Session, exit, json_lines, output};
-use super::{AllSymbols, Selection, open, warn_of_losses};
+use super::{Selection, open, warn_of_losses};
 
 /// Runs `vmleak nat`.
 pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
@@ -28,7 +28,7 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
         args.format.reader(),
         |out, layout| match args.format {
             NatFormat::Json => render::json(out, &document),
-            NatFormat::Jsonl => json_lines(out, &document.body.translations),
+            NatFormat::Jsonl => json_lines(out, &document.dump, &document.body.translations),
             NatFormat::Table => render::nat::write_text(out, &document, layout, usize::MAX),
         },
     )?;
@@ -42,7 +42,7 @@ pub(in crate::cli) fn translated(
     wanted: &Wanted,
 ) -> Result<(NatReport, bool)> {
     let kernel = &session.kernel;
-    let symbols = AllSymbols { kernel, modules };
+    let symbols = (&**kernel, modules);
     let conntrack = session.explain(Conntrack::open(kernel, &symbols))?;
     let selection = Selection::new(wanted, Netns::All);
     selection.check(&conntrack)?;

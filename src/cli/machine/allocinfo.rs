@@ -26,8 +26,8 @@ pub(crate) fn allocinfo(args: &AllocinfoArgs) -> Result<ExitCode> {
                 render::allocinfo::write_text(out, &document, width, args.all)
             }
             AllocinfoFormat::Json => render::json(out, &document),
-            AllocinfoFormat::Jsonl => json_lines(out, &document.body.sites),
-            AllocinfoFormat::Csv => render::allocinfo::write_csv(out, &document.body),
+            AllocinfoFormat::Jsonl => json_lines(out, &document.dump, &document.body.sites),
+            AllocinfoFormat::Csv => render::allocinfo::write_csv(out, &document),
             AllocinfoFormat::Proc => render::allocinfo::write_proc(out, &document.body),
         },
     )?;

@@ -22,8 +22,8 @@ pub(crate) fn kmemleak(args: &KmemleakArgs) -> Result<ExitCode> {
         match args.format {
             KmemleakFormat::Table => render::kmemleak::write_text(out, &document, args.all),
             KmemleakFormat::Json => render::json(out, &document),
-            KmemleakFormat::Jsonl => json_lines(out, &document.body.unreferenced),
-            KmemleakFormat::Csv => render::kmemleak::write_csv(out, &document.body),
+            KmemleakFormat::Jsonl => json_lines(out, &document.dump, &document.body.unreferenced),
+            KmemleakFormat::Csv => render::kmemleak::write_csv(out, &document),
             KmemleakFormat::Proc => render::kmemleak::write_proc(out, &document.body),
         }
     })?;

@@ -26,7 +26,7 @@ pub(crate) fn log(args: &LogArgs) -> Result<ExitCode> {
     output(&args.common, Reader::Program, |out, _| match args.format {
         LogFormat::Table => render::log::write_text(out, &document.body, args.callers),
         LogFormat::Json => render::json(out, &document),
-        LogFormat::Jsonl => json_lines(out, &document.body.records),
+        LogFormat::Jsonl => json_lines(out, &document.dump, &document.body.records),
     })?;
     Ok(exit(document.complete))
 }
@@ -50,7 +50,7 @@ fn oom_reports(
         |out, width| match args.format {
             LogFormat::Table => render::oom::write_text(out, &document, width),
             LogFormat::Json => render::json(out, &document),
-            LogFormat::Jsonl => json_lines(out, &document.body.oom),
+            LogFormat::Jsonl => json_lines(out, &document.dump, &document.body.oom),
         },
     )?;
     Ok(exit(document.complete))

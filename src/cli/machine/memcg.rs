@@ -27,8 +27,8 @@ pub(crate) fn memcg(args: &MemcgArgs) -> Result<ExitCode> {
         |out, width| match args.format {
             MemcgFormat::Table => render::memcg::write_text(out, &document, width),
             MemcgFormat::Json => render::json(out, &document),
-            MemcgFormat::Jsonl => json_lines(out, &document.body.memcgs),
-            MemcgFormat::Csv => render::memcg::write_csv(out, &document.body),
+            MemcgFormat::Jsonl => json_lines(out, &document.dump, &document.body.memcgs),
+            MemcgFormat::Csv => render::memcg::write_csv(out, &document),
         },
     )?;
     Ok(exit(document.complete))

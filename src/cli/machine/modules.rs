@@ -23,8 +23,8 @@ pub(crate) fn modules(args: &ModulesArgs) -> Result<ExitCode> {
         |out, width| match args.format {
             ModulesFormat::Table => render::modules::write_text(out, &document, width),
             ModulesFormat::Json => render::json(out, &document),
-            ModulesFormat::Jsonl => json_lines(out, &document.body.modules),
-            ModulesFormat::Csv => render::modules::write_csv(out, &document.body),
+            ModulesFormat::Jsonl => json_lines(out, &document.dump, &document.body.modules),
+            ModulesFormat::Csv => render::modules::write_csv(out, &document),
             ModulesFormat::Proc => render::modules::write_proc(out, &document.body),
         },
     )?;

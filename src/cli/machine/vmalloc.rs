@@ -31,8 +31,8 @@ pub(crate) fn vmalloc(args: &VmallocArgs) -> Result<ExitCode> {
         |out, width| match args.format {
             VmallocFormat::Table => render::vmalloc::write_text(out, &document, width),
             VmallocFormat::Json => render::json(out, &document),
-            VmallocFormat::Jsonl => json_lines(out, &document.body.areas),
-            VmallocFormat::Csv => render::vmalloc::write_csv(out, &document.body),
+            VmallocFormat::Jsonl => json_lines(out, &document.dump, &document.body.areas),
+            VmallocFormat::Csv => render::vmalloc::write_csv(out, &document),
             VmallocFormat::Proc => {
                 render::vmalloc::write_proc(out, &document.body, args.real_addresses)
             }

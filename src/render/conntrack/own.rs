@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::render::head::head;
+use crate::render::rows::Csv;
 use crate::render::{printable, thousands};
-use crate::report::Document;
 use crate::report::conntrack::{DetailDoc, DirectionDoc, EntryDoc, ExpectationDoc};
+use crate::report::{Document, DumpIdentity};
 use crate::subsys::net::conntrack::netns::Namespace;
 use crate::subsys::net::conntrack::stats::CpuStats;
 use crate::subsys::net::conntrack::table::WalkFacts;
@@ -170,7 +171,7 @@ pub fn json_tail(out: &mut dyn Write, frame: &Document<()>, tail: &JsonTail<'_>)
 pub fn csv_head(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "address,netns,l3proto,l4proto,l4num,state,timeout_seconds,expired,orig_src,orig_dst,orig_sport,orig_dport,orig_packets,orig_bytes,reply_src,reply_dst,reply_sport,reply_dport,reply_packets,reply_bytes,status,mark,zone,use,helper,list"
+        "dump_id,host,release,crash_time,address,netns,l3proto,l4proto,l4num,state,timeout_seconds,expired,orig_src,orig_dst,orig_sport,orig_dport,orig_packets,orig_bytes,reply_src,reply_dst,reply_sport,reply_dport,reply_packets,reply_bytes,status,mark,zone,use,helper,list"
     )
 }
 
@@ -178,7 +179,7 @@ pub fn csv_head(out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// If writing fails.
-pub fn csv_row(out: &mut Vec<u8>, entry: &EntryDoc) -> io::Result<()> {
+pub fn csv_row(out: &mut Vec<u8>, dump: &DumpIdentity, entry: &EntryDoc) -> io::Result<()> {
     fn text<T: ToString>(value: Option<T>) -> String {
         value.map_or(String::new(), |value| value.to_string())
     }
@@ -188,7 +189,7 @@ pub fn csv_row(out: &mut Vec<u8>, entry: &EntryDoc) -> io::Result<()> {
     };
     let (orig, reply) = (&entry.original, &entry.reply);
     let (orig_ports, reply_ports) = (ports(orig), ports(reply));
-    let mut csv = csv::Writer::from_writer(out);
+    let mut csv = Csv::continued(out, dump);
     csv.write_record([
         entry.address.to_string(),
         text(entry.netns),

@@ -78,7 +78,7 @@ pub(super) fn records(kernel: &Kernel, ring: u64) -> Result<Partial<Vec<LogRecor
     if wanted >= count {
         return Ok(nothing(End::BrokenLink));
     }
-    let reader = Reader {
+    let reader = RingReader {
         kernel,
         count,
         size_bits,
@@ -100,14 +100,14 @@ pub(super) fn records(kernel: &Kernel, ring: u64) -> Result<Partial<Vec<LogRecor
     Ok(Partial::new(found, end, wanted + 1))
 }
 
-struct Reader<'k> {
+struct RingReader<'k> {
     kernel: &'k Kernel,
     count: u64,
     size_bits: u64,
     data: VirtAddr,
 }
 
-impl Reader<'_> {
+impl RingReader<'_> {
     /// `None` if memory is missing, `Some(None)` if the descriptor holds no finished record.
     fn record(
         &self,

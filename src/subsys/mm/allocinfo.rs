@@ -89,6 +89,7 @@ pub struct AllocSite {
 
 /// All of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AllocFacts {
     /// In the order of /proc/allocinfo.
     pub sites: Vec<AllocSite>,
@@ -112,7 +113,7 @@ pub fn collect(kernel: &Kernel) -> Result<AllocFacts, KernelError> {
         fault,
     };
     let record = kernel.space.read_bytes(kind, layout.len).map_err(memory)?;
-    let mut reader = Reader::new(kernel, layout.tag_size.get(&record))?;
+    let mut reader = TagReader::new(kernel, layout.tag_size.get(&record))?;
     reader.read_all(kind.plus(u64::from(layout.ranges.offset)))?;
     let expected = layout.count.get(&record);
     if reader.seen != expected {
@@ -181,7 +182,7 @@ fn version(kernel: &Kernel) -> String {
     FIRST_VERSION.to_owned()
 }
 
-struct Reader<'k> {
+struct TagReader<'k> {
     kernel: &'k Kernel,
     cpus: Cpus,
     tag: AllocTagLayout,
@@ -194,7 +195,7 @@ struct Reader<'k> {
     complete: bool,
 }
 
-impl<'k> Reader<'k> {
+impl<'k> TagReader<'k> {
     fn new(kernel: &'k Kernel, tag_size: u64) -> Result<Self, KernelError> {
         let tag: AllocTagLayout = kernel.layout()?;
         if tag_size < tag.len as u64 || tag_size > 4096 {

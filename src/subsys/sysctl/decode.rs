@@ -48,7 +48,7 @@ impl From<MemFault> for Unread {
 pub(super) type Answer = Result<String, Unread>;
 
 /// Reads values.
-pub(super) struct Reader<'k> {
+pub(super) struct ValueReader<'k> {
     pub(super) kernel: &'k Kernel,
     pub(super) modules: &'k Modules,
     pub(super) shapes: Shapes,
@@ -57,7 +57,7 @@ pub(super) struct Reader<'k> {
     lost: Cell<u64>,
 }
 
-impl<'k> Reader<'k> {
+impl<'k> ValueReader<'k> {
     pub(super) fn new(kernel: &'k Kernel, modules: &'k Modules, hz: Option<u64>) -> Self {
         Self {
             kernel,

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::decode::{Answer, Reader};
+use super::decode::{Answer, ValueReader};
 use super::special::{core, fs, net, tcp};
 use super::tree::Leaf;
 use crate::addr::VirtAddr;
@@ -42,7 +42,7 @@ pub(super) enum Decoder {
     /// A `struct static_key`.
     StaticKey,
     /// In a way of its own.
-    Special(fn(&Reader<'_>, &Leaf) -> Answer),
+    Special(fn(&ValueReader<'_>, &Leaf) -> Answer),
 }
 
 use Decoder::{

@@ -26,7 +26,7 @@ layout! {
 
 layout! {
     /// include/linux/sysctl.h
-    pub(super) struct NodeLayout = "ctl_node" in "fs/proc/proc_sysctl.c" {
+    pub(super) struct CtlNodeLayout = "ctl_node" in "fs/proc/proc_sysctl.c" {
         need node = "node",
         need header = "header",
     }

@@ -19,7 +19,7 @@ use crate::kernel::modules::Modules;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::clock::Clock;
 
-use self::decode::{Reader, Unread};
+use self::decode::{Unread, ValueReader};
 use self::handlers::Handlers;
 use self::tree::Leaf;
 pub use self::tree::Network;
@@ -52,6 +52,7 @@ pub struct Entry {
 
 /// All that were asked for.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct SysctlFacts {
     /// In the order of `sysctl -a`; further network namespaces one after the other behind it.
     pub entries: Vec<Entry>,
@@ -81,7 +82,7 @@ pub fn collect(
     forest.leaves.retain(|leaf| (wanted.name)(&leaf.name));
     let handlers = Handlers::resolve(kernel, modules);
     let hz = Clock::read(kernel)?.map(|clock| clock.hz);
-    let reader = Reader::new(kernel, modules, hz);
+    let reader = ValueReader::new(kernel, modules, hz);
     let entries: Vec<Entry> = forest
         .leaves
         .iter()
@@ -101,7 +102,7 @@ pub fn collect(
     })
 }
 
-fn entry(reader: &Reader<'_>, handlers: &Handlers, leaf: &Leaf) -> Entry {
+fn entry(reader: &ValueReader<'_>, handlers: &Handlers, leaf: &Leaf) -> Entry {
     let known = handlers.find(leaf.handler);
     let answer = reader.answer(leaf, known.map(|(_, decoder)| decoder));
     let mut entry = Entry {

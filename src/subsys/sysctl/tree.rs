@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::layouts::{
-    DirLayout, HeaderLayout, IpcLayout, NetLayout, NodeLayout, PidNamespaceLayout, RootLayout,
+    CtlNodeLayout, DirLayout, HeaderLayout, IpcLayout, NetLayout, PidNamespaceLayout, RootLayout,
     TableLayout, UserLayout,
 };
 use crate::addr::VirtAddr;
@@ -141,7 +141,7 @@ struct Walker<'k> {
     kernel: &'k Kernel,
     table: TableLayout,
     header: HeaderLayout,
-    node: NodeLayout,
+    node: CtlNodeLayout,
     dir: DirLayout,
     net: NetLayout,
     entered: FxHashSet<VirtAddr>,

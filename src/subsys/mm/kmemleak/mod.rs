@@ -116,6 +116,7 @@ pub struct Tracked {
 
 /// What kmemleak knew.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct KmemleakFacts {
     /// How it was doing.
     pub state: KmemleakState,
@@ -145,7 +146,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<KmemleakFacts,
     let layout: KmemleakObjectLayout = kernel.layout()?;
     let clock = Clock::read(kernel)?;
     let entries = list::entries(kernel, &layout)?;
-    let mut reader = Reader {
+    let mut reader = ObjectReader {
         state: state(kernel, clock.as_ref()),
         cpu: Cpus::read(kernel)?,
         traces: Traces::new(kernel, names, &layout)?,
@@ -202,7 +203,7 @@ fn seconds(clock: &Clock, ticks: u64) -> f64 {
     (ticks as f64 * 1000.0 / clock.hz as f64).floor() / 1000.0
 }
 
-struct Reader<'k> {
+struct ObjectReader<'k> {
     kernel: &'k Kernel,
     layout: KmemleakObjectLayout,
     clock: Option<Clock>,
@@ -216,7 +217,7 @@ struct Reader<'k> {
     without_bytes: u64,
 }
 
-impl Reader<'_> {
+impl ObjectReader<'_> {
     /// `None` if the entry can't be read.
     fn read(&mut self, at: VirtAddr) -> Option<()> {
         let layout = &self.layout;

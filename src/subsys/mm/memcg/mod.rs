@@ -73,6 +73,7 @@ pub struct Memcg {
 
 /// The obj_cgroups of a memory cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ObjcgFacts {
     /// Its own: one, or one a node.
     pub own: u64,
@@ -100,6 +101,7 @@ impl Memcg {
 
 /// All of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MemcgFacts {
     /// A cgroup before those below it, in the kernel's order.
     pub memcgs: Vec<Memcg>,
@@ -114,7 +116,7 @@ pub struct MemcgFacts {
 pub fn collect(kernel: &Kernel) -> Result<MemcgFacts, KernelError> {
     let root = root(kernel)?;
     let layout: MemcgLayout = kernel.layout()?;
-    let reader = Reader {
+    let reader = MemcgReader {
         names: Names::new(kernel)?,
         stats: Stats::new(kernel, &layout)?,
         objcgs: ObjcgReader::new(kernel, &layout)?,
@@ -148,7 +150,7 @@ fn root(kernel: &Kernel) -> Result<VirtAddr, KernelError> {
     Ok(root)
 }
 
-struct Reader<'k> {
+struct MemcgReader<'k> {
     kernel: &'k Kernel,
     layout: MemcgLayout,
     names: Names<'k>,
@@ -168,7 +170,7 @@ struct Tree {
     without_objcgs: u64,
 }
 
-impl Reader<'_> {
+impl MemcgReader<'_> {
     fn walk(&self, root: VirtAddr, tree: &mut Tree) {
         let mut seen = FxHashSet::default();
         let mut stack = vec![(root, None::<usize>, 0)];

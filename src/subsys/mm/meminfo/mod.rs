@@ -39,6 +39,7 @@ layout! {
 /// The counters, in pages unless said otherwise, under the kernel's names.
 #[derive(Clone, Debug, Default, Serialize)]
 #[allow(missing_docs)] // named as in /proc/meminfo
+#[non_exhaustive]
 pub struct MeminfoFacts {
     pub total: Option<u64>,
     pub free: Option<u64>,

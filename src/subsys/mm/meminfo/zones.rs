@@ -14,7 +14,7 @@ const WMARK_LOW: usize = 1;
 
 layout! {
     /// include/linux/mmzone.h
-    struct NodeLayout = "pglist_data" in "mm/vmstat.c" {
+    struct PgdatCountersLayout = "pglist_data" in "mm/vmstat.c" {
         need zones = "node_zones",
         need per_cpu_nodestats = "per_cpu_nodestats",
     }
@@ -68,7 +68,7 @@ pub(super) struct Nodes {
 
 impl Nodes {
     pub(super) fn read(kernel: &Kernel) -> Result<Self, KernelError> {
-        let node_layout: NodeLayout = kernel.layout()?;
+        let node_layout: PgdatCountersLayout = kernel.layout()?;
         let zone_layout: ZoneLayout = kernel.layout()?;
         let mut nodes = Self {
             zones: Vec::new(),

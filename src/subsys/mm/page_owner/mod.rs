@@ -16,7 +16,7 @@ use crate::kernel::stack_depot::StackDepot;
 use crate::kernel::symbolize::Symbolizer;
 use crate::kernel::{Kernel, KernelError};
 use gfp::GfpNames;
-use table::{Counts, Reader};
+use table::{Counts, OwnerReader};
 
 layout! {
     /// mm/page_owner.c
@@ -64,6 +64,7 @@ pub struct ListedStack {
 
 /// What the page owner recorded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PageOwnerFacts {
     /// By stack, most pages first.
     pub sites: Vec<PageSite>,
@@ -101,7 +102,7 @@ pub fn collect(
     let Some(depot) = StackDepot::open(kernel)? else {
         return Ok(None);
     };
-    let Some(reader) = Reader::new(kernel, &ext, operations)? else {
+    let Some(reader) = OwnerReader::new(kernel, &ext, operations)? else {
         return Ok(None);
     };
     let (table, lost) = ext.fold(

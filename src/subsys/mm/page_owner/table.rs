@@ -29,7 +29,7 @@ pub(super) struct Counts {
 
 /// Reads the page owner's part of entries.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct OwnerReader {
     layout: PageOwnerLayout,
     flags: PageExtLayout,
     /// Bits of an entry's flags that must be set: it has an owner, and is not free.
@@ -37,7 +37,7 @@ pub(super) struct Reader {
     offset: usize,
 }
 
-impl Reader {
+impl OwnerReader {
     /// `None` if entries have no room for an owner.
     pub(super) fn new(
         kernel: &Kernel,

@@ -105,6 +105,7 @@ pub struct Damage {
 
 /// One cache as it was.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct CacheFacts {
     /// As in /proc/slabinfo.
     pub name: String,
@@ -144,6 +145,7 @@ pub struct CacheFacts {
 
 /// The whole allocator.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct SlabFacts {
     /// In the order of /proc/slabinfo.
     pub caches: Vec<CacheFacts>,

@@ -49,7 +49,7 @@ pub(crate) fn read(kernel: &Kernel, max_objects: u64) -> Result<KfreeRcuFacts, K
     let Some(percpu) = kernel.symbol("krc") else {
         return Ok(facts);
     };
-    let reader = match Reader::new(kernel, max_objects) {
+    let reader = match BatchReader::new(kernel, max_objects) {
         Ok(reader) => reader,
         Err(error) => {
             facts.broken += 1;
@@ -73,7 +73,7 @@ pub(crate) fn read(kernel: &Kernel, max_objects: u64) -> Result<KfreeRcuFacts, K
     Ok(facts)
 }
 
-struct Reader<'k> {
+struct BatchReader<'k> {
     kernel: &'k Kernel,
     cpu: KfreeRcuLayout,
     work: KfreeRcuWorkLayout,
@@ -83,7 +83,7 @@ struct Reader<'k> {
     max_objects: u64,
 }
 
-impl<'k> Reader<'k> {
+impl<'k> BatchReader<'k> {
     fn new(kernel: &'k Kernel, max_objects: u64) -> Result<Self, LayoutError> {
         let cpu: KfreeRcuLayout = kernel.layout()?;
         let in_pages = cpu.lists.is_some() || cpu.chains.is_some();

@@ -59,7 +59,7 @@ layout! {
 
 layout! {
     /// mm/slub.c (6.8 and later), mm/slab.h (before).
-    pub(crate) struct NodeLayout = "kmem_cache_node" in "mm/slub.c" {
+    pub(crate) struct CacheNodeLayout = "kmem_cache_node" in "mm/slub.c" {
         need nr_partial = "nr_partial",
         need partial = "partial",
         /// The counters exist only with CONFIG_SLUB_DEBUG.

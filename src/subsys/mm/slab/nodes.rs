@@ -1,7 +1,7 @@
 //! The kernel's own accounting per NUMA node: counters and the list of partial slabs.
 
 use super::cache::Cache;
-use super::layouts::{NodeLayout, SlabWords};
+use super::layouts::{CacheNodeLayout, SlabWords};
 use super::pages::SlabScan;
 use crate::addr::VirtAddr;
 use crate::kernel::memmap::Memmap;
@@ -14,6 +14,7 @@ const MAX_PARTIAL_TO_SCAN: usize = 10_000;
 
 /// What the nodes of one cache say.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NodeFacts {
     /// Sum of `nr_slabs`, where the kernel counts (CONFIG_SLUB_DEBUG).
     pub nr_slabs: Option<u64>,
@@ -41,7 +42,7 @@ pub(crate) struct NodeReader<'k> {
     kernel: &'k Kernel,
     memmap: &'k Memmap,
     scan: &'k SlabScan,
-    layout: NodeLayout,
+    layout: CacheNodeLayout,
     slab_list: u64,
     estimates: bool,
 }

@@ -10,7 +10,7 @@
 use rustc_hash::FxHashSet;
 
 use super::cache::Cache;
-use super::layouts::{BarnLayout, CpuSheavesLayout, NodeLayout, SheafLayout};
+use super::layouts::{BarnLayout, CacheNodeLayout, CpuSheavesLayout, SheafLayout};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
@@ -60,7 +60,7 @@ pub(crate) struct SheafReader<'k> {
     per_cpu: CpuSheavesLayout,
     sheaf: SheafLayout,
     barn: BarnLayout,
-    node: NodeLayout,
+    node: CacheNodeLayout,
 }
 
 impl<'k> SheafReader<'k> {

@@ -16,7 +16,7 @@ const MAX_NODES: u32 = 1024;
 
 layout! {
     /// mm/vmalloc.c, 6.9 and later (commit d093602919ad).
-    struct NodeLayout = "vmap_node" in "mm/vmalloc.c" {
+    struct VmapNodeLayout = "vmap_node" in "mm/vmalloc.c" {
         need busy = "busy.head",
         need lazy = "lazy.head",
     }
@@ -37,7 +37,7 @@ impl Areas {
         let link = u64::from(area.list.offset);
         if kernel.symbol("vmap_nodes").is_some() {
             let (nodes, count) = nodes(kernel)?;
-            let layout: NodeLayout = kernel.layout()?;
+            let layout: VmapNodeLayout = kernel.layout()?;
             let node = |index: u64| nodes.plus(index * layout.struct_size as u64);
             for index in 0..u64::from(count.min(MAX_NODES)) {
                 let busy = node(index).plus(u64::from(layout.busy.offset));

@@ -122,6 +122,7 @@ impl VmallocArea {
 
 /// All areas.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct VmallocFacts {
     /// In the order of /proc/vmallocinfo: those in use, then the unpurged.
     pub areas: Vec<VmallocArea>,
@@ -138,7 +139,7 @@ pub struct VmallocFacts {
 /// # Errors
 /// If the kernel's types or symbols don't describe them.
 pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, KernelError> {
-    let reader = Reader {
+    let reader = AreaReader {
         kernel,
         names,
         area: kernel.layout()?,
@@ -194,7 +195,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
     })
 }
 
-struct Reader<'k> {
+struct AreaReader<'k> {
     kernel: &'k Kernel,
     names: &'k Symbolizer<'k>,
     area: AreaLayout,
@@ -204,7 +205,7 @@ struct Reader<'k> {
     range: Option<Range<VirtAddr>>,
 }
 
-impl Reader<'_> {
+impl AreaReader<'_> {
     /// `None` for an area that is being taken down, which the kernel passes over too.
     fn read(
         &self,

@@ -19,6 +19,7 @@ layout! {
 
 /// Where the collector was.
 #[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct GcFacts {
     /// Seconds since its round began; `None` where the kernel does not keep that.
     pub seconds_since_start: Option<f64>,

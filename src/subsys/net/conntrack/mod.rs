@@ -28,6 +28,7 @@ use self::expect::Expectation;
 use self::stats::CpuStats;
 use self::table::Table;
 use crate::addr::VirtAddr;
+use crate::kernel::modules::{self, Modules};
 use crate::kernel::{Kernel, KernelError, Known};
 use crate::subsys::clock::Clock;
 use crate::subsys::mm::slab::{NoProgress, SlabHeap};
@@ -36,6 +37,13 @@ use crate::subsys::mm::slab::{NoProgress, SlabHeap};
 pub trait Symbols: Sync {
     /// Run-time address of a symbol.
     fn address(&self, name: &str) -> Option<VirtAddr>;
+}
+
+/// The kernel's symbols and those of its modules.
+impl Symbols for (&Kernel, &Modules) {
+    fn address(&self, name: &str) -> Option<VirtAddr> {
+        modules::resolve(self.0, self.1, name)
+    }
 }
 
 /// The table's bounds.

@@ -67,7 +67,7 @@ pub(crate) fn read_all(
     let id = symbols
         .address("nf_conntrack_net_id")
         .and_then(|at| kernel.space.read_u32(at).ok());
-    let reader = Reader {
+    let reader = NamespaceReader {
         kernel,
         layout: &layout,
         conntrack: &conntrack,
@@ -90,7 +90,7 @@ pub(crate) fn read_all(
     Ok(found)
 }
 
-struct Reader<'k> {
+struct NamespaceReader<'k> {
     kernel: &'k Kernel,
     layout: &'k NetLayout,
     conntrack: &'k ConntrackNetLayout,
@@ -98,7 +98,7 @@ struct Reader<'k> {
     hz: u64,
 }
 
-impl Reader<'_> {
+impl NamespaceReader<'_> {
     fn namespace(&self, network: NetNamespace, record: &[u8]) -> Namespace {
         let layout = self.layout;
         let at = |field: Field| VirtAddr(field.get(record));

@@ -46,6 +46,14 @@ pub(crate) fn name(l4num: u8, state: u64) -> Option<&'static str> {
     names.get(usize::try_from(state).ok()?).copied()
 }
 
+/// The names of all states of all protocols, each once.
+pub fn all() -> Vec<&'static str> {
+    let mut all: Vec<&str> = [TCP, SCTP, DCCP].concat();
+    let mut seen = rustc_hash::FxHashSet::default();
+    all.retain(|name| seen.insert(*name));
+    all
+}
+
 /// `IPS_*` bits of `nf_conn.status` (uapi nf_conntrack_common.h), the same in all kernels but for
 /// bit 12, which was `UNTRACKED` before 4.12.
 pub mod status {
@@ -60,7 +68,8 @@ pub mod status {
     pub const OFFLOAD: u64 = 1 << 14;
     pub const HW_OFFLOAD: u64 = 1 << 15;
 
-    const NAMES: [&str; 16] = [
+    /// By bit.
+    pub const NAMES: [&str; 16] = [
         "EXPECTED",
         "SEEN_REPLY",
         "ASSURED",

@@ -36,6 +36,7 @@ pub struct Table<'k> {
 
 /// What the walk says besides the entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct WalkFacts {
     /// Connections, by their original direction.
     pub entries: u64,

@@ -1,6 +1,6 @@
 //! fs.*: counters that are added up when they are read.
 
-use super::super::decode::{Answer, Reader, Unread, tabs};
+use super::super::decode::{Answer, Unread, ValueReader, tabs};
 use super::super::tree::Leaf;
 use super::{Once, unknown};
 use crate::addr::VirtAddr;
@@ -24,7 +24,7 @@ pub(super) struct Shapes {
 }
 
 /// `percpu_counter_sum_positive`.
-fn counter(reader: &Reader<'_>, at: VirtAddr) -> Result<u64, Unread> {
+fn counter(reader: &ValueReader<'_>, at: VirtAddr) -> Result<u64, Unread> {
     let layout = reader.shapes.fs.counter.get(reader)?;
     let cpus = reader.cpus().ok_or_else(|| unknown("the list of CPUs"))?;
     let sum = layout.sum(reader.kernel, cpus, at)?;
@@ -32,7 +32,7 @@ fn counter(reader: &Reader<'_>, at: VirtAddr) -> Result<u64, Unread> {
 }
 
 /// The table's longs, those at `known` places replaced.
-fn longs(reader: &Reader<'_>, leaf: &Leaf, known: &[(usize, u64)]) -> Answer {
+fn longs(reader: &ValueReader<'_>, leaf: &Leaf, known: &[(usize, u64)]) -> Answer {
     let bytes = reader
         .kernel
         .space
@@ -45,7 +45,7 @@ fn longs(reader: &Reader<'_>, leaf: &Leaf, known: &[(usize, u64)]) -> Answer {
 }
 
 /// fs/dcache.c: entries, unused ones, …, negative ones (5.0 and later).
-pub(crate) fn dentries(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn dentries(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let mut known = vec![
         (0, reader.sum("nr_dentry")?),
         (1, reader.sum("nr_dentry_unused")?),
@@ -57,19 +57,19 @@ pub(crate) fn dentries(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// fs/inode.c
-pub(crate) fn inodes(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn inodes(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let known = [(0, reader.sum("nr_inodes")?), (1, reader.sum("nr_unused")?)];
     longs(reader, leaf, &known)
 }
 
 /// fs/file_table.c
-pub(crate) fn files(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn files(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let open = counter(reader, reader.variable("nr_files")?)?;
     longs(reader, leaf, &[(0, open)])
 }
 
 /// fs/quota/dquot.c: the counter with the place that the data have among the numbers.
-pub(crate) fn quota(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn quota(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let layout = reader.shapes.fs.quota.get(reader)?;
     let size = reader.shapes.fs.counter.get(reader)?.struct_size as u64;
     let all = reader.variable("dqstats")?;

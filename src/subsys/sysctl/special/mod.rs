@@ -12,7 +12,7 @@ mod tests;
 
 use std::cell::OnceCell;
 
-use super::decode::{Answer, Reader, Unread, array_text};
+use super::decode::{Answer, Unread, ValueReader, array_text};
 use super::layouts::{NetLayout, PidNamespaceLayout};
 use super::tree::Leaf;
 use crate::addr::VirtAddr;
@@ -31,7 +31,7 @@ impl<L> Default for Once<L> {
 }
 
 impl<L: Layout> Once<L> {
-    fn get(&self, reader: &Reader<'_>) -> Result<&L, Unread> {
+    fn get(&self, reader: &ValueReader<'_>) -> Result<&L, Unread> {
         let resolve = || reader.kernel.layout().map_err(|error| error.to_string());
         let layout = self.0.get_or_init(resolve).as_ref();
         layout.map_err(|error| Unread::Raw(error.clone()))
@@ -54,7 +54,7 @@ fn unknown(what: &str) -> Unread {
     Unread::Raw(format!("this kernel keeps {what} elsewhere"))
 }
 
-impl Reader<'_> {
+impl ValueReader<'_> {
     /// A variable of the kernel or of a module.
     fn variable(&self, name: &'static str) -> Result<VirtAddr, Unread> {
         modules::resolve(self.kernel, self.modules, name).ok_or_else(|| unknown(name))

@@ -1,6 +1,6 @@
 //! net.*: what depends on a namespace, a device or a variable of the network's core.
 
-use super::super::decode::{Answer, Reader, Unread, hex_bitmap};
+use super::super::decode::{Answer, Unread, ValueReader, hex_bitmap};
 use super::super::handlers::Decoder;
 use super::super::tree::Leaf;
 use super::{Once, unknown};
@@ -71,7 +71,7 @@ pub(super) struct Shapes {
 }
 
 /// net/ipv4/sysctl_net_ipv4.c
-pub(crate) fn port_range(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn port_range(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let (at, field) = reader.net_member(leaf, |net| net.port_range)?;
     let both = reader.kernel.space.read_u64(at)?;
     Ok(match field.size {
@@ -81,7 +81,7 @@ pub(crate) fn port_range(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// net/ipv6/addrconf.c: reading a secret that is not set is an error. A `bool` and the secret.
-pub(crate) fn stable_secret(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn stable_secret(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let bytes = reader.kernel.space.read_bytes(leaf.data, 20)?;
     let Some((&[set, ..], secret)) = bytes.split_first_chunk::<4>() else {
         return Err(unknown("it"));
@@ -97,7 +97,7 @@ pub(crate) fn stable_secret(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// net/core/neighbour.c, net/ipv6/ndisc.c: by the file's name.
-pub(crate) fn neighbour_time(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn neighbour_time(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let unit = match leaf.last() {
         "retrans_time" => Decoder::Int,
         "base_reachable_time" => Decoder::Jiffies,
@@ -109,7 +109,7 @@ pub(crate) fn neighbour_time(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 
 /// net/core/neighbour.c: bytes as the number of the largest Ethernet frames that fit
 /// (SKB_TRUESIZE).
-pub(crate) fn unresolved_queue(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn unresolved_queue(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     const FRAME: usize = 1514;
     const CACHE_LINE: usize = 64;
     let shapes = &reader.shapes.networks;
@@ -121,7 +121,7 @@ pub(crate) fn unresolved_queue(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// net/netfilter/nf_log.c: `extra1` counts the protocols, `extra2` is the namespace.
-pub(crate) fn logger(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn logger(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let name = reader.shapes.networks.logger.get(reader)?.name;
     let loggers = reader.shapes.net.get(reader)?.loggers;
     let loggers = loggers.ok_or_else(|| unknown("the loggers"))?;
@@ -137,20 +137,20 @@ pub(crate) fn logger(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// net/netfilter/nf_hooks_lwtunnel.c, nf_conntrack_standalone.c before 5.19.
-pub(crate) fn lwtunnel_hooks(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn lwtunnel_hooks(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let key = reader.variable("nf_hooks_lwtunnel_enabled")?;
     Ok(reader.key_at(key)?.to_string())
 }
 
 /// net/core/sysctl_net_core.c
-pub(crate) fn default_qdisc(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn default_qdisc(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let id = reader.shapes.networks.qdisc.get(reader)?.id;
     let ops = VirtAddr(reader.long("default_qdisc_ops")?);
     reader.name_in(ops, id)
 }
 
 /// net/core/sysctl_net_core.c: 52 bytes, 256 since 6.19, of which no type tells.
-pub(crate) fn rss_key(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn rss_key(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let len = match reader.kernel.symbol_room("netdev_rss_key") {
         Some(52..256) => 52,
         Some(256..512) => 256,
@@ -163,7 +163,7 @@ pub(crate) fn rss_key(reader: &Reader<'_>, _: &Leaf) -> Answer {
 }
 
 /// net/core/sysctl_net_core.c: the CPUs that have a table.
-pub(crate) fn flow_limit_cpus(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn flow_limit_cpus(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let field = reader.shapes.networks.softnet.get(reader)?.flow_limit;
     let field = field.ok_or_else(|| unknown("flow limits"))?;
     let bits = reader.cpu_bits()?;
@@ -181,7 +181,7 @@ pub(crate) fn flow_limit_cpus(reader: &Reader<'_>, _: &Leaf) -> Answer {
 }
 
 /// net/core/sysctl_net_core.c: no mask at all is an empty one.
-pub(crate) fn rps_default_mask(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn rps_default_mask(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let (at, _) = reader.net_member(leaf, |net| net.rps_mask)?;
     let bits = reader.cpu_bits()?;
     let len = bits.div_ceil(64) * 8;
@@ -194,7 +194,7 @@ pub(crate) fn rps_default_mask(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// net/core/sysctl_net_core.c
-pub(crate) fn flow_entries(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn flow_entries(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let space = &reader.kernel.space;
     let shapes = &reader.shapes.networks;
     let at = match reader.variable("rps_sock_flow_table") {
@@ -220,7 +220,7 @@ pub(crate) fn flow_entries(reader: &Reader<'_>, _: &Leaf) -> Answer {
 }
 
 /// net/ipv4/sysctl_net_ipv4.c, 6.11 and later: what was written, not the key made of it.
-pub(crate) fn hash_seed(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn hash_seed(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let (at, _) = reader.net_member(leaf, |net| net.hash_seed)?;
     Ok(reader.kernel.space.read_u32(at)?.to_string())
 }

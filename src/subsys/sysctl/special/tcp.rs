@@ -1,6 +1,6 @@
 //! Congestion control, hash tables and other parts of TCP, UDP and MPTCP.
 
-use super::super::decode::{Answer, Reader};
+use super::super::decode::{Answer, ValueReader};
 use super::super::layouts::NetLayout;
 use super::super::tree::Leaf;
 use super::{Once, unknown};
@@ -81,7 +81,7 @@ pub(super) struct Shapes {
 const NOT_RESTRICTED: u64 = 1;
 
 fn pointer(
-    reader: &Reader<'_>,
+    reader: &ValueReader<'_>,
     leaf: &Leaf,
     member: fn(&NetLayout) -> Option<Field>,
 ) -> Result<VirtAddr, super::Unread> {
@@ -90,7 +90,7 @@ fn pointer(
 }
 
 /// net/ipv4/tcp_cong.c
-pub(crate) fn congestion_control(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn congestion_control(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let name = reader.shapes.tcp.congestion.get(reader)?.name;
     let ops = pointer(reader, leaf, |net| net.congestion)?;
     match ops.is_null() {
@@ -99,20 +99,20 @@ pub(crate) fn congestion_control(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
     }
 }
 
-fn names(reader: &Reader<'_>, head: &'static str, link: Field, name: Field) -> Answer {
+fn names(reader: &ValueReader<'_>, head: &'static str, link: Field, name: Field) -> Answer {
     let all = reader.listed(head, link)?.into_iter();
     let all: Result<Vec<String>, _> = all.map(|at| reader.name_in(at, name)).collect();
     Ok(all?.join(" "))
 }
 
 /// net/ipv4/tcp_cong.c
-pub(crate) fn available(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn available(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let layout = reader.shapes.tcp.congestion.get(reader)?;
     names(reader, "tcp_cong_list", layout.list, layout.name)
 }
 
 /// net/ipv4/tcp_cong.c
-pub(crate) fn allowed(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn allowed(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let layout = reader.shapes.tcp.congestion.get(reader)?;
     let mut all = Vec::new();
     for ops in reader.listed("tcp_cong_list", layout.list)? {
@@ -125,19 +125,19 @@ pub(crate) fn allowed(reader: &Reader<'_>, _: &Leaf) -> Answer {
 }
 
 /// net/ipv4/tcp_ulp.c
-pub(crate) fn upper_layers(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn upper_layers(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let layout = reader.shapes.tcp.upper.get(reader)?;
     names(reader, "tcp_ulp_list", layout.list, layout.name)
 }
 
 /// net/mptcp/sched.c
-pub(crate) fn schedulers(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn schedulers(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let layout = reader.shapes.tcp.scheduler.get(reader)?;
     names(reader, "mptcp_sched_list", layout.list, layout.name)
 }
 
 /// net/mptcp/pm.c
-pub(crate) fn path_managers(reader: &Reader<'_>, _: &Leaf) -> Answer {
+pub(crate) fn path_managers(reader: &ValueReader<'_>, _: &Leaf) -> Answer {
     let layout = reader.shapes.tcp.path.get(reader)?;
     names(reader, "mptcp_pm_list", layout.list, layout.name)
 }
@@ -156,7 +156,7 @@ fn is_initial(leaf: &Leaf) -> bool {
 }
 
 /// net/ipv4/sysctl_net_ipv4.c
-pub(crate) fn established_buckets(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn established_buckets(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let layout = reader.shapes.tcp.hash.get(reader)?;
     let table = pointer(reader, leaf, |net| net.hashinfo)?;
     let record = reader.kernel.space.read_bytes(table, layout.len)?;
@@ -165,7 +165,7 @@ pub(crate) fn established_buckets(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// net/ipv4/sysctl_net_ipv4.c
-pub(crate) fn udp_buckets(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn udp_buckets(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let layout = reader.shapes.tcp.udp.get(reader)?;
     let table = pointer(reader, leaf, |net| net.udp_table)?;
     let record = reader.kernel.space.read_bytes(table, layout.len)?;
@@ -175,7 +175,7 @@ pub(crate) fn udp_buckets(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
 }
 
 /// net/ipv4/sysctl_net_ipv4.c: zeros if there is no key.
-pub(crate) fn fastopen_key(reader: &Reader<'_>, leaf: &Leaf) -> Answer {
+pub(crate) fn fastopen_key(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     const KEY: usize = 16;
     let layout = reader.shapes.tcp.fastopen.get(reader)?;
     let context = pointer(reader, leaf, |net| net.fastopen)?;

@@ -2,7 +2,7 @@
 
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
-use super::super::decode::{Answer, Reader};
+use super::super::decode::{Answer, ValueReader};
 use super::super::tree::Leaf;
 use super::{core, net};
 use crate::addr::VirtAddr;
@@ -20,7 +20,7 @@ fn machine(era: Era, types: &str) -> Machine {
 fn answer(
     machine: &Machine,
     symbols: &[(&str, u64)],
-    handler: fn(&Reader<'_>, &Leaf) -> Answer,
+    handler: fn(&ValueReader<'_>, &Leaf) -> Answer,
     data: u64,
 ) -> Answer {
     let kernel = synthetic::kernel_with(machine, symbols);
@@ -36,7 +36,7 @@ fn answer(
         extra2: VirtAddr(0),
         net: None,
     };
-    handler(&Reader::new(&kernel, &modules, Some(250)), &leaf)
+    handler(&ValueReader::new(&kernel, &modules, Some(250)), &leaf)
 }
 
 /// lib/sys_info.c: bit n has the name n of `si_names`, an empty one is not printed, and bits that

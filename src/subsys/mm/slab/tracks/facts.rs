@@ -92,6 +92,7 @@ impl Site {
 
 /// Places, the one with most objects first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SiteFacts {
     /// The places, as many as were asked for.
     pub sites: Vec<Site>,

@@ -1,19 +1,8 @@
 //! The search for modules' files, in folders made for it.
 
 use super::*;
-use crate::cli::command::{Cli, Command};
-use clap::Parser;
 
 const REL: &str = "lib/modules/6.12.1/kernel/net";
-
-fn common(args: &[&str]) -> Common {
-    let all = ["vmleak", "info", "vmcore", "--no-default-debug-directories"];
-    let cli = Cli::parse_from(all.iter().chain(args));
-    let Command::Info(info) = cli.command else {
-        panic!("info was asked for");
-    };
-    info.common
-}
 
 fn info() -> VmcoreInfo {
     VmcoreInfo::parse(b"OSRELEASE=6.12.1\n")
@@ -67,10 +56,25 @@ fn id(byte: u8) -> String {
 }
 
 /// What is found below `root` for `wanted`.
-fn find(root: &Path, args: &[&str], wanted: &str) -> Result<PathBuf, ModuleFileError> {
-    let root = ["--debug-directory", root.to_str().unwrap()];
-    let (common, info) = (common(&[args, &root].concat()), info());
-    let files = ModuleFiles::new(&common, &info, None);
+fn find(root: &Path, wanted: &str) -> Result<PathBuf, OpenError> {
+    found(root, &[], false, wanted)
+}
+
+fn found(root: &Path, given: &[&Path], force: bool, wanted: &str) -> Result<PathBuf, OpenError> {
+    let debug = DebugInfo {
+        options: Options {
+            debug_directories: vec![root.to_owned()],
+            no_default_debug_directories: true,
+            force,
+            ..Options::default()
+        },
+        given: given.iter().map(|path| (*path).to_owned()).collect(),
+        vmlinux: None,
+        btf: None,
+        profile: None,
+    };
+    let info = info();
+    let files = ModuleFiles::new(&debug, &info);
     let file = files.find("nf_conntrack", Some(wanted));
     file.map(|file| file.path().to_owned())
 }
@@ -82,10 +86,10 @@ fn by_build_id_before_by_release() {
     let zst = zstd::encode_all(ko(7, false).as_slice(), 1).unwrap();
     put(root, &format!("{REL}/a/nf-conntrack.ko"), &ko(7, true));
     let by_release = put(root, &format!("{REL}/nf-conntrack.ko.zst"), &zst);
-    assert_eq!(find(root, &[], &id(7)).unwrap(), by_release);
+    assert_eq!(find(root, &id(7)).unwrap(), by_release);
     let rest = "07".repeat(19);
     let by_id = put(root, &format!(".build-id/07/{rest}.debug"), &ko(7, false));
-    assert_eq!(find(root, &[], &id(7)).unwrap(), by_id);
+    assert_eq!(find(root, &id(7)).unwrap(), by_id);
 }
 
 #[test]
@@ -93,13 +97,13 @@ fn a_file_of_another_build_is_refused_with_both_ids() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     let other = put(root, &format!("{REL}/nf_conntrack.ko.debug"), &ko(8, false));
-    let error = find(root, &[], &id(7)).unwrap_err().to_string();
+    let error = find(root, &id(7)).unwrap_err().to_string();
     assert!(error.contains(&id(7)) && error.contains(&id(8)), "{error}");
-    assert_eq!(find(root, &["--force"], &id(7)).unwrap(), other);
+    assert_eq!(found(root, &[], true, &id(7)).unwrap(), other);
     let right = put(root, &format!("{REL}/x/nf_conntrack.ko"), &ko(7, false));
-    assert_eq!(find(root, &[], &id(7)).unwrap(), right);
+    assert_eq!(find(root, &id(7)).unwrap(), right);
     // The longest kind of id has zeros behind it in `module.build_id`.
-    assert_eq!(find(root, &[], &(id(7) + "0000")).unwrap(), right);
+    assert_eq!(find(root, &(id(7) + "0000")).unwrap(), right);
 }
 
 #[test]
@@ -109,23 +113,22 @@ fn files_given_are_known_by_their_name_or_by_what_they_state() {
     put(root, &format!("{REL}/nf_conntrack.ko"), &ko(7, false));
     for name in ["nf-conntrack.ko.debug", "renamed"] {
         let given = put(root, name, &ko(7, false));
-        let args = ["-s", given.to_str().unwrap()];
-        assert_eq!(find(root, &args, &id(7)).unwrap(), given);
+        assert_eq!(found(root, &[&given], false, &id(7)).unwrap(), given);
     }
     let stripped = put(root, "nf_conntrack.ko", &ko(7, true));
-    let error = find(root, &["-s", stripped.to_str().unwrap()], &id(7));
-    assert!(matches!(error, Err(ModuleFileError::Stripped { .. })));
+    let error = found(root, &[&stripped], false, &id(7));
+    assert!(matches!(error, Err(OpenError::StrippedModule { .. })));
     let other = put(root, "nf_conntrack.ko", &ko(9, false));
-    let error = find(root, &["-s", other.to_str().unwrap()], &id(7));
-    assert!(matches!(error, Err(ModuleFileError::OtherBuild { .. })));
+    let error = found(root, &[&other], false, &id(7));
+    assert!(matches!(error, Err(OpenError::OtherModuleBuild { .. })));
 }
 
 #[test]
 fn what_is_nowhere_names_the_package() {
     let root = tempfile::tempdir().unwrap();
-    let error = find(root.path(), &[], &id(7)).unwrap_err();
+    let error = find(root.path(), &id(7)).unwrap_err();
     assert!(error.to_string().contains("linux-image-6.12.1-dbg"));
-    let ModuleFileError::NotFound { looked, .. } = error else {
+    let OpenError::NoModuleFile { looked, .. } = error else {
         panic!("nothing is there");
     };
     assert_eq!(looked.len(), 3);

@@ -1,6 +1,6 @@
 //! Where the debug files of modules lie, and their types added to the kernel's.
 //!
-//! Looked at, in this order: files given with -s, `.build-id/` of each debug directory,
+//! Looked at, in this order: files given, `.build-id/` of each debug directory,
 //! then `lib/modules/REL` there, beside the vmlinux given and where modules are
 //! installed. Directory trees are walked once per run, and only if a build-id did not
 //! lead to the file.
@@ -13,108 +13,68 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use thiserror::Error;
-use vmleak::dump::VmcoreInfo;
-use vmleak::kernel::Kernel;
-use vmleak::kernel::btf::{self, OwnTypesError};
-use vmleak::kernel::modules::{Module, Modules};
-use vmleak::render;
-use vmleak::types::{Btf, DebugFile, Dwarf, Profile, TypeError, TypeSource, module_name_of};
+use super::{DebugInfo, OpenError, Options, locate};
+use crate::dump::VmcoreInfo;
+use crate::kernel::Kernel;
+use crate::kernel::btf::{self, OwnTypesError};
+use crate::kernel::modules::{Module, Modules};
+use crate::types::{Btf, DebugFile, Dwarf, Profile, TypeError, TypeSource, module_name_of};
 
-use super::args::Common;
-use super::locate;
-use super::session::Session;
-
-/// Why the debug file of a module can't be had.
-#[derive(Debug, Error)]
-pub(crate) enum ModuleFileError {
-    /// There is none in any of the places.
-    #[error(
-        "no debug file of the module {name} was found: install the kernel's debug package (linux-image-{release}-dbg on Debian, kernel-debuginfo on Fedora and RHEL) or give the file with -s (looked in {} places)",
-        looked.len()
-    )]
-    NotFound {
-        /// The module.
-        name: String,
-        /// Of the kernel that crashed.
-        release: String,
-        /// The places looked at.
-        looked: Vec<PathBuf>,
-    },
-    /// It was built at another time.
-    #[error(
-        "{}: build-id {found}, but the module {name} in the dump has {wanted}; give the file of the kernel {release} with -s (--force to go on all the same)",
-        path.display()
-    )]
-    OtherBuild {
-        /// The file.
-        path: PathBuf,
-        /// The module.
-        name: String,
-        /// Build-id of the file.
-        found: String,
-        /// Build-id in the dump.
-        wanted: String,
-        /// Of the kernel that crashed.
-        release: String,
-    },
-    /// It was given, and is of no use.
-    #[error(
-        "{}: has no debug information: this is the stripped module; give the one of the kernel's debug package",
-        path.display()
-    )]
-    Stripped {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It was given, and can't be opened.
-    #[error(transparent)]
-    Types(#[from] TypeError),
-}
-
-/// Adds the types of those of `names` that are loaded modules; others are built in, or not there.
-/// A module without a debug file has its own types in the dump, if the kernel keeps them.
-pub(crate) fn add_types(
-    session: &mut Session,
-    modules: &Modules,
-    common: &Common,
-    names: &[&str],
-) -> Result<()> {
-    let vmlinux = locate::sort_out(common)?.vmlinux;
-    let files = ModuleFiles::new(common, session.kernel.vmcoreinfo(), vmlinux.as_deref());
-    let mut found: Vec<Box<dyn TypeSource>> = Vec::new();
-    for module in names.iter().filter_map(|name| modules.find(name)) {
-        if in_profile(session.profile.as_deref(), module) {
-            continue;
+impl DebugInfo {
+    /// Adds the types of those of `names` that are loaded modules; others are built in, or not
+    /// there. A module without a debug file has its own types in the dump, if the kernel keeps them.
+    ///
+    /// # Errors
+    /// If the types of one can't be had.
+    pub fn add_module_types(
+        &self,
+        kernel: &mut Kernel,
+        modules: &Modules,
+        names: &[&str],
+    ) -> Result<(), OpenError> {
+        let files = ModuleFiles::new(self, kernel.vmcoreinfo());
+        let mut found = Vec::new();
+        for module in names.iter().filter_map(|name| modules.find(name)) {
+            if !in_profile(self.profile.as_deref(), module) {
+                found.push(self.types_of(kernel, &files, module)?);
+            }
         }
+        for types in found {
+            kernel.add_types(types);
+        }
+        Ok(())
+    }
+
+    fn types_of(
+        &self,
+        kernel: &Kernel,
+        files: &ModuleFiles<'_>,
+        module: &Module,
+    ) -> Result<Box<dyn TypeSource>, OpenError> {
         // The kernel's BTF and a module's DWARF mix, but one kind is enough.
-        if session.btf.is_some()
-            && let Ok(Some(types)) = from_dump(&session.kernel, &session.btf, module)
+        if self.btf.is_some()
+            && let Ok(Some(types)) = from_dump(kernel, &self.btf, module)
         {
-            found.push(types);
-            continue;
+            return Ok(types);
         }
         let file = match files.find(&module.name, module.build_id.as_deref()) {
-            Ok(file) => Arc::new(file),
-            Err(error @ ModuleFileError::NotFound { .. }) => {
-                match from_dump(&session.kernel, &session.btf, module) {
-                    Ok(Some(types)) => found.push(types),
-                    own => return Err(not_found(error, own.err(), common)),
-                }
-                continue;
+            Ok(file) => file,
+            Err(error @ OpenError::NoModuleFile { .. }) => {
+                return match from_dump(kernel, &self.btf, module) {
+                    Ok(Some(types)) => Ok(types),
+                    own => Err(with_own(error, own.err())),
+                };
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
-        let types = Dwarf::new(file);
-        found.push(Box::new(
-            types.with_context(|| format!("module {}", module.name))?,
-        ));
+        match Dwarf::new(Arc::new(file)) {
+            Ok(types) => Ok(Box::new(types)),
+            Err(source) => Err(OpenError::Module {
+                name: module.name.clone(),
+                source,
+            }),
+        }
     }
-    for types in found {
-        session.kernel.add_types(types);
-    }
-    Ok(())
 }
 
 /// Whether the profile has the types of this build of the module.
@@ -147,26 +107,21 @@ fn from_dump(
 }
 
 /// The debug file is what helps; why the dump's own types don't comes behind.
-fn not_found(error: ModuleFileError, own: Option<OwnTypesError>, common: &Common) -> anyhow::Error {
-    if let (ModuleFileError::NotFound { name, looked, .. }, true) = (&error, common.verbose > 0) {
-        for path in looked {
-            eprintln!(
-                "vmleak: no {} in {}",
-                render::printable(name),
-                render::printable(&path.display().to_string())
-            );
-        }
+fn with_own(mut error: OpenError, own: Option<OwnTypesError>) -> OpenError {
+    if let OpenError::NoModuleFile { source, .. } = &mut error {
+        *source = own
+            .filter(|own| !matches!(own, OwnTypesError::None))
+            .map(Box::new);
     }
-    match own {
-        None | Some(OwnTypesError::None) => error.into(),
-        Some(own) => anyhow::Error::new(own).context(error),
-    }
+    error
 }
 
 /// The debug files of one kernel's modules.
 #[derive(Debug)]
-pub(crate) struct ModuleFiles<'a> {
-    common: &'a Common,
+struct ModuleFiles<'a> {
+    options: &'a Options,
+    /// Files that were given.
+    files: &'a [PathBuf],
     release: Option<&'a str>,
     /// Debug directories.
     roots: Vec<PathBuf>,
@@ -178,16 +133,18 @@ pub(crate) struct ModuleFiles<'a> {
 
 impl<'a> ModuleFiles<'a> {
     /// Nothing is looked for yet.
-    pub(crate) fn new(common: &'a Common, info: &'a VmcoreInfo, vmlinux: Option<&Path>) -> Self {
+    fn new(debug: &'a DebugInfo, info: &'a VmcoreInfo) -> Self {
+        let options = &debug.options;
         let release = info.release().filter(|release| !release.contains('/'));
-        let roots = locate::debug_directories(common);
+        let roots = locate::debug_directories(options);
         let mut trees = Vec::new();
         if let Some(release) = release {
             let mut below = roots.clone();
-            if !common.no_default_debug_directories {
+            if !options.no_default_debug_directories {
                 // The vmlinux is in ROOT/boot or in ROOT/lib/modules/REL.
-                let around = vmlinux
-                    .into_iter()
+                let around = debug
+                    .vmlinux
+                    .iter()
                     .flat_map(|path| path.ancestors().skip(1));
                 below.extend(around.take(4).map(Path::to_owned));
                 below.push("/".into());
@@ -202,7 +159,8 @@ impl<'a> ModuleFiles<'a> {
             }
         }
         Self {
-            common,
+            options,
+            files: &debug.given,
             release,
             roots,
             trees,
@@ -213,18 +171,14 @@ impl<'a> ModuleFiles<'a> {
 
     /// The debug file of the module `name` (with underscores), whose build-id is `build_id`
     /// if the dump tells.
-    pub(crate) fn find(
-        &self,
-        name: &str,
-        build_id: Option<&str>,
-    ) -> Result<DebugFile, ModuleFileError> {
+    fn find(&self, name: &str, build_id: Option<&str>) -> Result<DebugFile, OpenError> {
         if let Some((_, path)) = self.given().iter().find(|(given, _)| given == name) {
             let file = self.open(path)?;
             if !file.has_debug_info() {
-                return Err(ModuleFileError::Stripped { path: path.clone() });
+                return Err(OpenError::StrippedModule { path: path.clone() });
             }
             return match self.mismatch(name, &file, build_id) {
-                Some(error) if !self.common.force => Err(error),
+                Some(error) if !self.options.force => Err(error),
                 _ => Ok(file),
             };
         }
@@ -247,20 +201,21 @@ impl<'a> ModuleFiles<'a> {
                 None => {}
             }
         }
-        if let (true, Some(ModuleFileError::OtherBuild { path, .. })) = (self.common.force, &other)
+        if let (true, Some(OpenError::OtherModuleBuild { path, .. })) = (self.options.force, &other)
         {
             return Ok(self.open(path)?);
         }
         looked.extend(self.trees.iter().cloned());
-        Err(other.unwrap_or_else(|| ModuleFileError::NotFound {
+        Err(other.unwrap_or_else(|| OpenError::NoModuleFile {
             name: name.to_owned(),
             release: self.release().to_owned(),
             looked,
+            source: None,
         }))
     }
 
     fn open(&self, path: &Path) -> Result<DebugFile, TypeError> {
-        DebugFile::open_with(path, self.common.access())
+        DebugFile::open_with(path, self.options.access())
     }
 
     /// `None` if it is no file with debug information.
@@ -269,7 +224,7 @@ impl<'a> ModuleFiles<'a> {
         name: &str,
         path: &Path,
         build_id: Option<&str>,
-    ) -> Option<Result<DebugFile, ModuleFileError>> {
+    ) -> Option<Result<DebugFile, OpenError>> {
         // Looked at before it is opened: what is no regular file may block.
         let file = path.is_file().then(|| self.open(path).ok())??;
         if !file.has_debug_info() {
@@ -281,21 +236,16 @@ impl<'a> ModuleFiles<'a> {
         })
     }
 
-    fn mismatch(
-        &self,
-        name: &str,
-        file: &DebugFile,
-        build_id: Option<&str>,
-    ) -> Option<ModuleFileError> {
+    fn mismatch(&self, name: &str, file: &DebugFile, build_id: Option<&str>) -> Option<OpenError> {
         let (found, wanted) = (file.build_id()?, build_id?);
         if same_build_id(found, wanted) {
             return None;
         }
-        Some(ModuleFileError::OtherBuild {
+        Some(OpenError::OtherModuleBuild {
             path: file.path().to_owned(),
             name: name.to_owned(),
-            found: found.to_owned(),
-            wanted: wanted.to_owned(),
+            found: found.into(),
+            wanted: wanted.into(),
             release: self.release().to_owned(),
         })
     }
@@ -304,7 +254,7 @@ impl<'a> ModuleFiles<'a> {
         self.release.unwrap_or("REL")
     }
 
-    /// Files given with -s and the modules that they are of.
+    /// The files given and the modules that they are of.
     fn given(&self) -> &[(String, PathBuf)] {
         self.given.get_or_init(|| {
             let module = |path: &PathBuf| {
@@ -312,7 +262,7 @@ impl<'a> ModuleFiles<'a> {
                 let name = module_name_of(path).or_else(stated)?;
                 Some((name, path.clone()))
             };
-            self.common.symbols.iter().filter_map(module).collect()
+            self.files.iter().filter_map(module).collect()
         })
     }
 

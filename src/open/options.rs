@@ -1,0 +1,71 @@
+//! What is to be opened, and how.
+
+use std::path::PathBuf;
+
+use crate::dump::{Access, DEFAULT_CACHE_BYTES};
+
+/// The files of one dump, and how they are read.
+///
+/// ```no_run
+/// let opened = vmleak::open(vmleak::open::Options::new(["vmcore", "vmlinux"]))?;
+/// println!("{:?}", opened.kernel.vmcoreinfo().release());
+/// # Ok::<(), vmleak::open::OpenError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The dump (the parts of a split set, or a directory of dumps) and, in any order, its
+    /// vmlinux: they are told apart by what is in them.
+    pub files: Vec<PathBuf>,
+    /// More debug files: modules', a vmlinux, a System.map.
+    pub symbols: Vec<PathBuf>,
+    /// Directories to look for debug files in, before the usual ones.
+    pub debug_directories: Vec<PathBuf>,
+    /// Look in no directory that is not named.
+    pub no_default_debug_directories: bool,
+    /// Where types come from.
+    pub types: TypesFrom,
+    /// Go on although the debug files are another kernel's.
+    pub force: bool,
+    /// Read the files instead of mapping them.
+    pub no_mmap: bool,
+    /// Memory that decoded pages may take, in bytes; [`DEFAULT_CACHE_BYTES`] if it is not said.
+    pub max_memory: Option<u64>,
+}
+
+impl Options {
+    /// The dump and, if it is not to be looked for, its vmlinux.
+    pub fn new<P: Into<PathBuf>>(files: impl IntoIterator<Item = P>) -> Self {
+        Self {
+            files: files.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// How files are read.
+    pub(crate) fn access(&self) -> Access {
+        match self.no_mmap {
+            true => Access::Read,
+            false => Access::Map,
+        }
+    }
+
+    pub(crate) fn cache_bytes(&self) -> u64 {
+        self.max_memory.unwrap_or(DEFAULT_CACHE_BYTES)
+    }
+}
+
+/// Sources of types.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TypesFrom {
+    /// DWARF where a vmlinux is given or found, else BTF.
+    #[default]
+    Auto,
+    /// DWARF of vmlinux.
+    Dwarf,
+    /// BTF of vmlinux, else of the dump itself.
+    Btf,
+    /// A profile, with the symbols that it holds.
+    Profile(PathBuf),
+}
