@@ -147,16 +147,19 @@ impl Diagnostics {
         of_said(&lock(&self.said)) || !lock(&self.missing).pages.is_empty()
     }
 
-    /// Takes over what another question said.
+    /// Takes over what another question said. What both said is one thing that both met.
     pub fn absorb(&self, other: &Self) {
-        let (said, missing) = (lock(&other.said).clone(), lock(&other.missing).clone());
-        for ((code, message), (severity, count)) in said.warnings {
-            self.add(code, severity, message, count);
+        let (theirs, missing) = (lock(&other.said).clone(), lock(&other.missing).clone());
+        let mut said = lock(&self.said);
+        for (warning, (severity, count)) in theirs.warnings {
+            let (worst, most) = said.warnings.entry(warning).or_insert((severity, count));
+            *worst = (*worst).max(severity);
+            *most = (*most).max(count);
         }
-        for (name, assumption) in said.assumptions {
-            let mut said = lock(&self.said);
+        for (name, assumption) in theirs.assumptions {
             said.assumptions.entry(name).or_insert(assumption);
         }
+        drop(said);
         for page in missing.pages {
             self.miss(page, || missing.why.clone());
         }
@@ -231,8 +234,15 @@ mod tests {
         one.warn("broken", "only here");
         assert!(one.has_loss() && !other.has_loss() && !opened.has_loss());
         assert_eq!(other.warnings(), opened.warnings());
+        one.warn_many("broken", "only here", 2);
+        other.warn("broken", "only here");
         other.absorb(&one);
-        assert_eq!(other.warnings().len(), 2);
+        let counts: Vec<u64> = other
+            .warnings()
+            .iter()
+            .map(|warning| warning.count)
+            .collect();
+        assert_eq!(counts, [3, 1]);
         assert!(other.has_loss());
     }
 

@@ -63,7 +63,7 @@ impl Verdict {
         self.reasons.push(Reason {
             code: "not-searched",
             basis: "accounting",
-            message: "by size alone: lost objects were not searched for (vmleak leaks does)"
+            message: "by size alone: unreachable objects were not searched for (vmleak leaks does)"
                 .to_owned(),
         });
         self

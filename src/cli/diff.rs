@@ -193,8 +193,8 @@ fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
         ..common.clone()
     };
     let session = Session::open(&common)?;
-    let heap = session.explain(SlabHeap::read(&session.kernel, &session.progress))?;
-    let facts = session.explain(heap.facts(&session.progress))?;
+    let heap = session.explain(SlabHeap::read(&session.kernel, &*session.progress))?;
+    let facts = session.explain(heap.facts(&*session.progress))?;
     drop(heap);
     session.progress.finish();
     let system = &session.run().system;

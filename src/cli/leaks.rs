@@ -52,7 +52,7 @@ pub(super) fn judged(
         deadline: budget.map(|budget| Instant::now() + budget),
         memory,
         list: None,
-        progress: &session.progress,
+        progress: &*session.progress,
     };
     let page_size = kernel.dump().page_size() as u64;
     // What needs no search fills its gaps.

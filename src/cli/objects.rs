@@ -25,7 +25,7 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
     let (cache, common) = word_and_files(&args.cache, &args.common);
     let session = Session::open(&common)?;
     let kernel = &session.kernel;
-    let heap = session.explain(SlabHeap::read(kernel, &session.progress))?;
+    let heap = session.explain(SlabHeap::read(kernel, &*session.progress))?;
     let index = find(&heap, &cache)?;
     let Some(cache) = heap.caches().get(index) else {
         bail!("there is no such cache");
@@ -175,7 +175,7 @@ fn chosen(
         memory: args.common.max_memory,
         deadline: None,
         list: Some(cache),
-        progress: &session.progress,
+        progress: &*session.progress,
     };
     let (_, found, ()) = session.explain(graph::collect(&session.kernel, &options, |_| ()))?;
     if let Some(why) = Trust::of(&found.coverage).reasons.first() {

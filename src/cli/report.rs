@@ -62,26 +62,40 @@ struct Sections<'s> {
 }
 
 impl Sections<'_> {
-    /// What one command says; `result` with whether nothing was missing. One that can't say
-    /// anything takes nothing from the others.
+    /// What one command says to a question of its own, and whether nothing was missing. One that
+    /// can't say anything takes nothing from the others.
     fn add<T: Serialize>(
         &mut self,
         title: &'static str,
         command: &'static str,
-        result: Result<(T, bool)>,
+        ask: impl FnOnce(&Session) -> Result<(T, bool)>,
         write: impl FnOnce(&mut Vec<u8>, &Document<T>) -> io::Result<()>,
     ) {
-        let told = result.and_then(|(body, complete)| {
+        let asked = self.session.question();
+        let answer = ask(&asked);
+        self.tell(title, command, &asked, answer, write);
+    }
+
+    /// What was answered to `asked`.
+    fn tell<T: Serialize>(
+        &mut self,
+        title: &'static str,
+        command: &'static str,
+        asked: &Session,
+        answer: Result<(T, bool)>,
+        write: impl FnOnce(&mut Vec<u8>, &Document<T>) -> io::Result<()>,
+    ) {
+        let told = answer.and_then(|(body, complete)| {
             self.complete &= complete;
             if self.format == ReportFormat::Json {
                 return Ok(Told::Data(serde_json::to_value(body)?));
             }
-            let run = self.session.run();
-            let document = Document::new(&self.session.kernel, run, complete, body);
+            let document = Document::new(&asked.kernel, asked.run(), complete, body);
             let mut text = Vec::new();
             write(&mut text, &document)?;
             Ok(Told::Text(String::from_utf8(text)?))
         });
+        self.session.kernel.diag.absorb(&asked.kernel.diag);
         // What a kernel does not have is not missing.
         let why = told.as_ref().err().and_then(|error| error.downcast_ref());
         let lost = why.is_some_and(|why| !matches!(why, KernelError::Unsupported(_)));
@@ -105,7 +119,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
         complete: true,
         said: Vec::new(),
     };
-    let found = leaks::judged(&session, args.common.max_memory, None);
+    let search = session.question();
+    let found = leaks::judged(&search, args.common.max_memory, None);
     let (findings, memory) = found.as_ref().map_or((None, None), |(report, _)| {
         (Some(report.findings.clone()), Some(report.memory.clone()))
     });
@@ -117,32 +132,38 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
         slabs.sort_by_size();
         (slabs, *complete)
     });
-    sections.add("Leaks", "leaks", found, |out, document| {
+    sections.tell("Leaks", "leaks", &search, found, |out, document| {
         render::leaks::write_text(out, document, LAYOUT, false)
     });
     if let Some(slabs) = slabs {
-        sections.add("Slab caches", "slabs", Ok(slabs), |out, document| {
-            render::slabs::write_text(out, document, LAYOUT, false)
-        });
+        sections.tell(
+            "Slab caches",
+            "slabs",
+            &search,
+            Ok(slabs),
+            |out, document| render::slabs::write_text(out, document, LAYOUT, false),
+        );
     }
     of_memory(&mut sections, &modules);
-    let (connections, translations) = match typed {
-        Ok(()) => (
-            conntrack::summarised(&session, &modules),
-            conntrack::translated(&session, &modules, &Wanted::default()),
-        ),
-        Err(why) => (Err(anyhow::anyhow!("{why:#}")), Err(why)),
+    let typed = || match &typed {
+        Ok(()) => Ok(()),
+        Err(why) => Err(anyhow::anyhow!("{why:#}")),
     };
     sections.add(
         "Connections",
         "conntrack --summary",
-        connections,
+        |session| typed().and_then(|()| conntrack::summarised(session, &modules)),
         |out, document| render::conntrack::write_summary(out, document, LAYOUT),
     );
     let most = TRANSLATIONS;
-    sections.add("Translations", "nat", translations, |out, document| {
-        render::nat::write_text(out, document, LAYOUT, most)
-    });
+    sections.add(
+        "Translations",
+        "nat",
+        |session| {
+            typed().and_then(|()| conntrack::translated(session, &modules, &Wanted::default()))
+        },
+        |out, document| render::nat::write_text(out, document, LAYOUT, most),
+    );
     of_kernel(&mut sections, &modules);
     let Sections { complete, said, .. } = sections;
     let body = WholeReport {
@@ -159,72 +180,72 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
 }
 
 fn of_memory(sections: &mut Sections<'_>, modules: &Modules) {
-    let session = sections.session;
     sections.add(
         "Memory",
         "meminfo",
-        machine::meminfo::collected(session, false, true),
+        |session| machine::meminfo::collected(session, false, true),
         |out, document| render::meminfo::write_text(out, document, LAYOUT),
     );
     sections.add(
         "Areas of vmalloc",
         "vmalloc",
-        machine::vmalloc::collected(session, modules),
+        |session| machine::vmalloc::collected(session, modules),
         |out, document| render::vmalloc::write_text(out, document, LAYOUT),
     );
     sections.add(
         "Memory cgroups",
         "memcg",
-        machine::memcg::collected(session),
+        machine::memcg::collected,
         |out, document| render::memcg::write_text(out, document, LAYOUT),
     );
     sections.add(
         "What kmemleak had found",
         "kmemleak",
-        machine::kmemleak::collected(session, modules),
+        |session| machine::kmemleak::collected(session, modules),
         |out, document| render::kmemleak::write_text(out, document, false),
     );
-    let sites = machine::allocinfo::collected(session).map(|(mut report, complete)| {
-        report.sort_by_size();
-        (report, complete)
-    });
     sections.add(
         "Allocations by place",
         "allocinfo",
-        sites,
+        |session| {
+            let (mut report, complete) = machine::allocinfo::collected(session)?;
+            report.sort_by_size();
+            Ok((report, complete))
+        },
         |out, document| render::allocinfo::write_text(out, document, LAYOUT, false),
     );
     sections.add(
         "Owners of pages",
         "pageowner",
-        pageowner::collected(session, modules),
+        |session| pageowner::collected(session, modules),
         |out, document| render::pageowner::write_text(out, document, false),
     );
 }
 
 fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
-    let session = sections.session;
     sections.add(
         "Limits",
         "sysctl --check",
-        sysctl::checked(session, modules, Netns::Initial),
+        |session| sysctl::checked(session, modules, Netns::Initial),
         |out, document| render::sysctl::write_check(out, document, LAYOUT),
     );
     sections.add(
         "Modules",
         "modules",
-        machine::modules::collected(session, modules),
+        |session| machine::modules::collected(session, modules),
         |out, document| render::modules::write_text(out, document, LAYOUT),
     );
-    let records = machine::log::records(session);
+    let log = sections.session.question();
+    let records = machine::log::records(&log);
     let killed = records.as_ref().ok().map(|(records, complete)| {
         let oom = oom::reports(records);
         (OomReports { oom }, *complete)
     });
     if let Some(killed) = killed.filter(|(reports, _)| !reports.oom.is_empty()) {
-        sections.add(
+        sections.tell(
             "The out-of-memory killer",
             "log --oom",
+            &log,
             Ok(killed),
             |out, document| render::oom::write_text(out, document, LAYOUT),
         );
@@ -237,9 +258,15 @@ fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
         let records = records.split_off(skip(records.len()));
         (LogReport { records }, complete)
     });
-    sections.add("The end of the log", "log", last, |out, document| {
+    sections.tell("The end of the log", "log", &log, last, |out, document| {
         render::log::write_text(out, &document.body, false)
     });
+    sections.add("The dump", "info", of_dump, |out, document| {
+        render::info::write_text(out, document, LAYOUT)
+    });
+}
+
+fn of_dump(session: &Session) -> Result<(InfoReport, bool)> {
     let dump = SlabEra::detect(&session.kernel).map(|era| {
         let body = InfoReport {
             coverage: session.run().dump.clone(),
@@ -249,10 +276,5 @@ fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
         };
         (body, true)
     });
-    sections.add(
-        "The dump",
-        "info",
-        session.explain(dump),
-        |out, document| render::info::write_text(out, document, LAYOUT),
-    );
+    session.explain(dump)
 }

@@ -66,9 +66,9 @@ fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Sen
 
 fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let heap = || SlabHeap::read(&session.kernel, &session.progress);
+    let heap = || SlabHeap::read(&session.kernel, &*session.progress);
     let (heap, _) = rayon::join(heap, || session.run());
-    let facts = session.explain(session.explain(heap)?.facts(&session.progress))?;
+    let facts = session.explain(session.explain(heap)?.facts(&*session.progress))?;
     let seen_all = facts.complete;
     let mut report = SlabsReport::new(facts, session.run().system.memory_bytes);
     match (args.format, args.sort) {
@@ -108,7 +108,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let can_tell = args.fail_on != Some(FailOn::Leak);
     if !can_tell {
         anstream::eprintln!(
-            "vmleak: slabs searches for no lost objects, so it can't say whether there is a leak: run vmleak leaks --fail-on leak"
+            "vmleak: slabs searches for no unreachable objects, so it can't say whether there is a leak: run vmleak leaks --fail-on leak"
         );
     }
     Ok(verdict_code(
@@ -156,7 +156,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
     let era = SlabEra::detect(kernel)?;
     if args.layouts && era.is_supported() {
         // Reading the heap is what resolves its layouts.
-        session.explain(SlabHeap::read(kernel, &session.progress))?;
+        session.explain(SlabHeap::read(kernel, &*session.progress))?;
     }
     let body = InfoReport {
         coverage: session.run().dump.clone(),

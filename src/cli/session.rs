@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
@@ -31,10 +31,10 @@ const PARTIAL: u8 = 4;
 pub(crate) struct Session {
     /// The process ends with it, so that it is not taken apart piece by piece.
     pub(crate) kernel: ManuallyDrop<Kernel>,
-    run: OnceLock<RunFacts>,
-    pub(crate) progress: Bar,
+    run: Arc<OnceLock<RunFacts>>,
+    pub(crate) progress: Arc<Bar>,
     /// Where types of modules come from.
-    pub(crate) debug: DebugInfo,
+    pub(crate) debug: Arc<DebugInfo>,
 }
 
 impl Session {
@@ -46,10 +46,21 @@ impl Session {
         warn_of_loss(&kernel, kernel.dump().facts());
         Ok(Self {
             kernel: ManuallyDrop::new(kernel),
-            run: OnceLock::new(),
-            progress,
-            debug,
+            run: Arc::default(),
+            progress: Arc::new(progress),
+            debug: Arc::new(debug),
         })
+    }
+
+    /// For a question of its own, of whose warnings this one learns when it
+    /// [`absorb`](Diagnostics::absorb)s them.
+    pub(crate) fn question(&self) -> Self {
+        Self {
+            kernel: ManuallyDrop::new(self.kernel.question()),
+            run: Arc::clone(&self.run),
+            progress: Arc::clone(&self.progress),
+            debug: Arc::clone(&self.debug),
+        }
     }
 
     /// Adds the types of those of `names` that are loaded modules.

@@ -21,7 +21,7 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         deadline: None,
         memory: args.common.max_memory,
         list: None,
-        progress: &session.progress,
+        progress: &*session.progress,
     };
     let found = graph::whatis(&session.kernel, address, &options);
     let report = WhatIsReport::new(session.explain(found)?);

@@ -103,7 +103,7 @@ pub enum PageFault {
     #[error("{0} is not in the dump")]
     NotInDump(Pfn),
     /// It should be there, but the file ends before it, or it was never written.
-    #[error("{pfn} is lost: the file is cut short before offset {offset:#x}")]
+    #[error("{pfn} is missing: the file is cut short before offset {offset:#x}")]
     Truncated {
         /// The page.
         pfn: Pfn,

@@ -1,4 +1,4 @@
-//! What the lost objects of each cache look like, when they were made, and whose they are.
+//! What the unreachable objects of each cache look like, when they were made, and whose they are.
 
 use rayon::prelude::*;
 
@@ -10,14 +10,14 @@ use super::scan::Found;
 use super::search::Search;
 use crate::kernel::variables::Variables;
 
-/// Of the lost objects of one cache.
+/// Of the unreachable objects of one cache.
 pub(super) struct Looks {
     pub(super) content: Content,
     pub(super) ages: Vec<AgeField>,
     pub(super) charged_to: Vec<Charge>,
 }
 
-/// Looks at the lost objects of each cache.
+/// Looks at the unreachable objects of each cache.
 pub(super) fn of_lost(
     search: &Search<'_>,
     symbols: &Variables<'_>,

@@ -11,7 +11,7 @@ use super::scan::{Edge, Found};
 use super::targets::Targets;
 use crate::addr::VirtAddr;
 
-/// The lost objects of one cache.
+/// The unreachable objects of one cache.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lost {
     pub(crate) objects: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Lost {
     slabs: Vec<u32>,
     /// Those that no other lost object leads to, or that lead to each other: one for each ring.
     pub(crate) sources: u64,
-    /// How many are pointed to by lost objects of each other cache, by its number.
+    /// How many are pointed to by unreachable objects of each other cache, by its number.
     pub(crate) led_by: BTreeMap<u32, u64>,
 }
 
@@ -50,7 +50,7 @@ impl Lost {
     }
 }
 
-/// Sorts lost objects by cache, and finds the sources. Blocks of large kmalloc are one cache
+/// Sorts unreachable objects by cache, and finds the sources. Blocks of large kmalloc are one cache
 /// more; areas of vmalloc, which are numbered behind all, lead to objects as another.
 pub(crate) fn by_cache(
     found: &Found,
@@ -101,7 +101,7 @@ pub(crate) fn by_cache(
     lost
 }
 
-/// For each cache how many of its lost objects those of each other lead to.
+/// For each cache how many of its unreachable objects those of each other lead to.
 fn led(
     inner: &[Edge],
     cache_of: impl Fn(u32) -> Option<usize>,

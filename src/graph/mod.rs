@@ -67,7 +67,7 @@ pub use whatis::{BlockAt, ObjectAt, Referrer, WhatIs, WordAt, whatis};
 /// What blocks of large kmalloc are called among caches.
 const LARGE_KMALLOC: &str = "large kmalloc";
 
-/// The reachable and the lost objects of one cache.
+/// The reachable and the unreachable objects of one cache.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CacheReach {
     /// Of its `struct kmem_cache`.
@@ -298,7 +298,7 @@ fn blocks(
     }
 }
 
-/// The caches of kmalloc that hold so much, or whose lost objects others lead to, that it is
+/// The caches of kmalloc that hold so much, or whose unreachable objects others lead to, that it is
 /// worth to look up what their objects are: each structure costs a millisecond or two.
 fn anonymous(kernel: &Kernel, caches: &[Cache], judged: &[u64], lost: &[Lost]) -> Vec<u32> {
     let ram = kernel.dump().facts().ram_pages << kernel.dump().page_shift();

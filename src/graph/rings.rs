@@ -1,4 +1,4 @@
-//! Which lost objects others hang on: Tarjan's strongly connected components, with a stack of
+//! Which unreachable objects others hang on: Tarjan's strongly connected components, with a stack of
 //! its own.
 
 use super::scan::Edge;

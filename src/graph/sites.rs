@@ -9,7 +9,7 @@ use crate::subsys::mm::slab::tracks::{SiteFacts, TrackOf, Tracks};
 /// Places given of each cache.
 const PLACES: usize = 20;
 
-/// Reads the tracks of lost objects, in kernels that have tracks.
+/// Reads the tracks of unreachable objects, in kernels that have tracks.
 pub(super) struct LostSites<'a> {
     tracks: Option<Tracks<'a>>,
     symbols: &'a Variables<'a>,
@@ -20,7 +20,7 @@ impl<'a> LostSites<'a> {
     /// A kernel whose tracks can't be read is one without, after a warning.
     pub(super) fn new(heap: &'a SlabHeap<'a>, symbols: &'a Variables<'a>) -> Self {
         let tracks = Tracks::open(heap).unwrap_or_else(|error| {
-            heap.kernel().diag.warn("tracks-unreadable", format!("who allocated the lost objects can't be said, though the kernel recorded it: {error}"));
+            heap.kernel().diag.warn("tracks-unreadable", format!("who allocated the unreachable objects can't be said, though the kernel recorded it: {error}"));
             None
         });
         Self {

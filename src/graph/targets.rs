@@ -122,7 +122,7 @@ impl Targets {
                 reciprocal: (1u64 << 32).div_ceil(u64::from(stride)),
             });
             first = first.checked_add(geometry.objects()).ok_or_else(|| {
-                KernelError::Unsupported("there are more slab objects than can be numbered: this dump is too large for the search for lost ones".into())
+                KernelError::Unsupported("there are more slab objects than can be numbered: this dump is too large for the search for unreachable ones".into())
             })?;
             take(slab.pfn, u32::from(slab.order), number);
         }

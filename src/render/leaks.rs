@@ -112,7 +112,7 @@ fn of_cache(out: &mut dyn Write, report: &LeaksReport, name: &str) -> io::Result
     finding::list(out, "charged to", charges)
 }
 
-/// When the lost objects were made, with a bar for each tenth of the time since boot.
+/// When the unreachable objects were made, with a bar for each tenth of the time since boot.
 fn ages(out: &mut dyn Write, ages: &[AgeField]) -> io::Result<()> {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     for (index, field) in ages.iter().enumerate() {

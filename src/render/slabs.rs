@@ -93,7 +93,7 @@ pub fn write_text(
     let empty = report.caches.len() - report.caches.iter().filter(has_slabs).count();
     writeln!(
         out,
-        "\nVerdicts are by size alone: lost objects were not searched for (vmleak leaks does)."
+        "\nVerdicts are by size alone: unreachable objects were not searched for (vmleak leaks does)."
     )?;
     if empty > 0 && !all {
         writeln!(out, "{empty} caches without a slab not shown (--all)")?;

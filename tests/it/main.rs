@@ -39,6 +39,7 @@ mod profiles;
 mod real_dumps;
 mod real_forms;
 mod report;
+mod rooms;
 mod seeds;
 mod self_told;
 mod sheaves;

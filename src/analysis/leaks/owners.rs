@@ -9,7 +9,7 @@ use super::super::accounting::share;
 use crate::graph::CacheReach;
 use crate::subsys::mm::slab::tracks::Site;
 
-/// Seen in fewer of the lost objects than this, a module is no owner.
+/// Seen in fewer of the unreachable objects than this, a module is no owner.
 const SHARE: f64 = 0.5;
 /// Places named for each owner.
 const SITES: usize = 5;
@@ -36,7 +36,7 @@ impl Owner {
     }
 }
 
-/// The owners of a cache's lost objects, modules first.
+/// The owners of a cache's unreachable objects, modules first.
 pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
     let mut owners = allocators(reach);
     let mut by_module: BTreeMap<&str, (u64, String)> = BTreeMap::new();
@@ -89,7 +89,7 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
     owners
 }
 
-/// Those whose code allocated the lost objects, where the kernel kept it. All of them: it is no
+/// Those whose code allocated the unreachable objects, where the kernel kept it. All of them: it is no
 /// guess, and several may leak.
 fn allocators(reach: &CacheReach) -> Vec<Owner> {
     let Some(facts) = &reach.sites else {

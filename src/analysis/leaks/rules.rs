@@ -17,7 +17,7 @@ const LOST: u64 = 50;
 /// As many in a dump that lacks a little of what was searched are still worth a look, if they are
 /// alike: a missing page has room for 512 pointers.
 const MANY: u64 = 1000;
-/// Alike in more than this share, lost objects have one origin.
+/// Alike in more than this share, unreachable objects have one origin.
 const ALIKE: f64 = 0.5;
 /// As many objects of somebody else's cache are more than a module needs at hand.
 const HOARD: u64 = 100;
@@ -221,7 +221,7 @@ impl Evidence {
         let stale = share(coverage.free_objects_pointed_to, coverage.free_objects);
         if stale > STALE {
             let text = format!(
-                "stale pointers lead to {:.0} % of the free objects of this dump: about as many lost ones may be hidden",
+                "stale pointers lead to {:.0} % of the free objects of this dump: about as many unreachable ones may be hidden",
                 stale * 100.0
             );
             self.not_checked

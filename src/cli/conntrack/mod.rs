@@ -188,7 +188,7 @@ fn rest(
         let behind = if walk.is_complete() {
             ""
         } else {
-            "lost behind a break in the table, "
+            "not seen behind a break in the table, "
         };
         diag.note(
             "conntrack-unlinked",

@@ -40,7 +40,7 @@ pub(crate) fn collected(
     let complete = facts.complete;
     let page_size = session.kernel.dump().page_size() as u64;
     let collect = || {
-        large_kmalloc::collect(&session.kernel, &session.progress)
+        large_kmalloc::collect(&session.kernel, &*session.progress)
             .map_err(|error| {
                 let text = format!("how much is large kmalloc can't be told: {error}");
                 session.kernel.diag.warn("large-kmalloc-unknown", text);

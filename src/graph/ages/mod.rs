@@ -1,7 +1,7 @@
-//! How old lost objects are: by members that are known to be times, or by words that can hardly
+//! How old unreachable objects are: by members that are known to be times, or by words that can hardly
 //! be anything else.
 //!
-//! Layer: subsystem. Input: a sample of a cache's lost objects. Output: [`AgeField`]s. Invariant:
+//! Layer: subsystem. Input: a sample of a cache's unreachable objects. Output: [`AgeField`]s. Invariant:
 //! a word of unknown meaning is called a time only if nearly all objects have a different one
 //! there, all between boot and crash, and neighbours in memory have similar ones.
 
@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 /// Periods between boot and crash.
 pub(super) const PERIODS: usize = 10;
 
-/// A field of lost objects that says when each was made.
+/// A field of unreachable objects that says when each was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AgeField {
     /// Bytes from the start of the object.

@@ -174,7 +174,7 @@ impl Memmap {
                     let pages = per_root.min(sections - root * per_root) * section_pages;
                     lost += pages;
                     let mib = (pages * page_size) >> 20;
-                    kernel.diag.warn("memmap-section-lost", format!("a table of memory sections is lost ({fault}): slabs in its {mib} MiB are not seen"));
+                    kernel.diag.warn("memmap-section-lost", format!("a table of memory sections is missing ({fault}): slabs in its {mib} MiB are not seen"));
                     continue;
                 }
             };

@@ -176,7 +176,7 @@ impl Era {
     }
 
     /// The types with those of modules, but without connection tracking, and with what only a
-    /// search for lost objects looks at.
+    /// search for unreachable objects looks at.
     pub fn types_for_leaks(self) -> TypeTable {
         let mut table = self.types_with_conntrack().1;
         table.parse(match self {

@@ -140,7 +140,7 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<KmemleakFacts,
     if kernel.symbol("kmemleak_enabled").is_none() {
         return Err(kernel.lacks(
             "kmemleak_enabled",
-            "this kernel has no kmemleak: it needs CONFIG_DEBUG_KMEMLEAK; vmleak leaks looks for lost objects in any dump",
+            "this kernel has no kmemleak: it needs CONFIG_DEBUG_KMEMLEAK; vmleak leaks looks for unreachable objects in any dump",
         ));
     }
     let layout: KmemleakObjectLayout = kernel.layout()?;

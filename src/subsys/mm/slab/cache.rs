@@ -216,7 +216,7 @@ fn read_one(
     cache.name = kernel
         .space
         .read_c_string(name_at, MAX_NAME)
-        .unwrap_or_else(|_| format!("<name at {name_at} is lost>"));
+        .unwrap_or_else(|_| format!("<name at {name_at} is missing>"));
     cache.nodes = nodes.pointers(&record, Some(nodes.node));
     cache.barns = nodes.pointers(&record, nodes.barn);
     Ok(cache)

@@ -1,4 +1,4 @@
-//! Areas of vmalloc: kept and lost ones, and records that only look like references.
+//! Areas of vmalloc: kept and unreachable ones, and records that only look like references.
 
 use super::tasks::Tasks;
 use super::web::Web;

@@ -1,4 +1,4 @@
-//! Blocks of large kmalloc: kept and lost ones, in kernels that mark them.
+//! Blocks of large kmalloc: kept and unreachable ones, in kernels that mark them.
 
 use super::web::Web;
 use crate::memory::PAGE_SIZE;

@@ -1,4 +1,4 @@
-//! Words that point to lost objects and must not count, each in another kind of place; and
+//! Words that point to unreachable objects and must not count, each in another kind of place; and
 //! words that point to what is free.
 
 use super::areas::Areas;

@@ -108,11 +108,11 @@ impl<'a> Web<'a> {
         self.slot += 16;
     }
 
-    /// The next of the lost objects that only what is stale may point to; when all were used,
+    /// The next of the unreachable objects that only what is stale may point to; when all were used,
     /// from the first again.
     pub(super) fn stale_target(&mut self) -> u64 {
         self.alone.rotate_left(1);
-        *self.alone.last().expect("lost objects")
+        *self.alone.last().expect("unreachable objects")
     }
 
     /// All objects that have no role, with their cache's size.

@@ -216,10 +216,10 @@ impl Machine {
         truth.expect("a scenario with conntrack")
     }
 
-    /// What a search for lost objects should find.
+    /// What a search for unreachable objects should find.
     pub fn leaks_truth(&self) -> &LeaksTruth {
         let truth = self.leaks_truth.as_ref();
-        truth.expect("a scenario of lost objects")
+        truth.expect("a scenario of unreachable objects")
     }
 
     /// Physical memory.
