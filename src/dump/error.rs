@@ -102,8 +102,11 @@ pub enum PageFault {
     /// No RAM that the dump knows of.
     #[error("{0} is not in the dump")]
     NotInDump(Pfn),
+    /// It is in a part of a split set that was not given.
+    #[error("{0} is missing: it is in a part of the split set that is not given")]
+    PartAbsent(Pfn),
     /// It should be there, but the file ends before it, or it was never written.
-    #[error("{pfn} is lost: the file is cut short before offset {offset:#x}")]
+    #[error("{pfn} is missing: the file is cut short before offset {offset:#x}")]
     Truncated {
         /// The page.
         pfn: Pfn,

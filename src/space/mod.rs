@@ -221,10 +221,17 @@ impl AddressSpace {
     }
 
     fn read_phys_u64(&self, at: PhysAddr) -> Result<u64, PageFault> {
-        let shift = self.dump.page_shift();
-        let page = self.dump.page(Pfn::containing(at, shift))?;
-        let within = (at.0 & ((1 << shift) - 1)) as usize;
-        Ok(bytes::u64_at(&page, within).unwrap_or(0))
+        let pfn = Pfn::containing(at, self.dump.page_shift());
+        let within = self.within_page(at);
+        match self.dump.page(pfn) {
+            Ok(page) => Ok(bytes::u64_at(&page, within).unwrap_or(0)),
+            Err(fault) if !self.dump.holds_part_of(pfn) => Err(fault),
+            Err(_) => {
+                let mut word = [0; 8];
+                let fault = self.dump.read_part(pfn, within, &mut word);
+                fault.map_or(Ok(u64::from_le_bytes(word)), Err)
+            }
+        }
     }
 
     /// The page that holds `va`, and the offset of `va` in it.
@@ -238,7 +245,7 @@ impl AddressSpace {
             .dump
             .page(Pfn::containing(phys, shift))
             .map_err(|fault| MemFault::Page { va, fault })?;
-        Ok((page, (phys.0 & ((1 << shift) - 1)) as usize))
+        Ok((page, self.within_page(phys)))
     }
 
     /// Fills `out` from memory at `va`, across pages; much at once in parallel, into place and
@@ -251,7 +258,7 @@ impl AddressSpace {
         if out.len() < MUCH.max(page_size * 2) {
             return self.read_cached(va, out);
         }
-        let first = va.0.next_multiple_of(page_size as u64) - va.0;
+        let first = va.0.wrapping_neg() % page_size as u64;
         let (head, rest) = out.split_at_mut(first as usize);
         let (whole, tail) = rest.split_at_mut(rest.len() / page_size * page_size);
         let start = va.plus(first);
@@ -270,23 +277,51 @@ impl AddressSpace {
     fn read_page_into(&self, va: VirtAddr, page: &mut [u8]) -> Result<(), MemFault> {
         let phys = self.translate(va)?.phys;
         let pfn = Pfn::containing(phys, self.dump.page_shift());
-        self.dump
-            .read_page(pfn, page)
-            .map_err(|fault| MemFault::Page { va, fault })
+        let read = self.dump.read_page(pfn, page);
+        read.map_err(|fault| MemFault::Page { va, fault })
     }
 
     fn read_cached(&self, va: VirtAddr, out: &mut [u8]) -> Result<(), MemFault> {
         let mut at = va;
         let mut rest = out;
         while !rest.is_empty() {
-            let (page, within) = self.page_at(at)?;
-            let len = rest.len().min(page.len() - within);
-            let (now, later) = rest.split_at_mut(len);
-            now.copy_from_slice(bytes::slice(&page, within, len).unwrap_or_default());
+            let len = match self.page_at(at) {
+                Ok((page, within)) => {
+                    let len = rest.len().min(page.len() - within);
+                    let now = rest.get_mut(..len).unwrap_or_default();
+                    now.copy_from_slice(bytes::slice(&page, within, len).unwrap_or_default());
+                    len
+                }
+                Err(fault) => self.read_part(at, rest, fault)?,
+            };
             at = at.plus(len as u64);
-            rest = later;
+            rest = rest.get_mut(len..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Reads into `out` up to the end of a page of which the dump has a part, and says how much
+    /// that is; `fault` is why the whole page can't be had.
+    fn read_part(&self, va: VirtAddr, out: &mut [u8], fault: MemFault) -> Result<usize, MemFault> {
+        let MemFault::Page { .. } = fault else {
+            return Err(fault);
+        };
+        let phys = self.translate(va)?.phys;
+        let pfn = Pfn::containing(phys, self.dump.page_shift());
+        if !self.dump.holds_part_of(pfn) {
+            return Err(fault);
+        }
+        let within = self.within_page(phys);
+        let len = out.len().min(self.dump.page_size() - within);
+        let out = out.get_mut(..len).unwrap_or_default();
+        match self.dump.read_part(pfn, within, out) {
+            None => Ok(len),
+            Some(fault) => Err(MemFault::Page { va, fault }),
+        }
+    }
+
+    fn within_page(&self, phys: PhysAddr) -> usize {
+        (phys.0 & ((1 << self.dump.page_shift()) - 1)) as usize
     }
 
     /// `len` bytes at `va`.
@@ -304,11 +339,11 @@ impl AddressSpace {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn span(&self, va: VirtAddr, len: usize) -> Result<Span<'_>, MemFault> {
-        let (page, start) = self.page_at(va)?;
-        if len <= page.len() - start {
-            Ok(Span::Page { page, start, len })
-        } else {
-            self.read_bytes(va, len).map(Span::Copied)
+        match self.page_at(va) {
+            Ok((page, start)) if len <= page.len() - start => Ok(Span::Page { page, start, len }),
+            // Across pages, or of a page of which only a part is there.
+            Ok(_) | Err(MemFault::Page { .. }) => self.read_bytes(va, len).map(Span::Copied),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -345,7 +380,20 @@ impl AddressSpace {
     pub fn read_c_string(&self, va: VirtAddr, max: usize) -> Result<String, MemFault> {
         let mut text = Vec::new();
         while text.len() < max {
-            let (page, within) = self.page_at(va.plus(text.len() as u64))?;
+            let at = va.plus(text.len() as u64);
+            let (page, within) = match self.page_at(at) {
+                Ok(found) => found,
+                Err(fault) => {
+                    // Of a page that is there in part, byte by byte as far as it goes.
+                    let mut byte = [0];
+                    self.read_part(at, &mut byte, fault)?;
+                    match byte {
+                        [0] => break,
+                        [other] => text.push(other),
+                    }
+                    continue;
+                }
+            };
             let rest = page.get(within..).unwrap_or_default();
             let rest = rest.get(..rest.len().min(max - text.len())).unwrap_or(rest);
             match memchr::memchr(0, rest) {

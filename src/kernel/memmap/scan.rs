@@ -149,7 +149,10 @@ fn memmap_loss(fault: crate::dump::PageFault) -> &'static str {
             "pages of the memmap were left out of the dump: slabs described there are not seen (was it filtered with --exclude-unused-vm?)"
         }
         PageFault::NotInDump(_) => {
-            "pages of the memmap are not in the dump: slabs described there are not seen (are all parts of the split set given?)"
+            "pages of the memmap are not in the dump: slabs described there are not seen (are all segments of the file there?)"
+        }
+        PageFault::PartAbsent(_) => {
+            "pages of the memmap are in a part of the split set that is not given: slabs described there are not seen (give all parts)"
         }
         PageFault::Truncated { .. } => {
             "pages of the memmap lie beyond the end of the file: slabs described there are not seen (copy the dump again, or see why it is incomplete)"
