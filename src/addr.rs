@@ -67,10 +67,10 @@ impl VirtAddr {
     }
 }
 
-/// Bytes of the smallest pages that Linux has on any architecture.
+/// Bytes of the smallest pages that Linux has on any 64-bit architecture.
 pub const SMALLEST_PAGE: u32 = 4 << 10;
 /// Bytes of the largest.
-pub const LARGEST_PAGE: u32 = 256 << 10;
+pub const LARGEST_PAGE: u32 = 64 << 10;
 
 /// Whether pages may have this size.
 pub fn is_page_size(bytes: u32) -> bool {

@@ -9,7 +9,7 @@ use vmleak::dump::{DEFAULT_CACHE_BYTES, Dump, VmcoreInfo};
 use vmleak::kernel::kallsyms::{self, OwnSymbolsError};
 use vmleak::kernel::{Kernel, btf, check_symbols};
 use vmleak::render;
-use vmleak::space::AddressSpace;
+use vmleak::space::{AddressSpace, BootFacts};
 use vmleak::types::{
     Btf, DebugFile, Dwarf, Kallsyms, Profile, SymbolTable, TypeDb, TypeError, TypeSource,
     is_system_map,
@@ -32,6 +32,7 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
     let inputs = locate::sort_out(common)?;
     let cache = common.max_memory.unwrap_or(DEFAULT_CACHE_BYTES);
     let dump = Arc::new(Dump::open_with(&inputs.dump, cache, common.access())?);
+    let boot = BootFacts::find(&dump).with_context(|| dump.path().display().to_string())?;
     let info = dump.notes().vmcoreinfo.clone().with_context(|| {
         format!(
             "{}: no VMCOREINFO in the dump, so its addresses can't be resolved; take it with kdump, or with QEMU's vmcoreinfo device",
@@ -89,7 +90,7 @@ pub(crate) fn kernel(common: &Common) -> Result<Opened> {
             Err(looked) => return Err(error.context(sources.no_vmlinux(looked))),
         },
     };
-    check_symbols(&info, &symbols).with_context(|| whose.clone())?;
+    check_symbols(&info, &boot, &symbols).with_context(|| whose.clone())?;
     let (types, btf) = match (sources.types(&symbols, dwarf), &found) {
         (Err(error), Err(looked)) => return Err(error.context(sources.no_vmlinux(looked))),
         (other, _) => other?,

@@ -277,6 +277,11 @@ impl Dump {
         Some(page)
     }
 
+    /// Why the page can't be had, as far as that shows without decoding it.
+    pub fn why_not_there(&self, pfn: Pfn) -> Option<PageFault> {
+        self.source.locate(pfn).err()
+    }
+
     /// Whether any byte of the page is there: RAM and the segments of a file begin and end where
     /// they like, and `page` has whole pages only.
     pub fn holds_part_of(&self, pfn: Pfn) -> bool {

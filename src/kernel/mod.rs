@@ -37,13 +37,12 @@ use crate::addr::VirtAddr;
 use crate::diag::Diagnostics;
 use crate::dump::{Dump, VmcoreInfo};
 use crate::once::get_or_make;
-use crate::space::x86_64::START_KERNEL_MAP;
-use crate::space::{AddressSpace, MemFault, SpaceError};
+use crate::space::{AddressSpace, BootFacts, MemFault, SpaceError};
 use crate::types::{Kallsyms, SymbolOrigin, SymbolTable, TypeDb, TypeError};
 use kallsyms::OwnSymbolsError;
 use layout::{Layout, LayoutError, LayoutInfo};
 
-/// Symbols that VMCOREINFO has too. Every x86_64 kernel is linked to the same `_stext`; the
+/// Symbols that VMCOREINFO has too. Kernels of one architecture are linked to the same `_stext`; the
 /// others lie behind its code, so they differ from build to build.
 const CHECKED: [&str; 3] = ["_stext", "init_uts_ns", "init_top_pgt"];
 
@@ -89,26 +88,28 @@ pub enum KernelError {
 }
 
 /// The address of a symbol at run time: with KASLR's offset, unless it is in there already.
-/// Per-CPU symbols of x86 up to 6.14 are offsets from zero, which KASLR does not move.
-fn run_time_address(symbols: &SymbolTable, name: &str, kernel_offset: u64) -> Option<VirtAddr> {
-    Some(moved(symbols, symbols.address(name)?, kernel_offset))
+fn run_time_address(symbols: &SymbolTable, name: &str, boot: &BootFacts) -> Option<VirtAddr> {
+    Some(moved(symbols, symbols.address(name)?, boot))
 }
 
-fn moved(symbols: &SymbolTable, address: u64, kernel_offset: u64) -> VirtAddr {
-    let moved = symbols.origin() != SymbolOrigin::Kallsyms && address >= START_KERNEL_MAP;
-    VirtAddr(match moved {
-        true => address.wrapping_add(kernel_offset),
-        false => address,
-    })
+fn moved(symbols: &SymbolTable, address: u64, boot: &BootFacts) -> VirtAddr {
+    match symbols.origin() {
+        SymbolOrigin::Kallsyms => VirtAddr(address),
+        _ => boot.run_time(address),
+    }
 }
 
 /// Whether symbols are where VMCOREINFO has them.
 ///
 /// # Errors
 /// If they are another kernel's.
-pub fn check_symbols(info: &VmcoreInfo, symbols: &SymbolTable) -> Result<(), KernelError> {
+pub fn check_symbols(
+    info: &VmcoreInfo,
+    boot: &BootFacts,
+    symbols: &SymbolTable,
+) -> Result<(), KernelError> {
     for name in CHECKED {
-        let by_symbols = run_time_address(symbols, name, info.kernel_offset());
+        let by_symbols = run_time_address(symbols, name, boot);
         if let (Some(dump), Some(symbols)) = (info.symbol(name), by_symbols)
             && dump != symbols
         {
@@ -134,7 +135,6 @@ pub struct Kernel {
     symbols: SymbolTable,
     /// What the dump itself has, read when it is first asked for.
     own_symbols: OnceLock<Result<Kallsyms, OwnSymbolsError>>,
-    offset: u64,
     layouts: Mutex<BTreeMap<String, LayoutInfo>>,
 }
 
@@ -146,10 +146,9 @@ impl Kernel {
     pub fn new(dump: Arc<Dump>, types: TypeDb, symbols: SymbolTable) -> Result<Self, KernelError> {
         let mut space = AddressSpace::new(Arc::clone(&dump))?;
         let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
-        let offset = info.kernel_offset();
-        check_symbols(&info, &symbols)?;
+        check_symbols(&info, space.boot(), &symbols)?;
         let variable = |name: &str| {
-            let address = run_time_address(&symbols, name, offset)?;
+            let address = run_time_address(&symbols, name, space.boot())?;
             space.read_u64(address).ok().filter(|v| *v != 0)
         };
         let (page_offset, vmalloc) = (variable("page_offset_base"), variable("vmalloc_base"));
@@ -160,7 +159,6 @@ impl Kernel {
             diag: Diagnostics::default(),
             symbols,
             own_symbols: OnceLock::new(),
-            offset,
             layouts: Mutex::default(),
         })
     }
@@ -180,7 +178,7 @@ impl Kernel {
     /// # Errors
     /// If they can't be found, read or decoded.
     pub fn own_symbols(&self) -> Result<&Kallsyms, &OwnSymbolsError> {
-        let named = |name: &str| run_time_address(&self.symbols, name, self.offset);
+        let named = |name: &str| run_time_address(&self.symbols, name, self.space.boot());
         let own = get_or_make(&self.own_symbols, || kallsyms::read(&self.space, named));
         own.as_ref()
     }
@@ -205,14 +203,14 @@ impl Kernel {
                 format!("the profile says nothing of the symbol {name}, so what needs it is missing: it was written by another version of vmleak; write it again with `vmleak info --save-profile`"),
             );
         }
-        run_time_address(&self.symbols, name, self.offset)
+        run_time_address(&self.symbols, name, self.space.boot())
     }
 
     /// Run-time addresses of everything that has one of `names`, with the name's index: static
     /// functions may share one.
     pub fn symbols_called(&self, names: &[&str]) -> Vec<(usize, VirtAddr)> {
         let all = self.symbols.all_called(names).into_iter();
-        all.map(|(index, at)| (index, moved(&self.symbols, at, self.offset)))
+        all.map(|(index, at)| (index, moved(&self.symbols, at, self.space.boot())))
             .collect()
     }
 
@@ -261,13 +259,10 @@ impl Kernel {
         self.space.read_u32(self.symbol(name)?).ok()
     }
 
-    /// Bytes of addresses that vmalloc has: VMALLOC_SIZE_TB of 4 and of 5 levels
-    /// (arch/x86/include/asm/pgtable_64_types.h).
+    /// Bytes of addresses that vmalloc has.
     pub fn vmalloc_size(&self) -> u64 {
-        match self.vmcoreinfo().number("pgtable_l5_enabled") {
-            Some(1) => 12800 << 40,
-            _ => 32 << 40,
-        }
+        let boot = self.space.boot();
+        boot.arch.vmalloc_size(boot)
     }
 
     /// The addresses of vmalloc; `None` if the dump does not tell where they begin.

@@ -49,6 +49,10 @@ pub struct DumpIdentity {
     pub release: Option<String>,
     pub build_id: Option<String>,
     pub arch: &'static str,
+    /// The kind of file: `kdump`, `elf`.
+    pub source: &'static str,
+    /// How it is known where the kernel is in it.
+    pub boot_facts_from: &'static str,
     /// RFC 3339, UTC.
     pub crash_time: Option<String>,
     pub uptime_seconds: Option<f64>,
@@ -104,7 +108,9 @@ impl<T> Document<T> {
                 format: run.dump.format.clone(),
                 release: system.release.clone(),
                 build_id: system.build_id.clone(),
-                arch: "x86_64",
+                arch: kernel.space.boot().arch.name(),
+                source: run.dump.source,
+                boot_facts_from: kernel.space.boot().from(),
                 crash_time: system.crash_time_text(),
                 uptime_seconds: system.uptime_seconds,
                 panic: system.panic.clone(),

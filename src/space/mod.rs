@@ -11,15 +11,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use thiserror::Error;
 
+pub mod arch;
+pub mod boot;
 mod mmu;
-pub mod x86_64;
 
-pub use mmu::{Level, Mapping, MmuSpec, WalkError};
+pub use boot::BootFacts;
+pub use mmu::{Entry, Level, Mapping, MmuSpec, WalkError};
 
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::bytes;
 use crate::dump::{Dump, Page, PageFault};
-use x86_64::X86Space;
 
 /// From so many bytes on it pays to read in parallel.
 const MUCH: usize = 64 << 10;
@@ -53,17 +54,44 @@ pub enum SpaceError {
         "the dump has no VMCOREINFO, so its address space is unknown; take the dump with kdump, or with a vmcoreinfo device for QEMU's dump-guest-memory"
     )]
     NoVmcoreInfo,
+    /// The dump names an architecture that is not known.
+    #[error(
+        "a dump of the architecture {machine}; vmleak reads those of {}: open it with crash or drgn built for {machine}",
+        known_architectures()
+    )]
+    OtherArchitecture {
+        /// As the dump names it.
+        machine: String,
+    },
     /// VMCOREINFO lacks something needed.
-    #[error("VMCOREINFO lacks {0}; is this a dump of an x86_64 kernel?")]
-    MissingKey(&'static str),
+    #[error(
+        "VMCOREINFO lacks {key}, which every {arch} kernel writes: the note is damaged, or of another architecture"
+    )]
+    MissingKey {
+        /// What.
+        key: &'static str,
+        /// For which architecture.
+        arch: &'static str,
+    },
     /// The page-table root lies outside the kernel image.
     #[error("VMCOREINFO places the page tables at {0}, outside the kernel image")]
     BadRoot(VirtAddr),
 }
 
+fn known_architectures() -> String {
+    let names: Vec<_> = arch::all().map(arch::Arch::name).collect();
+    names.join(", ")
+}
+
 /// Why memory at a virtual address can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum MemFault {
+    /// The processor would not translate it.
+    #[error("{va} is no address (not canonical)")]
+    NotCanonical {
+        /// The number.
+        va: VirtAddr,
+    },
     /// The kernel mapped nothing there.
     #[error("{va} is not mapped (no {level} entry)")]
     Unmapped {
@@ -96,7 +124,7 @@ impl MemFault {
     /// The dump's reason, where the kernel did map the address.
     pub fn page_fault(&self) -> Option<PageFault> {
         match self {
-            MemFault::Unmapped { .. } => None,
+            MemFault::NotCanonical { .. } | MemFault::Unmapped { .. } => None,
             MemFault::Table { fault, .. } | MemFault::Page { fault, .. } => Some(*fault),
         }
     }
@@ -133,35 +161,52 @@ impl std::ops::Deref for Span<'_> {
 #[derive(Debug)]
 pub struct AddressSpace {
     dump: Arc<Dump>,
-    arch: X86Space,
+    boot: BootFacts,
+    mmu: MmuSpec,
+    root: PhysAddr,
     image: LinearRegion,
     direct: LinearRegion,
 }
 
 impl AddressSpace {
-    /// Sets up translation from VMCOREINFO alone; the direct map is at its default place until
-    /// [`place_direct_map`](Self::place_direct_map) is told the kernel's variables.
+    /// Finds where the kernel is in the dump, and sets up translation by that alone; the direct
+    /// map is at its default place until [`place_direct_map`](Self::place_direct_map) is told the
+    /// kernel's variables.
     ///
     /// # Errors
-    /// If VMCOREINFO is missing or lacks what an x86_64 kernel writes.
+    /// If the dump is of an unknown architecture, or does not say where its kernel is.
     pub fn new(dump: Arc<Dump>) -> Result<Self, SpaceError> {
-        let info = dump
-            .notes()
-            .vmcoreinfo
-            .as_ref()
-            .ok_or(SpaceError::NoVmcoreInfo)?;
-        let arch = X86Space::from_vmcoreinfo(info)?;
+        let boot = BootFacts::find(&dump)?;
+        Self::booted(dump, boot)
+    }
+
+    /// As [`new`](Self::new), where it is known already where the kernel is.
+    ///
+    /// # Errors
+    /// If the page tables lie outside the kernel's image.
+    pub fn booted(dump: Arc<Dump>, boot: BootFacts) -> Result<Self, SpaceError> {
+        let image = boot.arch.image(&boot);
+        let at = boot.root.value;
+        let root = image.translate(at).ok_or(SpaceError::BadRoot(at))?.phys;
         Ok(Self {
-            image: arch.image,
-            direct: arch.direct_map(None, None),
-            arch,
+            image,
+            root,
+            direct: boot.arch.direct_map(&boot, None, None),
+            mmu: boot.arch.mmu(&boot),
+            boot,
             dump,
         })
     }
 
-    /// Places the direct map where `page_offset_base` says; it ends at `vmalloc_base`.
+    /// Places the direct map where `page_offset_base` says; it ends at `vmalloc_base`. What is no
+    /// address is not believed.
     pub fn place_direct_map(&mut self, page_offset: Option<u64>, vmalloc: Option<u64>) {
-        self.direct = self.arch.direct_map(page_offset, vmalloc);
+        let address = |value: Option<u64>| {
+            let value = value.map(VirtAddr);
+            value.filter(|at| self.mmu.is_canonical(*at))
+        };
+        let (start, end) = (address(page_offset), address(vmalloc));
+        self.direct = self.boot.arch.direct_map(&self.boot, start, end);
     }
 
     /// The dump below.
@@ -169,17 +214,25 @@ impl AddressSpace {
         &self.dump
     }
 
-    /// The name of the translation in use.
-    pub fn mmu_name(&self) -> &'static str {
-        self.arch.mmu.name
+    /// Where the kernel is, and how that is known.
+    pub fn boot(&self) -> &BootFacts {
+        &self.boot
     }
 
-    /// Bits that a physical address has at most (arch/x86/include/asm/sparsemem.h).
+    /// The name of the translation in use.
+    pub fn mmu_name(&self) -> &'static str {
+        self.mmu.name
+    }
+
+    /// Bits that a physical address has at most.
     pub fn physical_bits(&self) -> u32 {
-        match self.arch.mmu.levels.len() {
-            5.. => 52,
-            _ => 46,
-        }
+        self.boot.arch.physical_bits(&self.boot)
+    }
+
+    /// Where the image's mapping has a physical address, if it has.
+    pub fn image_address(&self, phys: PhysAddr) -> Option<VirtAddr> {
+        let within = phys.0.wrapping_sub(self.image.phys.0);
+        (within < self.image.end.0 - self.image.start.0).then(|| self.image.start.plus(within))
     }
 
     /// The first address of the direct map.
@@ -202,22 +255,21 @@ impl AddressSpace {
                 return Ok(mapping);
             }
         }
-        let entry = |at| self.read_phys_u64(at);
-        self.arch
-            .mmu
-            .walk(self.arch.root, self.arch.encryption_bits, va, entry)
-            .map_err(|error| match error {
-                WalkError::NotPresent(level) => MemFault::Unmapped { va, level },
-                WalkError::Table(level, fault) => MemFault::Table { va, level, fault },
-            })
+        match self.walk(va) {
+            Ok((mapping, _)) => Ok(mapping),
+            Err(WalkError::NotCanonical) => Err(MemFault::NotCanonical { va }),
+            Err(WalkError::NotPresent(level)) => Err(MemFault::Unmapped { va, level }),
+            Err(WalkError::Table(level, fault)) => Err(MemFault::Table { va, level, fault }),
+        }
     }
 
     /// Whether the page tables let `va` be executed; `false` where nothing is mapped.
     pub fn is_executable(&self, va: VirtAddr) -> bool {
-        let mmu = &self.arch.mmu;
-        let entry = |at| self.read_phys_u64(at);
-        let found = mmu.walk_with_bits(self.arch.root, self.arch.encryption_bits, va, entry);
-        found.is_ok_and(|(_, bits)| bits & mmu.no_execute == 0)
+        self.walk(va).is_ok_and(|(_, executable)| executable)
+    }
+
+    fn walk(&self, va: VirtAddr) -> Result<(Mapping, bool), WalkError<PageFault>> {
+        self.mmu.walk(self.root, va, |at| self.read_phys_u64(at))
     }
 
     fn read_phys_u64(&self, at: PhysAddr) -> Result<u64, PageFault> {

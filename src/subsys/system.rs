@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::clock::Clock;
 use super::log;
 use crate::kernel::{Kernel, cpus};
+use crate::space::boot::Fact;
 
 /// Facts about the whole system.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -36,10 +37,12 @@ impl SystemFacts {
 /// Reads what there is; what the dump lacks is `None`.
 pub fn collect(kernel: &Kernel) -> SystemFacts {
     let info = kernel.vmcoreinfo();
+    let boot = kernel.space.boot();
+    let fact = |fact: &Option<Fact<String>>| fact.as_ref().map(|fact| fact.value.clone());
     let page_size = kernel.dump().page_size() as u64;
     SystemFacts {
-        release: info.release().map(str::to_owned),
-        build_id: info.build_id().map(str::to_owned),
+        release: fact(&boot.release),
+        build_id: fact(&boot.build_id),
         crash_time: info.crash_time(),
         uptime_seconds: Clock::read(kernel).ok().flatten().and_then(|c| c.uptime()),
         panic: panic_message(kernel),

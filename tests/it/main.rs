@@ -1,5 +1,6 @@
 //! Tests of the whole command, one binary so that it links once.
 
+mod architectures;
 mod bad_input;
 mod classic;
 mod cli;

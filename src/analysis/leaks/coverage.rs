@@ -56,7 +56,7 @@ impl Trust {
                 "slab-pages-missing",
                 (coverage.slab_pages_missing, coverage.slab_pages),
                 "slab pages",
-                "what only they point to looks lost (dump again; kernels from 7.1 on with makedumpfile -d 23)",
+                "what only they point to looks lost (dump again with a makedumpfile as new as the kernel, or with -d 23: an older one takes slab pages for user pages)",
             ),
             (
                 "kernel-pages-missing",
