@@ -24,6 +24,7 @@ mod log;
 mod machine_damage;
 mod matrix;
 mod meminfo;
+mod missing_parts;
 mod modules;
 mod much_memory;
 mod nat_real;

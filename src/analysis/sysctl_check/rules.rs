@@ -117,7 +117,7 @@ pub(super) const RULES: &[Rule] = &[
         judge: |_, n| {
             fewer(
                 first(n)?,
-                4096,
+                4 << 10,
                 "few: closed sockets may be reused too early",
             )
         },

@@ -13,8 +13,6 @@ use crate::kernel::{Kernel, KernelError};
 
 /// Chunks of page structures that are looked at, evenly spread.
 const CHUNKS: usize = 256;
-/// Of a hundred slab pages, so many may be left out: pages of zeros are, in some formats.
-const FEW: u64 = 1;
 
 /// Slab pages of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,13 +21,18 @@ struct LeftOut {
     left_out: u64,
 }
 
-/// Warns if more than a few slab pages were left out of the dump. What can't be looked at is no
+/// Warns if slab pages were left out of the dump. What can't be looked at is no
 /// sign of it: the commands that need it say so.
 pub fn warn_if_many(kernel: &Kernel) {
     let Ok(found) = sample(kernel) else {
         return;
     };
-    if found.left_out * 100 > found.looked_at * FEW {
+    // A format that records no dump level leaves pages of zeros out, too: there may be some.
+    let few = match kernel.dump().facts().dump_level {
+        Some(_) => 0,
+        None => found.looked_at / 100,
+    };
+    if found.left_out > few {
         kernel.diag.warn(
             "slab-pages-left-out",
             format!(
