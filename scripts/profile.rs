@@ -71,7 +71,7 @@ fn make(out: &Path, vmlinux: &Path, others: &[PathBuf]) -> Result<(), Error> {
         symbols_from: None,
         modules,
     };
-    let table = symbols.as_ref().map(|table| (table, 0));
+    let table = symbols.as_ref().map(|table| (table, None));
     std::fs::write(out, asked::profile(&types, table, identity)?)?;
     Ok(())
 }

@@ -67,6 +67,16 @@ impl VirtAddr {
     }
 }
 
+/// Bytes of the smallest pages that Linux has on any 64-bit architecture.
+pub const SMALLEST_PAGE: u32 = 4 << 10;
+/// Bytes of the largest.
+pub const LARGEST_PAGE: u32 = 64 << 10;
+
+/// Whether pages may have this size.
+pub fn is_page_size(bytes: u32) -> bool {
+    bytes.is_power_of_two() && (SMALLEST_PAGE..=LARGEST_PAGE).contains(&bytes)
+}
+
 /// A page frame number: a physical address divided by the page size.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pfn(pub u64);

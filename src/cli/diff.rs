@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use vmleak::addr::SMALLEST_PAGE;
 use vmleak::analysis::growth::{self, Sample, View};
 use vmleak::analysis::saved_slabinfo;
 use vmleak::dump::Dump;
@@ -78,7 +79,9 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
         let (_, session) = taken.facts.as_ref()?;
         Some(session.kernel.dump().page_size() as u64)
     };
-    let page_size = page_size(&new).or_else(|| page_size(&old)).unwrap_or(4096);
+    let page_size = page_size(&new)
+        .or_else(|| page_size(&old))
+        .unwrap_or_else(|| u64::from(SMALLEST_PAGE));
     let aliases = aliases(&old, &new);
     let growth = growth::compare(
         &sample(&old, view, page_size)?,

@@ -7,7 +7,7 @@ use vmleak::analysis::accounting::Level;
 use vmleak::render;
 use vmleak::report::{InfoReport, SlabsReport};
 use vmleak::subsys::mm::slab::era::SlabEra;
-use vmleak::subsys::mm::slab::{CacheFacts, SlabHeap};
+use vmleak::subsys::mm::slab::{CacheFacts, SlabHeap, left_out};
 
 use super::args::{Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
 use super::command::Command;
@@ -158,6 +158,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         // Reading the heap is what resolves its layouts.
         session.explain(SlabHeap::read(kernel, &*session.progress))?;
     }
+    left_out::warn_if_many(kernel);
     let body = InfoReport {
         coverage: session.run().dump.clone(),
         translation: kernel.space.mmu_name(),

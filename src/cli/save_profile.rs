@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use vmleak::kernel::asked;
 use vmleak::kernel::modules::Modules;
+use vmleak::space::boot::Fact;
 use vmleak::types::ProfileIdentity;
 
 use super::args::Common;
@@ -39,16 +40,17 @@ pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Resu
         }
     }
     let kernel = &session.kernel;
-    let info = kernel.vmcoreinfo();
+    let boot = kernel.space.boot();
+    let fact = |fact: &Option<Fact<String>>| fact.as_ref().map(|fact| fact.value.clone());
     let identity = ProfileIdentity {
-        release: info.release().map(str::to_owned),
-        build_id: info.build_id().map(str::to_owned),
-        arch: "x86_64".to_owned(),
+        release: fact(&boot.release),
+        build_id: fact(&boot.build_id),
+        arch: boot.arch.name().to_owned(),
         types_from: kernel.types.origin().to_owned(),
         symbols_from: None,
         modules: held,
     };
-    let symbols = Some((kernel.symbol_table(), info.kernel_offset()));
+    let symbols = Some((kernel.symbol_table(), Some(boot)));
     let bytes = asked::profile(&kernel.types, symbols, identity)?;
     std::fs::write(path, bytes).with_context(|| path.display().to_string())?;
     Ok(whole)

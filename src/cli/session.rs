@@ -89,7 +89,12 @@ impl Session {
         let path = self.kernel.dump().path().display();
         let facts = self.kernel.dump().facts();
         result.with_context(|| {
-            if facts.missing_pages > 0 {
+            if facts.pages_of_absent_parts > 0 {
+                format!(
+                    "{path}: {} of {} pages are in parts of the split set that are not given (give all parts)",
+                    facts.pages_of_absent_parts, facts.dumped_pages
+                )
+            } else if facts.missing_pages > 0 {
                 format!(
                     "{path}: cut short, {} of {} pages lie beyond its end (copy it again)",
                     facts.missing_pages, facts.dumped_pages
@@ -143,16 +148,25 @@ fn explained(error: OpenError, common: &Common) -> anyhow::Error {
 }
 
 fn warn_of_loss(kernel: &Kernel, dump: &DumpFacts) {
-    if dump.missing_pages > 0 {
+    let absent = dump.pages_of_absent_parts;
+    let cut = dump.missing_pages.saturating_sub(absent);
+    if absent > 0 {
+        kernel.diag.warn_many(
+            "dump-part-absent",
+            "pages that the dump should hold are in parts of the split set that are not given: give all parts",
+            absent,
+        );
+    }
+    if cut > 0 {
         kernel.diag.warn_many(
             "dump-truncated",
             "pages that the dump should hold lie beyond its end: copy it again, or see why it was cut short",
-            dump.missing_pages,
+            cut,
         );
-    } else if dump.incomplete {
+    } else if dump.incomplete && absent == 0 {
         kernel.diag.warn(
             "dump-incomplete",
-            "the dump says that it is incomplete: its writer ran out of space, or a part of a split set is not given",
+            "the dump says that it is incomplete: its writer ran out of space",
         );
     }
     if dump.contradictory {

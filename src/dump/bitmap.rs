@@ -15,13 +15,16 @@ const BLOCK_BITS: u64 = BLOCK_BYTES * 8;
 #[derive(Debug)]
 pub(crate) struct Bitmap {
     offset: u64,
+    /// As many as the file has.
     bits: u64,
+    /// As many as it should have.
+    stated: u64,
     ranks: Vec<u64>,
     ones: u64,
 }
 
 impl Bitmap {
-    /// Counts the bits of a bitmap of `bits` bits. What the file lacks counts as clear.
+    /// Counts the bits of a bitmap of `bits` bits. Nobody knows what those are that the file lacks.
     pub(crate) fn new(bytes: &Bytes, offset: u64, bits: u64) -> Self {
         let mut ranks = Vec::new();
         let mut ones = 0;
@@ -41,10 +44,11 @@ impl Bitmap {
         }
         // Never more than there are bytes, whatever the header claims: a flattened file can say
         // that it is 2^62 bytes long.
-        let bits = bits.min((at - offset).saturating_mul(8));
+        let there = bits.min((at - offset).saturating_mul(8));
         Self {
             offset,
-            bits,
+            bits: there,
+            stated: bits,
             ranks,
             ones,
         }
@@ -60,7 +64,7 @@ impl Bitmap {
         self.ones
     }
 
-    /// Whether the bit is set; bits beyond the end are clear.
+    /// Whether the bit is known to be set.
     pub(crate) fn contains(&self, bytes: &Bytes, bit: u64) -> bool {
         self.state(bytes, bit) == Bit::Set(())
     }
@@ -87,7 +91,8 @@ impl Bitmap {
     /// bit is set: most bits that are asked for in a pass over all memory are not.
     fn look<T>(&self, bytes: &Bytes, bit: u64, of_set: impl FnOnce(u64, &[u8]) -> T) -> Bit<T> {
         if bit >= self.bits {
-            return Bit::Clear;
+            let beyond = bit >= self.stated;
+            return if beyond { Bit::Clear } else { Bit::Lost };
         }
         match self.part(bytes, bit) {
             None => Bit::Lost,
@@ -114,7 +119,7 @@ pub(crate) enum Bit<T> {
     Set(T),
     /// Clear, or beyond the end.
     Clear,
-    /// The file held it once, but does not any more.
+    /// The file should have it and has not: it lacks a piece, or was cut short since it was opened.
     Lost,
 }
 

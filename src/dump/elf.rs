@@ -6,17 +6,20 @@
 //! `p_vaddr` is never used: QEMU writes 0 there.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use goblin::container::{Container, Ctx};
 use goblin::elf::Elf;
-use goblin::elf::header::{EM_X86_64, ET_CORE, Header};
+use goblin::elf::header::{ELFCLASS64, ELFDATA2LSB, ET_CORE, Header};
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE, ProgramHeader};
 
+use super::facts::DumpFacts;
 use super::notes::Notes;
+use super::page_source::{MachineName, PageSource, Stored};
 use super::storage::Bytes;
-use super::{DumpError, PageFault, Stored};
-use crate::addr::Pfn;
-use crate::bytes::{slice, u32_at};
+use super::{DumpError, PageFault};
+use crate::addr::{Pfn, SMALLEST_PAGE, is_page_size};
+use crate::bytes::{slice, u32_at, u64_at};
 
 const PN_XNUM: u16 = 0xffff;
 const PHDR_LEN: u64 = 56;
@@ -39,9 +42,12 @@ pub(crate) struct ElfDump {
     held: Vec<Extent>,
     /// Memory that segments name: sorted, merged; what is not held of it was left out.
     named: Vec<Extent>,
-    pub(crate) notes: Notes,
-    pub(crate) incomplete: bool,
-    pub(crate) page_size: u32,
+    notes: Notes,
+    machine: u16,
+    /// The table of segments ends before its time: what the others name nobody knows.
+    table_cut: bool,
+    incomplete: bool,
+    page_size: u32,
 }
 
 fn bad(bytes: &Bytes, offset: u64, why: impl Into<String>) -> DumpError {
@@ -63,10 +69,22 @@ fn header(bytes: &Bytes) -> Result<Header, DumpError> {
         let why = "the file ends inside its ELF header";
         return Err(bad(bytes, ident.len() as u64, why));
     }
-    if (ident.get(4), ident.get(5)) != (Some(&2), Some(&1)) {
-        return Err(unsupported(
-            "a 32-bit or big-endian ELF file; only 64-bit little-endian dumps are supported".into(),
-        ));
+    // Of every form the machine is at the same place, in the byte order of the form.
+    let machine = |swap: bool| {
+        let number = ident.get(18..20).and_then(|at| at.try_into().ok());
+        let number = number.map_or(0, u16::from_le_bytes);
+        MachineName::Elf(if swap { number.swap_bytes() } else { number })
+    };
+    let form = match (ident.get(4), ident.get(5)) {
+        (Some(&ELFCLASS64), Some(&ELFDATA2LSB)) => None,
+        (Some(&ELFCLASS64), _) => Some(("big-endian", machine(true))),
+        (_, Some(&ELFDATA2LSB)) => Some(("32-bit", machine(false))),
+        _ => Some(("32-bit, big-endian", machine(true))),
+    };
+    if let Some((form, machine)) = form {
+        return Err(unsupported(format!(
+            "an ELF core of a {form} machine ({machine}); only 64-bit little-endian ones are read: open it with crash built for that machine"
+        )));
     }
     let header = Elf::parse_header(&ident).map_err(|error| bad(bytes, 0, error.to_string()))?;
     if header.e_type != ET_CORE {
@@ -74,13 +92,22 @@ fn header(bytes: &Bytes) -> Result<Header, DumpError> {
             "an ELF file, but no core dump; is this the vmlinux? give the vmcore too".into(),
         ));
     }
-    if header.e_machine != EM_X86_64 {
-        return Err(unsupported(format!(
-            "a dump of another architecture (e_machine {}); x86_64 is supported",
-            header.e_machine
-        )));
+    if header.e_phnum == 0 {
+        return Err(unsupported(match is_xen_core(bytes, &header) {
+            true => "a core of a Xen domain (xl dump-core), which vmleak does not read: open it with crash".into(),
+            false => "an ELF core without program headers: there is no memory in it; was the dump interrupted? take it again".into(),
+        }));
     }
     Ok(header)
+}
+
+/// Xen's tools describe a domain's memory by sections (`.xen_pages`, `.xen_p2m`, …).
+fn is_xen_core(bytes: &Bytes, header: &Header) -> bool {
+    let entry = u64::from(header.e_shstrndx) * u64::from(header.e_shentsize);
+    let section = bytes.get_up_to(header.e_shoff.saturating_add(entry), 64);
+    let (offset, size) = (u64_at(&section, 24), u64_at(&section, 32));
+    let names = bytes.get_up_to(offset.unwrap_or(0), size.unwrap_or(0).min(1 << 16));
+    memchr::memmem::find(&names, b".xen_p").is_some()
 }
 
 /// Program headers, as many as the file has.
@@ -96,7 +123,7 @@ fn program_headers(bytes: &Bytes, header: &Header) -> Result<Table, DumpError> {
     let table = bytes.get_up_to(at, count.saturating_mul(PHDR_LEN));
     let len = table.len() as u64;
     if len < PHDR_LEN {
-        let why = "the file ends before its program headers";
+        let why = "the file ends before its program headers: it was cut short; copy it again";
         return Err(bad(bytes, at, why));
     }
     let context = Ctx::new(Container::Big, goblin::container::Endian::Little);
@@ -162,6 +189,8 @@ impl ElfDump {
             named: without_overlap(segments.named),
             page_size: page_size(&segments.notes),
             notes: segments.notes,
+            machine: header.e_machine,
+            table_cut: table.cut,
             incomplete: header.e_flags & DUMP_ELF_INCOMPLETE != 0
                 || bytes.is_cut_short()
                 || table.cut
@@ -170,27 +199,14 @@ impl ElfDump {
         })
     }
 
-    /// The underlying bytes.
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// One more than the highest page that a segment names.
-    pub(crate) fn max_pfn(&self) -> u64 {
-        let page = u64::from(self.page_size);
-        self.named.last().map_or(0, |last| last.end.div_ceil(page))
-    }
-
-    /// How many pages the file holds, and how many its segments name.
-    pub(crate) fn pages(&self) -> (u64, u64) {
-        let page = u64::from(self.page_size);
-        let total =
-            |extents: &[Extent]| extents.iter().map(|e| e.end - e.start).sum::<u64>() / page;
-        (total(&self.held), total(&self.named))
+    /// How many pages these extents make.
+    fn pages(&self, extents: &[Extent]) -> u64 {
+        let bytes: u64 = extents.iter().map(|e| e.end - e.start).sum();
+        bytes / u64::from(self.page_size)
     }
 
     /// How many pages the file lacks because it ends before them.
-    pub(crate) fn missing_pages(&self) -> u64 {
+    fn missing_pages(&self) -> u64 {
         let lost = self.held.iter().map(|e| {
             let end = e.offset.saturating_add(e.end - e.start);
             end.saturating_sub(self.bytes.len()).min(e.end - e.start)
@@ -198,65 +214,153 @@ impl ElfDump {
         lost.sum::<u64>().div_ceil(u64::from(self.page_size))
     }
 
-    /// Where the page is stored; a page whose parts lie in several segments is put together.
-    pub(crate) fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
-        let page = u64::from(self.page_size);
-        let start = pfn.0.checked_mul(page).ok_or(PageFault::NotInDump(pfn))?;
-        let end = start.saturating_add(page);
+    /// Why memory is not there that no extent holds.
+    fn fault(&self, pfn: Pfn, range: Range<u64>) -> PageFault {
+        let index = self.named.partition_point(|e| e.end <= range.start);
+        let named = self.named.get(index).is_some_and(|e| e.start < range.end);
+        match (named, self.table_cut) {
+            (true, _) => PageFault::Excluded(pfn),
+            (false, false) => PageFault::NotInDump(pfn),
+            (false, true) => PageFault::Truncated {
+                pfn,
+                offset: self.bytes.len(),
+            },
+        }
+    }
+
+    /// Fills `out` from memory at `start`, with zeros where there is none, and says the worst of
+    /// why not all of it is there. Extents may begin and end at any byte.
+    fn fill(&self, pfn: Pfn, start: u64, out: &mut [u8]) -> Option<PageFault> {
+        out.fill(0);
+        let end = start.saturating_add(out.len() as u64);
+        let mut worst = None;
+        let mut note = |fault| worst = worse(worst, fault);
+        let mut at = start;
         let first = self.held.partition_point(|e| e.end <= start);
         let held = self.held.get(first..).unwrap_or_default();
-        match held.first() {
+        for extent in held.iter().take_while(|e| e.start < end) {
+            let (from, to) = (extent.start.max(start), extent.end.min(end));
+            if at < from {
+                note(self.fault(pfn, at..from));
+            }
+            at = to;
+            let offset = extent.offset.saturating_add(from - extent.start);
+            let place = out.get_mut((from - start) as usize..(to - start) as usize);
+            match (self.bytes.get(offset, (to - from) as usize), place) {
+                (Some(part), Some(place)) => place.copy_from_slice(&part),
+                _ => note(PageFault::Truncated {
+                    pfn,
+                    offset: offset.saturating_add(to - from),
+                }),
+            }
+        }
+        if at < end {
+            note(self.fault(pfn, at..end));
+        }
+        worst
+    }
+
+    fn start_of(&self, pfn: Pfn) -> Option<u64> {
+        pfn.0.checked_mul(u64::from(self.page_size))
+    }
+}
+
+/// The one of two faults that says more of what is missing.
+fn worse(known: Option<PageFault>, other: PageFault) -> Option<PageFault> {
+    let weight = |fault: &PageFault| match fault {
+        PageFault::NotInDump(_) => 0,
+        PageFault::Excluded(_) => 1,
+        _ => 2,
+    };
+    match known {
+        Some(known) if weight(&known) >= weight(&other) => Some(known),
+        _ => Some(other),
+    }
+}
+
+impl PageSource for ElfDump {
+    fn facts(&self) -> DumpFacts {
+        let missing = self.missing_pages();
+        DumpFacts {
+            source: "elf",
+            format: format!("{}ELF", self.bytes.flattened_prefix()),
+            dump_level: None,
+            page_size: self.page_size,
+            max_pfn: self.max_pfn(),
+            ram_pages: self.pages(&self.named),
+            dumped_pages: self.pages(&self.held),
+            missing_pages: missing,
+            pages_of_absent_parts: 0,
+            incomplete: self.incomplete || missing > 0,
+            contradictory: false,
+            files: 1,
+        }
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    fn machine(&self) -> Option<MachineName> {
+        Some(MachineName::Elf(self.machine))
+    }
+
+    fn page_size(&self) -> u32 {
+        self.page_size
+    }
+
+    fn max_pfn(&self) -> u64 {
+        let page = u64::from(self.page_size);
+        self.named.last().map_or(0, |last| last.end.div_ceil(page))
+    }
+
+    fn file_bytes(&self) -> u64 {
+        self.bytes.file_len()
+    }
+
+    /// A page whose parts lie in several segments is put together.
+    fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
+        let page = self.page_size as usize;
+        let start = self.start_of(pfn).ok_or(PageFault::NotInDump(pfn))?;
+        let end = start.saturating_add(page as u64);
+        let first = self.held.partition_point(|e| e.end <= start);
+        match self.held.get(first) {
             Some(extent) if extent.start <= start && end <= extent.end => {
                 let offset = extent.offset.saturating_add(start - extent.start);
-                match self.bytes.get(offset, page as usize) {
+                match self.bytes.get(offset, page) {
                     Some(Cow::Borrowed(bytes)) => Ok(Stored::Plain(bytes)),
                     Some(Cow::Owned(bytes)) => Ok(Stored::Owned(bytes)),
                     None => Err(PageFault::Truncated {
                         pfn,
-                        offset: offset.saturating_add(page),
+                        offset: offset.saturating_add(page as u64),
                     }),
                 }
             }
-            Some(extent) if extent.start < end => self.assemble(pfn, start, end, held),
-            _ if self.names(start) => Err(PageFault::Excluded(pfn)),
-            _ => Err(PageFault::NotInDump(pfn)),
-        }
-    }
-
-    fn names(&self, address: u64) -> bool {
-        let index = self.named.partition_point(|e| e.end <= address);
-        self.named.get(index).is_some_and(|e| e.start <= address)
-    }
-
-    /// RAM may start or end inside a page; the rest of such a page reads as zero.
-    fn assemble(
-        &self,
-        pfn: Pfn,
-        start: u64,
-        end: u64,
-        held: &[Extent],
-    ) -> Result<Stored<'_>, PageFault> {
-        let mut out = vec![0; self.page_size as usize];
-        for extent in held.iter().take_while(|e| e.start < end) {
-            let from = extent.start.max(start);
-            let to = extent.end.min(end);
-            let offset = extent.offset.saturating_add(from - extent.start);
-            let len = (to - from) as usize;
-            let part = self.bytes.get(offset, len).ok_or(PageFault::Truncated {
-                pfn,
-                offset: offset.saturating_add(len as u64),
-            })?;
-            if let Some(to) = out.get_mut((from - start) as usize..(to - start) as usize) {
-                to.copy_from_slice(&part);
+            Some(extent) if extent.start < end => {
+                let mut out = vec![0; page];
+                match self.fill(pfn, start, &mut out) {
+                    None => Ok(Stored::Owned(out)),
+                    Some(fault) => Err(fault),
+                }
             }
+            _ => Err(self.fault(pfn, start..end)),
         }
-        let first_gap = (start..end)
-            .step_by(512)
-            .find(|a| self.names(*a) && !held.iter().any(|e| e.start <= *a && *a < e.end));
-        if first_gap.is_some() {
-            return Err(PageFault::Excluded(pfn));
+    }
+
+    fn holds_part_of(&self, pfn: Pfn) -> bool {
+        let Some(start) = self.start_of(pfn) else {
+            return false;
+        };
+        let end = start.saturating_add(u64::from(self.page_size));
+        let first = self.held.partition_point(|e| e.end <= start);
+        self.held.get(first).is_some_and(|e| e.start < end)
+    }
+
+    fn fill_partly(&self, pfn: Pfn, start: usize, out: &mut [u8]) -> Option<PageFault> {
+        match self.start_of(pfn) {
+            Some(page) => self.fill(pfn, page.saturating_add(start as u64), out),
+            None => Some(PageFault::NotInDump(pfn)),
         }
-        Ok(Stored::Owned(out))
     }
 }
 
@@ -275,8 +379,8 @@ fn page_size(notes: &Notes) -> u32 {
         .as_ref()
         .and_then(|info| info.get("PAGESIZE"));
     match stated.and_then(|size| size.parse().ok()) {
-        Some(size @ 4096..=65536) if u32::is_power_of_two(size) => size,
-        _ => 4096,
+        Some(size) if is_page_size(size) => size,
+        _ => SMALLEST_PAGE,
     }
 }
 
@@ -303,6 +407,13 @@ fn without_overlap(mut extents: Vec<Extent>) -> Vec<Extent> {
 /// Whether these first bytes are those of an ELF file.
 pub(crate) fn is_elf(magic: &[u8]) -> bool {
     slice(magic, 0, 4) == Some(b"\x7fELF")
+}
+
+/// Whether these first bytes are those of an ELF core, of whatever machine.
+pub(crate) fn is_core(start: &[u8]) -> bool {
+    let kind = slice(start, 16, 2).unwrap_or_default();
+    let little = start.get(5) == Some(&ELFDATA2LSB);
+    is_elf(start) && kind == if little { [4, 0] } else { [0, 4] }
 }
 
 #[cfg(test)]

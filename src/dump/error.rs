@@ -102,6 +102,9 @@ pub enum PageFault {
     /// No RAM that the dump knows of.
     #[error("{0} is not in the dump")]
     NotInDump(Pfn),
+    /// It is in a part of a split set that was not given.
+    #[error("{0} is missing: it is in a part of the split set that is not given")]
+    PartAbsent(Pfn),
     /// It should be there, but the file ends before it, or it was never written.
     #[error("{pfn} is missing: the file is cut short before offset {offset:#x}")]
     Truncated {
@@ -126,7 +129,7 @@ impl PageFault {
     /// Which page it is about.
     pub fn pfn(&self) -> Pfn {
         match self {
-            Self::Excluded(pfn) | Self::NotInDump(pfn) => *pfn,
+            Self::Excluded(pfn) | Self::NotInDump(pfn) | Self::PartAbsent(pfn) => *pfn,
             Self::Truncated { pfn, .. } | Self::Corrupt { pfn, .. } => *pfn,
         }
     }

@@ -6,7 +6,7 @@
 //! to header, and reads go through the index. Records may come in any order and
 //! may overwrite each other; the later one holds.
 //!
-//! Layout: 4096 bytes of header (signature, type, version as big-endian i64),
+//! Layout: 4 KiB of header (signature, type, version as big-endian i64),
 //! then records of (offset i64, size i64, big-endian) and `size` bytes; an
 //! offset of -1 ends the file. Source: makedumpfile's makedumpfile.h.
 
@@ -20,7 +20,7 @@ use crate::bytes::i64_be_at;
 /// What a flattened file starts with.
 pub(crate) const SIGNATURE: &[u8] = b"makedumpfile\0\0\0\0";
 
-const HEADER_LEN: u64 = 4096;
+const HEADER_LEN: u64 = 4 << 10;
 const RECORD_HEADER_LEN: u64 = 16;
 
 #[derive(Clone, Copy, Debug)]

@@ -22,10 +22,13 @@ mod error;
 mod facts;
 mod file;
 mod flattened;
+mod foreign;
+mod hiding;
 mod kdump;
 mod lzo;
 mod notes;
 mod open;
+mod page_source;
 mod recent;
 mod source;
 mod storage;
@@ -38,33 +41,14 @@ pub use file::{Access, WholeFile};
 pub use notes::Notes;
 pub(crate) use notes::gnu_build_id;
 pub use open::looks_like_dump;
+pub use page_source::{HeaderFacts, MachineName};
 pub use vmcoreinfo::VmcoreInfo;
 
 use crate::addr::Pfn;
+use page_source::{SharedSource, Stored};
 
 /// Memory that decoded pages may take unless the user says otherwise.
 pub const DEFAULT_CACHE_BYTES: u64 = 512 << 20;
-
-/// How a page is stored.
-#[derive(Debug)]
-pub(crate) enum Stored<'a> {
-    /// As it is, in the mapping.
-    Plain(&'a [u8]),
-    /// As it is, put together from parts.
-    Owned(Vec<u8>),
-    /// Compressed.
-    Packed {
-        codec: Codec,
-        data: std::borrow::Cow<'a, [u8]>,
-        offset: u64,
-    },
-}
-
-#[derive(Debug)]
-enum Store {
-    Kdump(Vec<kdump::KdumpFile>),
-    Elf(Box<elf::ElfDump>),
-}
 
 /// One page of memory, borrowed from the mapping or shared with the cache.
 #[derive(Clone, Debug)]
@@ -109,7 +93,7 @@ thread_local! {
 #[derive(Debug)]
 pub struct Dump {
     paths: Vec<PathBuf>,
-    store: Store,
+    source: SharedSource,
     page_size: usize,
     page_shift: u32,
     id: u64,
@@ -117,7 +101,6 @@ pub struct Dump {
     /// How many pages the cache holds, and how many went into it.
     cache_pages: u64,
     unpacked: AtomicU64,
-    lacks_parts: bool,
     facts: OnceLock<DumpFacts>,
 }
 
@@ -140,8 +123,8 @@ impl Dump {
         cache_bytes: u64,
         access: Access,
     ) -> Result<Self, DumpError> {
-        let store = open::open_store(paths, access)?;
-        Ok(Self::new(paths, store, cache_bytes))
+        let source = open::open_source(paths, access)?;
+        Ok(Self::new(paths, source, cache_bytes))
     }
 
     /// A dump that is one file, whose bytes are at hand already; `path` is for messages.
@@ -151,21 +134,17 @@ impl Dump {
     pub fn from_bytes(path: &Path, bytes: Vec<u8>, cache_bytes: u64) -> Result<Self, DumpError> {
         let paths = [path.to_owned()];
         let files = std::iter::once(storage::Bytes::held(path, bytes));
-        let store = open::store_of(files, &paths)?;
-        Ok(Self::new(&paths, store, cache_bytes))
+        let source = open::source_of(files, &paths)?;
+        Ok(Self::new(&paths, source, cache_bytes))
     }
 
-    fn new(paths: &[PathBuf], store: Store, cache_bytes: u64) -> Self {
-        let page_size = match &store {
-            Store::Kdump(parts) => parts.first().map_or(4096, |part| part.facts.page_size),
-            Store::Elf(elf) => elf.page_size,
-        } as usize;
+    fn new(paths: &[PathBuf], source: SharedSource, cache_bytes: u64) -> Self {
+        let page_size = source.page_size() as usize;
         let pages = usize::try_from(cache_bytes / page_size as u64).unwrap_or(usize::MAX);
         let pages = pages.clamp(256, 1 << 24);
-        let mut dump = Self {
+        Self {
             paths: paths.to_vec(),
-            lacks_parts: false,
-            store,
+            source,
             page_size,
             page_shift: page_size.trailing_zeros(),
             id: recent::new_dump_id(),
@@ -173,9 +152,7 @@ impl Dump {
             cache_pages: pages as u64,
             unpacked: AtomicU64::new(0),
             facts: OnceLock::new(),
-        };
-        dump.lacks_parts = dump.missing_parts();
-        dump
+        }
     }
 
     /// The path of the first file.
@@ -195,82 +172,41 @@ impl Dump {
 
     /// The notes: registers and VMCOREINFO.
     pub fn notes(&self) -> &Notes {
-        static NONE: Notes = Notes {
-            vmcoreinfo: None,
-            prstatus: Vec::new(),
-            qemu_cpus: 0,
-        };
-        match &self.store {
-            Store::Elf(elf) => &elf.notes,
-            Store::Kdump(parts) => parts
-                .iter()
-                .map(|part| &part.facts.notes)
-                .find(|notes| notes.vmcoreinfo.is_some())
-                .or_else(|| parts.first().map(|part| &part.facts.notes))
-                .unwrap_or(&NONE),
-        }
+        self.source.notes()
     }
 
-    /// What a kdump header says of the machine: release, machine name, CPUs, time of writing.
-    pub fn header_release(&self) -> Option<(&str, &str, u32, i64)> {
-        match &self.store {
-            Store::Elf(_) => None,
-            Store::Kdump(parts) => parts.first().map(|part| {
-                let facts = &part.facts;
-                (
-                    facts.release.as_str(),
-                    facts.machine.as_str(),
-                    facts.nr_cpus,
-                    facts.timestamp,
-                )
-            }),
-        }
+    /// What the format's header says of the machine, where it has one that does.
+    pub fn header(&self) -> Option<&HeaderFacts> {
+        self.source.header()
     }
 
-    fn missing_parts(&self) -> bool {
-        let Store::Kdump(parts) = &self.store else {
-            return false;
-        };
-        let mut next = 0;
-        for part in parts {
-            let range = part.range();
-            if range.start > next {
-                return true;
-            }
-            next = range.end;
-        }
-        parts.last().is_some_and(|part| next < part.facts.max_pfn)
+    /// The architecture that the files name.
+    pub fn machine(&self) -> Option<MachineName> {
+        self.source.machine()
+    }
+
+    /// Format, dump level and coverage.
+    pub fn facts(&self) -> &DumpFacts {
+        self.facts.get_or_init(|| self.source.facts())
     }
 
     /// Bytes in all files: what no header can lie about, to bound what is made of it.
     pub fn file_bytes(&self) -> u64 {
-        match &self.store {
-            Store::Elf(elf) => elf.bytes().file_len(),
-            Store::Kdump(parts) => parts.iter().map(|part| part.bytes().file_len()).sum(),
-        }
+        self.source.file_bytes()
     }
 
     /// One more than the highest page frame number that the headers name.
     pub fn max_pfn(&self) -> u64 {
-        match &self.store {
-            Store::Elf(elf) => elf.max_pfn(),
-            Store::Kdump(parts) => parts.first().map_or(0, |part| part.facts.max_pfn),
-        }
+        self.source.max_pfn()
     }
 
-    fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
-        match &self.store {
-            Store::Elf(elf) => elf.locate(pfn),
-            Store::Kdump(parts) => match parts.as_slice() {
-                [part] if !part.facts.split => part.locate(pfn),
-                parts => {
-                    let index = parts.partition_point(|part| part.range().end <= pfn.0);
-                    // One whose part of the set was not given is in none.
-                    let part = parts.get(index).ok_or(PageFault::NotInDump(pfn))?;
-                    part.locate(pfn)
-                }
-            },
-        }
+    /// The same dump without `pages`, as if its writer had left them out; with a cache of its own.
+    /// To see what is said of less than all.
+    #[must_use]
+    pub fn hiding(&self, pages: impl IntoIterator<Item = Pfn>) -> Self {
+        let hidden = pages.into_iter().collect();
+        let source = hiding::Hiding::new(Arc::clone(&self.source), hidden);
+        Self::new(&self.paths, Arc::new(source), self.cache_bytes())
     }
 
     /// The page, through the cache.
@@ -294,7 +230,7 @@ impl Dump {
         if let Some(page) = self.remembered(pfn) {
             return Ok(Page::Decoded(page));
         }
-        match self.locate(pfn)? {
+        match self.source.locate(pfn)? {
             Stored::Plain(bytes) => Ok(Page::Mapped(bytes)),
             Stored::Owned(bytes) => Ok(Page::Decoded(bytes.into())),
             Stored::Packed {
@@ -341,6 +277,23 @@ impl Dump {
         Some(page)
     }
 
+    /// Why the page can't be had, as far as that shows without decoding it.
+    pub fn why_not_there(&self, pfn: Pfn) -> Option<PageFault> {
+        self.source.locate(pfn).err()
+    }
+
+    /// Whether any byte of the page is there: RAM and the segments of a file begin and end where
+    /// they like, and `page` has whole pages only.
+    pub fn holds_part_of(&self, pfn: Pfn) -> bool {
+        self.source.holds_part_of(pfn)
+    }
+
+    /// Fills `out` from a page that can't be had whole, from its byte `start` on: with zeros where
+    /// bytes are not there, and the worst of why not.
+    pub fn read_part(&self, pfn: Pfn, start: usize, out: &mut [u8]) -> Option<PageFault> {
+        self.source.fill_partly(pfn, start, out)
+    }
+
     /// Fills `out` with the start of the page: for passes over much memory. What was unpacked
     /// before is copied, else it is unpacked into `out` and not remembered.
     ///
@@ -353,7 +306,7 @@ impl Dump {
                 to.copy_from_slice(from);
             }
         };
-        match self.locate(pfn)? {
+        match self.source.locate(pfn)? {
             Stored::Plain(page) => copy(page, out),
             Stored::Owned(page) => copy(&page, out),
             Stored::Packed {

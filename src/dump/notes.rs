@@ -18,9 +18,20 @@ pub struct Notes {
     pub prstatus: Vec<Vec<u8>>,
     /// How many QEMU CPU state notes there are (dumps taken from outside the guest).
     pub qemu_cpus: usize,
+    /// Whether a Xen hypervisor left notes: what the kernel takes for physical addresses are then
+    /// none of the machine.
+    pub xen: bool,
 }
 
 impl Notes {
+    /// Of a dump without any.
+    pub(crate) const NONE: Self = Self {
+        vmcoreinfo: None,
+        prstatus: Vec::new(),
+        qemu_cpus: 0,
+        xen: false,
+    };
+
     /// Adds all notes of one PT_NOTE segment; stops at the first that does not fit.
     pub(crate) fn parse(&mut self, segment: &[u8]) {
         let mut at = 0;
@@ -29,6 +40,7 @@ impl Notes {
                 ("VMCOREINFO", _) => self.vmcoreinfo = Some(VmcoreInfo::parse(note.desc)),
                 ("CORE", NT_PRSTATUS) => self.prstatus.push(note.desc.to_vec()),
                 ("QEMU", _) => self.qemu_cpus += 1,
+                ("Xen" | "VMCOREINFO_XEN", _) => self.xen = true,
                 _ => {}
             }
             at = next;

@@ -63,9 +63,12 @@ impl Bytes {
         }
     }
 
-    /// Whether it is stored flattened.
-    pub(crate) fn is_flattened(&self) -> bool {
-        matches!(self, Bytes::Flat(_))
+    /// What to call the format of a file that is stored flattened, before its own name.
+    pub(crate) fn flattened_prefix(&self) -> &'static str {
+        match self {
+            Bytes::File(_) => "",
+            Bytes::Flat(_) => "flattened ",
+        }
     }
 
     /// Whether the file is known to be cut short.

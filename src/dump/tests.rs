@@ -1,6 +1,8 @@
 //! Dumps of a synthetic machine in every form, page by page.
 
 mod headers;
+mod parts;
+mod refused;
 
 use std::path::{Path, PathBuf};
 
@@ -84,9 +86,10 @@ fn every_page_of_a_compressed_dump() {
         assert_eq!(dump.facts().ram_pages, machine.kernel.ram.pages());
         assert_eq!(dump.max_pfn(), machine.max_pfn());
         assert_eq!(dump.file_bytes(), len);
-        let (release, machine_name, cpus, _) = dump.header_release().expect("a header");
-        assert_eq!((release, machine_name), (Era::V6_12.release(), "x86_64"));
-        assert!(cpus > 0);
+        let header = dump.header().expect("a header");
+        let named = (header.release.as_str(), header.machine.as_str());
+        assert_eq!(named, (Era::V6_12.release(), "x86_64"));
+        assert!(header.nr_cpus > 0);
     }
 }
 
@@ -141,7 +144,7 @@ fn every_page_of_an_elf_dump() {
         assert_pages(&dump, &machine, PageFault::NotInDump, what);
         assert_facts(&dump, "ELF", pages, 1);
         assert_eq!(Some(dump.max_pfn()), end, "{what}");
-        assert!(dump.header_release().is_none());
+        assert!(dump.header().is_none());
     }
     for (options, what) in [(trim, "trim"), (many, "many")] {
         let dump = held(elf::elf(&machine, options));
@@ -202,57 +205,6 @@ fn segments(parts: &[(u64, &[u8], u64)]) -> Vec<u8> {
     out
 }
 
-/// RAM begins and ends inside pages, as it does around firmware's tables: what no segment names
-/// reads as zero, what one names and the file lacks is left out.
-#[test]
-fn pages_put_together_from_segments() {
-    let (one, two, three) = ([0x11; 0x1800], [0x22; 0x600], [0x33; 0x1000]);
-    let dump = held(segments(&[
-        // From inside page 1 to the middle of page 2, on from there, and a hole up to page 3.
-        (0x1200, &one[..0x1600], 0x1600),
-        (0x2800, &two, 0x600),
-        // Half of page 4 was left out, and all of page 5.
-        (0x3000, &three, 0x3000),
-        (0x4000_0000, &three[..0x200], 0x200),
-    ]));
-    let page = |number: u64| dump.page(Pfn(number)).map(|page| page.to_vec());
-    let filled = |parts: &[(std::ops::Range<usize>, u8)]| {
-        let mut page = vec![0; 4096];
-        for (range, byte) in parts {
-            page[range.clone()].fill(*byte);
-        }
-        Ok(page)
-    };
-    assert_eq!(page(0), Err(PageFault::NotInDump(Pfn(0))));
-    assert_eq!(page(1), filled(&[(0x200..0x1000, 0x11)]));
-    let halves = [(0..0x800, 0x11), (0x800..0xe00, 0x22)];
-    assert_eq!(page(2), filled(&halves));
-    assert_eq!(page(3), filled(&[(0..0x1000, 0x33)]));
-    assert_eq!(page(4), Err(PageFault::Excluded(Pfn(4))));
-    assert_eq!(page(5), Err(PageFault::Excluded(Pfn(5))));
-    assert_eq!(page(6), Err(PageFault::NotInDump(Pfn(6))));
-    assert_eq!(page(0x4_0000), filled(&[(0..0x200, 0x33)]));
-    assert_eq!(dump.max_pfn(), 0x4_0001);
-    let facts = dump.facts();
-    let held = 0x1600 + 0x600 + 0x1000 + 0x200;
-    assert_eq!(
-        (facts.dumped_pages, facts.ram_pages),
-        (held >> 12, (held + 0x2000) >> 12)
-    );
-    // Two that hold the same bytes, as many as a page has, do not fill the hole behind them.
-    let overlap = self::held(segments(&[
-        (0x1000, &three[..0x800], 0x1000),
-        (0x1400, &three[..0x800], 0x800),
-    ]));
-    assert_eq!(
-        overlap.page(Pfn(1)).err(),
-        Some(PageFault::Excluded(Pfn(1)))
-    );
-    // A page whose tail the file names and lacks.
-    let cut = self::held(segments(&[(0x1000, &three[..0x800], 0x1000)]));
-    assert_eq!(cut.page(Pfn(1)).err(), Some(PageFault::Excluded(Pfn(1))));
-}
-
 /// A dump that its writer, or the end of its header's table, calls unfinished.
 #[test]
 fn unfinished_dumps_say_so() {
@@ -269,56 +221,6 @@ fn unfinished_dumps_say_so() {
     let dump = held(bytes[..64 + 56 + 20].to_vec());
     assert!(dump.facts().incomplete);
     assert!(!held(bytes).facts().incomplete);
-}
-
-/// Several files are one dump only if they are different parts of the same one.
-#[test]
-fn files_that_are_no_split_set_are_refused_by_name() {
-    // struct disk_dump_header (diskdump_mod.h of makedumpfile), and kdump_sub_header behind it.
-    const TIMESTAMP: usize = 408;
-    const MAX_MAPNR_64: usize = 4096 + 96;
-    let machine = machine();
-    let options = kdump::Options::new(Written::Zlib);
-    let [first, second]: [Vec<u8>; 2] = kdump::split(&machine, options, 2)
-        .try_into()
-        .expect("two parts");
-    let whole = kdump::kdump(&machine, options);
-    let elf = elf::elf(&machine, elf::Options::default());
-    let changed = |at: usize| {
-        let mut part = second.clone();
-        let word = &mut part[at..at + 8];
-        let less = u64::from_le_bytes(word.try_into().expect("eight")) - 1;
-        word.copy_from_slice(&less.to_le_bytes());
-        part
-    };
-    let (later, smaller) = (changed(TIMESTAMP), changed(MAX_MAPNR_64));
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let open = |files: &[&Vec<u8>]| -> Result<Dump, DumpError> {
-        let save = |(number, bytes): (usize, &&Vec<u8>)| {
-            let path = folder.path().join(number.to_string());
-            std::fs::write(&path, bytes).expect("a file writes");
-            path
-        };
-        let paths: Vec<PathBuf> = files.iter().enumerate().map(save).collect();
-        Dump::open(&paths, 1 << 20)
-    };
-    assert!(open(&[&second, &first]).is_ok());
-    for (files, offender, why) in [
-        ([&whole, &whole], "1", "not a part of a split set"),
-        ([&whole, &first], "1", "not a part of a split set"),
-        ([&first, &whole], "1", "not a part of a split set"),
-        ([&first, &later], "1", "another dump"),
-        ([&first, &smaller], "1", "another dump"),
-        ([&second, &second], "1", "given twice"),
-        ([&elf, &elf], "0", "this is none"),
-        ([&first, &elf], "1", "this is none"),
-    ] {
-        let Err(DumpError::SplitSet { path, why: said }) = open(&files) else {
-            panic!("{why}: it opens");
-        };
-        assert!(said.contains(why), "{why}: {said}");
-        assert_eq!(path, folder.path().join(offender), "{why}");
-    }
 }
 
 /// A thread remembers the pages that it unpacked last: those of one dump are no other's.

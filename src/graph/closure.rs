@@ -7,7 +7,7 @@ use super::bitmap::Bitmap;
 use super::scan::Edge;
 
 /// So many references are followed at a time.
-const SHARE: usize = 4096;
+const SHARE: usize = 4 << 10;
 
 /// References in memory, by their source.
 #[derive(Debug)]

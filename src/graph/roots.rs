@@ -154,35 +154,43 @@ impl Scan<'_> {
             }
             let pfn = Pfn(start.0 + at as u64);
             match dump.read_page(pfn, page) {
-                Ok(()) => {
-                    counts.totals.root_pages += 1;
-                    omitted.clear(pfn, page);
-                    let phys = pfn.start(dump.page_shift());
-                    if let Some(watch) = &self.found.watch {
-                        watch.look(page, |offset| {
-                            let at = phys.plus(offset as u64);
-                            (Source::Root(at), self.kernel.space.direct_map_address(at))
-                        });
+                Ok(()) => counts.totals.root_pages += 1,
+                Err(fault) => {
+                    // No RAM: a hole that the memmap covers. All else is missing.
+                    let hole = matches!(fault, PageFault::NotInDump(_));
+                    counts.totals.root_missing += u64::from(!hole);
+                    if !dump.holds_part_of(pfn) {
+                        continue;
                     }
-                    let from = match kind {
-                        PageKind::Vmalloc => self.areas.of_page(pfn),
-                        PageKind::LargeKmalloc => self.block_of(phys),
-                        _ => None,
-                    };
-                    let of_module = self.symbols.is_of_module(pfn);
-                    let memory = Memory {
-                        start: Some(phys),
-                        may_hold_variables: of_module || self.symbols.is_of_kernel(pfn),
-                        of_module,
-                    };
-                    self.mark_from(page, &mut counts, from, &memory);
+                    dump.read_part(pfn, 0, page);
                 }
-                // No RAM: a hole that the memmap covers. What the kernel took is RAM.
-                Err(PageFault::NotInDump(_)) if kind == PageKind::Reserved => {}
-                Err(_) => counts.totals.root_missing += 1,
             }
+            omitted.clear(pfn, page);
+            self.root_page(pfn, kind, page, &mut counts);
         }
         self.finish(counts);
+    }
+
+    fn root_page(&self, pfn: Pfn, kind: PageKind, page: &[u8], counts: &mut Counts) {
+        let phys = pfn.start(self.kernel.dump().page_shift());
+        if let Some(watch) = &self.found.watch {
+            watch.look(page, |offset| {
+                let at = phys.plus(offset as u64);
+                (Source::Root(at), self.kernel.space.direct_map_address(at))
+            });
+        }
+        let from = match kind {
+            PageKind::Vmalloc => self.areas.of_page(pfn),
+            PageKind::LargeKmalloc => self.block_of(phys),
+            _ => None,
+        };
+        let of_module = self.symbols.is_of_module(pfn);
+        let memory = Memory {
+            start: Some(phys),
+            may_hold_variables: of_module || self.symbols.is_of_kernel(pfn),
+            of_module,
+        };
+        self.mark_from(page, counts, from, &memory);
     }
 
     /// The block of large kmalloc that lies at an address.

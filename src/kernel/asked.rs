@@ -10,7 +10,7 @@ use std::io;
 use thiserror::Error;
 
 use super::layout::Registered;
-use crate::space::x86_64::START_KERNEL_MAP;
+use crate::space::BootFacts;
 use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, TypeDb, TypeError};
 
 /// Modules whose types are asked for, where the kernel has them as modules.
@@ -208,14 +208,14 @@ pub enum ProfileError {
     Pack(#[from] io::Error),
 }
 
-/// The profile of a kernel, as the bytes of a file. `kernel_offset` is KASLR's, for symbols that
-/// were found where they were at run time.
+/// The profile of a kernel, as the bytes of a file. With symbols that were found where they were at
+/// run time comes where the kernel had been moved to.
 ///
 /// # Errors
 /// If the types are damaged.
 pub fn profile(
     types: &TypeDb,
-    symbols: Option<(&SymbolTable, u64)>,
+    symbols: Option<(&SymbolTable, Option<&BootFacts>)>,
     identity: ProfileIdentity,
 ) -> Result<Vec<u8>, ProfileError> {
     let mut writer = ProfileWriter::new(types, identity);
@@ -232,12 +232,9 @@ pub fn profile(
     for (name, home) in ENUMERATIONS {
         writer.enumeration(name, home)?;
     }
-    if let Some((table, kernel_offset)) = symbols {
-        let moved = table.origin() == SymbolOrigin::Kallsyms;
-        let linked = |address: u64| match moved && address >= START_KERNEL_MAP {
-            true => address.wrapping_sub(kernel_offset),
-            false => address,
-        };
+    if let Some((table, boot)) = symbols {
+        let moved = boot.filter(|_| table.origin() == SymbolOrigin::Kallsyms);
+        let linked = |address: u64| moved.map_or(address, |boot| boot.linked(address));
         writer.symbols(table, linked, SYMBOLS.iter().copied());
     }
     Ok(writer.finish()?)

@@ -51,9 +51,7 @@ pub enum OwnTypesError {
 /// # Errors
 /// If it has none, or the dump lacks them.
 pub fn read(space: &AddressSpace, symbols: &SymbolTable) -> Result<Btf, OwnTypesError> {
-    let info = space.dump().notes().vmcoreinfo.as_ref();
-    let offset = info.map_or(0, |info| info.kernel_offset());
-    let symbol = |name| run_time_address(symbols, name, offset).ok_or(OwnTypesError::None);
+    let symbol = |name| run_time_address(symbols, name, space.boot()).ok_or(OwnTypesError::None);
     let (start, stop) = (symbol("__start_BTF")?, symbol("__stop_BTF")?);
     let size = stop.0.wrapping_sub(start.0);
     let bytes = read_bytes(space, start, size)?;

@@ -4,7 +4,7 @@ use super::{Kernel, KernelError};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 
-/// More CPUs than any kernel is built for (NR_CPUS is 8192 at most on x86_64).
+/// More CPUs than any kernel is built for (NR_CPUS is 8192 at most).
 const MAX_CPUS: usize = 8192;
 
 /// The possible CPUs with their per-CPU offsets.

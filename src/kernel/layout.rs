@@ -36,8 +36,8 @@ impl Field {
 
     /// Bytes that it lies in: of a bit-field not all that its type has.
     pub fn bytes(&self) -> u32 {
-        let bits = self.bits.map(|bits| u32::from(bits.shift + bits.width));
-        bits.map_or(self.size, |bits| bits.div_ceil(8))
+        let bits = self.bits.map(|bits| bits.end().div_ceil(8));
+        bits.unwrap_or(self.size)
     }
 
     /// The member's value out of the bytes of its structure, zero-extended. Zero if `record` is
@@ -47,7 +47,7 @@ impl Field {
         match self.bits {
             Some(bits) => {
                 let word = bytes::uint_at(record, offset, self.end() - offset).unwrap_or(0);
-                word >> bits.shift & ((1 << bits.width) - 1)
+                bits.of(word)
             }
             None => bytes::uint_at(record, offset, self.size.min(8) as usize).unwrap_or(0),
         }
@@ -61,6 +61,18 @@ pub enum LayoutError {
     /// The type information is damaged.
     #[error(transparent)]
     Types(#[from] TypeError),
+    /// A structure that is smaller than what is in it.
+    #[error(
+        "the kernel's types are damaged: struct {structure} has {size} bytes, and members up to byte {end}"
+    )]
+    BadSize {
+        /// The structure.
+        structure: &'static str,
+        /// Its size.
+        size: usize,
+        /// Where the members that are read end.
+        end: usize,
+    },
     /// No such structure.
     #[error("the kernel's types have no struct {0}; is the debug file complete?")]
     NoStruct(&'static str),
@@ -120,6 +132,23 @@ pub(crate) fn resolve(found: &FoundStruct<'_>, names: &[&str]) -> Result<Option<
         }
     }
     Ok(None)
+}
+
+/// The size of a structure, if all that is read of it has room in it; so it is never zero.
+pub(crate) fn checked_size(
+    structure: &'static str,
+    size: u32,
+    end: usize,
+) -> Result<usize, LayoutError> {
+    let size = size as usize;
+    match size > 0 && size >= end {
+        true => Ok(size),
+        false => Err(LayoutError::BadSize {
+            structure,
+            size,
+            end,
+        }),
+    }
 }
 
 /// What every layout can say of itself.
@@ -188,7 +217,8 @@ macro_rules! layout {
                     len = len.max($field.as_ref().map_or(0, $crate::kernel::layout::Field::end));
                     $crate::kernel::layout::layout!(@check $kind $field $structure ($($path)+));
                 )*
-                Ok(Self { struct_size: found.body.size as usize, len, $($field),* })
+                let struct_size = $crate::kernel::layout::checked_size($structure, found.body.size, len)?;
+                Ok(Self { struct_size, len, $($field),* })
             }
 
             fn info(&self) -> $crate::kernel::layout::LayoutInfo {
@@ -251,5 +281,38 @@ mod tests {
         assert_eq!(field(2, 0, 15).get(&record), 0x15);
         assert_eq!(field(3, 7, 1).get(&record), 1);
         assert_eq!(field(3, 7, 1).end(), 4);
+    }
+
+    /// As many bits as a word has, or as damaged types may say: no shift and no sum overflows.
+    #[test]
+    fn bit_fields_of_any_width() {
+        let word = 0x8123_4567_89ab_cdefu64;
+        let record = word.to_le_bytes();
+        for (shift, width, value, end) in [
+            (0, 64, word, 8),
+            (4, 60, word >> 4, 8),
+            (7, 64, word >> 7, 8),
+            (0, 255, word, 8),
+            (255, 255, 0, 8),
+        ] {
+            let bits = Some(Bits { shift, width });
+            let field = Field {
+                offset: 0,
+                size: 8,
+                bits,
+            };
+            assert_eq!(field.end(), end, "{shift}+{width}");
+            assert_eq!(field.get(&record), value, "{shift}+{width}");
+        }
+    }
+
+    /// What is divided by or multiplied with the size of a structure can rely on it.
+    #[test]
+    fn a_structure_without_a_size_is_no_layout() {
+        assert!(matches!(checked_size("mem_section", 16, 16), Ok(16)));
+        for (size, end) in [(0, 0), (0, 8), (8, 16)] {
+            let error = checked_size("mem_section", size, end).expect_err("no size");
+            assert!(error.to_string().contains("struct mem_section"), "{error}");
+        }
     }
 }

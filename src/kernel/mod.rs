@@ -48,14 +48,13 @@ use crate::addr::VirtAddr;
 use crate::diag::Diagnostics;
 use crate::dump::{Dump, VmcoreInfo};
 use crate::once::get_or_make;
-use crate::space::x86_64::START_KERNEL_MAP;
-use crate::space::{AddressSpace, MemFault, SpaceError};
+use crate::space::{AddressSpace, BootFacts, MemFault, SpaceError};
 use crate::types::{Kallsyms, SymbolOrigin, SymbolTable, TypeDb, TypeError, TypeSource};
 use kallsyms::OwnSymbolsError;
 pub use known::Known;
 use layout::{Layout, LayoutError, LayoutInfo};
 
-/// Symbols that VMCOREINFO has too. Every x86_64 kernel is linked to the same `_stext`; the
+/// Symbols that VMCOREINFO has too. Kernels of one architecture are linked to the same `_stext`; the
 /// others lie behind its code, so they differ from build to build.
 const CHECKED: [&str; 3] = ["_stext", "init_uts_ns", "init_top_pgt"];
 
@@ -101,26 +100,28 @@ pub enum KernelError {
 }
 
 /// The address of a symbol at run time: with KASLR's offset, unless it is in there already.
-/// Per-CPU symbols of x86 up to 6.14 are offsets from zero, which KASLR does not move.
-fn run_time_address(symbols: &SymbolTable, name: &str, kernel_offset: u64) -> Option<VirtAddr> {
-    Some(moved(symbols, symbols.address(name)?, kernel_offset))
+fn run_time_address(symbols: &SymbolTable, name: &str, boot: &BootFacts) -> Option<VirtAddr> {
+    Some(moved(symbols, symbols.address(name)?, boot))
 }
 
-fn moved(symbols: &SymbolTable, address: u64, kernel_offset: u64) -> VirtAddr {
-    let moved = symbols.origin() != SymbolOrigin::Kallsyms && address >= START_KERNEL_MAP;
-    VirtAddr(match moved {
-        true => address.wrapping_add(kernel_offset),
-        false => address,
-    })
+fn moved(symbols: &SymbolTable, address: u64, boot: &BootFacts) -> VirtAddr {
+    match symbols.origin() {
+        SymbolOrigin::Kallsyms => VirtAddr(address),
+        _ => boot.run_time(address),
+    }
 }
 
 /// Whether symbols are where VMCOREINFO has them.
 ///
 /// # Errors
 /// If they are another kernel's.
-pub fn check_symbols(info: &VmcoreInfo, symbols: &SymbolTable) -> Result<(), KernelError> {
+pub fn check_symbols(
+    info: &VmcoreInfo,
+    boot: &BootFacts,
+    symbols: &SymbolTable,
+) -> Result<(), KernelError> {
     for name in CHECKED {
-        let by_symbols = run_time_address(symbols, name, info.kernel_offset());
+        let by_symbols = run_time_address(symbols, name, boot);
         if let (Some(dump), Some(symbols)) = (info.symbol(name), by_symbols)
             && dump != symbols
         {
@@ -153,7 +154,6 @@ struct Shared {
     symbols: SymbolTable,
     /// What the dump itself has, read when it is first asked for.
     own_symbols: OnceLock<Result<Kallsyms, OwnSymbolsError>>,
-    offset: u64,
     layouts: Mutex<BTreeMap<String, LayoutInfo>>,
 }
 
@@ -166,11 +166,10 @@ impl Kernel {
     pub fn new(dump: Arc<Dump>, types: TypeDb, symbols: SymbolTable) -> Result<Self, KernelError> {
         let mut space = AddressSpace::new(Arc::clone(&dump))?;
         let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
-        let offset = info.kernel_offset();
-        check_symbols(&info, &symbols)?;
+        check_symbols(&info, space.boot(), &symbols)?;
         // By these all else is read: a default in place of one that is missing would be a guess.
         let variable = |name: &'static str| {
-            let address = run_time_address(&symbols, name, offset);
+            let address = run_time_address(&symbols, name, space.boot());
             let value = Known::of(address.map(|at| space.read_u64(at))).there(name)?;
             Ok::<_, KernelError>(value.filter(|v| *v != 0))
         };
@@ -184,7 +183,6 @@ impl Kernel {
             shared: Arc::new(Shared {
                 symbols,
                 own_symbols: OnceLock::new(),
-                offset,
                 layouts: Mutex::default(),
             }),
         })
@@ -236,7 +234,8 @@ impl Kernel {
     /// If they can't be found, read or decoded.
     pub fn own_symbols(&self) -> Result<&Kallsyms, &OwnSymbolsError> {
         let shared = &*self.shared;
-        let named = |name: &str| run_time_address(&shared.symbols, name, shared.offset);
+        let boot = self.space.boot();
+        let named = |name: &str| run_time_address(&shared.symbols, name, boot);
         // Where they lie is searched for, and that they are not found is told to who asks.
         let read = || kallsyms::read(&self.space.quiet(), named);
         let own = get_or_make(&shared.own_symbols, read);
@@ -263,14 +262,14 @@ impl Kernel {
                 format!("the profile says nothing of the symbol {name}, so what needs it is missing: it was written by another version of vmleak; write it again with `vmleak info --save-profile`"),
             );
         }
-        run_time_address(&self.shared.symbols, name, self.shared.offset)
+        run_time_address(&self.shared.symbols, name, self.space.boot())
     }
 
     /// Run-time addresses of everything that has one of `names`, with the name's index: static
     /// functions may share one.
     pub fn symbols_called(&self, names: &[&str]) -> Vec<(usize, VirtAddr)> {
         let all = self.shared.symbols.all_called(names).into_iter();
-        all.map(|(index, at)| (index, moved(&self.shared.symbols, at, self.shared.offset)))
+        all.map(|(index, at)| (index, moved(&self.shared.symbols, at, self.space.boot())))
             .collect()
     }
 
@@ -328,13 +327,10 @@ impl Kernel {
         Known::of(self.symbol(name).map(read)).map(|byte| byte.first() != Some(&0))
     }
 
-    /// Bytes of addresses that vmalloc has: VMALLOC_SIZE_TB of 4 and of 5 levels
-    /// (arch/x86/include/asm/pgtable_64_types.h).
+    /// Bytes of addresses that vmalloc has.
     pub fn vmalloc_size(&self) -> u64 {
-        match self.vmcoreinfo().number("pgtable_l5_enabled") {
-            Some(1) => 12800 << 40,
-            _ => 32 << 40,
-        }
+        let boot = self.space.boot();
+        boot.arch.vmalloc_size(boot)
     }
 
     /// The addresses of vmalloc; `None` if the dump does not tell where they begin.

@@ -13,6 +13,12 @@ pub(crate) fn allocator_home(types: &TypeDb) -> &'static str {
     }
 }
 
+/// The largest order of what the page allocator gives out, or keeps free (MAX_PAGE_ORDER): 10, and
+/// up to 13 where pages are large. Anything above is no order.
+pub const MAX_PAGE_ORDER: u32 = 13;
+/// The largest order of a folio: gigantic pages of hugetlb are put together of several blocks.
+pub const MAX_FOLIO_ORDER: u32 = 20;
+
 layout! {
     /// include/linux/mm_types.h
     pub(crate) struct PageLayout = "page" in "mm/slub.c" | "mm/slab.c" {

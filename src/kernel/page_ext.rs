@@ -14,7 +14,7 @@ use crate::addr::{Pfn, VirtAddr};
 /// Entries read at a time.
 const CHUNK: u64 = 1024;
 /// More than any kernel has for a page.
-const MAX_ENTRY: u64 = 4096;
+const MAX_ENTRY: u64 = 4 << 10;
 
 layout! {
     /// include/linux/page_ext.h

@@ -12,7 +12,10 @@ use serde::Serialize;
 
 use super::layout::{Field, layout};
 use super::memmap::{Chunk, Memmap, PageIndex};
-use super::page::{PageLayout, PageMark, allocator_home, is_unfilled, order_offset};
+use super::page::{
+    MAX_FOLIO_ORDER, MAX_PAGE_ORDER, PageLayout, PageMark, allocator_home, is_unfilled,
+    order_offset,
+};
 use super::zones::CpuList;
 use super::{Kernel, KernelError, pointerless};
 use crate::addr::{Pfn, VirtAddr};
@@ -112,8 +115,6 @@ layout! {
 const ANON: u64 = 1;
 /// PAGE_MAPPING_FLAGS.
 const MAPPING_FLAGS: u64 = 3;
-/// The largest block that the buddy allocator may be configured for.
-const MAX_ORDER: u64 = 18;
 
 /// A block of pages that one structure at its head speaks for.
 type Block = (Pfn, u32, PageKind);
@@ -353,7 +354,7 @@ impl PageKinds {
             Some(tail) if flags & self.head != 0 => {
                 let after = self.order_at.checked_sub(record.len());
                 let order = after.and_then(|at| tail.get(at)).copied().unwrap_or(0);
-                u32::from(order).min(MAX_ORDER as u32)
+                u32::from(order).min(MAX_FOLIO_ORDER)
             }
             _ => 0,
         };
@@ -365,7 +366,7 @@ impl PageKinds {
         };
         if let Some((_, kind)) = self.marks.iter().find(marked) {
             let order = match kind {
-                PageKind::Free => self.usage.private.get(record).min(MAX_ORDER) as u32,
+                PageKind::Free => self.usage.private.get(record).min(MAX_PAGE_ORDER.into()) as u32,
                 _ => order,
             };
             return (*kind, order);

@@ -9,7 +9,6 @@ use super::cpus::Cpus;
 use super::layout::layout;
 use super::{Kernel, KernelError, walk};
 use crate::addr::VirtAddr;
-use crate::bytes::u64_at;
 
 layout! {
     /// include/linux/sched.h
@@ -18,8 +17,8 @@ layout! {
         need tasks = "tasks",
         need signal = "signal",
         need thread_node = "thread_node",
-        /// The stack pointer of a task that does not run (arch/x86/include/asm/processor.h).
-        need sp = "thread.sp",
+        /// The stack pointer of a task that does not run: by architecture.
+        need sp = "thread.sp" | "thread.cpu_context.sp",
         /// With CONFIG_SMP.
         maybe on_cpu = "on_cpu",
     }
@@ -34,11 +33,6 @@ layout! {
 
 /// PID_MAX_LIMIT, and some for idle tasks.
 const MAX_TASKS: u64 = 1 << 23;
-/// x86_64 has 16 KiB, and more with KASAN.
-const STACK_SIZES: [u64; 4] = [1 << 14, 1 << 15, 1 << 16, 1 << 17];
-/// Of `rsp` in the descriptor of an NT_PRSTATUS note: behind the 112 bytes of
-/// elf_prstatus_common, `user_regs_struct.sp` is the 20th of 64-bit registers.
-const PRSTATUS_RSP: usize = 112 + 19 * 8;
 
 /// One task's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +106,16 @@ pub fn stacks(kernel: &Kernel) -> Result<Stacks, KernelError> {
     Ok(found)
 }
 
+/// What the types say, if stacks may have that size; else the usual.
+fn stack_size(known: &[u64], by_types: u64) -> u64 {
+    let usual = known.first().copied().unwrap_or(by_types);
+    if known.contains(&by_types) {
+        by_types
+    } else {
+        usual
+    }
+}
+
 struct Walker<'k> {
     kernel: &'k Kernel,
     task: TaskLayout,
@@ -128,17 +132,12 @@ impl<'k> Walker<'k> {
             .find_struct("thread_union", "kernel/fork.c", true)?;
         let size = stack.map_or(0, |found| u64::from(found.body.size));
         let saved = kernel.dump().notes().prstatus.iter();
+        let arch = kernel.space.boot().arch;
         Ok(Self {
             task: kernel.layout()?,
             signal: kernel.layout()?,
-            size: STACK_SIZES
-                .into_iter()
-                .find(|known| *known == size)
-                .unwrap_or(STACK_SIZES[0]),
-            saved: saved
-                .filter_map(|note| u64_at(note, PRSTATUS_RSP))
-                .map(VirtAddr)
-                .collect(),
+            size: stack_size(arch.stack_sizes(), size),
+            saved: saved.filter_map(|note| arch.stack_pointer(note)).collect(),
             kernel,
         })
     }

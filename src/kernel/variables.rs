@@ -9,7 +9,6 @@ use super::modules::Modules;
 use super::symbolize::{Symbolized, Symbolizer};
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::once::get_or_make;
-use crate::space::x86_64::START_KERNEL_MAP;
 use rustc_hash::FxHashMap;
 
 /// Names addresses.
@@ -20,7 +19,8 @@ pub struct Variables<'k> {
     /// Memory of the boot that is given back, and may be anybody's since.
     init: std::ops::Range<VirtAddr>,
     image: std::ops::Range<VirtAddr>,
-    phys_base: u64,
+    /// No symbol lies below.
+    first: VirtAddr,
     /// Where the pages of modules are mapped.
     module_pages: FxHashMap<Pfn, VirtAddr>,
     /// Pages of modules that can't be told since the dump lacks page tables.
@@ -57,11 +57,10 @@ impl<'k> Variables<'k> {
             }
         }
         let at = |name: &str| kernel.symbol(name).unwrap_or_default();
-        let phys_base = kernel.vmcoreinfo().number("phys_base").unwrap_or(0);
         Self {
             init: at("__init_begin")..at("__init_end"),
             image: at("_text").min(at("_stext"))..at("_end"),
-            phys_base: phys_base.cast_unsigned(),
+            first: kernel.space.boot().arch.first_symbol(),
             symbols: Symbolizer::new(kernel, modules),
             kernel,
             module_pages,
@@ -100,21 +99,15 @@ impl<'k> Variables<'k> {
     /// Whether the page holds a part of the kernel itself.
     pub fn is_of_kernel(&self, pfn: Pfn) -> bool {
         let shift = self.kernel.dump().page_shift();
-        let start = self.mapped(pfn.start(shift));
+        let start = self.kernel.space.image_address(pfn.start(shift));
         start.is_some_and(|start| {
             start < self.image.end && start.plus(1 << shift) > self.image.start
         })
     }
 
-    /// Where the kernel has a physical address mapped, if it is its own.
-    fn mapped(&self, phys: PhysAddr) -> Option<VirtAddr> {
-        let address = phys.0.wrapping_sub(self.phys_base);
-        address.checked_add(START_KERNEL_MAP).map(VirtAddr)
-    }
-
     /// Whether an address can have a symbol at all: the cheap first question.
     pub fn may_name(&self, address: VirtAddr) -> bool {
-        address.0 >= START_KERNEL_MAP
+        address >= self.first
     }
 
     /// The variable of the kernel or of a module that a physical address lies in.
@@ -124,7 +117,7 @@ impl<'k> Variables<'k> {
         if let Some(page) = self.module_pages.get(&pfn) {
             return self.name(page.plus(phys.0 - pfn.start(shift).0));
         }
-        let address = self.mapped(phys)?;
+        let address = self.kernel.space.image_address(phys)?;
         let inside = self.image.contains(&address) && !self.init.contains(&address);
         inside.then(|| self.name(address)).flatten()
     }

@@ -24,6 +24,7 @@ pub use options::{Options, TypesFrom};
 use crate::dump::{Dump, VmcoreInfo};
 use crate::kernel::modules::Modules;
 use crate::kernel::{Kernel, check_symbols};
+use crate::space::BootFacts;
 use crate::types::{Btf, DebugFile, Profile};
 use inputs::Inputs;
 use sources::Sources;
@@ -80,6 +81,8 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     let inputs = Inputs::sort_out(&options)?;
     let dump = Dump::open_with(&inputs.dump, options.cache_bytes(), options.access())?;
     let dump = Arc::new(dump);
+    let boot =
+        BootFacts::find(&dump).map_err(|error| OpenError::kernel(dump.path(), error.into()))?;
     let Some(info) = dump.notes().vmcoreinfo.clone() else {
         return Err(OpenError::NoVmcoreinfo(dump.path().to_owned()));
     };
@@ -108,7 +111,7 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     };
     let found = sources.read()?;
     let whose = sources.whose();
-    check_symbols(&info, &found.symbols).map_err(|error| OpenError::kernel(whose, error))?;
+    check_symbols(&info, &boot, &found.symbols).map_err(|error| OpenError::kernel(whose, error))?;
     let kernel = Kernel::new(Arc::clone(&dump), found.types, found.symbols)
         .map_err(|error| OpenError::kernel(whose, error))?;
     if let Some(own) = &found.own {

@@ -58,9 +58,13 @@ pub fn write_text(
         row(
             "lacks",
             Some(format!(
-                "{} pages ({}): the file is incomplete",
+                "{} pages ({}): {}",
                 thousands(held.missing_pages),
-                size(held.missing_pages.saturating_mul(held.page_size.into()))
+                size(held.missing_pages.saturating_mul(held.page_size.into())),
+                match held.pages_of_absent_parts {
+                    0 => "the file is incomplete",
+                    _ => "not all parts of the split set are given",
+                }
             )),
         );
     }

@@ -55,6 +55,8 @@ pub struct DumpIdentity {
     pub release: Option<String>,
     pub build_id: Option<String>,
     pub arch: &'static str,
+    /// How it is known where the kernel is in it.
+    pub boot_facts_from: &'static str,
     /// RFC 3339, UTC.
     pub crash_time: Option<String>,
     pub uptime_seconds: Option<f64>,
@@ -107,11 +109,12 @@ impl DumpIdentity {
             id: system.id.clone(),
             path: kernel.dump().path().display().to_string(),
             format: run.dump.format.clone(),
-            source: run.dump.source(),
+            source: run.dump.source,
+            boot_facts_from: kernel.space.boot().from(),
             host: system.host.clone(),
             release: system.release.clone(),
             build_id: system.build_id.clone(),
-            arch: "x86_64",
+            arch: kernel.space.boot().arch.name(),
             crash_time: system.crash_time_text(),
             uptime_seconds: system.uptime_seconds,
             panic: system.panic.clone(),

@@ -1,8 +1,9 @@
 //! Page tables as data, and the one walker that reads them.
 //!
-//! An architecture is a [`MmuSpec`]: how many index bits each level takes, which
-//! levels may map a block directly, which bits say "present" and "block", and which
-//! hold the address. A new architecture is a new constant, not new code.
+//! An architecture makes a [`MmuSpec`]: how many index bits each level takes, which levels may
+//! map a block directly, which addresses there are, and how an entry is read.
+
+use std::borrow::Cow;
 
 use crate::addr::{PhysAddr, VirtAddr};
 
@@ -19,21 +20,42 @@ pub struct Level {
     pub blocks: bool,
 }
 
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing is mapped.
+    Absent,
+    /// The next level's table.
+    Table {
+        /// Where it lies.
+        at: PhysAddr,
+        /// Whether anything below may be executed.
+        executable: bool,
+    },
+    /// Memory itself.
+    Leaf {
+        /// Where it begins; bits below its size are no part of the address.
+        at: PhysAddr,
+        /// Whether it may be executed.
+        executable: bool,
+    },
+}
+
 /// How an architecture translates addresses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MmuSpec {
     /// For `info` and assumptions.
     pub name: &'static str,
     /// From the root to the last level.
-    pub levels: &'static [Level],
-    /// Entry bits that must be set for it to be valid.
-    pub present: u64,
-    /// Entry bit that makes an entry of a `blocks` level a leaf.
-    pub block: u64,
-    /// Entry bits that hold the physical address.
-    pub address: u64,
-    /// Entry bit, of any level, that forbids to execute what lies below.
-    pub no_execute: u64,
+    pub levels: Cow<'static, [Level]>,
+    /// The lowest of the bits that are alike in every address that can be translated.
+    pub sign_bit: u32,
+    /// Whether these may be clear: the same tables translate the lower half, too.
+    pub lower_half: bool,
+    /// Bits of entries that say nothing of where memory is (encryption).
+    pub ignored: u64,
+    /// What an entry says: without the ignored bits, with its level and whether that is the last.
+    pub decode: fn(u64, &Level, bool) -> Entry,
 }
 
 /// A virtual range that one entry maps to contiguous physical memory.
@@ -48,6 +70,8 @@ pub struct Mapping {
 /// Why a walk ended without a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalkError<E> {
+    /// It is no address: the processor would not translate it.
+    NotCanonical,
     /// The entry at this level says that nothing is mapped.
     NotPresent(&'static str),
     /// The table of this level could not be read.
@@ -55,56 +79,54 @@ pub enum WalkError<E> {
 }
 
 impl MmuSpec {
-    /// Walks from the table at `root` to the mapping of `va`. `clear` are entry bits to ignore
-    /// (memory encryption); `read` gives the 64-bit entry at a physical address.
+    /// Whether the processor translates it at all: only so many bits are looked at, and the
+    /// others have to be like the highest of them.
+    pub fn is_canonical(&self, va: VirtAddr) -> bool {
+        match va.0.cast_signed() >> self.sign_bit {
+            -1 => true,
+            0 => self.lower_half,
+            _ => false,
+        }
+    }
+
+    /// Walks from the table at `root` to the mapping of `va`, and says whether it may be executed.
+    /// `read` gives the 64-bit entry at a physical address.
     ///
     /// # Errors
-    /// If an entry is not present or a table can't be read.
+    /// If it is no address, an entry is not present, or a table can't be read.
     pub fn walk<E>(
         &self,
         root: PhysAddr,
-        clear: u64,
-        va: VirtAddr,
-        read: impl FnMut(PhysAddr) -> Result<u64, E>,
-    ) -> Result<Mapping, WalkError<E>> {
-        Ok(self.walk_with_bits(root, clear, va, read)?.0)
-    }
-
-    /// As [`walk`](Self::walk), with the bits that are set in an entry of any level.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn walk_with_bits<E>(
-        &self,
-        root: PhysAddr,
-        clear: u64,
         va: VirtAddr,
         mut read: impl FnMut(PhysAddr) -> Result<u64, E>,
-    ) -> Result<(Mapping, u64), WalkError<E>> {
+    ) -> Result<(Mapping, bool), WalkError<E>> {
+        if !self.is_canonical(va) {
+            return Err(WalkError::NotCanonical);
+        }
         let mut table = root;
-        let mut bits = 0;
+        let mut may_execute = true;
         for (depth, level) in self.levels.iter().enumerate() {
             let index = va.0 >> level.shift & ((1 << level.bits) - 1);
-            let entry = read(table.plus(index * 8))
-                .map_err(|error| WalkError::Table(level.name, error))?
-                & !clear;
-            if entry & self.present != self.present {
-                return Err(WalkError::NotPresent(level.name));
-            }
-            bits |= entry;
+            let entry =
+                read(table.plus(index * 8)).map_err(|error| WalkError::Table(level.name, error))?;
             let last = depth + 1 == self.levels.len();
-            if last || (level.blocks && entry & self.block != 0) {
-                let size = 1u64 << level.shift;
-                let within = va.0 & (size - 1);
-                // Bits below the block's size are attributes there (PAT), not address.
-                let base = entry & self.address & !(size - 1);
-                let mapping = Mapping {
-                    phys: PhysAddr(base | within),
-                    len: size - within,
-                };
-                return Ok((mapping, bits));
+            match (self.decode)(entry & !self.ignored, level, last) {
+                Entry::Absent => return Err(WalkError::NotPresent(level.name)),
+                Entry::Table { at, executable } => {
+                    table = at;
+                    may_execute &= executable;
+                }
+                Entry::Leaf { at, executable } => {
+                    let size = 1u64 << level.shift;
+                    let within = va.0 & (size - 1);
+                    // Bits below the block's size are attributes there (PAT), not address.
+                    let mapping = Mapping {
+                        phys: PhysAddr(at.0 & !(size - 1) | within),
+                        len: size - within,
+                    };
+                    return Ok((mapping, may_execute && executable));
+                }
             }
-            table = PhysAddr(entry & self.address);
         }
         Err(WalkError::NotPresent("root"))
     }
@@ -113,7 +135,7 @@ impl MmuSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::x86_64::{FIVE_LEVELS, FOUR_LEVELS};
+    use crate::space::arch::{FIVE_LEVELS, FOUR_LEVELS};
 
     /// A tree whose every entry is at an address made of its table and index.
     fn read(tables: &[(u64, u64)]) -> impl Fn(PhysAddr) -> Result<u64, ()> + '_ {
@@ -133,18 +155,23 @@ mod tests {
             (0x3000 + index(21), 0x4000 | 0x63),
             (0x4000 + index(12), 0x8000_0000_1234_5000 | 0x163),
         ];
-        let mapping = FOUR_LEVELS.walk(PhysAddr(0x1000), 0, va, read(&tables));
-        assert_eq!(
-            mapping,
-            Ok(Mapping {
-                phys: PhysAddr(0x1234_5123),
-                len: 0x1000 - 0x123
-            })
-        );
-        let found = FOUR_LEVELS.walk_with_bits(PhysAddr(0x1000), 0, va, read(&tables));
-        assert_ne!(found.unwrap().1 & FOUR_LEVELS.no_execute, 0);
-        let unmapped = FOUR_LEVELS.walk(PhysAddr(0x1000), 0, va.plus(0x1000), read(&tables));
+        let found = FOUR_LEVELS.walk(PhysAddr(0x1000), va, read(&tables));
+        let mapping = Mapping {
+            phys: PhysAddr(0x1234_5123),
+            len: 0x1000 - 0x123,
+        };
+        assert_eq!(found, Ok((mapping, false)));
+        let unmapped = FOUR_LEVELS.walk(PhysAddr(0x1000), va.plus(0x1000), read(&tables));
         assert_eq!(unmapped, Err(WalkError::NotPresent("pte")));
+        // The same bits below, and others above than the highest that is looked at.
+        for wrong in [
+            0x0000_c900_0040_3123,
+            0x1234_c900_0040_3123,
+            0x7fff_c900_0040_3123,
+        ] {
+            let found = FOUR_LEVELS.walk(PhysAddr(0x1000), VirtAddr(wrong), read(&tables));
+            assert_eq!(found, Err(WalkError::NotCanonical), "{wrong:#x}");
+        }
     }
 
     #[test]
@@ -159,15 +186,31 @@ mod tests {
             // Bit 12 of a 2M entry is the PAT bit, not address.
             (0x4000 + index(21), 0x4000_0000 | sme | 1 << 12 | 0x81),
         ];
-        let found = FIVE_LEVELS.walk_with_bits(PhysAddr(0x1000), sme, va, read(&tables));
-        assert_eq!(found.unwrap().1 & FIVE_LEVELS.no_execute, 0);
-        let mapping = FIVE_LEVELS.walk(PhysAddr(0x1000), sme, va, read(&tables));
-        assert_eq!(
-            mapping,
-            Ok(Mapping {
-                phys: PhysAddr(0x4000_0010),
-                len: 0x20_0000 - 0x10
-            })
-        );
+        let encrypted = MmuSpec {
+            ignored: sme,
+            ..FIVE_LEVELS
+        };
+        let found = encrypted.walk(PhysAddr(0x1000), va, read(&tables));
+        let mapping = Mapping {
+            phys: PhysAddr(0x4000_0010),
+            len: 0x20_0000 - 0x10,
+        };
+        assert_eq!(found, Ok((mapping, true)));
+    }
+
+    /// Documentation/arch/x86/x86_64/mm.rst: the holes between the halves.
+    #[test]
+    fn the_hole_between_the_halves_is_no_address() {
+        for (mmu, lower, upper) in [
+            (FOUR_LEVELS, 0x0000_8000_0000_0000, 0xffff_8000_0000_0000),
+            (FIVE_LEVELS, 0x0100_0000_0000_0000, 0xff00_0000_0000_0000),
+        ] {
+            for address in [0, lower - 1, upper, u64::MAX] {
+                assert!(mmu.is_canonical(VirtAddr(address)), "{address:#x}");
+            }
+            for address in [lower, 1 << 63, upper - 1] {
+                assert!(!mmu.is_canonical(VirtAddr(address)), "{address:#x}");
+            }
+        }
     }
 }

@@ -11,16 +11,17 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use thiserror::Error;
 
+pub mod arch;
+pub mod boot;
 mod mmu;
-pub mod x86_64;
 
-pub use mmu::{Level, Mapping, MmuSpec, WalkError};
+pub use boot::BootFacts;
+pub use mmu::{Entry, Level, Mapping, MmuSpec, WalkError};
 
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::bytes;
 use crate::diag::Diagnostics;
 use crate::dump::{Dump, Page, PageFault};
-use x86_64::X86Space;
 
 /// From so many bytes on it pays to read in parallel.
 const MUCH: usize = 64 << 10;
@@ -54,17 +55,44 @@ pub enum SpaceError {
         "the dump has no VMCOREINFO, so its address space is unknown; take the dump with kdump, or with a vmcoreinfo device for QEMU's dump-guest-memory"
     )]
     NoVmcoreInfo,
+    /// The dump names an architecture that is not known.
+    #[error(
+        "a dump of the architecture {machine}; vmleak reads those of {}: open it with crash or drgn built for {machine}",
+        known_architectures()
+    )]
+    OtherArchitecture {
+        /// As the dump names it.
+        machine: String,
+    },
     /// VMCOREINFO lacks something needed.
-    #[error("VMCOREINFO lacks {0}; is this a dump of an x86_64 kernel?")]
-    MissingKey(&'static str),
+    #[error(
+        "VMCOREINFO lacks {key}, which every {arch} kernel writes: the note is damaged, or of another architecture"
+    )]
+    MissingKey {
+        /// What.
+        key: &'static str,
+        /// For which architecture.
+        arch: &'static str,
+    },
     /// The page-table root lies outside the kernel image.
     #[error("VMCOREINFO places the page tables at {0}, outside the kernel image")]
     BadRoot(VirtAddr),
 }
 
+fn known_architectures() -> String {
+    let names: Vec<_> = arch::all().map(arch::Arch::name).collect();
+    names.join(", ")
+}
+
 /// Why memory at a virtual address can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum MemFault {
+    /// The processor would not translate it.
+    #[error("{va} is no address (not canonical)")]
+    NotCanonical {
+        /// The number.
+        va: VirtAddr,
+    },
     /// The kernel mapped nothing there.
     #[error("{va} is not mapped (no {level} entry)")]
     Unmapped {
@@ -97,7 +125,7 @@ impl MemFault {
     /// The dump's reason, where the kernel did map the address.
     pub fn page_fault(&self) -> Option<PageFault> {
         match self {
-            MemFault::Unmapped { .. } => None,
+            MemFault::NotCanonical { .. } | MemFault::Unmapped { .. } => None,
             MemFault::Table { fault, .. } | MemFault::Page { fault, .. } => Some(*fault),
         }
     }
@@ -138,29 +166,40 @@ impl std::ops::Deref for Span<'_> {
 #[derive(Clone, Debug)]
 pub struct AddressSpace {
     dump: Arc<Dump>,
-    arch: X86Space,
+    boot: BootFacts,
+    mmu: MmuSpec,
+    root: PhysAddr,
     image: LinearRegion,
     direct: LinearRegion,
     told: Option<Arc<Diagnostics>>,
 }
 
 impl AddressSpace {
-    /// Sets up translation from VMCOREINFO alone; the direct map is at its default place until
-    /// [`place_direct_map`](Self::place_direct_map) is told the kernel's variables.
+    /// Finds where the kernel is in the dump, and sets up translation by that alone; the direct
+    /// map is at its default place until [`place_direct_map`](Self::place_direct_map) is told the
+    /// kernel's variables.
     ///
     /// # Errors
-    /// If VMCOREINFO is missing or lacks what an x86_64 kernel writes.
+    /// If the dump is of an unknown architecture, or does not say where its kernel is.
     pub fn new(dump: Arc<Dump>) -> Result<Self, SpaceError> {
-        let info = dump
-            .notes()
-            .vmcoreinfo
-            .as_ref()
-            .ok_or(SpaceError::NoVmcoreInfo)?;
-        let arch = X86Space::from_vmcoreinfo(info)?;
+        let boot = BootFacts::find(&dump)?;
+        Self::booted(dump, boot)
+    }
+
+    /// As [`new`](Self::new), where it is known already where the kernel is.
+    ///
+    /// # Errors
+    /// If the page tables lie outside the kernel's image.
+    pub fn booted(dump: Arc<Dump>, boot: BootFacts) -> Result<Self, SpaceError> {
+        let image = boot.arch.image(&boot);
+        let at = boot.root.value;
+        let root = image.translate(at).ok_or(SpaceError::BadRoot(at))?.phys;
         Ok(Self {
-            image: arch.image,
-            direct: arch.direct_map(None, None),
-            arch,
+            image,
+            root,
+            direct: boot.arch.direct_map(&boot, None, None),
+            mmu: boot.arch.mmu(&boot),
+            boot,
             dump,
             told: None,
         })
@@ -194,9 +233,15 @@ impl AddressSpace {
         fault
     }
 
-    /// Places the direct map where `page_offset_base` says; it ends at `vmalloc_base`.
+    /// Places the direct map where `page_offset_base` says; it ends at `vmalloc_base`. What is no
+    /// address is not believed.
     pub fn place_direct_map(&mut self, page_offset: Option<u64>, vmalloc: Option<u64>) {
-        self.direct = self.arch.direct_map(page_offset, vmalloc);
+        let address = |value: Option<u64>| {
+            let value = value.map(VirtAddr);
+            value.filter(|at| self.mmu.is_canonical(*at))
+        };
+        let (start, end) = (address(page_offset), address(vmalloc));
+        self.direct = self.boot.arch.direct_map(&self.boot, start, end);
     }
 
     /// The dump below.
@@ -204,17 +249,25 @@ impl AddressSpace {
         &self.dump
     }
 
-    /// The name of the translation in use.
-    pub fn mmu_name(&self) -> &'static str {
-        self.arch.mmu.name
+    /// Where the kernel is, and how that is known.
+    pub fn boot(&self) -> &BootFacts {
+        &self.boot
     }
 
-    /// Bits that a physical address has at most (arch/x86/include/asm/sparsemem.h).
+    /// The name of the translation in use.
+    pub fn mmu_name(&self) -> &'static str {
+        self.mmu.name
+    }
+
+    /// Bits that a physical address has at most.
     pub fn physical_bits(&self) -> u32 {
-        match self.arch.mmu.levels.len() {
-            5.. => 52,
-            _ => 46,
-        }
+        self.boot.arch.physical_bits(&self.boot)
+    }
+
+    /// Where the image's mapping has a physical address, if it has.
+    pub fn image_address(&self, phys: PhysAddr) -> Option<VirtAddr> {
+        let within = phys.0.wrapping_sub(self.image.phys.0);
+        (within < self.image.end.0 - self.image.start.0).then(|| self.image.start.plus(within))
     }
 
     /// The first address of the direct map.
@@ -237,32 +290,38 @@ impl AddressSpace {
                 return Ok(mapping);
             }
         }
-        let entry = |at| self.read_phys_u64(at);
-        self.arch
-            .mmu
-            .walk(self.arch.root, self.arch.encryption_bits, va, entry)
-            .map_err(|error| match error {
-                WalkError::NotPresent(level) => MemFault::Unmapped { va, level },
-                WalkError::Table(level, fault) => {
-                    let at = fault.pfn().start(self.dump.page_shift());
-                    self.tell(at, MemFault::Table { va, level, fault })
-                }
-            })
+        match self.walk(va) {
+            Ok((mapping, _)) => Ok(mapping),
+            Err(WalkError::NotCanonical) => Err(MemFault::NotCanonical { va }),
+            Err(WalkError::NotPresent(level)) => Err(MemFault::Unmapped { va, level }),
+            Err(WalkError::Table(level, fault)) => {
+                let at = fault.pfn().start(self.dump.page_shift());
+                Err(self.tell(at, MemFault::Table { va, level, fault }))
+            }
+        }
     }
 
     /// Whether the page tables let `va` be executed; `false` where nothing is mapped.
     pub fn is_executable(&self, va: VirtAddr) -> bool {
-        let mmu = &self.arch.mmu;
-        let entry = |at| self.read_phys_u64(at);
-        let found = mmu.walk_with_bits(self.arch.root, self.arch.encryption_bits, va, entry);
-        found.is_ok_and(|(_, bits)| bits & mmu.no_execute == 0)
+        self.walk(va).is_ok_and(|(_, executable)| executable)
+    }
+
+    fn walk(&self, va: VirtAddr) -> Result<(Mapping, bool), WalkError<PageFault>> {
+        self.mmu.walk(self.root, va, |at| self.read_phys_u64(at))
     }
 
     fn read_phys_u64(&self, at: PhysAddr) -> Result<u64, PageFault> {
-        let shift = self.dump.page_shift();
-        let page = self.dump.page(Pfn::containing(at, shift))?;
-        let within = (at.0 & ((1 << shift) - 1)) as usize;
-        Ok(bytes::u64_at(&page, within).unwrap_or(0))
+        let pfn = Pfn::containing(at, self.dump.page_shift());
+        let within = self.within_page(at);
+        match self.dump.page(pfn) {
+            Ok(page) => Ok(bytes::u64_at(&page, within).unwrap_or(0)),
+            Err(fault) if !self.dump.holds_part_of(pfn) => Err(fault),
+            Err(_) => {
+                let mut word = [0; 8];
+                let fault = self.dump.read_part(pfn, within, &mut word);
+                fault.map_or(Ok(u64::from_le_bytes(word)), Err)
+            }
+        }
     }
 
     /// The page that holds `va`, and the offset of `va` in it.
@@ -276,7 +335,7 @@ impl AddressSpace {
             .dump
             .page(Pfn::containing(phys, shift))
             .map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))?;
-        Ok((page, (phys.0 & ((1 << shift) - 1)) as usize))
+        Ok((page, self.within_page(phys)))
     }
 
     /// Fills `out` from memory at `va`, across pages; much at once in parallel, into place and
@@ -289,7 +348,7 @@ impl AddressSpace {
         if out.len() < MUCH.max(page_size * 2) {
             return self.read_cached(va, out);
         }
-        let first = va.0.next_multiple_of(page_size as u64) - va.0;
+        let first = va.0.wrapping_neg() % page_size as u64;
         let (head, rest) = out.split_at_mut(first as usize);
         let (whole, tail) = rest.split_at_mut(rest.len() / page_size * page_size);
         let start = va.plus(first);
@@ -308,23 +367,51 @@ impl AddressSpace {
     fn read_page_into(&self, va: VirtAddr, page: &mut [u8]) -> Result<(), MemFault> {
         let phys = self.translate(va)?.phys;
         let pfn = Pfn::containing(phys, self.dump.page_shift());
-        self.dump
-            .read_page(pfn, page)
-            .map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))
+        let read = self.dump.read_page(pfn, page);
+        read.map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))
     }
 
     fn read_cached(&self, va: VirtAddr, out: &mut [u8]) -> Result<(), MemFault> {
         let mut at = va;
         let mut rest = out;
         while !rest.is_empty() {
-            let (page, within) = self.page_at(at)?;
-            let len = rest.len().min(page.len() - within);
-            let (now, later) = rest.split_at_mut(len);
-            now.copy_from_slice(bytes::slice(&page, within, len).unwrap_or_default());
+            let len = match self.page_at(at) {
+                Ok((page, within)) => {
+                    let len = rest.len().min(page.len() - within);
+                    let now = rest.get_mut(..len).unwrap_or_default();
+                    now.copy_from_slice(bytes::slice(&page, within, len).unwrap_or_default());
+                    len
+                }
+                Err(fault) => self.read_part(at, rest, fault)?,
+            };
             at = at.plus(len as u64);
-            rest = later;
+            rest = rest.get_mut(len..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Reads into `out` up to the end of a page of which the dump has a part, and says how much
+    /// that is; `fault` is why the whole page can't be had.
+    fn read_part(&self, va: VirtAddr, out: &mut [u8], fault: MemFault) -> Result<usize, MemFault> {
+        let MemFault::Page { .. } = fault else {
+            return Err(fault);
+        };
+        let phys = self.translate(va)?.phys;
+        let pfn = Pfn::containing(phys, self.dump.page_shift());
+        if !self.dump.holds_part_of(pfn) {
+            return Err(fault);
+        }
+        let within = self.within_page(phys);
+        let len = out.len().min(self.dump.page_size() - within);
+        let out = out.get_mut(..len).unwrap_or_default();
+        match self.dump.read_part(pfn, within, out) {
+            None => Ok(len),
+            Some(fault) => Err(MemFault::Page { va, fault }),
+        }
+    }
+
+    fn within_page(&self, phys: PhysAddr) -> usize {
+        (phys.0 & ((1 << self.dump.page_shift()) - 1)) as usize
     }
 
     /// `len` bytes at `va`.
@@ -342,11 +429,11 @@ impl AddressSpace {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn span(&self, va: VirtAddr, len: usize) -> Result<Span<'_>, MemFault> {
-        let (page, start) = self.page_at(va)?;
-        if len <= page.len() - start {
-            Ok(Span::Page { page, start, len })
-        } else {
-            self.read_bytes(va, len).map(Span::Copied)
+        match self.page_at(va) {
+            Ok((page, start)) if len <= page.len() - start => Ok(Span::Page { page, start, len }),
+            // Across pages, or of a page of which only a part is there.
+            Ok(_) | Err(MemFault::Page { .. }) => self.read_bytes(va, len).map(Span::Copied),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -383,7 +470,20 @@ impl AddressSpace {
     pub fn read_c_string(&self, va: VirtAddr, max: usize) -> Result<String, MemFault> {
         let mut text = Vec::new();
         while text.len() < max {
-            let (page, within) = self.page_at(va.plus(text.len() as u64))?;
+            let at = va.plus(text.len() as u64);
+            let (page, within) = match self.page_at(at) {
+                Ok(found) => found,
+                Err(fault) => {
+                    // Of a page that is there in part, byte by byte as far as it goes.
+                    let mut byte = [0];
+                    self.read_part(at, &mut byte, fault)?;
+                    match byte {
+                        [0] => break,
+                        [other] => text.push(other),
+                    }
+                    continue;
+                }
+            };
             let rest = page.get(within..).unwrap_or_default();
             let rest = rest.get(..rest.len().min(max - text.len())).unwrap_or(rest);
             match memchr::memchr(0, rest) {

@@ -111,6 +111,71 @@ fn pages_that_are_mapped_one_by_one() {
     assert!(banner.starts_with("Linux version "), "{banner}");
 }
 
+/// The processor looks at 48 or 57 bits and refuses what is no sign extension of them, whatever
+/// the page tables have for the bits below.
+#[test]
+fn what_is_no_address_is_not_translated() {
+    for (levels, bits) in [(PagingLevels::Four, 48), (PagingLevels::Five, 57)] {
+        let mut machine = Machine::build(Era::V6_12, levels, &Scenario::standard());
+        let mapped = machine.kernel.vmalloc(4096);
+        machine.kernel.write(mapped, &[0x5a; 8]);
+        let direct = machine.kernel.space.direct(machine.kernel.space.image_phys);
+        let text = machine.kernel.symbol("linux_banner");
+        let space = open(&machine, elf::elf(&machine, elf::Options::default()));
+        for at in [mapped, direct, text] {
+            assert!(space.read_u64(VirtAddr(at)).is_ok());
+            let low = at & ((1 << bits) - 1);
+            for wrong in [low, low | 1 << 63, low | 0x2a << bits] {
+                let va = VirtAddr(wrong);
+                assert_eq!(space.read_u64(va), Err(MemFault::NotCanonical { va }));
+                assert!(!space.is_executable(va));
+            }
+        }
+        assert_eq!(space.read_u64(VirtAddr(mapped)), Ok(0x5a5a_5a5a_5a5a_5a5a));
+    }
+}
+
+/// A page of which the file has a part serves that part, by address too.
+#[test]
+fn bytes_of_a_page_that_is_there_in_part() {
+    let mut machine = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
+    let at = machine.kernel.vmalloc(4096);
+    machine.kernel.write(at, &[b'a'; 4096]);
+    let pfn = machine.kernel.space.phys(at) >> 12;
+    let mut bytes = elf::elf(&machine, elf::Options::default());
+    // The segment that holds the page loses its end, and what comes behind it, in the middle of it.
+    let word =
+        |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight"));
+    let (phoff, count) = (word(&bytes, 32) as usize, usize::from(bytes[56]));
+    let header = (0..count)
+        .map(|index| phoff + index * 56)
+        .find(|at| {
+            let (start, size) = (word(&bytes, at + 24), word(&bytes, at + 32));
+            bytes[*at] == 1 && start <= pfn << 12 && pfn << 12 < start + size
+        })
+        .expect("a segment");
+    let left = (pfn << 12) - word(&bytes, header + 24) + 100;
+    bytes[header + 32..header + 40].copy_from_slice(&left.to_le_bytes());
+    let space = open(&machine, bytes);
+    let va = |offset: u64| VirtAddr(at + offset);
+    assert_eq!(space.read_bytes(va(0), 100), Ok(vec![b'a'; 100]));
+    assert_eq!(space.read_u64(va(92)), Ok(0x6161_6161_6161_6161));
+    let missing = |va| {
+        let fault = PageFault::Excluded(Pfn(pfn));
+        Err(MemFault::Page { va, fault })
+    };
+    assert_eq!(space.read_u64(va(93)), missing(va(93)));
+    assert_eq!(
+        space.read_bytes(va(100), 1),
+        Err(MemFault::Page {
+            va: va(100),
+            fault: PageFault::Excluded(Pfn(pfn))
+        })
+    );
+    assert_eq!(space.read_c_string(va(90), 10), Ok("a".repeat(10)));
+    assert!(space.read_c_string(va(90), 11).is_err());
+}
+
 /// Why memory can't be had: nothing is mapped there, or the dump lacks the page.
 #[test]
 fn faults_say_why() {

@@ -48,6 +48,22 @@ pub struct Bits {
     pub width: u8,
 }
 
+impl Bits {
+    /// One past its highest bit.
+    pub fn end(self) -> u32 {
+        u32::from(self.shift) + u32::from(self.width)
+    }
+
+    /// Its value out of the bytes that it lies in.
+    pub fn of(self, word: u64) -> u64 {
+        let mask = match 1u64.checked_shl(u32::from(self.width)) {
+            Some(above) => above - 1,
+            None => u64::MAX,
+        };
+        word.checked_shr(u32::from(self.shift)).unwrap_or(0) & mask
+    }
+}
+
 /// A member of a structure or union.
 #[derive(Clone, Debug)]
 pub struct Member {

@@ -49,6 +49,44 @@ fn files_that_are_no_dump() {
     assert_refused(&["slabs", text(&elf)], &["only a debug file"]);
 }
 
+/// A dump of another architecture is refused by its name, before anything is looked for.
+#[test]
+fn dumps_of_other_architectures_are_named() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let machine = vmleak_synth::Machine::build(
+        vmleak_synth::Era::V6_12,
+        vmleak_synth::PagingLevels::Four,
+        &vmleak_synth::Scenario::standard(),
+    );
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a file writes");
+        path
+    };
+    let codec = vmleak_synth::write::codec::Codec::Zlib;
+    let options = vmleak_synth::write::kdump::Options::new(codec);
+    let mut bytes = vmleak_synth::write::kdump::kdump(&machine, options);
+    for name in ["aarch64", "ppc64le", "riscv64"] {
+        // `uname -m` in struct disk_dump_header.
+        bytes[272..337].fill(0);
+        bytes[272..272 + name.len()].copy_from_slice(name.as_bytes());
+        let path = file("vmcore-other", &bytes);
+        assert_refused(
+            &["slabs", text(&path)],
+            &["vmcore-other", name, "x86_64", "crash"],
+        );
+    }
+    let mut bytes = vmleak_synth::write::elf::elf(&machine, Default::default());
+    bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
+    let path = file("vmcore-elf", &bytes);
+    assert_refused(&["info", text(&path)], &["vmcore-elf", "AARCH64", "x86_64"]);
+    // A big-endian core is taken for a dump, not for a debug file.
+    bytes[5] = 2;
+    bytes[16..20].copy_from_slice(&[0, 4, 0, 22]);
+    let path = file("vmcore-be", &bytes);
+    assert_refused(&["info", text(&path)], &["vmcore-be", "big-endian", "S390"]);
+}
+
 #[test]
 fn pipes_and_devices_are_not_waited_for() {
     let folder = tempfile::tempdir().expect("a temporary directory");

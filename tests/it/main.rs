@@ -1,5 +1,6 @@
 //! Tests of the whole command, one binary so that it links once.
 
+mod architectures;
 mod arguments;
 mod bad_input;
 mod classic;
@@ -27,6 +28,7 @@ mod machine_damage;
 mod matrix;
 mod memcg_children;
 mod meminfo;
+mod missing_parts;
 mod modules;
 mod much_memory;
 mod nat_real;

@@ -95,7 +95,7 @@ pub(crate) fn slabs_json(files: &[&Path], more: &[&str]) -> (i32, Value) {
 /// The ELF form can't record the dump level.
 pub(crate) fn without_form(mut document: Value) -> Value {
     let dump = document["dump"].as_object_mut().expect("a dump object");
-    for key in ["path", "format", "dump_level"] {
+    for key in ["path", "format", "dump_level", "source"] {
         dump.remove(key).expect("the contract names it");
     }
     document

@@ -44,6 +44,38 @@ fn headers_and_bitmaps_are_held_against_each_other() {
     }
 }
 
+/// Other writers begin the data with a block: that is no contradiction, and one bit too many or too
+/// few is still seen.
+#[test]
+fn data_may_begin_with_a_block() {
+    let machine = machine();
+    let plain = kdump::kdump(&machine, kdump::Options::new(Written::Zlib));
+    let field =
+        |at: usize| u32::from_le_bytes(plain[at..at + 4].try_into().expect("four")) as usize;
+    let (sub, bitmaps) = (field(432), field(436));
+    let table = (1 + sub + bitmaps) * 4096;
+    let end = table + machine.memory().len() * 24;
+    let pad = end.next_multiple_of(4096) - end;
+    assert!(pad > 24, "{pad}");
+    let mut bytes = plain[..end].to_vec();
+    for at in (table..end).step_by(24) {
+        let word = &mut bytes[at..at + 8];
+        let offset = u64::from_le_bytes(word.try_into().expect("eight")) + pad as u64;
+        word.copy_from_slice(&offset.to_le_bytes());
+    }
+    bytes.resize(end + pad, 0);
+    bytes.extend(&plain[end..]);
+    let dump = held(bytes.clone());
+    assert_pages(&dump, &machine, PageFault::Excluded, "padded");
+    assert!(!dump.facts().contradictory);
+    let dumped = (1 + sub + bitmaps / 2) * 4096;
+    for page in [0usize, 7, 8] {
+        let mut flipped = bytes.clone();
+        flipped[dumped + page / 8] ^= 1 << (page % 8);
+        assert!(held(flipped).facts().contradictory, "{page}");
+    }
+}
+
 /// VMCOREINFO is in headers since version 3, all notes since 4.
 #[test]
 fn notes_of_every_version_of_the_header() {

@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::subsys::mm::slab::cache::Cache;
 
 /// Objects looked at, evenly spread.
-const SAMPLE: usize = 4096;
+const SAMPLE: usize = 4 << 10;
 /// Fewer tell nothing.
 const FEWEST: usize = 50;
 /// Bytes of an object that are looked at.

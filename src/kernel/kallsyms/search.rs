@@ -68,7 +68,8 @@ fn fill(space: &AddressSpace, start: VirtAddr, buffer: &mut [u8]) {
     while at < buffer.len() {
         let va = start.plus(at as u64);
         let rest = buffer.get_mut(at..).unwrap_or_default();
-        let step = (4096 - (va.0 & 4095) as usize).min(rest.len());
+        let page = space.dump().page_size();
+        let step = (page - va.0 as usize % page).min(rest.len());
         if let Some(part) = rest.get_mut(..step) {
             // What was filled before a fault is as good as the rest.
             let _ = space.read(va, part);

@@ -1,7 +1,7 @@
 //! The memmap: the kernel's array of one `struct page` per page of RAM.
 //!
 //! Found through the sparse memory sections (mm/sparse.c), which hold in every
-//! configuration of x86_64 whether or not the map is virtually contiguous. Each
+//! configuration that has them, whether or not the map is virtually contiguous. Each
 //! `section_mem_map` is biased so that adding the pfn gives the page's structure.
 
 mod scan;
@@ -131,18 +131,18 @@ impl Memmap {
         let info = kernel.vmcoreinfo();
         let page_size = kernel.dump().page_size() as u64;
         let shift = kernel.dump().page_shift();
-        // Where the note lacks it (before 5.13): x86_64 has always had 27.
-        let section_bits = info.number("SECTION_SIZE_BITS").unwrap_or(27);
-        let section_shift = u32::try_from(section_bits).unwrap_or(27).clamp(shift, 40) - shift;
+        let stated = info.number("SECTION_SIZE_BITS");
+        let section_bits = stated.and_then(|bits| u32::try_from(bits).ok());
+        // The note has it since 5.13.
+        let section_bits = section_bits.unwrap_or(kernel.space.boot().arch.section_bits());
+        let section_shift = section_bits.clamp(shift, 40) - shift;
         let section_pages = 1u64 << section_shift;
         let stated = info.get("SIZE(page)").and_then(|size| size.parse().ok());
-        let known = match kernel.types.find_struct("page", "mm/slub.c", true)? {
-            Some(page) => u64::from(page.body.size),
-            None => 64,
-        };
-        let struct_page = stated
-            .filter(|size| (32..=256).contains(size))
-            .unwrap_or(known);
+        let by_types = kernel.types.find_struct("page", "mm/slub.c", true)?;
+        let by_types = by_types.map(|page| u64::from(page.body.size));
+        let plausible = |size: &u64| (32..=256).contains(size);
+        let sizes = [stated, by_types].into_iter().flatten();
+        let struct_page = sizes.into_iter().find(plausible).unwrap_or(64);
         let memory = |fault| KernelError::Memory {
             what: "the table of memory sections",
             fault,

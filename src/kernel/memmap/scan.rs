@@ -67,17 +67,43 @@ impl Memmap {
         step: impl Fn(u64) + Sync,
         visit: impl Fn(&Chunk<'_>) -> T + Sync,
     ) -> Vec<T> {
-        let chunk_pages = CHUNK_PAGES.min(self.section_pages);
+        self.scan_every(kernel, 1, step, visit)
+    }
+
+    /// As [`scan`](Self::scan), over some `chunks` of all that are evenly spread over memory.
+    pub fn sample<T: Send>(
+        &self,
+        kernel: &Kernel,
+        chunks: usize,
+        visit: impl Fn(&Chunk<'_>) -> T + Sync,
+    ) -> Vec<T> {
+        let all = (self.pages() / self.chunk_pages()) as usize;
+        let every = all.div_ceil(chunks.max(1)).max(1);
+        self.scan_every(kernel, every, |_| {}, visit)
+    }
+
+    fn chunk_pages(&self) -> u64 {
+        CHUNK_PAGES.min(self.section_pages)
+    }
+
+    fn scan_every<T: Send>(
+        &self,
+        kernel: &Kernel,
+        every: usize,
+        step: impl Fn(u64) + Sync,
+        visit: impl Fn(&Chunk<'_>) -> T + Sync,
+    ) -> Vec<T> {
+        let chunk_pages = self.chunk_pages();
         let per_section = self.section_pages / chunk_pages;
         let total = self.sections.len() * per_section as usize;
-        (0..total)
+        (0..total.div_ceil(every))
             .into_par_iter()
             .with_min_len(8)
             .with_max_len(8)
             .map_init(
                 || (Vec::new(), Vec::new()),
                 |(bytes, pages), index| {
-                    let index = index as u64;
+                    let index = (index * every) as u64;
                     let within = index % per_section * chunk_pages;
                     let section = self.sections.get((index / per_section) as usize)?;
                     let start = Pfn(section.start.0 + within);
@@ -152,7 +178,10 @@ fn memmap_loss(fault: crate::dump::PageFault) -> &'static str {
             "pages of the memmap were left out of the dump: slabs described there are not seen (was it filtered with --exclude-unused-vm?)"
         }
         PageFault::NotInDump(_) => {
-            "pages of the memmap are not in the dump: slabs described there are not seen (are all parts of the split set given?)"
+            "pages of the memmap are not in the dump: slabs described there are not seen (are all segments of the file there?)"
+        }
+        PageFault::PartAbsent(_) => {
+            "pages of the memmap are in a part of the split set that is not given: slabs described there are not seen (give all parts)"
         }
         PageFault::Truncated { .. } => {
             "pages of the memmap lie beyond the end of the file: slabs described there are not seen (copy the dump again, or see why it is incomplete)"

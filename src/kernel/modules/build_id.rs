@@ -11,7 +11,7 @@ use crate::kernel::Kernel;
 
 /// A module has two or three note sections of a hundred bytes.
 const MAX_NOTES: u64 = 32;
-const MAX_NOTE_BYTES: u64 = 4096;
+const MAX_NOTE_BYTES: u64 = 4 << 10;
 
 pub(super) fn read(kernel: &Kernel, layouts: &Layouts, record: &[u8]) -> Option<String> {
     if let Some(field) = layouts.module.build_id {

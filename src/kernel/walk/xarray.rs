@@ -19,7 +19,7 @@ layout! {
 
 /// Internal entries end in these bits; those up to here are no nodes (`xa_is_node`).
 const INTERNAL: u64 = 2;
-const LAST_SPECIAL: u64 = 4096;
+const LAST_SPECIAL: u64 = 4 << 10;
 /// Slots of a node: 16 or 64.
 const MAX_SLOTS: usize = 64;
 

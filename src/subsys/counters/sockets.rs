@@ -99,7 +99,7 @@ layout! {
 
 /// PROTO_INUSE_NR.
 const MAX_PROTOCOLS: u64 = 64;
-const MAX_LISTED: u64 = 4096;
+const MAX_LISTED: u64 = 4 << 10;
 /// Protocols whose sockets are hashed from their making to their end.
 const ALWAYS_HASHED: [&str; 2] = ["RAW", "RAWv6"];
 

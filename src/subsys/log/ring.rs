@@ -125,7 +125,7 @@ impl RingReader<'_> {
         }
         let (begin, next) = (desc.begin.get(&bytes), desc.next.get(&bytes));
         let bytes = space
-            .read_bytes(information, info.struct_size.min(4096))
+            .read_bytes(information, info.struct_size.min(4 << 10))
             .ok()?;
         let len = info.text_len.get(&bytes) as usize;
         // Odd positions mark records without text.

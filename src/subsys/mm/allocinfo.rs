@@ -153,7 +153,7 @@ fn tag_type(kernel: &Kernel) -> Result<VirtAddr, KernelError> {
         fault,
     })?;
     // Null, or an error as a pointer.
-    if kind.is_null() || kind.0 >= 4096u64.wrapping_neg() {
+    if kind.is_null() || kind.0 >= (4u64 << 10).wrapping_neg() {
         return Err(KernelError::Unsupported(
             "memory allocation profiling is built into this kernel, but was not set up: boot with sysctl.vm.mem_profiling=1".into(),
         ));
@@ -198,7 +198,7 @@ struct TagReader<'k> {
 impl<'k> TagReader<'k> {
     fn new(kernel: &'k Kernel, tag_size: u64) -> Result<Self, KernelError> {
         let tag: AllocTagLayout = kernel.layout()?;
-        if tag_size < tag.len as u64 || tag_size > 4096 {
+        if tag_size < tag.len as u64 || tag_size > 4 << 10 {
             return Err(KernelError::Unsupported(format!(
                 "the kernel's allocation tags are of {tag_size} bytes, which makes no sense: its memory is damaged there"
             )));

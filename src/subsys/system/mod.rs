@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::log;
 use crate::bytes;
 use crate::kernel::{Kernel, cpus};
+use crate::space::boot::Fact;
 pub use crashed::PanicTask;
 use crashed::told;
 
@@ -56,6 +57,8 @@ impl SystemFacts {
 /// Reads what there is; what the dump lacks is `None`.
 pub fn collect(kernel: &Kernel) -> SystemFacts {
     let info = kernel.vmcoreinfo();
+    let boot = kernel.space.boot();
+    let fact = |fact: &Option<Fact<String>>| fact.as_ref().map(|fact| fact.value.clone());
     let page_size = kernel.dump().page_size() as u64;
     SystemFacts {
         id: dump_id(kernel),
@@ -65,8 +68,8 @@ pub fn collect(kernel: &Kernel) -> SystemFacts {
             .and_then(|at| kernel.space.read_u32(at).ok())
             .map(u64::from),
         load: load(kernel),
-        release: info.release().map(str::to_owned),
-        build_id: info.build_id().map(str::to_owned),
+        release: fact(&boot.release),
+        build_id: fact(&boot.build_id),
         crash_time: info.crash_time(),
         uptime_seconds: Clock::read(kernel).ok().flatten().and_then(|c| c.uptime()),
         panic: panic_message(kernel),

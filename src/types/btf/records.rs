@@ -34,7 +34,7 @@ const MAGIC: [u8; 2] = [0x9f, 0xeb];
 const SHORT_HEADER: usize = 24;
 const RECORD: usize = 12;
 /// The kernel's own bound is KSYM_NAME_LEN (512).
-const MAX_NAME: usize = 4096;
+const MAX_NAME: usize = 4 << 10;
 
 /// Where the parts lie in the bytes.
 #[derive(Debug)]

@@ -253,7 +253,8 @@ impl<'a> Context<'_, 'a> {
                 (None, Some(target)) => u64::from(self.describe(target, MAX_DEPTH)?.size),
                 (None, None) => 4,
             };
-            (location * 8 + storage * 8).saturating_sub(from_top + width)
+            let end = location.saturating_add(storage).saturating_mul(8);
+            end.saturating_sub(from_top.saturating_add(width))
         };
         let bits = Bits {
             shift: (first_bit % 8) as u8,

@@ -16,7 +16,7 @@ pub struct ProfileIdentity {
     pub release: Option<String>,
     /// Of vmlinux, in hexadecimal: what the profile is keyed by.
     pub build_id: Option<String>,
-    /// `x86_64`.
+    /// As `uname -m` says it.
     pub arch: String,
     /// What the types were taken from: `dwarf` or `btf`.
     pub types_from: String,

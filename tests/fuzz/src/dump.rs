@@ -66,7 +66,7 @@ fn read_all(file: Vec<u8>) {
     if facts.format.contains("kdump") {
         assert!(facts.dumped_pages <= len * 8, "more pages than bits");
     }
-    let _ = (dump.header_release(), dump.notes().qemu_cpus);
+    let _ = (dump.header(), dump.notes().qemu_cpus);
     let size = dump.page_size();
     let mut whole = vec![0; size];
     let last = facts.max_pfn.saturating_sub(1);

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use crate::kernel::KernelError;
 use crate::kernel::layout::layout;
 
-/// x86_64 has two sizes, other architectures up to four (HUGE_MAX_HSTATE).
+/// HUGE_MAX_HSTATE is 2 to 4, by architecture.
 const MAX_POOLS: u32 = 16;
 /// No huge page is larger than 1 << 40 pages.
 const MAX_ORDER: u64 = 40;

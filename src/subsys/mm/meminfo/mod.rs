@@ -25,9 +25,6 @@ use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
 use crate::kernel::{Kernel, KernelError};
 
-/// Pages in a huge page of one PMD entry (HPAGE_PMD_NR of x86_64).
-const PMD_PAGES: u64 = 512;
-
 layout! {
     /// include/linux/sched.h
     struct TaskLayout = "task_struct" in "kernel/fork.c" {
@@ -242,9 +239,11 @@ fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
         None => !counters.of_zones("NR_PAGETABLE"),
     };
     let huge_pages = kernel.symbol("transparent_hugepage_flags").is_some();
+    // A huge page is as much as one table of entries of 8 bytes maps (HPAGE_PMD_NR).
+    let pmd_pages = kernel.dump().page_size() as u64 / 8;
     let huge = |name: &str| {
         let count = get(name).filter(|_| huge_pages)?;
-        Some(count.saturating_mul(if in_base_pages { 1 } else { PMD_PAGES }))
+        Some(count.saturating_mul(if in_base_pages { 1 } else { pmd_pages }))
     };
     MeminfoFacts {
         free: get("NR_FREE_PAGES"),

@@ -6,13 +6,12 @@ use rustc_hash::FxHashMap;
 
 use super::PageOwnerLayout;
 use crate::addr::VirtAddr;
+use crate::kernel::page::MAX_FOLIO_ORDER;
 use crate::kernel::page_ext::{Entries, PageExt, PageExtLayout};
 use crate::kernel::{Kernel, KernelError};
 
 /// Names of tasks kept for each stack.
 const TASKS: usize = 5;
-/// No allocation has a higher order.
-const MAX_ORDER: u64 = 20;
 
 /// By handle.
 pub(super) type Table = FxHashMap<u32, Counts>;
@@ -75,7 +74,7 @@ impl OwnerReader {
             let record = entry.get(self.offset..).unwrap_or_default();
             let order = self.layout.order.get(record);
             let handle = self.layout.handle.get(record) as u32;
-            if handle == 0 || order > MAX_ORDER || !pfn.0.is_multiple_of(1 << order) {
+            if handle == 0 || order > MAX_FOLIO_ORDER.into() || !pfn.0.is_multiple_of(1 << order) {
                 continue;
             }
             sum.entry(handle).or_default().add(&self.layout, record);

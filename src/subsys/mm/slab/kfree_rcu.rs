@@ -204,7 +204,7 @@ pub(super) fn freed_object(head: VirtAddr, func: u64) -> VirtAddr {
 }
 
 /// `__is_kvfree_rcu_offset()` (include/linux/rcupdate.h): no function lies below.
-pub(super) const MAX_OFFSET: u64 = 4096;
+pub(super) const MAX_OFFSET: u64 = 4 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,7 @@ pub mod freelist;
 mod kfence;
 pub mod kfree_rcu;
 mod layouts;
+pub mod left_out;
 pub mod nodes;
 pub mod objects;
 mod one_cache;

@@ -12,7 +12,7 @@ use super::cache::Cache;
 use super::layouts::SlabWords;
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::{Chunk, Memmap};
-use crate::kernel::page::{PageLayout, PageMark, allocator_home, order_offset};
+use crate::kernel::page::{MAX_PAGE_ORDER, PageLayout, PageMark, allocator_home, order_offset};
 use crate::kernel::{Kernel, KernelError};
 
 /// One slab.
@@ -103,24 +103,13 @@ pub fn scan(
     also: impl Fn(&Chunk<'_>) + Sync,
 ) -> Result<SlabScan, KernelError> {
     let page: PageLayout = kernel.layout()?;
-    let head_bit =
-        kernel
-            .types
-            .enumerator("pageflags", allocator_home(&kernel.types), "PG_head")?;
-    let head_mask = match head_bit {
-        Some(bit @ 0..=63) => 1 << bit,
-        _ => kernel
-            .vmcoreinfo()
-            .number("PG_head_mask")
-            .map_or(0, i64::cast_unsigned),
-    };
     let scanner = Scanner {
         kernel,
         known: caches,
         order_at: order_offset(kernel, &page, memmap.struct_page_size())?,
         words: SlabWords::resolve(kernel)?,
         mark: PageMark::of_slabs(kernel)?,
-        head_mask,
+        head_mask: head_mask(kernel)?,
         kfence: kfence.clone(),
         caches: caches
             .iter()
@@ -145,6 +134,21 @@ pub fn scan(
         scan.missing += chunk.missing;
     }
     Ok(scan)
+}
+
+/// The bit of `page.flags` that marks the first page of several.
+pub(super) fn head_mask(kernel: &Kernel) -> Result<u64, KernelError> {
+    let head_bit =
+        kernel
+            .types
+            .enumerator("pageflags", allocator_home(&kernel.types), "PG_head")?;
+    Ok(match head_bit {
+        Some(bit @ 0..=63) => 1 << bit,
+        _ => kernel
+            .vmcoreinfo()
+            .number("PG_head_mask")
+            .map_or(0, i64::cast_unsigned),
+    })
 }
 
 impl Scanner<'_> {
@@ -190,8 +194,7 @@ impl Scanner<'_> {
             let after = self.order_at.checked_sub(record.len())?;
             *chunk.get(index + 1)?.get(after)?
         };
-        // MAX_ORDER has been 10 or 11 always; anything above is no order.
-        (order <= 11).then(|| Slab {
+        (u32::from(order) <= MAX_PAGE_ORDER).then(|| Slab {
             pfn,
             freelist: VirtAddr(self.words.freelist.get(record)),
             cache: index_of_cache,

@@ -21,7 +21,7 @@ const MAX_FULL_SHEAVES: u64 = 10;
 /// `main`, `spare` and `rcu_free`.
 const CPU_SHEAVES: u64 = 3;
 /// More full sheaves than any barn has.
-const MAX_SHEAVES: u64 = 4096;
+const MAX_SHEAVES: u64 = 4 << 10;
 /// `calculate_sheaf_capacity()` gives 60 at most; users may ask for more.
 const MAX_CAPACITY: u32 = 1 << 16;
 

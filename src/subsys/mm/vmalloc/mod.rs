@@ -21,6 +21,7 @@ use self::lists::Areas;
 use self::numa::PageNodes;
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
+use crate::kernel::page::MAX_FOLIO_ORDER;
 use crate::kernel::symbolize::{Symbolized, Symbolizer};
 use crate::kernel::{Kernel, KernelError};
 
@@ -69,8 +70,6 @@ const VMAP_RAM: u64 = 1 << 0;
 /// `vmap_area.flags` up to 5.1.
 const VM_LAZY_FREE: u64 = 1 << 1;
 const VM_VM_AREA: u64 = 1 << 2;
-/// Areas are of whole pages, and huge pages of at most 1 GiB.
-const MAX_ORDER: u64 = 18;
 
 /// What an area is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -265,7 +264,10 @@ impl AreaReader<'_> {
         let most = plain.bytes() / page_size + 1;
         let order = vm.page_order.map_or(0, |field| field.get(&record));
         let nodes = match flags & UNINITIALIZED {
-            0 if count <= most => self.nodes.count(pages, count, 1 << order.min(MAX_ORDER)),
+            0 if count <= most => {
+                self.nodes
+                    .count(pages, count, 1 << order.min(MAX_FOLIO_ORDER.into()))
+            }
             0 => None,
             // Being filled: not counted.
             _ => Some(BTreeMap::new()),

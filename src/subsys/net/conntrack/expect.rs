@@ -38,7 +38,7 @@ pub const INACTIVE: u64 = 2;
 /// `NF_CT_EXPECT_USERSPACE`.
 pub const USERSPACE: u64 = 4;
 
-/// More expectations than a kernel lets exist at once (`nf_ct_expect_max`, 4096 by default).
+/// More expectations than a kernel lets exist at once (`nf_ct_expect_max`).
 const MAX_CHAIN: u64 = 1 << 16;
 
 /// All expectations, bucket by bucket. Buckets that are lost or have a broken chain are warned of.

@@ -133,7 +133,7 @@ impl ValueReader<'_> {
     /// The structures on a list, by the offset of the list's links in them.
     fn listed(&self, head: &'static str, link: Field) -> Result<Vec<VirtAddr>, Unread> {
         /// More than any list of algorithms has.
-        const MAX: u64 = 4096;
+        const MAX: u64 = 4 << 10;
         let list = walk::list(&self.kernel.space, self.variable(head)?, MAX);
         if !list.end.is_complete() {
             return Err(Unread::Missing(format!(

@@ -184,7 +184,7 @@ pub(crate) fn fastopen_key(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
         let record = reader
             .kernel
             .space
-            .read_bytes(context, layout.struct_size.min(4096))?;
+            .read_bytes(context, layout.struct_size.min(4 << 10))?;
         let key = layout.key;
         let from = key.offset as usize;
         let all = record.get(from..from + key.size as usize);

@@ -6,38 +6,30 @@
 //! diskdump_mod.h. A split set is several such files, each with the full
 //! bitmaps and the descriptors of its own range of pfns.
 
+mod headers;
+mod set;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::bitmap::{Bit, Bitmap};
 use super::codec::Codec;
 use super::notes::Notes;
+use super::page_source::{HeaderFacts, Stored};
 use super::storage::Bytes;
-use super::vmcoreinfo::VmcoreInfo;
-use super::{DumpError, PageFault, Stored};
+use super::{DumpError, PageFault};
 use crate::addr::Pfn;
 use crate::bytes::{c_string, slice, u32_at, u64_at};
+use headers::{Headers, field};
+pub(crate) use set::KdumpSet;
 
 /// What a kdump-compressed file starts with ("DISKDUMP" before 2006).
 pub(crate) const SIGNATURES: [&[u8]; 2] = [b"KDUMP   ", b"DISKDUMP"];
 
 const DESCRIPTOR_LEN: u64 = 24;
 const STATUS_INCOMPLETE: u32 = 0x8;
-
-/// Where the fields of `struct disk_dump_header` lie on a 64-bit machine.
-mod header {
-    pub(super) const VERSION: usize = 8;
-    pub(super) const UTS_RELEASE: usize = 12 + 2 * 65;
-    pub(super) const UTS_MACHINE: usize = 12 + 4 * 65;
-    pub(super) const TIMESTAMP: usize = 408;
-    pub(super) const STATUS: usize = 424;
-    pub(super) const BLOCK_SIZE: usize = 428;
-    pub(super) const SUB_HDR_SIZE: usize = 432;
-    pub(super) const BITMAP_BLOCKS: usize = 436;
-    pub(super) const MAX_MAPNR: usize = 440;
-    pub(super) const NR_CPUS: usize = 460;
-    pub(super) const LEN: usize = 464;
-}
+/// From the end backwards, of how many pages it is looked whether one lies beyond a cut.
+const LAST_PAGES: usize = 4000;
 
 /// One kdump-compressed file.
 #[derive(Debug)]
@@ -61,10 +53,7 @@ pub(crate) struct KdumpFacts {
     pub(crate) codec: Option<Codec>,
     pub(crate) split: bool,
     pub(crate) incomplete: bool,
-    pub(crate) timestamp: i64,
-    pub(crate) release: String,
-    pub(crate) machine: String,
-    pub(crate) nr_cpus: u32,
+    pub(crate) header: HeaderFacts,
     pub(crate) notes: Notes,
 }
 
@@ -79,7 +68,8 @@ impl KdumpFile {
             bitmaps: [ram, dumped],
             descriptors,
         } = Headers::read(&bytes)?;
-        let field = |at: usize| u32_at(&head, at).unwrap_or(0);
+        let word = |at: usize| u32_at(&head, at).unwrap_or(0);
+        let text = |at: usize| c_string(slice(&head, at, field::UTS_LEN).unwrap_or_default());
         let ram = Bitmap::new(&bytes, ram, max_pfn);
         let dumped = Bitmap::new(&bytes, dumped, max_pfn);
         let range = if sub.split {
@@ -92,13 +82,15 @@ impl KdumpFile {
             page_size,
             max_pfn,
             dump_level: sub.dump_level,
-            codec: Codec::from_flags(field(header::STATUS)),
+            codec: Codec::from_flags(word(field::STATUS)),
             split: sub.split,
-            incomplete: field(header::STATUS) & STATUS_INCOMPLETE != 0 || bytes.is_cut_short(),
-            timestamp: u64_at(&head, header::TIMESTAMP).unwrap_or(0).cast_signed(),
-            release: c_string(slice(&head, header::UTS_RELEASE, 65).unwrap_or_default()),
-            machine: c_string(slice(&head, header::UTS_MACHINE, 65).unwrap_or_default()),
-            nr_cpus: field(header::NR_CPUS),
+            incomplete: word(field::STATUS) & STATUS_INCOMPLETE != 0 || bytes.is_cut_short(),
+            header: HeaderFacts {
+                release: text(field::UTS_RELEASE),
+                machine: text(field::UTS_MACHINE),
+                nr_cpus: word(field::NR_CPUS),
+                timestamp: u64_at(&head, field::TIMESTAMP).unwrap_or(0).cast_signed(),
+            },
             notes: sub.notes(&bytes),
         };
         drop(head);
@@ -130,6 +122,12 @@ impl KdumpFile {
             .saturating_sub(self.first_rank)
     }
 
+    /// How many pages of these the whole set should hold: each part has the whole bitmap.
+    pub(crate) fn pages_of_set(&self, pfns: Range<u64>) -> u64 {
+        let rank = |pfn| self.dumped.rank(&self.bytes, pfn);
+        rank(pfns.end).saturating_sub(rank(pfns.start))
+    }
+
     /// How many pages of RAM the machine had.
     pub(crate) fn ram_pages(&self) -> u64 {
         self.ram.ones()
@@ -146,7 +144,7 @@ impl KdumpFile {
             .clone()
             .rev()
             .filter(|pfn| self.dumped.contains(&self.bytes, *pfn))
-            .take(4096);
+            .take(LAST_PAGES);
         if last.any(|pfn| lost(&pfn)) {
             pfns.filter(lost).count() as u64
         } else {
@@ -154,9 +152,9 @@ impl KdumpFile {
         }
     }
 
-    /// Whether the bitmap has as many bits as there are descriptors: the data follow the table
-    /// without a gap, so the first of them tell where it ends. One flipped bit in the bitmap
-    /// would otherwise move every later page by one, unseen.
+    /// Whether the bitmap has as many bits as there are descriptors: the data follow the table,
+    /// so the first of them tell where it ends. One flipped bit in the bitmap would otherwise move
+    /// every later page by one, unseen.
     pub(crate) fn bitmap_fits_descriptors(&self) -> bool {
         let data_offset = |index: u64| {
             let at = self.descriptors + index * DESCRIPTOR_LEN;
@@ -174,27 +172,64 @@ impl KdumpFile {
             let end = self
                 .descriptors
                 .saturating_add(count.saturating_mul(DESCRIPTOR_LEN));
-            gaps.into_iter().any(|gap| first == end.saturating_add(gap))
+            gaps.into_iter().any(|gap| {
+                let data = end.saturating_add(gap);
+                first == data || self.is_padded(end, first.saturating_sub(gap))
+            })
         })
+    }
+
+    /// Whether what lies between the end of the table and the block in which the data begin is
+    /// padding (kdumpling and libkdumpfile's tests write some). With one bit too many in the
+    /// bitmap the table's last descriptor would be padding too, with one too few there would be
+    /// a descriptor in the padding.
+    fn is_padded(&self, end: u64, data: u64) -> bool {
+        let block = u64::from(self.facts.page_size);
+        if end.checked_next_multiple_of(block) != Some(data) {
+            return false;
+        }
+        let is_zero = |at: u64, len: u64| {
+            let bytes = usize::try_from(len)
+                .ok()
+                .and_then(|len| self.bytes.get(at, len));
+            bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+        };
+        is_zero(end, data - end) && !is_zero(end.saturating_sub(DESCRIPTOR_LEN), DESCRIPTOR_LEN)
+    }
+
+    /// Why a page is not there that lies in a part of the set which is not given: by the
+    /// bitmaps, of which each part has the whole.
+    pub(crate) fn fault_of_absent_part(&self, pfn: Pfn) -> PageFault {
+        match self.dumped.state(&self.bytes, pfn.0) {
+            Bit::Set(()) => PageFault::PartAbsent(pfn),
+            Bit::Lost => self.bitmap_missing(pfn),
+            Bit::Clear => self.why_not_dumped(pfn),
+        }
+    }
+
+    /// The writer left it out, or there is no such RAM.
+    fn why_not_dumped(&self, pfn: Pfn) -> PageFault {
+        match self.ram.state(&self.bytes, pfn.0) {
+            Bit::Set(()) => PageFault::Excluded(pfn),
+            Bit::Clear => PageFault::NotInDump(pfn),
+            Bit::Lost => self.bitmap_missing(pfn),
+        }
+    }
+
+    /// The file does not have the page's bit, or has shrunk since it was opened.
+    fn bitmap_missing(&self, pfn: Pfn) -> PageFault {
+        PageFault::Truncated {
+            pfn,
+            offset: self.descriptors,
+        }
     }
 
     /// Where and how the page is stored.
     pub(crate) fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
-        // The file has shrunk since it was opened.
-        let shrunk = PageFault::Truncated {
-            pfn,
-            offset: self.descriptors,
-        };
         let rank = match self.dumped.rank_of_set(&self.bytes, pfn.0) {
             Bit::Set(rank) => rank,
-            Bit::Lost => return Err(shrunk),
-            Bit::Clear => {
-                return Err(match self.ram.state(&self.bytes, pfn.0) {
-                    Bit::Set(()) => PageFault::Excluded(pfn),
-                    Bit::Clear => PageFault::NotInDump(pfn),
-                    Bit::Lost => shrunk,
-                });
-            }
+            Bit::Lost => return Err(self.bitmap_missing(pfn)),
+            Bit::Clear => return Err(self.why_not_dumped(pfn)),
         };
         let index = rank
             .checked_sub(self.first_rank)
@@ -242,127 +277,5 @@ impl KdumpFile {
                 offset,
             },
         })
-    }
-}
-
-/// Both headers, and where by them the tables lie.
-struct Headers<'b> {
-    head: Cow<'b, [u8]>,
-    sub: SubHeader,
-    page_size: u32,
-    max_pfn: u64,
-    /// Of RAM that exists, and of pages that were dumped: one place where a file has one bitmap.
-    bitmaps: [u64; 2],
-    descriptors: u64,
-}
-
-impl<'b> Headers<'b> {
-    fn read(bytes: &'b Bytes) -> Result<Self, DumpError> {
-        let bad = |offset: u64, why: String| DumpError::BadHeader {
-            path: bytes.path().to_owned(),
-            offset,
-            why,
-        };
-        let head = bytes.get(0, header::LEN).ok_or_else(|| {
-            bad(
-                bytes.len(),
-                "the file ends inside its header; nothing can be read".into(),
-            )
-        })?;
-        let field = |at: usize| u32_at(&head, at).unwrap_or(0);
-        let version = field(header::VERSION);
-        if !(1..=6).contains(&version) {
-            return Err(bad(8, format!("unknown header version {version}")));
-        }
-        let page_size = field(header::BLOCK_SIZE);
-        if !page_size.is_power_of_two() || !(4096..=65536).contains(&page_size) {
-            return Err(bad(
-                header::BLOCK_SIZE as u64,
-                format!("block size {page_size} is no page size; the header is damaged"),
-            ));
-        }
-        let block = u64::from(page_size);
-        let sub_blocks = u64::from(field(header::SUB_HDR_SIZE));
-        let bitmap_bytes = u64::from(field(header::BITMAP_BLOCKS)) * block;
-        let sub = SubHeader::read(bytes, block, version);
-        let max_pfn = match sub.max_mapnr {
-            0 => u64::from(field(header::MAX_MAPNR)),
-            wide => wide,
-        };
-        let first = (1 + sub_blocks) * block;
-        let descriptors = first + bitmap_bytes;
-        if descriptors > bytes.len() {
-            return Err(bad(
-                bytes.len(),
-                format!(
-                    "the file ends before its page descriptors at {descriptors:#x}: only the headers were written"
-                ),
-            ));
-        }
-        let one_bitmap = max_pfn.div_ceil(8).next_multiple_of(block);
-        let second = if bitmap_bytes >= one_bitmap.saturating_mul(2) {
-            first + bitmap_bytes / 2
-        } else if bitmap_bytes >= one_bitmap {
-            first
-        } else {
-            return Err(bad(
-                header::MAX_MAPNR as u64,
-                format!("a bitmap of {bitmap_bytes} bytes can't hold {max_pfn} pages"),
-            ));
-        };
-        Ok(Self {
-            head,
-            sub,
-            page_size,
-            max_pfn,
-            bitmaps: [first, second],
-            descriptors,
-        })
-    }
-}
-
-/// `struct kdump_sub_header`; fields that a header version lacks are absent or zero.
-#[derive(Default)]
-struct SubHeader {
-    dump_level: Option<u32>,
-    split: bool,
-    start_pfn: u64,
-    end_pfn: u64,
-    max_mapnr: u64,
-    vmcoreinfo: (u64, u64),
-    notes: (u64, u64),
-}
-
-impl SubHeader {
-    fn read(bytes: &Bytes, block: u64, version: u32) -> Self {
-        let raw = bytes.get_up_to(block, 104);
-        let word = |at: usize| u64_at(&raw, at).unwrap_or(0);
-        let since = |v: u32, value: u64| if version >= v { value } else { 0 };
-        let mut sub = SubHeader {
-            dump_level: u32_at(&raw, 8),
-            split: version >= 2 && u32_at(&raw, 12) == Some(1),
-            start_pfn: word(16),
-            end_pfn: word(24),
-            max_mapnr: since(6, word(96)),
-            vmcoreinfo: (since(3, word(32)), since(3, word(40))),
-            notes: (since(4, word(48)), since(4, word(56))),
-        };
-        if version >= 6 {
-            sub.start_pfn = word(80);
-            sub.end_pfn = word(88);
-        }
-        sub
-    }
-
-    fn notes(&self, bytes: &Bytes) -> Notes {
-        let mut notes = Notes::default();
-        if self.notes.0 != 0 {
-            notes.parse(&bytes.get_up_to(self.notes.0, self.notes.1));
-        }
-        let (offset, len) = self.vmcoreinfo;
-        if offset != 0 && len != 0 {
-            notes.vmcoreinfo = Some(VmcoreInfo::parse(&bytes.get_up_to(offset, len)));
-        }
-        notes
     }
 }

@@ -1,0 +1,81 @@
+//! What differs between architectures, one file each; nothing outside this folder names one.
+//!
+//! An [`Arch`] is asked once when a dump is opened, or once per stack or note. What reading a
+//! word needs is data that it makes: an [`MmuSpec`] and [`LinearRegion`]s.
+
+use std::fmt;
+
+mod x86_64;
+
+#[cfg(test)]
+pub(super) use x86_64::{FIVE_LEVELS, FOUR_LEVELS};
+
+use super::boot::BootFacts;
+use super::{LinearRegion, MmuSpec, SpaceError};
+use crate::addr::VirtAddr;
+use crate::dump::{MachineName, VmcoreInfo};
+
+/// An architecture. All facts are of kernels for 64-bit little-endian machines.
+pub trait Arch: fmt::Debug + Send + Sync {
+    /// As `uname -m` says it.
+    fn name(&self) -> &'static str;
+
+    /// `e_machine` in an ELF header.
+    fn elf_machine(&self) -> u16;
+
+    /// What the kernel's own note says of where it is.
+    ///
+    /// # Errors
+    /// If it lacks what every kernel of this architecture writes.
+    fn boot_facts(&'static self, info: &VmcoreInfo) -> Result<BootFacts, SpaceError>;
+
+    /// How page tables of the kernel are read.
+    fn mmu(&self, boot: &BootFacts) -> MmuSpec;
+
+    /// Where the kernel's image is mapped.
+    fn image(&self, boot: &BootFacts) -> LinearRegion;
+
+    /// Where all of RAM is mapped, by the kernel's variables where it has any that say so.
+    fn direct_map(
+        &self,
+        boot: &BootFacts,
+        start: Option<VirtAddr>,
+        end: Option<VirtAddr>,
+    ) -> LinearRegion;
+
+    /// From here on addresses are of the image or of modules: those have symbols, and the linked
+    /// ones are moved by KASLR.
+    fn first_symbol(&self) -> VirtAddr;
+
+    /// Bits that a physical address has at most.
+    fn physical_bits(&self, boot: &BootFacts) -> u32;
+
+    /// Bytes of addresses that vmalloc has.
+    fn vmalloc_size(&self, boot: &BootFacts) -> u64;
+
+    /// log2 of a memory section's size, where the kernel does not say it.
+    fn section_bits(&self) -> u32;
+
+    /// Sizes that a task's stack may have; the first where the types do not tell.
+    fn stack_sizes(&self) -> &'static [u64];
+
+    /// The stack pointer in the descriptor of an NT_PRSTATUS note.
+    fn stack_pointer(&self, prstatus: &[u8]) -> Option<VirtAddr>;
+}
+
+static ALL: [&dyn Arch; 1] = [&x86_64::X86_64];
+
+/// All that dumps are read of.
+pub fn all() -> impl Iterator<Item = &'static dyn Arch> {
+    ALL.into_iter()
+}
+
+/// The architecture of a dump that names `machine`; one that names none may be of any, and its
+/// note tells whether it is of the first.
+pub(super) fn of(machine: Option<&MachineName>) -> Option<&'static dyn Arch> {
+    all().find(|arch| match machine {
+        Some(MachineName::Utsname(name)) => name == arch.name(),
+        Some(MachineName::Elf(number)) => *number == arch.elf_machine(),
+        None => true,
+    })
+}

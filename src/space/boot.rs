@@ -1,0 +1,118 @@
+//! Where the kernel is in a dump: what has to be known before a single address can be read.
+//!
+//! Input: a [`Dump`]. Output: [`BootFacts`], each with how it is known. Today the kernel's own
+//! note (VMCOREINFO) says it all; another way to know is another [`How`], and nothing above asks
+//! which it was.
+
+use super::SpaceError;
+use super::arch::{self, Arch};
+use crate::addr::VirtAddr;
+use crate::dump::Dump;
+
+/// How a fact is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The kernel's note says it.
+    Vmcoreinfo,
+    /// Nothing says it: it is so unless the note says otherwise.
+    Default,
+}
+
+impl How {
+    /// As documents have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vmcoreinfo => "vmcoreinfo",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// One fact, and how it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fact<T> {
+    /// What is so.
+    pub value: T,
+    /// How that is known.
+    pub how: How,
+}
+
+impl<T> Fact<T> {
+    /// What the note says, if it does.
+    pub fn noted(value: T) -> Self {
+        let how = How::Vmcoreinfo;
+        Self { value, how }
+    }
+
+    /// What the note says, or what is so without a word of it.
+    pub fn noted_or(noted: Option<T>, default: T) -> Self {
+        match noted {
+            Some(value) => Self::noted(value),
+            None => Self {
+                value: default,
+                how: How::Default,
+            },
+        }
+    }
+}
+
+/// Where the kernel is.
+#[derive(Clone, Debug)]
+pub struct BootFacts {
+    /// The architecture.
+    pub arch: &'static dyn Arch,
+    /// Of the kernel's page tables: where the root lies, by the image's mapping.
+    pub root: Fact<VirtAddr>,
+    /// Levels of the page tables.
+    pub levels: Fact<u32>,
+    /// By how much KASLR moved the image from where it was linked.
+    pub kernel_offset: Fact<u64>,
+    /// Physical address of what is mapped where the image's mapping begins, modulo 2^64.
+    pub phys_base: Fact<u64>,
+    /// Bytes that the image's mapping has.
+    pub image_size: Fact<u64>,
+    /// Bits in page-table entries that say that memory is encrypted.
+    pub encryption_bits: Fact<u64>,
+    /// `uname -r`.
+    pub release: Option<Fact<String>>,
+    /// Of vmlinux, in hex.
+    pub build_id: Option<Fact<String>>,
+}
+
+impl BootFacts {
+    /// Finds where the kernel is.
+    ///
+    /// # Errors
+    /// If the dump is of an architecture that is not known, or does not say where its kernel is.
+    pub fn find(dump: &Dump) -> Result<Self, SpaceError> {
+        let machine = dump.machine();
+        let Some(arch) = arch::of(machine.as_ref()) else {
+            let machine = machine.map_or_else(String::new, |machine| machine.to_string());
+            return Err(SpaceError::OtherArchitecture { machine });
+        };
+        let info = dump.notes().vmcoreinfo.as_ref();
+        arch.boot_facts(info.ok_or(SpaceError::NoVmcoreInfo)?)
+    }
+
+    /// How it is known where the kernel is: how its page tables were found.
+    pub fn from(&self) -> &'static str {
+        self.root.how.name()
+    }
+
+    /// Where an address of the linked kernel is at run time. Below the image there are per-CPU
+    /// symbols that are offsets from zero on some kernels, which KASLR does not move.
+    pub fn run_time(&self, linked: u64) -> VirtAddr {
+        VirtAddr(match self.arch.first_symbol().0 <= linked {
+            true => linked.wrapping_add(self.kernel_offset.value),
+            false => linked,
+        })
+    }
+
+    /// Where an address at run time was linked: the other way round.
+    pub fn linked(&self, address: u64) -> u64 {
+        match self.arch.first_symbol().0 <= address {
+            true => address.wrapping_sub(self.kernel_offset.value),
+            false => address,
+        }
+    }
+}
