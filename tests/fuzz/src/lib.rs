@@ -1,6 +1,6 @@
 //! What is fuzzed: each function takes any bytes and must come back, soon and without a panic.
 //!
-//! The fuzz targets call these, and so does the test that replays the seeds (tests/it/seeds.rs),
+//! The fuzz targets call these, and so does the test that replays the seeds (tests/it/hold/seeds.rs),
 //! which takes this file in by its path. Only the library's public interface is used.
 
 mod base;

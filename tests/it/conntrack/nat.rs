@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::conntrack_real::{document, dumps, number, text};
+use crate::conntrack::real::{document, dumps, number, text};
 use crate::support::run;
 
 /// Every flow of the clients behind the gateway is translated there, and shows.

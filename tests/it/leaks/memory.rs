@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::leaks_real::leaks;
+use crate::leaks::real::leaks;
 use crate::support::{real_dumps, run};
 
 const PAGE: u64 = 4096;

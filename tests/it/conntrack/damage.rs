@@ -7,7 +7,7 @@ use serde_json::Value;
 use vmleak_synth::damage::{self, conntrack as hurt};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
-use crate::conntrack_synthetic::{addresses, write};
+use crate::conntrack::synthetic::{addresses, write};
 
 #[test]
 fn a_broken_chain_costs_that_chain() {

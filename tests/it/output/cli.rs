@@ -86,7 +86,7 @@ fn machine_formats_agree_with_the_document() {
         .map(|line| {
             let mut row: Value = serde_json::from_str(line).expect("JSON");
             let members = row.as_object_mut().expect("an object");
-            // What each row says of its dump: tests/it/identity.rs.
+            // What each row says of its dump: tests/it/opening/identity.rs.
             for name in ["dump_id", "host", "release", "crash_time"] {
                 members.remove(name).expect(name);
             }

@@ -1,6 +1,6 @@
 //! The small real dump that comes with the project, held to what the big ones are.
 
-use crate::real_dumps::{
+use crate::slab::real::{
     assert_aliases_as_captured, assert_equals_oracle, assert_slabinfo_as_captured,
 };
 use crate::support::{run, small_dump};

@@ -5,7 +5,7 @@ use vmleak_synth::damage::{NON_CANONICAL, sheaves};
 use vmleak_synth::slub::kfree_rcu::{Batch, FreedBy, add_heads, add_pages, call_rcu};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
-use crate::damage::{analyse, assert_others_right, cache, codes};
+use crate::slab::damage::{analyse, assert_others_right, cache, codes};
 use crate::support::{real_dumps, slabs_json};
 
 const CACHE: &str = "dentry";

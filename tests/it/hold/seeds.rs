@@ -33,7 +33,7 @@ fn every_seed_comes_back() {
 /// A fuzz target without a function here would never be replayed.
 #[test]
 fn every_target_is_replayed() {
-    let manifest = include_str!("../fuzz/Cargo.toml");
+    let manifest = include_str!("../../fuzz/Cargo.toml");
     let named = manifest.lines().filter(|line| *line == "[[bin]]").count();
     assert_eq!(named, fuzz::ALL.len());
     for (target, _) in fuzz::ALL {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::leaks_real::leaks;
+use crate::leaks::real::leaks;
 use crate::support::{RealDump, real_dumps, run, small_dumps};
 
 /// A place: its caller, the waste of each object, its stack.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use vmleak_synth::damage::{NON_CANONICAL, sheaves};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
-use crate::damage::{analyse, assert_others_right, cache, codes, write};
+use crate::slab::damage::{analyse, assert_others_right, cache, codes, write};
 use crate::support::{real_dumps, run, skip, slabs_json};
 
 const CACHE: &str = "dentry";

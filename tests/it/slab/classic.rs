@@ -5,9 +5,9 @@ use vmleak_synth::slub::flags::SlabFlag;
 use vmleak_synth::slub::scenario::{Place, Slab};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
-use crate::damage::{analyse, assert_others_right, cache, codes, write};
-use crate::leaks_real::{assert_others_clear, leaks, lost};
-use crate::real_dumps::{assert_equals_oracle, rows};
+use crate::leaks::real::{assert_others_clear, leaks, lost};
+use crate::slab::damage::{analyse, assert_others_right, cache, codes, write};
+use crate::slab::real::{assert_equals_oracle, rows};
 use crate::support::{RealDump, run, slabs_json, small_variant};
 
 const CACHE: &str = "kmalloc-64";

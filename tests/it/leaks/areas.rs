@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::leaks_real::leaks;
+use crate::leaks::real::leaks;
 use crate::support::{real_dumps, run, small_dumps};
 
 /// Areas that nothing points to and that no rule explains.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::leaks_real::leaks;
+use crate::leaks::real::leaks;
 use crate::support::{dump_named, run, skip};
 
 const NAME: &str = "ubuntu-5.4-memcg";

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::damage_matrix::{COMMANDS, honest};
-use crate::leaks_real::{assert_others_clear, leaks};
-use crate::real_dumps::rows;
+use crate::hold::damage_matrix::{COMMANDS, honest};
+use crate::leaks::real::{assert_others_clear, leaks};
+use crate::slab::real::rows;
 use crate::support::{
     RealDump, file_name, read_json, real_dumps, run, skip, slabs_json, without_form,
 };

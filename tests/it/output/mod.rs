@@ -1,0 +1,7 @@
+//! Arguments, texts, pages and exit codes.
+
+pub(crate) mod arguments;
+pub(crate) mod cli;
+pub(crate) mod diff;
+pub(crate) mod looks;
+pub(crate) mod report;
