@@ -5,7 +5,7 @@
 //! are unpacked, those of an unlinked module relocated. A file that is compressed as a
 //! whole (`.ko.xz`) is unpacked when opened.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -42,7 +42,10 @@ impl Content {
             Some(Ok(bytes)) => Ok(Self::Unpacked(bytes)),
             Some(Err(error)) => Err(TypeError::BadElf {
                 path: file.path().display().to_string(),
-                why: format!("it does not unpack: {error}; is the copy complete?"),
+                why: match error.kind() {
+                    io::ErrorKind::Unsupported => error.to_string(),
+                    _ => format!("it does not unpack: {error}; is the copy complete?"),
+                },
             }),
         }
     }

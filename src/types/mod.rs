@@ -19,6 +19,7 @@ mod db;
 mod debug_file;
 mod dwarf;
 mod kallsyms;
+mod lz4;
 mod model;
 mod profile;
 mod relocate;

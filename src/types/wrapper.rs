@@ -7,7 +7,7 @@
 
 use std::io::{self, Read};
 
-use super::vmlinuz;
+use super::{lz4, vmlinuz};
 use xz4rust::{DICT_SIZE_MIN, DICT_SIZE_PROFILE_9, XzDecoder, XzNextBlockResult};
 
 /// The largest module with debug information (amdgpu) has some 500 MiB.
@@ -16,12 +16,12 @@ pub(super) const MAX_UNPACKED: u64 = 2 << 30;
 /// Bytes decoded per step.
 const STEP: usize = 1 << 18;
 
-/// Unpacks `raw` if it starts as a gzip, xz or zstd stream, or is a vmlinuz.
+/// Unpacks `raw` if it starts as a gzip, xz, zstd or (old) LZ4 stream, or is a vmlinuz.
 pub(super) fn unpack(raw: &[u8]) -> Option<io::Result<Vec<u8>>> {
     if !vmlinuz::is_vmlinuz(raw) {
         return unpack_at_most(raw, MAX_UNPACKED);
     }
-    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let invalid = |why: String| io::Error::new(io::ErrorKind::Unsupported, why);
     let Some(payload) = vmlinuz::payload(raw) else {
         let why = "a vmlinuz without the packed kernel that its header names";
         return Some(Err(invalid(why.to_owned())));
@@ -70,6 +70,8 @@ pub(super) fn unpack_at_most(raw: &[u8], most: u64) -> Option<io::Result<Vec<u8>
         Some(decoder.and_then(|decoder| drain(decoder, most)))
     } else if raw.starts_with(b"\xfd7zXZ\0") {
         Some(unxz(raw, most))
+    } else if raw.starts_with(&lz4::MAGIC) {
+        Some(lz4::unpack(raw, most))
     } else {
         None
     }

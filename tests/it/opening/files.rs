@@ -94,9 +94,9 @@ fn a_packed_vmlinux_and_a_vmlinuz_are_unpacked() {
         &["info", text(&small.vmcore), text(&cut)],
         &["cut.zst", "does not unpack"],
     );
-    let lz4 = folder.put("vmlinuz-lz4", &vmlinuz(b"\x02\x21\x4c\x18rest", 9));
-    let args = ["info", text(&small.vmcore), text(&lz4)];
-    refused(&args, &["vmlinuz-lz4", "packed with LZ4", "debug package"]);
+    let lzo = folder.put("vmlinuz-lzo", &vmlinuz(b"\x89LZO\0rest", 9));
+    let args = ["info", text(&small.vmcore), text(&lzo)];
+    refused(&args, &["vmlinuz-lzo", "packed with LZO", "debug package"]);
 }
 
 #[test]
