@@ -10,6 +10,7 @@ mod corpora;
 mod damage;
 mod damage_matrix;
 mod diff;
+mod findings;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
