@@ -1,6 +1,7 @@
 //! Tests of the whole command, one binary so that it links once.
 
 mod conntrack;
+mod findings;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;

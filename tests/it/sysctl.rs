@@ -228,3 +228,48 @@ fn the_check_judges_by_the_guests_own_values() {
         assert!(text.contains("net.ipv4.tcp_mem"), "{text}");
     }
 }
+
+/// What drgn reads of `tcp_prot` and `udp_prot` with each CPU's part, and of `tcp_orphan_count`.
+#[test]
+fn use_is_what_drgn_reads() {
+    for (release, tcp, udp) in [("5.10", 20, 3), ("6.1", 0, 3), ("7.2", 0, 3)] {
+        for dump in real_dumps(&[release]) {
+            let usage = &document(&dump, &["--check"])["usage"];
+            let found = [
+                &usage["tcp_pages"],
+                &usage["udp_pages"],
+                &usage["tcp_orphans"],
+            ];
+            assert_eq!(found, [tcp, udp, 0], "{release}: {usage}");
+        }
+    }
+}
+
+/// Each namespace is judged by its own count, the initial one by what the guest said of itself.
+#[test]
+fn limits_of_each_namespace_are_judged_by_its_own_use() {
+    for dump in real_dumps(&["6.1"]) {
+        let checks = document(&dump, &["--check", "--netns", "all"])["checks"].clone();
+        let checks = checks.as_array().expect("checks");
+        let max = "net.netfilter.nf_conntrack_max";
+        let mut verdicts: Vec<&str> = checks
+            .iter()
+            .filter(|check| check["name"] == max)
+            .map(|check| check["verdict"].as_str().expect("words"))
+            .collect();
+        verdicts.sort_unstable();
+        let said = dump.captured("sysctl");
+        let count = by_name(&said)["net.netfilter.nf_conntrack_count"][0];
+        assert_eq!((verdicts.len(), count), (3, "2860"));
+        assert!(
+            verdicts.iter().any(|of| of.starts_with("2860 of 16384 ")),
+            "{verdicts:?}"
+        );
+        assert!(
+            verdicts.iter().any(|of| of.starts_with("590 of 16384 ")),
+            "{verdicts:?}"
+        );
+        let machine = checks.iter().find(|check| check["name"] == "fs.file-max");
+        assert!(machine.expect("it")["netns"].is_null());
+    }
+}

@@ -152,16 +152,14 @@ impl<'k> Protocol<'k> {
         Some(u64::try_from(pages).unwrap_or(0))
     }
 
-    /// tcp_orphan_count_sum().
+    /// tcp_orphan_count_sum(). Kernels tell the two forms apart by type alone, as stable ones took
+    /// the later one too; but an address on each CPU is none in the kernel's own memory.
     fn orphans(&self) -> Option<u64> {
-        let counter = self.layout.orphans.and_then(|field| self.points_to(field));
-        let layout = self.kernel.layout::<PercpuCounter>().ok();
-        let percpu = self.kernel.symbol("tcp_orphan_count");
-        let sum = match (counter, layout, percpu) {
-            (Some(at), Some(layout), _) => layout.sum(self.kernel, self.cpus, at).ok()?,
-            (_, _, Some(at)) => self.sum(at)?,
-            _ => return None,
-        };
+        let pointed_to = self.layout.orphans.and_then(|field| self.points_to(field));
+        let at = pointed_to.or_else(|| self.kernel.symbol("tcp_orphan_count"))?;
+        let counter = self.kernel.layout::<PercpuCounter>().ok();
+        let counted = counter.and_then(|of| of.sum(self.kernel, self.cpus, at).ok());
+        let sum = counted.or_else(|| self.sum(at))?;
         Some(u64::try_from(sum).unwrap_or(0))
     }
 

@@ -53,6 +53,13 @@ fn nat_shows_every_flow_through_the_gateway() {
                 assert_eq!(shown["snat"]["to"]["address"], reply["dst"], "{what}");
                 assert_eq!(shown["snat"]["from"]["address"], orig["src"], "{what}");
                 assert!(shown["masquerade_ifindex"].as_u64() > Some(0), "{what}");
+                // The interface to the outside, by the guest's script and by drgn.
+                let device = if dump.name.starts_with("small") {
+                    "wan"
+                } else {
+                    "vw"
+                };
+                assert_eq!(shown["masquerade_device"], device, "{what}");
             } else {
                 assert_eq!(shown["kind"], "DNAT", "{what}");
                 assert_eq!(shown["dnat"]["to"]["address"], "192.168.1.10", "{what}");
@@ -67,5 +74,16 @@ fn nat_shows_every_flow_through_the_gateway() {
             .map(|group| number(&group["used"]))
             .sum();
         assert!(used > 50, "{}", dump.name);
+        // Of 1024 to 65535; these clients use no port below.
+        for group in nat["ports"].as_array().expect("ports") {
+            let left = 64_512 - number(&group["used"]);
+            assert_eq!(number(&group["available"]), left, "{}: {group}", dump.name);
+        }
+        let (_, table, _) = run(&["nat", files[0], files[1]]);
+        assert!(
+            table.contains(" > 203.0.113.9:53"),
+            "{}: {table}",
+            dump.name
+        );
     }
 }

@@ -340,3 +340,43 @@ fn filters_choose_and_the_summary_adds_up() {
     );
     assert_eq!(summary["fullness"]["verdict"], "not full");
 }
+
+/// nf_conntrack_max bounds each namespace, and a flow that two of them track is one.
+#[test]
+fn the_summary_is_of_the_fullest_namespace_and_of_flows() {
+    for dump in real_dumps(&["6.1"]) {
+        let summary = conntrack(&dump, &["--summary", "--format", "json"]);
+        let summary: Value = serde_json::from_str(&summary).expect("JSON");
+        // As the guest said of its initial namespace; 590 are another's.
+        let full = &summary["fullness"];
+        assert_eq!(
+            (&full["count"], &full["percent_of_max"]),
+            (&2860.into(), &17.5.into())
+        );
+        assert_eq!(summary["limits"]["count"], 3450);
+        let entries = document(&dump)["entries"].clone();
+        let flow = |entry: &Value| {
+            let mut opened = entry["original"].clone();
+            for counter in ["packets", "bytes"] {
+                opened.as_object_mut().expect("an object").remove(counter);
+            }
+            format!("{} {opened}", entry["l4num"])
+        };
+        let entries = entries.as_array().expect("entries").iter();
+        let flows: std::collections::BTreeSet<String> = entries.map(flow).collect();
+        assert_eq!(number(&summary["summary"]["flows"]), flows.len() as u64);
+        let sources = summary["summary"]["top_sources"]
+            .as_array()
+            .expect("sources")
+            .iter();
+        let sum: u64 = sources.map(|of| number(&of["count"])).sum();
+        assert!(sum <= flows.len() as u64, "{sum}");
+        let initial = conntrack(
+            &dump,
+            &["--summary", "--format", "json", "--netns", "initial"],
+        );
+        let initial: Value = serde_json::from_str(&initial).expect("JSON");
+        assert_eq!(initial["summary"]["entries"], 2860);
+        assert_eq!(initial["fullness"]["count"], 2860);
+    }
+}

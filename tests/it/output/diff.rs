@@ -144,3 +144,23 @@ fn what_can_not_be_compared_is_said() {
         assert!(stderr.contains(words), "{stderr}");
     }
 }
+
+#[test]
+fn two_boots_are_said_and_no_time_between_them() {
+    let dumps = real_dumps(&["5.10", "6.1"]);
+    let [old, new] = dumps.as_slice() else { return };
+    let files: [&Path; 4] = [&old.vmcore, &new.vmcore, &old.vmlinux, &new.vmlinux];
+    let (_, document, stderr) = diff(&files, &[]);
+    assert_eq!(document["same_boot"], false, "{stderr}");
+    assert!(stderr.contains("two boots"), "{stderr}");
+    let mut args = vec!["diff", "-q"];
+    args.extend(files.iter().map(|path| path.to_str().expect("UTF-8")));
+    let (_, text, _) = run(&args);
+    assert!(
+        text.contains("between two boots") && !text.contains(" in 1"),
+        "{text}"
+    );
+    // A dump is of its own boot.
+    let (_, document, _) = diff(&[&new.vmcore, &new.vmcore, &new.vmlinux], &[]);
+    assert_eq!(document["same_boot"], true);
+}
