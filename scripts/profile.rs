@@ -71,7 +71,10 @@ fn make(out: &Path, vmlinux: &Path, others: &[PathBuf]) -> Result<(), Error> {
         symbols_from: None,
         modules,
     };
-    let table = symbols.as_ref().map(|table| (table, 0));
+    // These are as they were linked.
+    let linked = |address| address;
+    let table: Option<(_, &dyn Fn(u64) -> u64)> =
+        symbols.as_ref().map(|table| (table, &linked as _));
     std::fs::write(out, asked::profile(&types, table, identity)?)?;
     Ok(())
 }

@@ -10,7 +10,6 @@ use std::io;
 use thiserror::Error;
 
 use super::layout::Registered;
-use crate::space::BootFacts;
 use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, TypeDb, TypeError};
 
 /// Modules whose types are asked for, where the kernel has them as modules.
@@ -193,14 +192,14 @@ pub enum ProfileError {
     Pack(#[from] io::Error),
 }
 
-/// The profile of a kernel, as the bytes of a file. Where it was moved to is for symbols that were
-/// found where they were at run time.
+/// The profile of a kernel, as the bytes of a file. With the symbols comes what says where an
+/// address at run time was linked, for those that were found there.
 ///
 /// # Errors
 /// If the types are damaged.
 pub fn profile(
     types: &TypeDb,
-    symbols: Option<(&SymbolTable, &BootFacts)>,
+    symbols: Option<(&SymbolTable, &dyn Fn(u64) -> u64)>,
     identity: ProfileIdentity,
 ) -> Result<Vec<u8>, ProfileError> {
     let mut writer = ProfileWriter::new(types, identity);
@@ -217,10 +216,10 @@ pub fn profile(
     for (name, home) in ENUMERATIONS {
         writer.enumeration(name, home)?;
     }
-    if let Some((table, boot)) = symbols {
+    if let Some((table, unmoved)) = symbols {
         let moved = table.origin() == SymbolOrigin::Kallsyms;
         let linked = |address: u64| match moved {
-            true => boot.linked(address),
+            true => unmoved(address),
             false => address,
         };
         writer.symbols(table, linked, SYMBOLS.iter().copied());
