@@ -157,7 +157,7 @@ impl Scan<'_> {
                 Ok(()) => counts.totals.root_pages += 1,
                 Err(fault) => {
                     // No RAM: a hole that the memmap covers. All else is missing.
-                    let hole = matches!(fault, PageFault::NotInDump(_));
+                    let hole = matches!(fault, PageFault::NotInDump(_)) && !self.is_ram(pfn, kind);
                     counts.totals.root_missing += u64::from(!hole);
                     if !dump.holds_part_of(pfn) {
                         continue;
@@ -169,6 +169,14 @@ impl Scan<'_> {
             self.root_page(pfn, kind, page, &mut counts);
         }
         self.finish(counts);
+    }
+
+    /// Whether a page is RAM whatever the dump says: the kernel uses it. Files without bitmaps
+    /// can't tell a segment that is lost from a hole.
+    fn is_ram(&self, pfn: Pfn, kind: PageKind) -> bool {
+        matches!(kind, PageKind::Vmalloc | PageKind::LargeKmalloc)
+            || self.symbols.is_of_kernel(pfn)
+            || self.symbols.is_of_module(pfn)
     }
 
     fn root_page(&self, pfn: Pfn, kind: PageKind, page: &[u8], counts: &mut Counts) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::leaks_real::leaks;
+use crate::leaks::real::leaks;
 use crate::support::{real_dumps, run, skip, small_dump};
 
 fn findings(document: &Value) -> &Vec<Value> {

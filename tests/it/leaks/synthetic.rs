@@ -10,7 +10,7 @@ use vmleak_synth::machine::depot::Depot;
 use vmleak_synth::write::elf;
 use vmleak_synth::{Era, Machine, Options, PagingLevels, Scenario};
 
-use crate::opening::files::no_vmlinux::document;
+use crate::opening::no_vmlinux::document;
 use crate::support::run;
 
 /// Tasks that nobody counts: eight are allowed to each of four CPUs.

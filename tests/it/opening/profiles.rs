@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::opening::files::no_vmlinux::{COMMANDS, NOWHERE, document};
+use crate::opening::no_vmlinux::{COMMANDS, NOWHERE, document};
 use crate::support::{RealDump, real_dumps, run, small_dump};
 
 fn text(path: &Path) -> &str {

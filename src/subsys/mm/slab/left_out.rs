@@ -12,7 +12,7 @@ use crate::kernel::page::{MAX_PAGE_ORDER, PageLayout, PageMark, order_offset};
 use crate::kernel::{Kernel, KernelError};
 
 /// Chunks of page structures that are looked at, evenly spread.
-const CHUNKS: usize = 256;
+const CHUNKS: usize = 32;
 
 /// Slab pages of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,14 +21,21 @@ struct LeftOut {
     left_out: u64,
 }
 
+/// makedumpfile's bit for user pages in the dump level.
+const USER_PAGES: u32 = 8;
+
 /// Warns if slab pages were left out of the dump. What can't be looked at is no
 /// sign of it: the commands that need it say so.
 pub fn warn_if_many(kernel: &Kernel) {
+    let level = kernel.dump().facts().dump_level;
+    if level.is_some_and(|level| level & USER_PAGES == 0) {
+        return;
+    }
     let Ok(found) = sample(kernel) else {
         return;
     };
     // A format that records no dump level leaves pages of zeros out, too: there may be some.
-    let few = match kernel.dump().facts().dump_level {
+    let few = match level {
         Some(_) => 0,
         None => found.looked_at / 100,
     };
