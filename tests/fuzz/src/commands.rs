@@ -1,6 +1,5 @@
 //! The commands over dumps whose memory the input has changed.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -176,7 +175,7 @@ impl Run {
         let mut report = SlabsReport::new(facts, self.memory_bytes());
         report.sort_by_size();
         let document = self.document(report);
-        text(|out| render::slabs::write_text(out, &document, Some(80), true));
+        text(|out| render::slabs::write_text(out, &document, render::Layout::Terminal(80), true));
         json(|out| render::json(out, &document));
         let mut sink = Vec::new();
         render::slabs::write_csv(&mut sink, &document.body).expect("a Vec takes it");
@@ -217,9 +216,10 @@ impl Run {
             reach,
             history: history::events(&records, page_size).0,
             memory_bytes,
+            uptime_seconds: None,
         });
         let document = self.document(report);
-        text(|out| render::leaks::write_text(out, &document, Some(80), true));
+        text(|out| render::leaks::write_text(out, &document, render::Layout::Terminal(80), true));
         json(|out| render::json(out, &document));
         Ok(())
     }
@@ -266,7 +266,7 @@ impl Run {
         for precise in [false, true] {
             let facts = meminfo::collect(&self.kernel, precise)?;
             let document = self.document(MeminfoReport::new(facts, pages, page_size));
-            text(|out| render::meminfo::write_text(out, &document, Some(80)));
+            text(|out| render::meminfo::write_text(out, &document, render::Layout::Terminal(80)));
             text(|out| render::meminfo::write_proc(out, &document.body));
             json(|out| render::json(out, &document));
         }
@@ -288,7 +288,7 @@ impl Run {
         let facts = vmalloc::collect(&self.kernel, &names)?;
         let page_size = self.kernel.dump().page_size() as u64;
         let document = self.document(VmallocReport::new(facts, page_size));
-        text(|out| render::vmalloc::write_text(out, &document, Some(80)));
+        text(|out| render::vmalloc::write_text(out, &document, render::Layout::Terminal(80)));
         text(|out| render::vmalloc::write_proc(out, &document.body, false));
         json(|out| render::json(out, &document));
         Ok(())
@@ -296,7 +296,7 @@ impl Run {
 
     fn memcg(&self) -> Result<(), KernelError> {
         let document = self.document(MemcgReport::new(memcg::collect(&self.kernel)?));
-        text(|out| render::memcg::write_text(out, &document, Some(80)));
+        text(|out| render::memcg::write_text(out, &document, render::Layout::Terminal(80)));
         json(|out| render::json(out, &document));
         Ok(())
     }
@@ -307,7 +307,7 @@ impl Run {
         let document = self.document(ModulesReport {
             modules: facts.modules,
         });
-        text(|out| render::modules::write_text(out, &document, Some(80)));
+        text(|out| render::modules::write_text(out, &document, render::Layout::Terminal(80)));
         text(|out| render::modules::write_proc(out, &document.body));
         json(|out| render::json(out, &document));
         Ok(())
@@ -320,13 +320,14 @@ impl Run {
             name: &|_| true,
         };
         let facts = sysctl::collect(&self.kernel, &modules, &wanted)?;
-        let values: BTreeMap<String, String> = facts
-            .entries
-            .iter()
-            .filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)))
-            .collect();
+        let mut values = sysctl_check::Values::default();
+        for entry in &facts.entries {
+            if let Some(value) = &entry.value {
+                values.insert(entry.netns, entry.name.clone(), value.clone());
+            }
+        }
         let usage = Usage::read(&self.kernel, self.memory_bytes());
-        let _ = sysctl_check::check(&values, usage);
+        let _ = sysctl_check::check(&values, &usage);
         let document = self.document(SysctlReport {
             sysctls: facts.entries,
         });
