@@ -177,8 +177,8 @@ impl Scan<'_> {
                     };
                     self.mark_from(page, &mut counts, from, &memory);
                 }
-                // No RAM: a hole that the memmap covers. What the kernel took is RAM.
-                Err(PageFault::NotInDump(_)) if kind == PageKind::Reserved => {}
+                // No RAM: a hole that the memmap covers.
+                Err(PageFault::NotInDump(_)) => {}
                 Err(_) => counts.totals.root_missing += 1,
             }
         }
