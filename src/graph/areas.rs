@@ -260,14 +260,17 @@ fn cached_stacks(kernel: &Kernel, gaps: &mut u64) -> Result<FxHashSet<VirtAddr>,
         return Ok(found);
     };
     for (_, at) in Cpus::read(kernel)?.instances(stacks) {
-        let words = (0..CACHED_STACKS).map(|index| kernel.space.read_ptr(at.plus(index * 8)));
-        for word in words {
-            match word {
+        for index in 0..CACHED_STACKS {
+            match kernel.space.read_ptr(at.plus(index * 8)) {
                 Ok(word) if word.is_null() => {}
                 Ok(word) => {
                     found.insert(word);
                 }
-                Err(_) => *gaps += 1,
+                // Behind the array there may be nothing.
+                Err(_) => {
+                    *gaps += u64::from(index == 0);
+                    break;
+                }
             }
         }
     }
