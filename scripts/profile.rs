@@ -72,9 +72,8 @@ fn make(out: &Path, vmlinux: &Path, others: &[PathBuf]) -> Result<(), Error> {
         modules,
     };
     // These are as they were linked.
-    let linked = |address| address;
-    let table: Option<(_, &dyn Fn(u64) -> u64)> =
-        symbols.as_ref().map(|table| (table, &linked as _));
+    let linked: &dyn Fn(u64) -> u64 = &|address: u64| address;
+    let table = symbols.as_ref().map(|table| (table, linked));
     std::fs::write(out, asked::profile(&types, table, identity)?)?;
     Ok(())
 }

@@ -51,8 +51,8 @@ pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Resu
         symbols_from: None,
         modules: held,
     };
-    let linked = |at| boot.linked(at);
-    let symbols: Option<(_, &dyn Fn(u64) -> u64)> = Some((kernel.symbol_table(), &linked));
+    let linked: &dyn Fn(u64) -> u64 = &|at: u64| boot.linked(at);
+    let symbols = Some((kernel.symbol_table(), linked));
     let bytes = asked::profile(&kernel.types, symbols, identity)?;
     std::fs::write(path, bytes).with_context(|| path.display().to_string())?;
     Ok(whole)
