@@ -14,10 +14,12 @@ pub mod arch;
 pub mod boot;
 mod fault;
 mod mmu;
+mod span;
 
 pub use boot::BootFacts;
 pub use fault::{MemFault, SpaceError};
 pub use mmu::{Entry, Level, Mapping, MmuSpec, WalkError};
+pub use span::Span;
 
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::bytes;
@@ -47,33 +49,6 @@ impl LinearRegion {
     }
 }
 
-/// Some bytes of memory, borrowed from their page where they lie in one.
-#[derive(Debug)]
-pub enum Span<'a> {
-    /// Part of a page.
-    Page {
-        /// The page.
-        page: Page<'a>,
-        /// Where in it they start.
-        start: usize,
-        /// How many there are.
-        len: usize,
-    },
-    /// Put together from several pages.
-    Copied(Vec<u8>),
-}
-
-impl std::ops::Deref for Span<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Span::Page { page, start, len } => bytes::slice(page, *start, *len).unwrap_or_default(),
-            Span::Copied(bytes) => bytes,
-        }
-    }
-}
-
 /// The kernel's address space at the crash. A clone costs nothing: it is a view.
 ///
 /// What can't be read, because its page is missing, is told to the [`Diagnostics`] of the view:
@@ -82,7 +57,7 @@ impl std::ops::Deref for Span<'_> {
 #[derive(Clone, Debug)]
 pub struct AddressSpace {
     dump: Arc<Dump>,
-    boot: BootFacts,
+    boot: Arc<BootFacts>,
     mmu: MmuSpec,
     root: PhysAddr,
     image: LinearRegion,
@@ -115,7 +90,7 @@ impl AddressSpace {
             root,
             direct: boot.arch.direct_map(&boot, None, None),
             mmu: boot.arch.mmu(&boot),
-            boot,
+            boot: Arc::new(boot),
             dump,
             told: None,
         })
