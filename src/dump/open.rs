@@ -11,6 +11,9 @@ use super::page_source::SharedSource;
 use super::storage::Bytes;
 use super::{DumpError, foreign};
 
+/// Bytes that tell the formats that are read.
+const MAGIC: u64 = 16;
+
 /// Opens one file, or several that form a split set.
 pub(super) fn open_source(paths: &[PathBuf], access: Access) -> Result<SharedSource, DumpError> {
     let files = paths.iter().map(|path| Bytes::open(path, access));
@@ -26,7 +29,8 @@ pub(super) fn source_of(
     for bytes in files {
         let bytes = bytes?;
         let path = bytes.path();
-        let magic = bytes.get_up_to(0, foreign::LOOKED_AT).into_owned();
+        // More of a flattened file may be in no record.
+        let magic = bytes.get_up_to(0, MAGIC).into_owned();
         if kdump::SIGNATURES.iter().any(|sig| magic.starts_with(sig)) {
             parts.push(KdumpFile::open(bytes)?);
         } else if paths.len() > 1 {
@@ -37,7 +41,10 @@ pub(super) fn source_of(
         } else if elf::is_elf(&magic) {
             return of_this_machine(Arc::new(ElfDump::open(bytes)?), paths);
         } else {
-            return Err(foreign::error(path, &magic));
+            return Err(foreign::error(
+                path,
+                &bytes.get_up_to(0, foreign::LOOKED_AT),
+            ));
         }
     }
     of_this_machine(Arc::new(KdumpSet::new(parts, paths)?), paths)

@@ -22,8 +22,8 @@ pub use kind::{FileKind, kind_of};
 pub use options::{Options, TypesFrom};
 
 use crate::dump::{Dump, VmcoreInfo};
+use crate::kernel::Kernel;
 use crate::kernel::modules::Modules;
-use crate::kernel::{Kernel, check_symbols};
 use crate::space::BootFacts;
 use crate::types::{Btf, DebugFile, Profile};
 use inputs::Inputs;
@@ -103,6 +103,7 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     let sources = Sources {
         options: &options,
         info: &info,
+        boot: &boot,
         dump: &dump,
         map: inputs.map.as_deref(),
         file: file.as_ref(),
@@ -111,7 +112,6 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     };
     let found = sources.read()?;
     let whose = sources.whose();
-    check_symbols(&info, &boot, &found.symbols).map_err(|error| OpenError::kernel(whose, error))?;
     let kernel = Kernel::new(Arc::clone(&dump), found.types, found.symbols)
         .map_err(|error| OpenError::kernel(whose, error))?;
     if let Some(own) = &found.own {

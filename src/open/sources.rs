@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{OpenError, Options, TypesFrom, release};
 use crate::dump::{Dump, VmcoreInfo};
-use crate::kernel::btf;
 use crate::kernel::kallsyms::{self, OwnSymbolsError};
-use crate::space::AddressSpace;
+use crate::kernel::{btf, check_symbols};
+use crate::space::{AddressSpace, BootFacts};
 use crate::types::{
     Btf, DebugFile, Dwarf, Kallsyms, Profile, SymbolTable, TypeDb, TypeError, TypeSource,
 };
@@ -16,6 +16,7 @@ use crate::types::{
 pub(super) struct Sources<'a> {
     pub(super) options: &'a Options,
     pub(super) info: &'a VmcoreInfo,
+    pub(super) boot: &'a BootFacts,
     pub(super) dump: &'a Arc<Dump>,
     pub(super) map: Option<&'a Path>,
     pub(super) file: Option<&'a Arc<DebugFile>>,
@@ -49,6 +50,9 @@ impl Sources<'_> {
             },
         );
         let (symbols, own) = symbols.map_err(|error| self.explained(error))?;
+        // Before types are looked for by them.
+        check_symbols(self.info, self.boot, &symbols)
+            .map_err(|error| OpenError::kernel(self.whose(), error))?;
         let (types, btf) = self
             .types(&symbols, dwarf)
             .map_err(|error| self.explained(error))?;

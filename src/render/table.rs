@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(lines[1], "a     one two three four five");
         assert!(lines[2].starts_with("      six seven") && lines[2].ends_with('…'));
         // Beside a long name there is less room than below it.
-        let name = "a-name-of-twenty-five-and";
+        let name = "a-name-of-nearly-fifty-columns-leaves-no-room";
         let text = written(60, of(), &[&[name, why]]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(

@@ -119,7 +119,7 @@ pub(super) const RULES: &[Rule] = &[
         judge: |facts, n| {
             let max = first(n)?;
             let (level, text) = used(facts.network.tcp_time_wait, max)?;
-            match (level, max < 4096) {
+            match (level, max < 4 << 10) {
                 (Ok, true) => Some((
                     Notice,
                     format!("{text}; few: closed sockets may be reused too early"),

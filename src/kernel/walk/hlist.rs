@@ -95,7 +95,7 @@ mod tests {
     /// A head and three nodes; what is done to them; how the walk then ends, and after how many.
     fn walked(harm: impl FnOnce(&mut Machine, [u64; 4])) -> (End, usize) {
         let mut machine = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
-        let at = machine.kernel.alloc_struct("nf_conn");
+        let at = machine.kernel.alloc(64, 8);
         let nodes = [at, at + 16, at + 32, at + 48];
         let next = [nodes[1], nodes[2], nodes[3], 0];
         for (index, (node, next)) in nodes.iter().zip(next).enumerate() {

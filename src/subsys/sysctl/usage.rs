@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
+use crate::kernel::Kernel;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::{Field, layout};
+use crate::kernel::namespaces::{self, NetNamespace};
 use crate::kernel::percpu_counter::PercpuCounter;
-use crate::kernel::{Kernel, walk};
 
 layout! {
     /// include/net/neighbour.h
@@ -29,8 +30,6 @@ layout! {
 layout! {
     /// include/net/netns/ipv4.h
     struct NetUse = "net" in "net/core/net_namespace.c" {
-        need list = "list",
-        need inum = "ns.inum",
         /// One more than there are, 5.17 and later (commit fbb8295248e1).
         maybe tw_refs = "ipv4.tcp_death_row.tw_refcount.refs.counter",
         maybe tw_count = "ipv4.tcp_death_row.tw_count.counter",
@@ -82,9 +81,6 @@ pub struct NetworkUsage {
     /// Bytes of IPv6 fragments that wait for the rest.
     pub ipv6_fragment_bytes: Option<u64>,
 }
-
-/// More namespaces than any machine has.
-const MAX_NAMESPACES: u64 = 1 << 20;
 
 impl Usage {
     /// Reads the kernel's counters.
@@ -152,14 +148,20 @@ impl<'k> Protocol<'k> {
         Some(u64::try_from(pages).unwrap_or(0))
     }
 
-    /// tcp_orphan_count_sum(). Kernels tell the two forms apart by type alone, as stable ones took
-    /// the later one too; but an address on each CPU is none in the kernel's own memory.
+    /// tcp_orphan_count_sum(): a `percpu_counter`, or an `int` on each CPU, which stable kernels
+    /// took too (commit 19757cebf0c5). Where it lies tells which.
     fn orphans(&self) -> Option<u64> {
         let pointed_to = self.layout.orphans.and_then(|field| self.points_to(field));
         let at = pointed_to.or_else(|| self.kernel.symbol("tcp_orphan_count"))?;
-        let counter = self.kernel.layout::<PercpuCounter>().ok();
-        let counted = counter.and_then(|of| of.sum(self.kernel, self.cpus, at).ok());
-        let sum = counted.or_else(|| self.sum(at))?;
+        let symbol = |name| self.kernel.symbol(name);
+        let percpu = symbol("__per_cpu_start")?..symbol("__per_cpu_end")?;
+        let sum = match percpu.contains(&at) {
+            true => self.sum(at)?,
+            false => {
+                let counter: PercpuCounter = self.kernel.layout().ok()?;
+                counter.sum(self.kernel, self.cpus, at).ok()?
+            }
+        };
         Some(u64::try_from(sum).unwrap_or(0))
     }
 
@@ -177,11 +179,9 @@ impl<'k> Protocol<'k> {
 fn networks(kernel: &Kernel) -> Option<Vec<NetworkUsage>> {
     let layout: NetUse = kernel.layout().ok()?;
     let fragments: Option<FragmentsLayout> = kernel.layout().ok();
-    let head = kernel.symbol("net_namespace_list")?;
-    let list = walk::list(&kernel.space, head, MAX_NAMESPACES);
-    let one = |link: VirtAddr| {
-        let at = link.minus(u64::from(layout.list.offset));
-        let record = kernel.space.read_bytes(at, layout.len).ok()?;
+    let networks = namespaces::of_networks(kernel).ok()?;
+    let one = |network: NetNamespace| {
+        let record = kernel.space.read_bytes(network.address, layout.len).ok()?;
         let waiting = |field: Option<Field>| {
             let directory = VirtAddr(field?.get(&record));
             let memory = u64::from(fragments.as_ref()?.memory.offset);
@@ -191,11 +191,11 @@ fn networks(kernel: &Kernel) -> Option<Vec<NetworkUsage>> {
         let refs = layout.tw_refs.map(|field| field.get(&record));
         let count = layout.tw_count.map(|field| field.get(&record));
         Some(NetworkUsage {
-            inum: layout.inum.get(&record) as u32,
+            inum: network.inum,
             tcp_time_wait: refs.map(|refs| refs.saturating_sub(1)).or(count),
             ipv4_fragment_bytes: waiting(layout.fragments4),
             ipv6_fragment_bytes: waiting(layout.fragments6),
         })
     };
-    Some(list.value.into_iter().filter_map(one).collect())
+    Some(networks.all.into_iter().filter_map(one).collect())
 }

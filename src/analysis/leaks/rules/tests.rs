@@ -93,7 +93,7 @@ fn the_module_that_makes_a_text_is_its_owner() {
     assert_eq!(found.verdict.level, Level::Leak);
     assert_eq!(
         codes(&found.verdict.r#for),
-        ["unreachable", "alike", "owner"]
+        ["unreachable", "alike", "owner", "large-share"]
     );
     assert_eq!(found.owners[0].module, "leaky");
     assert!(found.owners[0].how.contains("leaky-buf-%06d"));
@@ -165,5 +165,5 @@ fn only_a_list_that_starts_in_a_module_is_one_of_its() {
             .level
     };
     assert_eq!(level(0), Level::Suspect);
-    assert_eq!(level(1461), Level::Clean);
+    assert!(level(1461) < Level::Suspect);
 }
