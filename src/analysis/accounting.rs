@@ -122,6 +122,8 @@ const FRAGMENTED: f64 = 0.50;
 
 /// Codes of sizes that do not matter by themselves.
 const SMALL: [&str; 3] = ["small", "reclaimable-small", "small-share"];
+/// The reason where no size can be judged.
+pub(super) const RAM_UNKNOWN: &str = "ram-unknown";
 /// The reason that says what size alone can't tell.
 const ALONE: &str = "accounting-only";
 
@@ -150,6 +152,11 @@ pub fn judge(cache: &CacheFacts, totals: &SlabTotals) -> Verdict {
         let text =
             "the dump lacks part of this cache, or its counts disagree: no verdict".to_owned();
         (Level::Inconclusive, "incomplete", text)
+    } else if totals.memory_bytes.is_none() {
+        let text =
+            "how much RAM the machine had can't be read: whether this is much of it is not known"
+                .to_owned();
+        (Level::Inconclusive, RAM_UNKNOWN, text)
     } else if of_ram < SMALL_OF_RAM && (cache.reclaimable || of_slab < SMALL_OF_SLAB) {
         let text = format!("small: {} of RAM", percent(of_ram));
         (Level::Clean, "small", text)
@@ -301,11 +308,24 @@ mod tests {
 
     #[test]
     fn nothing_is_clean_of_which_no_object_was_searched_for() {
-        let small = judge(&cache(1 << 20, 999, 1000, false), &SlabTotals::default());
+        let totals = SlabTotals {
+            memory_bytes: Some(1 << 30),
+            ..SlabTotals::default()
+        };
+        let small = judge(&cache(1 << 20, 999, 1000, false), &totals);
         assert_eq!(small.level, Level::Clean);
         let alone = small.by_size_alone();
         assert!(alone.is_small() && alone.level == Level::Inconclusive);
         assert_eq!(alone.reasons.last().unwrap().code, "not-searched");
+    }
+
+    /// Not known is not zero: a share of RAM that can't be told is no small one.
+    #[test]
+    fn without_ram_no_size_is_judged() {
+        let verdict = judge(&cache(1 << 30, 999, 1000, false), &SlabTotals::default());
+        assert_eq!(verdict.level, Level::Inconclusive);
+        assert_eq!(verdict.reasons[0].code, RAM_UNKNOWN);
+        assert!(!verdict.reasons[0].message.contains('%'));
     }
 
     #[test]

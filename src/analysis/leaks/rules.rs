@@ -1,7 +1,7 @@
 //! The rules by which evidence becomes a verdict. The thresholds are explained in
 //! docs/verdicts.md.
 
-use super::super::accounting::{self, Level, Reason, SlabTotals, share};
+use super::super::accounting::{self, Level, RAM_UNKNOWN, Reason, SlabTotals, share};
 use super::benign;
 use super::checks;
 use super::coverage::Trust;
@@ -153,7 +153,7 @@ impl Evidence {
             match (given.code, level) {
                 // This command looks at who holds the objects.
                 ("accounting-only", _) => {}
-                ("incomplete", _) => self.not_checked.push(given.clone()),
+                ("incomplete" | RAM_UNKNOWN, _) => self.not_checked.push(given.clone()),
                 // Much of the slab is weak evidence, but none against a leak.
                 ("large-share" | "reclaimable-large", _) => self.weak.push(given.clone()),
                 (_, Level::Suspect | Level::Leak) => self.r#for.push(given.clone()),
