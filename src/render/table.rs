@@ -361,7 +361,7 @@ mod tests {
         let text = written(60, of(), &[&[name, why]]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
-            lines[1..],
+            lines[2..],
             [
                 name,
                 "    one two three four five six seven eight nine ten eleven…"

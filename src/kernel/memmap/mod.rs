@@ -365,13 +365,14 @@ mod tests {
         use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
         let mut m = Machine::build(Era::V4_18, PagingLevels::Four, &Scenario::standard());
-        let at = m.kernel.alloc(8, 8);
-        let whole = Memmap::find(&super::super::synthetic::kernel(&m)).expect("a memmap");
+        let kernel = super::super::synthetic::kernel(&m);
+        let at = kernel.symbol("max_pfn").expect("the symbol").0;
+        let whole = Memmap::find(&kernel).expect("a memmap");
         let last = whole.index().end().0;
         // Within the last section, behind it, and before it: then it is not about this memory.
         for (end, behind) in [(last - 100, last - 100), (last + 1, last), (1, last)] {
             m.kernel.write_u64(at, end);
-            let kernel = super::super::synthetic::kernel_with(&m, &[("max_pfn", at)]);
+            let kernel = super::super::synthetic::kernel(&m);
             let memmap = Memmap::find(&kernel).expect("a memmap");
             let seen = memmap.scan(&kernel, |_| (), |chunk| chunk.start.0 + chunk.len() as u64);
             assert_eq!(seen.into_iter().max(), Some(behind));

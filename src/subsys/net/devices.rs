@@ -8,7 +8,7 @@ use crate::kernel::{Kernel, walk};
 
 layout! {
     /// include/linux/netdevice.h
-    struct DeviceLayout = "net_device" in "net/core/dev.c" {
+    struct NetDeviceLayout = "net_device" in "net/core/dev.c" {
         need name = "name",
         need ifindex = "ifindex",
         need list = "dev_list",
@@ -17,7 +17,7 @@ layout! {
 
 layout! {
     /// include/net/net_namespace.h
-    struct DevicesLayout = "net" in "net/core/net_namespace.c" {
+    struct NetDevicesLayout = "net" in "net/core/net_namespace.c" {
         need devices = "dev_base_head",
     }
 }
@@ -27,12 +27,18 @@ const MAX_DEVICES: u64 = 1 << 20;
 
 /// The names of the devices of the namespace at `net`, by their index: those that can be read.
 pub fn names(kernel: &Kernel, net: VirtAddr) -> BTreeMap<u32, String> {
-    let layouts = kernel.layout::<DeviceLayout>().ok();
-    let Some((device, net_layout)) = layouts.zip(kernel.layout::<DevicesLayout>().ok()) else {
+    let layouts = kernel.layout::<NetDeviceLayout>().ok();
+    let Some((device, net_layout)) = layouts.zip(kernel.layout::<NetDevicesLayout>().ok()) else {
         return BTreeMap::new();
     };
     let head = net.plus(u64::from(net_layout.devices.offset));
     let list = walk::list(&kernel.space, head, MAX_DEVICES);
+    if !list.end.is_complete() {
+        kernel.diag.warn(
+            "net-devices",
+            format!("the list of network devices at {head} {} after {}: those behind it have numbers in place of names", list.end.describe(), list.seen),
+        );
+    }
     let one = |link: VirtAddr| {
         let at = link.minus(u64::from(device.list.offset));
         let record = kernel.space.read_bytes(at, device.len).ok()?;
