@@ -20,6 +20,7 @@ use vmleak::subsys::mm::{memcg, meminfo};
 use vmleak::subsys::{counters, log};
 
 use super::leaks_args::{LeaksArgs, LeaksFormat};
+use super::objects::warn_of_doubt;
 use super::run::verdict_code;
 use super::session::{Session, json_lines, output};
 
@@ -73,6 +74,7 @@ pub(super) fn judged(
         memory_bytes,
         uptime_seconds: session.run().system.uptime_seconds,
     });
+    warn_of_doubt(session, &report.trust);
     let complete = complete && report.trust.reliable;
     Ok((report, complete))
 }

@@ -40,7 +40,7 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
         cache: cache.name.clone(),
         object_size: cache.object_size,
         counts: ObjectCounts::default(),
-        matching: 0,
+        matching: None,
         chosen: match (args.cluster, args.unreachable) {
             (Some(_), _) => Some("cluster"),
             (None, true) => Some("unreachable"),
@@ -48,7 +48,8 @@ pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
         },
         objects: Vec::new(),
     };
-    let whole = list(&heap, index, args, chosen.as_ref(), &mut report);
+    let (whole, matching) = list(&heap, index, args, &chosen, &mut report);
+    report.matching = (chosen != Chosen::Unknown).then_some(matching);
     if report.counts.unknown > 0 || !whole {
         kernel.diag.warn_many(
             "objects-unknown",
@@ -96,17 +97,30 @@ fn find(heap: &SlabHeap<'_>, asked: &str) -> Result<usize> {
     }
 }
 
-/// Counts the objects of a cache, and keeps those that are wanted; whether all were seen.
+/// What `--unreachable` and `--cluster` leave of a cache's objects.
+#[derive(PartialEq)]
+enum Chosen {
+    /// All: neither is asked for.
+    All,
+    /// These.
+    These(FxHashSet<VirtAddr>),
+    /// The search can't tell.
+    Unknown,
+}
+
+/// Counts the objects of a cache, and keeps those that are wanted; whether all were seen, and how
+/// many are wanted.
 fn list(
     heap: &SlabHeap<'_>,
     index: usize,
     args: &ObjectsArgs,
-    chosen: Option<&FxHashSet<VirtAddr>>,
+    chosen: &Chosen,
     report: &mut ObjectsReport,
-) -> bool {
+) -> (bool, u64) {
+    let mut matching = 0;
     let limit = args.limit.unwrap_or(usize::MAX);
     let counts = &mut report.counts;
-    slab_objects::each(heap, index, |object| {
+    let whole = slab_objects::each(heap, index, |object| {
         let (count, wanted) = match object.state {
             ObjectState::Allocated => (&mut counts.allocated, args.state != StateFilter::Free),
             ObjectState::Free => (&mut counts.free, args.state != StateFilter::Allocated),
@@ -114,12 +128,18 @@ fn list(
             ObjectState::Unknown => (&mut counts.unknown, args.state == StateFilter::All),
         };
         *count += 1;
-        let wanted = wanted && chosen.is_none_or(|set| set.contains(&object.address));
-        report.matching += u64::from(wanted);
+        let wanted = wanted
+            && match chosen {
+                Chosen::All => true,
+                Chosen::These(set) => set.contains(&object.address),
+                Chosen::Unknown => false,
+            };
+        matching += u64::from(wanted);
         if wanted && report.objects.len() < limit {
             report.objects.push(object);
         }
-    })
+    });
+    (whole, matching)
 }
 
 fn write(args: &ObjectsArgs, session: &Session, document: &Document<ObjectsReport>) -> Result<()> {
@@ -162,14 +182,10 @@ fn check(args: &ObjectsArgs) {
         .exit()
 }
 
-/// The objects that `--unreachable` and `--cluster` leave; `None` without them.
-fn chosen(
-    session: &Session,
-    args: &ObjectsArgs,
-    cache: VirtAddr,
-) -> Result<Option<FxHashSet<VirtAddr>>> {
+/// The objects that `--unreachable` and `--cluster` leave.
+fn chosen(session: &Session, args: &ObjectsArgs, cache: VirtAddr) -> Result<Chosen> {
     if !args.unreachable && args.cluster.is_none() {
-        return Ok(None);
+        return Ok(Chosen::All);
     }
     let options = graph::Options {
         memory: args.common.max_memory,
@@ -178,17 +194,14 @@ fn chosen(
         progress: &*session.progress,
     };
     let (_, found, ()) = session.explain(graph::collect(&session.kernel, &options, |_| ()))?;
-    if let Some(why) = Trust::of(&found.coverage).reasons.first() {
-        let diag = &session.kernel.diag;
-        diag.warn(
-            "unreachable-unknown",
-            format!("no object can be called unreachable: {}", why.message),
-        );
-        return Ok(Some(FxHashSet::default()));
+    let trust = Trust::of(&found.coverage);
+    warn_of_doubt(session, &trust);
+    if !trust.reliable {
+        return Ok(Chosen::Unknown);
     }
     let mut caches = found.caches.into_iter();
     let Some(of) = caches.find(|of| of.address == cache) else {
-        return Ok(Some(FxHashSet::default()));
+        return Ok(Chosen::Unknown);
     };
     let clusters = of.content.clusters.len();
     let members = match args.cluster {
@@ -211,5 +224,15 @@ fn chosen(
             ),
         },
     };
-    Ok(Some(members.into_iter().collect()))
+    Ok(Chosen::These(members.into_iter().collect()))
+}
+
+/// A search that can't be believed is a loss that stands among the warnings, too.
+pub(super) fn warn_of_doubt(session: &Session, trust: &Trust) {
+    for why in &trust.reasons {
+        session.kernel.diag.warn(
+            "unreachable-unknown",
+            format!("no object can be called unreachable: {}", why.message),
+        );
+    }
 }

@@ -17,6 +17,9 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
     let (place, common) = word_and_files(&args.address, &args.common);
     let session = Session::open(&common)?;
     let address = address(&session, &place)?;
+    if address.is_null() || !session.kernel.space.is_canonical(address) {
+        bail!("{address} is no address that this machine has: nothing lies there");
+    }
     let options = graph::Options {
         deadline: None,
         memory: args.common.max_memory,

@@ -22,8 +22,8 @@ pub use kind::{FileKind, kind_of};
 pub use options::{Options, TypesFrom};
 
 use crate::dump::{Dump, VmcoreInfo};
-use crate::kernel::Kernel;
 use crate::kernel::modules::Modules;
+use crate::kernel::{Kernel, KernelError};
 use crate::space::BootFacts;
 use crate::types::{Btf, DebugFile, Profile};
 use inputs::Inputs;
@@ -112,8 +112,13 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     };
     let found = sources.read()?;
     let whose = sources.whose();
-    let kernel = Kernel::new(Arc::clone(&dump), found.types, found.symbols)
-        .map_err(|error| OpenError::kernel(whose, error))?;
+    let kernel = Kernel::new(Arc::clone(&dump), found.types, found.symbols).map_err(|error| {
+        // What memory lacks is the dump's, and no fault of the file with the symbols.
+        match error {
+            KernelError::Memory { .. } => OpenError::kernel(dump.path(), error),
+            other => OpenError::kernel(whose, other),
+        }
+    })?;
     if let Some(own) = &found.own {
         kernel.diag.assume(
             "kallsyms_encoding",

@@ -40,7 +40,7 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
 const UNNAMED: &str = "(none)";
 
 /// Who ran at the crash and how much there was to do.
-fn moment(dump: &DumpIdentity) -> String {
+pub(super) fn moment(dump: &DumpIdentity) -> String {
     let mut parts = Vec::new();
     if let Some(task) = &dump.panic_task {
         parts.push(format!("in {}", panic_task(task)));

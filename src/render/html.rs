@@ -9,7 +9,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, HtmlEscape, Value};
 use serde::Serialize;
 
-use super::head::{duration, head};
+use super::head::{duration, head, moment};
 use super::page::{coloured, page_of};
 use super::{finding, percent, printable, size};
 use crate::analysis::finding::Finding;
@@ -27,6 +27,8 @@ struct Page {
     uptime: Option<String>,
     memory: Option<String>,
     panic: Option<String>,
+    /// Who ran, how busy it was, which dump it is.
+    who: String,
     complete: bool,
     searched: bool,
     findings: Vec<Found>,
@@ -111,6 +113,7 @@ fn page(document: &Document<WholeReport>) -> Page {
         uptime: dump.uptime_seconds.map(duration),
         memory: dump.memory_bytes.map(size),
         panic: text(&dump.panic),
+        who: moment(dump),
         complete: document.complete,
         searched: body.findings.is_some(),
         findings: findings.map(|one| found(one, dump.memory_bytes)).collect(),

@@ -50,11 +50,17 @@ pub fn write_text(
         write!(out, ", {} unknown", thousands(counts.unknown))?;
     }
     writeln!(out, "; {} B each", report.object_size)?;
-    let (matching, listed) = (report.matching, report.objects.len() as u64);
+    let listed = report.objects.len() as u64;
     let what = match report.chosen {
         Some("unreachable") => " are unreachable",
         Some(_) => " are of this cluster",
         None => " are asked for",
+    };
+    let Some(matching) = report.matching else {
+        return writeln!(
+            out,
+            "which of them{what} is not known: the search did not see all memory"
+        );
     };
     if report.chosen.is_some() || listed < matching {
         write!(out, "{}{what}", thousands(matching))?;

@@ -233,7 +233,7 @@ pub struct ObjectsReport {
     /// How many objects there are by state, before any filter.
     pub counts: ObjectCounts,
     /// How many are asked for: more than `objects` has, if `--limit` is less.
-    pub matching: u64,
+    pub matching: Option<u64>,
     /// What is asked for besides a state: `unreachable` or `cluster`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen: Option<&'static str>,

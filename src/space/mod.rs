@@ -161,6 +161,11 @@ impl AddressSpace {
         (within < self.image.end.0 - self.image.start.0).then(|| self.image.start.plus(within))
     }
 
+    /// Whether the machine has such an address at all.
+    pub fn is_canonical(&self, va: VirtAddr) -> bool {
+        self.mmu.is_canonical(va)
+    }
+
     /// The first address of the direct map.
     pub fn direct_map_start(&self) -> VirtAddr {
         self.direct.start

@@ -165,7 +165,8 @@ impl Evidence {
     fn reach(&mut self, reach: &CacheReach, unreachable: &Unreachable, context: &Context<'_>) {
         let lost = reach.unreachable.saturating_sub(unreachable.benign);
         if !context.trust.reliable {
-            self.doubtful = lost >= LOST;
+            // Of what was not looked for nothing is clean.
+            self.doubtful = true;
             self.not_checked
                 .extend(context.trust.reasons.iter().cloned());
             if context.trust.nearly && lost >= MANY {
