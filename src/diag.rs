@@ -198,7 +198,7 @@ impl Missing {
             code: MISSING_MEMORY,
             severity: Severity::Loss,
             message: format!(
-                "memory that this needs is not in the dump, and what is made of it is missing: {}; take the dump with kernel pages included, and to its end",
+                "memory that this needs can't be had from the dump, and what is made of it is missing: {}; take the dump with kernel pages included, or copy it again if it is cut or corrupt",
                 self.why
             ),
             count: self.pages.len() as u64,

@@ -39,7 +39,7 @@ fn cut(dump: &RealDump, commands: &[&str]) {
     assert!(partial > 0, "nothing at all could be read");
 }
 
-/// A vmlinux that lacks one structure, for it is called otherwise there.
+/// A vmlinux whose BTF lacks one structure, for it is called otherwise there.
 #[test]
 fn what_the_types_lack_is_said() {
     let small = small_dump();
@@ -54,7 +54,8 @@ fn what_the_types_lack_is_said() {
     assert_ne!(lacking, whole, "there is no such structure");
     std::fs::write(&vmlinux, lacking).expect("a file writes");
     let files = [&small.vmcore, &vmlinux].map(|path| path.to_str().expect("UTF-8"));
-    let (code, stdout, stderr) = run(&["meminfo", "--format", "proc", files[0], files[1]]);
+    let asked = ["meminfo", "--types", "btf", "--format", "proc"];
+    let (code, stdout, stderr) = run(&[&asked[..], &files].concat());
     assert_eq!(code, 4, "{stderr}");
     assert!(stderr.contains("no struct pcpu_chunk"), "{stderr}");
     assert!(stdout.contains("MemAvailable:"), "{stdout}");
