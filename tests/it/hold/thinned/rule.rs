@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Answer;
 
 /// What tells of the file, and not of the machine.
-const OF_THE_FILE: [&str; 2] = ["/dump/path", "/coverage"];
+const OF_THE_FILE: [&str; 3] = ["/dump/path", "/dump/format", "/coverage"];
 
 /// What is wrong with `after`, where the whole dump gave `before`.
 pub(super) fn faults(before: &Answer, after: &Answer) -> Vec<String> {
