@@ -62,11 +62,6 @@ impl<T> Known<T> {
             Self::Absent | Self::Missing(_) => None,
         }
     }
-
-    /// Whether this kernel has none.
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
-    }
 }
 
 #[cfg(test)]

@@ -216,17 +216,6 @@ impl Kernel {
         Arc::make_mut(&mut self.types).add_source(source);
     }
 
-    /// The same kernel for looks at what may be nothing: what is missing is told to nobody.
-    #[must_use]
-    pub fn quiet(&self) -> Self {
-        Self {
-            space: self.space.quiet(),
-            types: Arc::clone(&self.types),
-            diag: Arc::default(),
-            shared: Arc::clone(&self.shared),
-        }
-    }
-
     /// The symbols in the dump itself, wherever the others come from: only their order tells
     /// which of several names at one address the kernel prints.
     ///
