@@ -189,16 +189,18 @@ pub(super) fn is_part(name: &str) -> bool {
 }
 
 fn find<'k>(kernel: &'k Kernel, cache: &Cache) -> Option<(&'static str, FoundStruct<'k>)> {
-    let mut all = STRUCTURES.iter().filter(|_| !is_merged(cache));
-    all.find_map(|(of, name, home)| {
-        // A unit that is not there would mean a search of all.
-        let known = kernel.types.has_home(home) || kernel.types.origin() == "btf";
-        if *of != cache.name || !known {
-            return None;
-        }
-        let found = kernel.types.find_struct(name, home, false).ok()??;
-        fits(name, found.body.size, cache.object_size).then_some((*name, found))
-    })
+    let called_so = |(of, ..): &&(&str, &str, &str)| *of == cache.name && !is_merged(cache);
+    STRUCTURES
+        .iter()
+        .filter(called_so)
+        .find_map(|(_, name, home)| {
+            // A unit that is not there would mean a search of all.
+            if !kernel.types.has_home(home) && kernel.types.origin() != "btf" {
+                return None;
+            }
+            let found = kernel.types.find_struct(name, home, false).ok()??;
+            fits(name, found.body.size, cache.object_size).then_some((*name, found))
+        })
 }
 
 /// Whether objects of this size can be that structure: a cache is made for one, and objects of

@@ -26,6 +26,7 @@ const FUNCTIONS_OF_A_FILE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Homes {
     /// By hash of a file's name without its path: addresses of functions of all files called so.
+    /// Every file has an entry, those too that have no functions.
     functions: FxHashMap<u64, Vec<u64>>,
     /// Sorted.
     ranges: Vec<Range>,
@@ -65,14 +66,18 @@ impl Homes {
             .map(|(unit, _)| unit)
     }
 
+    /// Whether a file is called as `home` is without its path: if none is, no unit has it.
+    pub(super) fn may_have(&self, home: &str) -> bool {
+        self.functions.contains_key(&hash(base(home).as_bytes()))
+    }
+
     /// The units of files that are called as `home` is without its path, and their names.
     fn units_of(
         &self,
         dwarf: &GimliDwarf<'_>,
         home: &str,
     ) -> impl Iterator<Item = (usize, String)> {
-        let file = home.rsplit('/').next().unwrap_or(home);
-        let functions = self.functions.get(&hash(file.as_bytes()));
+        let functions = self.functions.get(&hash(base(home).as_bytes()));
         let functions = functions.map(Vec::as_slice).unwrap_or_default();
         functions.iter().filter_map(|address| {
             let unit = self.unit_at(*address)?;
@@ -86,6 +91,11 @@ impl Homes {
         let range = self.ranges.get(above.checked_sub(1)?)?;
         (address < range.end).then_some(range.unit)
     }
+}
+
+/// A file's name without the path.
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// In `.symtab` a symbol of type FILE stands before the static ones of that file (ELF, "Symbol
@@ -112,6 +122,7 @@ fn functions_by_file(elf: &[u8]) -> Option<FxHashMap<u64, Vec<u64>>> {
             object::elf::STT_FILE => {
                 let name = symbol.name(LittleEndian, table.strings());
                 file = hash(name.unwrap_or_default());
+                functions.entry(file).or_default();
                 left = FUNCTIONS_OF_A_FILE;
             }
             object::elf::STT_FUNC if left > 0 => {

@@ -111,8 +111,9 @@ impl Dwarf {
             return *known;
         }
         let short = self.homes().and_then(|it| it.find(&self.gimli(), home));
+        let may_be = || self.homes().is_none_or(|it| it.may_have(home)) && self.may_have_path(home);
         let found = match short {
-            None if self.may_have_path(home) => self.list().find(home),
+            None if may_be() => self.list().find(home),
             short => short,
         };
         self.read().homes.insert(home.to_owned(), found);
