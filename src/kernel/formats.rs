@@ -49,7 +49,10 @@ impl Formats {
                     false => 0,
                 };
                 let len = region.size.saturating_sub(code).min(MAX_BYTES);
-                let data = read(kernel, region.base.plus(code), len as usize);
+                // What is missing is zeros, which no format goes across.
+                let data = kernel
+                    .space
+                    .bytes_there(region.base.plus(code), len as usize);
                 all.extend(formats(&data).map(|format| Format {
                     module: module.name.clone(),
                     format,
@@ -71,23 +74,6 @@ impl Formats {
         let [own] = literals::find(kernel, [found.beginning()]);
         (alone && own == Literal::Absent).then_some(found)
     }
-}
-
-/// What is missing is zeros, which no format goes across.
-fn read(kernel: &Kernel, at: crate::addr::VirtAddr, len: usize) -> Vec<u8> {
-    let page = kernel.dump().page_size();
-    let mut data = vec![0; len];
-    let mut done = 0;
-    while let Some(rest) = data.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let from = at.plus(done as u64);
-        let step = (page - from.0 as usize % page).min(rest.len());
-        let (now, _) = rest.split_at_mut(step);
-        if kernel.space.read(from, now).is_err() {
-            now.fill(0);
-        }
-        done += step;
-    }
-    data
 }
 
 /// The strings that have a place to be filled in behind enough of a beginning.

@@ -15,6 +15,7 @@ pub mod boot;
 mod fault;
 mod mmu;
 mod span;
+mod there;
 
 pub use boot::BootFacts;
 pub use fault::{MemFault, SpaceError};

@@ -52,30 +52,11 @@ pub(super) fn find(space: &AddressSpace, stext: VirtAddr) -> Option<Places> {
 /// The tables whose digits lie in the chunk from `start` on.
 fn tables_in(space: &AddressSpace, start: VirtAddr) -> Option<Places> {
     let mut buffer = vec![0; CHUNK + DIGITS.len()];
-    fill(space, start, &mut buffer);
+    // The kernel gives back its init sections.
+    space.read_there(start, &mut buffer);
     memchr::memmem::find_iter(&buffer, DIGITS)
         .take(MAX_TRIES)
         .find_map(|at| tables_around(space, start.plus(at as u64)))
-}
-
-/// Pages that are not there read as zeros: the kernel gives back its init sections.
-fn fill(space: &AddressSpace, start: VirtAddr, buffer: &mut [u8]) {
-    if space.read(start, buffer).is_ok() {
-        return;
-    }
-    buffer.fill(0);
-    let mut at = 0;
-    while at < buffer.len() {
-        let va = start.plus(at as u64);
-        let rest = buffer.get_mut(at..).unwrap_or_default();
-        let page = space.dump().page_size();
-        let step = (page - va.0 as usize % page).min(rest.len());
-        if let Some(part) = rest.get_mut(..step) {
-            // What was filled before a fault is as good as the rest.
-            let _ = space.read(va, part);
-        }
-        at += step;
-    }
 }
 
 /// The tables around the tokens of the digits at `digits`.

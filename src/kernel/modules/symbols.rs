@@ -260,19 +260,7 @@ struct Table {
 impl Table {
     fn read(space: &AddressSpace, at: VirtAddr, len: usize) -> Self {
         let mut bytes = vec![0; len];
-        let mut holes = Vec::new();
-        let page = space.dump().page_size() as u64;
-        let mut done = 0;
-        while done < len {
-            let from = at.plus(done as u64);
-            let step = (page - from.0 % page) as usize;
-            let end = len.min(done + step);
-            let part = bytes.get_mut(done..end).unwrap_or_default();
-            if space.read(from, part).is_err() {
-                holes.push(done..end);
-            }
-            done = end;
-        }
+        let holes = space.read_there(at, &mut bytes);
         Self { bytes, holes }
     }
 
