@@ -23,6 +23,7 @@ mod lost_areas;
 mod lost_blocks;
 mod objects;
 mod omit;
+mod references;
 mod rings;
 mod roots;
 mod scan;

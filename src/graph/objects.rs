@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 
 use super::holders::Source;
 use super::omit::Shape;
+use super::references::Memory;
 use super::scan::{Counts, Edge, Scan};
-use super::words::each_address;
 use crate::addr::{Pfn, VirtAddr};
 use crate::subsys::mm::slab::visit::{SlabView, SlabVisitor};
 
@@ -62,10 +62,11 @@ impl SlabVisitor for Scan<'_> {
             let start = (span.start - base) as usize + index as usize * span.stride as usize;
             // Not the whole stride: behind a red zone the last object's reaches beyond the slab.
             let pages = start / page..=(start + shape.len.max(1) - 1) / page;
-            let lost = batch
-                .missing
-                .get(pages)
-                .is_none_or(|lost| lost.contains(&true));
+            let missing = batch.missing.get(pages);
+            let lost = missing.is_none_or(|lost| lost.contains(&true));
+            if missing.is_none_or(|lost| !lost.contains(&false)) {
+                continue;
+            }
             if view.trusted && !lost {
                 self.found.allocated.set(object);
             }
@@ -127,46 +128,14 @@ impl Scan<'_> {
                 (Source::Object(cache, offset as u32), at.plus(offset as u64))
             });
         }
-        let reachable = self.found.marked.get(object);
-        counts.totals.words += bytes.len() as u64 / 8;
-        // Asked for the few objects that point to areas.
-        let mut record = None;
-        each_address(bytes, |offset, word| {
-            if !self.targets.may_point(word) {
-                if self.areas.may_point(word) && shape.hole != Some(offset) {
-                    let record = *record.get_or_insert_with(|| self.areas.is_record(cache, bytes));
-                    let at = self.targets.physical(*base + (start + offset) as u64);
-                    if !(record && self.areas.is_place_in_record(offset))
-                        && let Some(area) = self.areas.pointed_to(word, at, None)
-                    {
-                        self.mark_or_keep(object, area, reachable, edges);
-                    }
-                }
-                return;
-            }
-            let Some((target, of)) = self.targets.object(word) else {
-                return;
-            };
-            if shape.hole == Some(offset) {
-                return;
-            }
-            counts.totals.pointers += 1;
-            if target == object {
-                return;
-            }
-            if self.found.holders.wants(target, of) {
-                let holder = Source::Object(cache, offset as u32);
-                counts.held.push((target, of, holder));
-            }
-            self.mark_or_keep(object, target, reachable, edges);
-        });
-    }
-
-    fn mark_or_keep(&self, object: u32, target: u32, reachable: bool, edges: &mut Vec<Edge>) {
-        if reachable {
-            self.found.marked.set(target);
-        } else if !self.found.marked.get(target) && edges.last() != Some(&(object, target)) {
-            edges.push((object, target));
-        }
+        let memory = Memory {
+            bytes,
+            start: self.targets.physical(*base + start as u64),
+            node: Some(object),
+            cache: Some(cache),
+            hole: shape.hole,
+        };
+        let source = |offset: usize| Source::Object(cache, offset as u32);
+        self.follow(&memory, (counts, edges), false, source);
     }
 }

@@ -1,11 +1,13 @@
 //! The pass over what always counts: the kernel's own pages, stacks, words of page structures.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::holders::Source;
 use super::omit::OmittedRanges;
-use super::scan::{Counts, Edge, Scan};
-use super::words::each_address;
+use super::references::Memory;
+use super::scan::{Counts, Scan};
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::dump::PageFault;
 use crate::kernel::page_kinds::{PageKind, PageKinds};
@@ -15,80 +17,7 @@ use crate::subsys::mm::slab::Progress;
 /// Pages taken at a time: contiguous in the file, small enough to share out evenly.
 const PAGES: usize = 128;
 
-/// What words are searched in: a page, or a stack.
-struct Memory {
-    /// Where a page lies; stacks are in pieces.
-    start: Option<PhysAddr>,
-    may_hold_variables: bool,
-    of_module: bool,
-}
-
-impl Memory {
-    const STACK: Self = Self {
-        start: None,
-        may_hold_variables: false,
-        of_module: false,
-    };
-
-    /// Where the word at this offset lies.
-    fn at(&self, offset: usize) -> Option<PhysAddr> {
-        Some(self.start?.plus(offset as u64))
-    }
-
-    fn source(&self, offset: usize) -> Source {
-        match self.at(offset) {
-            Some(at) if self.may_hold_variables => Source::Root(at),
-            Some(_) => Source::Memory,
-            None => Source::Stack,
-        }
-    }
-}
-
 impl Scan<'_> {
-    /// Marks what the words of memory point to that is always reachable, or as far as the area or
-    /// block `from` is.
-    fn mark_from(&self, bytes: &[u8], counts: &mut Counts, from: Option<u32>, memory: &Memory) {
-        each_address(bytes, |offset, word| {
-            if self.targets.may_point(word)
-                && let Some((object, cache)) = self.targets.object(word)
-            {
-                counts.totals.pointers += 1;
-                if from != Some(object) {
-                    self.mark(from, object, &mut counts.area_edges);
-                }
-                // Variables of modules are few and tell the most.
-                if memory.of_module || self.found.holders.wants(object, cache) {
-                    counts.held.push((object, cache, memory.source(offset)));
-                }
-                if self.cache_of_caches == Some(cache)
-                    && let Source::Root(at) = memory.source(offset)
-                {
-                    counts.cache_pointers.push((word, at));
-                }
-            } else if self.areas.may_point(word)
-                && let Some(area) = self.areas.pointed_to(word, memory.at(offset), from)
-            {
-                self.mark(from, area, &mut counts.area_edges);
-            }
-        });
-        counts.totals.words += bytes.len() as u64 / 8;
-        self.hand_over(&mut counts.held);
-    }
-
-    /// Marks what a root, or a reachable area or block, points to; of any other it is kept.
-    fn mark(&self, from: Option<u32>, to: u32, edges: &mut Vec<Edge>) {
-        match from {
-            Some(area) if !self.found.marked.get(area) => {
-                if edges.last() != Some(&(area, to)) && !self.found.marked.get(to) {
-                    edges.push((area, to));
-                }
-            }
-            _ => {
-                self.found.marked.set(to);
-            }
-        }
-    }
-
     /// Words of page structures, gathered while the memmap was read.
     pub(crate) fn page_structures(&self, words: &[u64]) {
         let mut counts = Counts::default();
@@ -193,12 +122,23 @@ impl Scan<'_> {
             _ => None,
         };
         let of_module = self.symbols.is_of_module(pfn);
-        let memory = Memory {
-            start: Some(phys),
-            may_hold_variables: of_module || self.symbols.is_of_kernel(pfn),
-            of_module,
+        let may_hold_variables = of_module || self.symbols.is_of_kernel(pfn);
+        let source = |offset: usize| match may_hold_variables {
+            true => Source::Root(phys.plus(offset as u64)),
+            false => Source::Memory,
         };
-        self.mark_from(page, counts, from, &memory);
+        let memory = Memory {
+            bytes: page,
+            start: Some(phys),
+            node: from,
+            cache: None,
+            hole: None,
+        };
+        let mut edges = std::mem::take(&mut counts.area_edges);
+        // Variables of modules are few and tell the most.
+        self.follow(&memory, (counts, &mut edges), of_module, source);
+        counts.area_edges = edges;
+        self.hand_over(&mut counts.held);
     }
 
     /// The block of large kmalloc that lies at an address.
@@ -215,25 +155,27 @@ impl Scan<'_> {
             let start = stack.live.0 & !7;
             let len = (stack.end.0.saturating_sub(start)) as usize;
             let mut bytes = vec![0; len];
-            // Page by page: the part that is there counts.
-            let page = self.kernel.dump().page_size();
-            let mut at = start;
-            let mut rest = bytes.as_mut_slice();
-            while !rest.is_empty() {
-                let step = (page - at as usize % page).min(rest.len());
-                let (now, later) = rest.split_at_mut(step);
-                counts.totals.root_pages += 1;
-                if self.kernel.space.read(VirtAddr(at), now).is_err() {
-                    counts.totals.root_missing += 1;
-                }
-                at += step as u64;
-                rest = later;
-            }
+            let space = &self.kernel.space;
+            // The part that is there counts.
+            let missing = space.read_there(VirtAddr(start), &mut bytes);
+            counts.totals.root_pages += space.by_page(VirtAddr(start), len).count() as u64;
+            counts.totals.root_missing += missing.len() as u64;
+            let lost: usize = missing.iter().map(Range::len).sum();
             if let Some(watch) = &self.found.watch {
                 let at = VirtAddr(start);
                 watch.look(&bytes, |offset| (Source::Stack, at.plus(offset as u64)));
             }
-            self.mark_from(&bytes, &mut counts, None, &Memory::STACK);
+            let memory = Memory {
+                bytes: &bytes,
+                start: None,
+                node: None,
+                cache: None,
+                hole: None,
+            };
+            let seen = (&mut counts, &mut Vec::new());
+            self.follow(&memory, seen, false, |_| Source::Stack);
+            counts.totals.words -= lost as u64 / 8;
+            self.hand_over(&mut counts.held);
             self.finish(counts);
         });
     }
