@@ -5,8 +5,11 @@
 //! `section_mem_map` is biased so that adding the pfn gives the page's structure.
 
 mod scan;
+mod sections;
 
 pub use scan::Chunk;
+
+use sections::{Sections, Shape};
 
 use super::layout::layout;
 use super::{Kernel, KernelError};
@@ -127,9 +130,7 @@ impl Memmap {
     /// # Errors
     /// If the section table is missing from the kernel or the dump.
     pub fn find(kernel: &Kernel) -> Result<Self, KernelError> {
-        let layout: SectionLayout = kernel.layout()?;
         let info = kernel.vmcoreinfo();
-        let page_size = kernel.dump().page_size() as u64;
         let shift = kernel.dump().page_shift();
         let stated = info.number("SECTION_SIZE_BITS");
         let section_bits = stated.and_then(|bits| u32::try_from(bits).ok());
@@ -143,70 +144,15 @@ impl Memmap {
         let plausible = |size: &u64| (32..=256).contains(size);
         let sizes = [stated, by_types].into_iter().flatten();
         let struct_page = sizes.into_iter().find(plausible).unwrap_or(64);
-        let memory = |fault| KernelError::Memory {
-            what: "the table of memory sections",
-            fault,
+        let shape = Shape {
+            section_pages,
+            struct_page,
         };
-        let at = kernel.need_symbol("mem_section")?;
-        let roots = kernel.space.read_ptr(at).map_err(memory)?;
-        let per_root = (page_size / layout.struct_size as u64).max(1);
-        // A header that lies about its size costs no more than the architecture's whole reach.
-        let max_pfn = kernel
-            .dump()
-            .max_pfn()
-            .min(1 << (kernel.space.physical_bits() - shift));
-        let sections = max_pfn.div_ceil(section_pages);
-        let plausible = kernel.dump().file_bytes().saturating_mul(PAGES_PER_BYTE) + SMALL;
-        let most = (plausible / section_pages).max(1) as usize;
-        let (mut found, mut beyond, mut lost) = (Vec::new(), 0u64, 0u64);
-        for root in 0..sections.div_ceil(per_root) {
-            let table = kernel
-                .space
-                .read_ptr(roots.plus(root * 8))
-                .map_err(memory)?;
-            if table.is_null() {
-                continue;
-            }
-            let entries = match kernel.space.read_bytes(table, page_size as usize) {
-                Ok(entries) => entries,
-                Err(fault) => {
-                    // How many of them there were nobody knows.
-                    let pages = per_root.min(sections - root * per_root) * section_pages;
-                    lost += pages;
-                    let mib = (pages * page_size) >> 20;
-                    kernel.diag.warn("memmap-section-lost", format!("a table of memory sections is missing ({fault}): slabs in its {mib} MiB are not seen"));
-                    continue;
-                }
-            };
-            for index in 0..per_root {
-                let offset = index as usize * layout.struct_size + layout.map.offset as usize;
-                let map = u64_at(&entries, offset).unwrap_or(0);
-                if map & SECTION_HAS_MEM_MAP == 0 {
-                    continue;
-                }
-                if found.len() < most {
-                    found.push(Section {
-                        start: Pfn((root * per_root + index) * section_pages),
-                        bias: VirtAddr(map & !SECTION_FLAGS),
-                        page_ext: layout.page_ext_of(&entries, index as usize),
-                        online: map & SECTION_IS_ONLINE != 0,
-                    });
-                } else {
-                    beyond += 1;
-                }
-            }
-        }
-        if beyond > 0 {
-            kernel.diag.warn_many(
-                "memmap-section-lost",
-                "sections of memory are left out, since a file this small can't hold their page structures: it is cut short, or its memory is damaged",
-                beyond,
-            );
-        }
+        let sections = Sections::find(kernel, &shape)?;
         Ok(Self {
-            end: end(kernel, &found, section_pages),
-            sections: found,
-            lost: lost + beyond * section_pages,
+            end: end(kernel, &sections.found, section_pages),
+            sections: sections.found,
+            lost: sections.lost,
             section_pages,
             struct_page,
         })
