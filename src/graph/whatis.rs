@@ -1,5 +1,8 @@
 //! What lies at an address, and who points there.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::holders::{Holder, Source, describe};
@@ -108,8 +111,10 @@ pub struct WhatIs {
     pub block: Option<BlockAt>,
     /// What lies there.
     pub words: Vec<WordAt>,
-    /// Who points there, by address.
+    /// Who points there, by address: the first 10,000.
     pub referrers: Vec<Referrer>,
+    /// How many words point there.
+    pub references: u64,
     /// What the object seems to be, by the members that point to it.
     pub types: Vec<TypeGuess>,
     /// The same, summed up.
@@ -131,6 +136,9 @@ impl WhatIs {
         }
     }
 }
+
+/// More referrers than anybody reads.
+const LISTED: usize = 10_000;
 
 /// Looks at an address, and at all memory for those who point there.
 ///
@@ -175,9 +183,11 @@ pub fn whatis(
     let kind = mapping.map(|mapping| search.kinds.get(Pfn::containing(mapping.phys, shift)));
     let structures = Structures::new(kernel, search.heap.caches());
     let found = done.found.watch.as_ref().map(Watch::take);
-    let found = found.unwrap_or_default();
+    let (found, references) = found.unwrap_or_default();
     let types = types(&structures, &found, start);
-    let referrers = referrers(&search, &done, &symbols, &structures, found, start);
+    let mut referrers = referrers(&search, &done, &symbols, &structures, found, start);
+    let holders = sum_up(&referrers);
+    referrers.truncate(LISTED);
     let size = object
         .as_ref()
         .map_or(len, |object| u64::from(object.object_size));
@@ -194,8 +204,9 @@ pub fn whatis(
         symbol: symbols.name(address).as_ref().map(placed),
         words: words(&search, &symbols, start, size),
         types,
-        holders: sum_up(&referrers),
+        holders,
         referrers,
+        references,
         object,
         area,
         block,
@@ -257,22 +268,19 @@ fn types(
     structures.guess(members, of)
 }
 
+/// Those who hold most first.
 fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {
-    let mut holders: Vec<Holder> = Vec::new();
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for referrer in referrers {
-        match holders
-            .iter_mut()
-            .find(|holder| holder.holder == referrer.holder)
-        {
-            Some(holder) => holder.references += 1,
-            None => holders.push(Holder {
-                holder: referrer.holder.clone(),
-                references: 1,
-                module: None,
-            }),
-        }
+        *counts.entry(&referrer.holder).or_default() += 1;
     }
-    holders.sort_by_key(|holder| std::cmp::Reverse(holder.references));
+    let holder = |(name, references): (&str, u64)| Holder {
+        holder: name.to_owned(),
+        references,
+        module: None,
+    };
+    let mut holders: Vec<Holder> = counts.into_iter().map(holder).collect();
+    holders.sort_by_key(|holder| Reverse(holder.references));
     holders
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::head::head;
-use super::printable;
+use super::{printable, thousands};
 use crate::graph::WhatIs;
 use crate::kernel::symbolize::Symbolized;
 use crate::report::Document;
@@ -135,7 +135,7 @@ fn words(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
 
 /// One by one, and summed up where they are many.
 fn referrers(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
-    writeln!(out, "\nPOINTED TO BY {}", found.referrers.len())?;
+    writeln!(out, "\nPOINTED TO BY {}", thousands(found.references))?;
     for referrer in found.referrers.iter().take(SHOWN) {
         let lost = match referrer.reachable {
             Some(true) => "",
