@@ -21,6 +21,7 @@ use vmleak::types::build_id_of;
 
 use super::args::Common;
 use super::session::{Reader, Session, exit, json_lines, output};
+use super::wrong::wrong;
 
 /// Of `diff`.
 #[derive(Debug, Args)]
@@ -69,7 +70,9 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
     let view = match (&old, &new) {
         (Given::Dump(_), Given::Dump(_)) => View::Exact,
         (Given::Slabinfo(_), Given::Slabinfo(_)) => {
-            bail!("two saved slabinfos given: one of the two must be a dump")
+            return Err(wrong(
+                "two saved slabinfos given: one of the two must be a dump",
+            ));
         }
         _ => View::Slabinfo,
     };
@@ -156,9 +159,9 @@ fn sort_out(common: &Common) -> Result<(Given, Given, Vec<PathBuf>)> {
     let mut given = given.into_iter();
     match (given.next(), given.next(), given.next()) {
         (Some(old), Some(new), None) => Ok((old, new, vmlinux)),
-        _ => bail!(
+        _ => Err(wrong(format!(
             "{count} dumps and saved slabinfos given, but two are compared; usage: vmleak diff OLDER NEWER [VMLINUX]"
-        ),
+        ))),
     }
 }
 

@@ -20,12 +20,15 @@ mod session;
 mod sysctl;
 mod traces;
 mod whatis;
+mod wrong;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use vmleak::render;
 
+/// The arguments can't be meant; clap ends so too.
+const USAGE: u8 = 2;
 /// The dump or its types can't be opened.
 const CANNOT_OPEN: u8 = 3;
 
@@ -36,9 +39,13 @@ pub(crate) fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // It may name what the dump says of itself: its release, for one.
+            let code = match error.is::<wrong::WrongArgument>() {
+                true => USAGE,
+                false => CANNOT_OPEN,
+            };
             let error = render::printable(&format!("{error:#}"));
             anstream::eprintln!("vmleak: {error}");
-            ExitCode::from(CANNOT_OPEN)
+            ExitCode::from(code)
         }
     }
 }

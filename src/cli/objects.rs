@@ -19,6 +19,7 @@ use super::command::Cli;
 use super::names::{self, word_and_files};
 use super::session::{Session, exit, json_lines, output};
 use super::traces::traces;
+use super::wrong::{nothing_so, wrong};
 
 pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
     check(args);
@@ -84,15 +85,18 @@ fn find(heap: &SlabHeap<'_>, asked: &str) -> Result<usize> {
         .collect();
     match found.as_slice() {
         [index] => Ok(*index),
-        [] => bail!(names::no_such_cache(asked, (0..count).flat_map(names_of))),
+        [] => {
+            let message = names::no_such_cache(asked, (0..count).flat_map(names_of));
+            Err(nothing_so(&heap.kernel().diag, message))
+        }
         several => {
             let caches = several.iter().filter_map(|index| heap.caches().get(*index));
             let names: Vec<&str> = caches.map(|cache| cache.name.as_str()).collect();
-            bail!(
+            Err(wrong(format!(
                 "{asked:?} is the name of {} caches: {}; name one of them",
                 names.len(),
                 names.join(", ")
-            )
+            )))
         }
     }
 }
@@ -219,9 +223,12 @@ fn chosen(session: &Session, args: &ObjectsArgs, cache: VirtAddr) -> Result<Chos
                 }
                 cluster.members
             }
-            None => bail!(
-                "the cache has {clusters} clusters of unreachable objects: vmleak leaks shows them"
-            ),
+            None => {
+                let message = format!(
+                    "the cache has {clusters} clusters of unreachable objects: vmleak leaks shows them"
+                );
+                return Err(nothing_so(&session.kernel.diag, message));
+            }
         },
     };
     Ok(Chosen::These(members.into_iter().collect()))

@@ -24,6 +24,7 @@ use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 use super::sysctl;
 use super::whatis;
+use super::wrong::nothing_so;
 
 /// What `--fail-on` names was found.
 const FOUND: u8 = 1;
@@ -84,7 +85,7 @@ fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
         {
             let all = report.caches.iter();
             let names = all.flat_map(|cache| names_of(&cache.facts));
-            anyhow::bail!(no_such_cache(name, names));
+            return Err(nothing_so(&session.kernel.diag, no_such_cache(name, names)));
         }
         report.keep(|own| names::matches(name, own));
     }
@@ -158,7 +159,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         // Reading the heap is what resolves its layouts.
         session.explain(SlabHeap::read(kernel, &*session.progress))?;
     }
-    left_out::warn_if_many(kernel);
+    rayon::join(|| left_out::warn_if_many(kernel), || session.run());
     let body = InfoReport {
         coverage: session.run().dump.clone(),
         translation: kernel.space.mmu_name(),

@@ -18,6 +18,7 @@ use vmleak::subsys::sysctl::{self, Network, SysctlFacts, Wanted};
 use super::args::Common;
 use super::conntrack_args::Netns;
 use super::session::{Reader, Session, exit, json_lines, output};
+use super::wrong::nothing_so;
 use pattern::Pattern;
 
 /// Of `sysctl`.
@@ -109,7 +110,8 @@ pub(crate) fn sysctl(args: &SysctlArgs) -> Result<ExitCode> {
             .iter()
             .any(|entry| pattern.matches(&entry.name))
     }) {
-        bail!("no sysctl is called {pattern}, and there is no such file");
+        let message = format!("no sysctl is called {pattern}, and there is no such file");
+        return Err(nothing_so(&session.kernel.diag, message));
     }
     let body = SysctlReport {
         sysctls: facts.entries,
@@ -149,10 +151,11 @@ fn collect(
         && !known.contains(&inum)
     {
         let known: Vec<String> = known.iter().map(u32::to_string).collect();
-        bail!(
+        let message = format!(
             "no network namespace has the number {inum}; there are {}",
             known.join(", ")
         );
+        return Err(nothing_so(&session.kernel.diag, message));
     }
     Ok(facts)
 }

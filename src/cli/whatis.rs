@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use vmleak::addr::VirtAddr;
 use vmleak::graph;
 use vmleak::kernel::modules::{self, Modules};
@@ -12,13 +12,15 @@ use vmleak::report::whatis::WhatIsReport;
 use super::leaks_args::{WhatisArgs, WhatisFormat};
 use super::names::word_and_files;
 use super::session::{Reader, Session, exit, output};
+use super::wrong::{nothing_so, wrong};
 
 pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
     let (place, common) = word_and_files(&args.address, &args.common);
     let session = Session::open(&common)?;
     let address = address(&session, &place)?;
     if address.is_null() || !session.kernel.space.is_canonical(address) {
-        bail!("{address} is no address that this machine has: nothing lies there");
+        let message = format!("{address} is no address that this machine has: nothing lies there");
+        return Err(wrong(message));
     }
     let options = graph::Options {
         deadline: None,
@@ -44,6 +46,12 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
 /// Hexadecimal, as crash and drgn print it, or a symbol of the kernel or of a module, with an
 /// offset behind it.
 fn address(session: &Session, place: &str) -> Result<VirtAddr> {
+    let digits = place.strip_prefix("0x").unwrap_or(place);
+    if digits.len() > 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong(format!(
+            "{place} has more than the 64 bits of an address"
+        )));
+    }
     let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok();
     let (name, offset) = match place.split_once('+') {
         // What follows a slash is the size of what the symbol names.
@@ -62,8 +70,11 @@ fn address(session: &Session, place: &str) -> Result<VirtAddr> {
     match (symbol, offset, hex(place)) {
         (Some(symbol), Some(offset), _) => Ok(symbol.plus(offset)),
         (None, _, Some(address)) => Ok(VirtAddr(address)),
-        _ => bail!(
-            "{place:?} is neither an address in hexadecimal nor a symbol of the kernel or of a loaded module"
-        ),
+        _ => Err(nothing_so(
+            &kernel.diag,
+            format!(
+                "{place:?} is neither an address in hexadecimal nor a symbol of the kernel or of a loaded module"
+            ),
+        )),
     }
 }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use rayon::slice::ParallelSliceMut;
 use vmleak::addr::VirtAddr;
+use vmleak::diag::Diagnostics;
 use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::conntrack::{ExpectationDoc, SummaryReport};
@@ -24,6 +25,7 @@ use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation};
 use super::args::Common;
 use super::conntrack_args::{ConntrackArgs, ConntrackFormat, Netns, Wanted};
 use super::session::{Session, exit, json_lines, output};
+use super::wrong::nothing_so;
 
 /// Opens the dump with the types of the modules that track and translate connections.
 fn open(common: &Common) -> Result<(Session, Modules)> {
@@ -62,7 +64,7 @@ impl<'a> Selection<'a> {
         }
     }
 
-    fn check(&self, conntrack: &Conntrack<'_>) -> Result<()> {
+    fn check(&self, diag: &Diagnostics, conntrack: &Conntrack<'_>) -> Result<()> {
         if let Some(Netns::Inum(inum)) = self.wanted.netns
             && !conntrack.namespaces().iter().any(|ns| ns.inum == inum)
         {
@@ -71,10 +73,11 @@ impl<'a> Selection<'a> {
                 .iter()
                 .map(|ns| ns.inum.to_string())
                 .collect();
-            anyhow::bail!(
+            let message = format!(
                 "no network namespace has the number {inum}; there are {}",
                 all.join(", ")
             );
+            return Err(nothing_so(diag, message));
         }
         Ok(())
     }
@@ -104,7 +107,7 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
         _ => Netns::Initial,
     };
     let selection = Selection::new(&args.wanted, default);
-    selection.check(&conntrack)?;
+    selection.check(&session.kernel.diag, &conntrack)?;
     if args.expect {
         expectations(args, &session, &conntrack, &selection)
     } else if args.stats {

@@ -45,7 +45,7 @@ pub(in crate::cli) fn translated(
     let symbols = (&**kernel, modules);
     let conntrack = session.explain(Conntrack::open(kernel, &symbols))?;
     let selection = Selection::new(wanted, Netns::All);
-    selection.check(&conntrack)?;
+    selection.check(&session.kernel.diag, &conntrack)?;
     let named = conntrack.namespaces().iter();
     let devices: Vec<Devices> = named.map(|ns| devices::names(kernel, ns.address)).collect();
     let mut ports = PortCounter::default();
