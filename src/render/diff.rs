@@ -51,12 +51,17 @@ pub fn write_text(
             View::Slabinfo => "objects active by /proc/slabinfo's count",
         }
     )?;
+    // Between two boots nothing grew.
+    let change = match report.same_boot {
+        Some(false) => "DIFFERENCE",
+        _ => "GREW BY",
+    };
     let header = [
         Column::text("CACHE").shorten(20),
         Column::number("SIZE"),
-        Column::number("GREW BY"),
+        Column::number(change),
         Column::number("OBJECTS"),
-        Column::number("GREW BY"),
+        Column::number(change),
         Column::flow("NOTE"),
     ];
     let mut rows = Table::new(header, layout);

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 
 use super::{printable, size, thousands};
+use crate::diag::Severity;
 use crate::report::{Document, DumpIdentity};
 use crate::subsys::system::PanicTask;
 
@@ -33,7 +34,29 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
     if let Some(panic) = &dump.panic {
         writeln!(out, "{}", printable(panic))?;
     }
-    writeln!(out, "{}", moment(dump))
+    writeln!(out, "{}", moment(dump))?;
+    incomplete(out, document)
+}
+
+/// That the answer is not whole, and the first reason: who silenced the warnings sees it too.
+fn incomplete<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result<()> {
+    if document.complete {
+        return Ok(());
+    }
+    let losses = document
+        .warnings
+        .iter()
+        .filter(|warning| warning.severity == Severity::Loss);
+    let mut losses = losses.map(|warning| printable(&warning.message));
+    let why = losses
+        .next()
+        .map_or(String::new(), |why| format!(": {why}"));
+    let more = match losses.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let style = AnsiColor::Yellow.on_default();
+    writeln!(out, "{style}incomplete{style:#}{why}{more}")
 }
 
 /// A machine that nobody gave a name (DEFAULT_HOSTNAME of the kernel).

@@ -65,7 +65,7 @@ fn break_at(text: &str, room: usize) -> Option<(&str, &str)> {
     for (at, _) in text.match_indices(' ').filter(|(at, _)| *at > lead) {
         let (line, behind) = text.split_at(at);
         let behind = behind.trim_start();
-        if behind.is_empty() || line.ends_with(' ') {
+        if behind.is_empty() || line.ends_with(' ') || is_within_quantity(line, behind) {
             continue;
         }
         if columns(line) > room {
@@ -74,6 +74,17 @@ fn break_at(text: &str, room: usize) -> Option<(&str, &str)> {
         found = Some((line, behind));
     }
     found
+}
+
+/// What stands behind a number and belongs to it.
+const UNITS: [&str; 11] = [
+    "B", "KiB", "MiB", "GiB", "TiB", "PiB", "s", "min", "h", "d", "%",
+];
+
+/// Whether a number ends `line` of which the unit begins `behind`.
+fn is_within_quantity(line: &str, behind: &str) -> bool {
+    let unit = behind.split(|c: char| !c.is_ascii_alphabetic() && c != '%');
+    line.ends_with(|c: char| c.is_ascii_digit()) && unit.take(1).any(|unit| UNITS.contains(&unit))
 }
 
 /// `text`, or as much of it as `room` holds with an ellipsis behind.
@@ -118,6 +129,9 @@ mod tests {
         assert_eq!(wrapped("  one two", 5, 5), ["  one", "two"]);
         assert_eq!(wrapped("a-long-word b", 4, 4), ["a-long-word", "b"]);
         assert_eq!(wrapped("fits", 4, 4), ["fits"]);
+        // A unit stays with its number.
+        assert_eq!(wrapped("of 1.5 MiB, 3", 7, 7), ["of", "1.5 MiB,", "3"]);
+        assert_eq!(wrapped("the 2 suns", 5, 5), ["the 2", "suns"]);
         assert_eq!(
             wrapped("\x1b[1mone\x1b[0m two", 3, 3),
             ["\x1b[1mone\x1b[0m", "two"]

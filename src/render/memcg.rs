@@ -25,9 +25,11 @@ pub fn write_text(
     head(out, document)?;
     write!(
         out,
-        "{} memory cgroups; {} were removed but are not gone",
+        "{} memory cgroup{}; {} {} removed but not gone",
         thousands(totals.memcgs),
+        if totals.memcgs == 1 { "" } else { "s" },
         thousands(totals.dying),
+        if totals.dying == 1 { "is" } else { "are" },
     )?;
     if totals.dying > 0 {
         write!(out, ", and hold {}", size(totals.dying_bytes))?;

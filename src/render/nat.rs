@@ -41,6 +41,9 @@ pub fn write_text(
 
 /// The groups of ports that are used most.
 fn ports(out: &mut dyn Write, body: &NatReport, layout: Layout) -> io::Result<()> {
+    if body.ports.is_empty() {
+        return writeln!(out, "\nNo ports are in use for translations");
+    }
     let bold = Style::new().bold();
     writeln!(
         out,
@@ -96,6 +99,9 @@ fn translations(
     layout: Layout,
     most: usize,
 ) -> io::Result<()> {
+    if body.translations.is_empty() {
+        return writeln!(out, "No translations");
+    }
     let bold = Style::new().bold();
     writeln!(
         out,

@@ -97,21 +97,21 @@ pub fn write_check(
 ) -> io::Result<()> {
     head(out, document)?;
     writeln!(out)?;
+    // With one namespace all are of it.
+    let first = document.body.checks.iter().find_map(|check| check.netns);
+    let others = |netns: Option<u32>| netns.is_some() && netns != first;
+    let several = document.body.checks.iter().any(|check| others(check.netns));
     let header = [
         Column::text(""),
         Column::text("SYSCTL"),
+        Column::text(if several { "NETNS" } else { "" }),
         Column::text("VALUE"),
         Column::text("WHAT IT IS").rank(1),
         Column::flow("VERDICT"),
     ];
     let mut rows = Table::new(header, layout);
-    // With one namespace all are of it.
-    let first = document.body.checks.iter().find_map(|check| check.netns);
-    let others = |netns: Option<u32>| netns.is_some() && netns != first;
-    let several = document.body.checks.iter().any(|check| others(check.netns));
     for check in &document.body.checks {
         let of = check.netns.filter(|_| several);
-        let of = of.map_or(String::new(), |inum| format!(" @{inum}"));
         let style = match check.level {
             CheckLevel::Ok => Style::new(),
             CheckLevel::Notice => AnsiColor::Yellow.on_default(),
@@ -119,7 +119,8 @@ pub fn write_check(
         };
         rows.add_row([
             format!("{style}{}{style:#}", check.level.name()),
-            format!("{}{of}", check.name),
+            check.name.to_owned(),
+            of.map_or(String::new(), |inum| inum.to_string()),
             printable(&check.value.replace('\t', " ")),
             check.means.to_owned(),
             check.verdict.clone(),

@@ -99,7 +99,7 @@ fn lacks(coverage: &Coverage) -> [Lack; 6] {
             missing: coverage.slab_pages_missing,
             of: coverage.slab_pages,
             what: "slab pages",
-            then: "what only they point to looks unreachable (dump again; kernels from 7.1 on with makedumpfile -d 23)",
+            then: "what only they point to looks unreachable (the warnings say why they are missing, and what helps)",
         },
         Lack {
             code: "kernel-pages-missing",
