@@ -311,7 +311,10 @@ mod tests {
         let mut out = [0; 64];
         for code in 0..1u32 << 24 {
             if code % 7 == 0 {
-                let _ = decompress(&code.to_le_bytes(), &mut out);
+                out.fill(0xee);
+                let written = decompress(&code.to_le_bytes(), &mut out);
+                let behind = written.unwrap_or(out.len());
+                assert!(out[behind..].iter().all(|byte| *byte == 0xee), "{code:#x}");
             }
         }
     }

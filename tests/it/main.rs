@@ -1,11 +1,13 @@
 //! Tests of the whole command, one binary so that it links once.
 
+mod allocinfo;
 mod conntrack;
 mod findings;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 mod hold;
+mod kmemleak;
 mod leaks;
 mod log;
 mod memcg;

@@ -266,3 +266,25 @@ fn debug_file(kernel: &str) -> Option<PathBuf> {
         })
         .find(|path| path.is_file())
 }
+
+/// The dump and its vmlinux as arguments.
+pub(crate) fn files(dump: &RealDump) -> [&str; 2] {
+    [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"))
+}
+
+/// What a command prints of a dump that lacks nothing.
+pub(crate) fn printed(dump: &RealDump, command: &str, more: &[&str]) -> String {
+    let (code, stdout, stderr) = run(&[&[command], &files(dump)[..], more].concat());
+    assert_eq!(code, 0, "{}: {stderr}", dump.name);
+    stdout
+}
+
+/// A document, or a line of one.
+pub(crate) fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+/// A number that is there.
+pub(crate) fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value}"))
+}

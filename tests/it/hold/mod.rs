@@ -7,5 +7,4 @@ pub(crate) mod machine;
 pub(crate) mod much_memory;
 pub(crate) mod rooms;
 pub(crate) mod seeds;
-pub(crate) mod self_told;
 pub(crate) mod thinned;

@@ -4,4 +4,5 @@ pub(crate) mod arguments;
 pub(crate) mod cli;
 pub(crate) mod diff;
 pub(crate) mod looks;
+pub(crate) mod manual;
 pub(crate) mod report;
