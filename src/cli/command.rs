@@ -8,6 +8,7 @@ use super::diff::DiffArgs;
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
+use super::machine::ps::PsArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Allocinfo(AllocinfoArgs),
     /// The memory cgroups: who is charged for how much, and which are dying
     Memcg(MemcgArgs),
+    /// Processes and kernel threads with their memory, and the one that panicked
+    Ps(PsArgs),
     /// Who allocated the pages, where the kernel recorded it (page_owner=on)
     Pageowner(PageOwnerArgs),
     /// The modules that were loaded

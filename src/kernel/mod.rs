@@ -33,6 +33,7 @@ pub(crate) mod percpu_counter;
 mod pointerless;
 #[doc(hidden)]
 pub mod pointers;
+pub mod processes;
 #[doc(hidden)]
 pub mod stack_depot;
 pub mod symbolize;

@@ -30,6 +30,7 @@ pub mod objects;
 pub mod oom;
 mod page;
 pub mod pageowner;
+pub mod ps;
 mod rows;
 pub mod slabs;
 pub mod sysctl;

@@ -11,6 +11,7 @@ pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod pageowner;
+pub mod ps;
 pub mod sysctl;
 pub mod traces;
 pub mod vmalloc;
@@ -70,6 +71,13 @@ pub struct DumpIdentity {
     pub dump_level: Option<u32>,
     pub types_from: &'static str,
     pub symbols_from: &'static str,
+}
+
+impl DumpIdentity {
+    /// Whether it is the kernel that runs.
+    pub fn is_live(&self) -> bool {
+        self.source == "live"
+    }
 }
 
 /// The document around a command's own part.

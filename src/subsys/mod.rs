@@ -11,3 +11,4 @@ pub mod modules;
 pub mod net;
 pub mod sysctl;
 pub mod system;
+pub mod task;

@@ -8,6 +8,7 @@ pub(crate) mod memcg;
 pub(crate) mod meminfo;
 pub(crate) mod modules;
 pub(crate) mod own_args;
+pub(crate) mod ps;
 pub(crate) mod vmalloc;
 
 pub(crate) use allocinfo::allocinfo;
@@ -16,4 +17,5 @@ pub(crate) use log::log;
 pub(crate) use memcg::memcg;
 pub(crate) use meminfo::meminfo;
 pub(crate) use modules::modules;
+pub(crate) use ps::ps;
 pub(crate) use vmalloc::vmalloc;

@@ -28,6 +28,11 @@ pub struct PanicTask {
     pub cpu: u32,
 }
 
+/// The `task_struct` of the task that the kernel died in.
+pub(in crate::subsys) fn panic_task_address(kernel: &Kernel) -> Option<VirtAddr> {
+    current_on(kernel, panic_cpu(kernel)?)
+}
+
 /// `None` if nobody panicked (a dump of a machine that ran), or it can't be read.
 pub(super) fn panic_task(kernel: &Kernel) -> Option<PanicTask> {
     let cpu = panic_cpu(kernel)?;

@@ -13,6 +13,7 @@ use crate::bytes;
 use crate::kernel::{Kernel, cpus};
 use crate::space::boot::Fact;
 pub use crashed::PanicTask;
+pub(super) use crashed::panic_task_address;
 use crashed::told;
 
 /// Facts about the whole system.

@@ -84,3 +84,19 @@ layout! {
         maybe id = "id",
     }
 }
+
+layout! {
+    /// include/linux/cgroup-defs.h: the cgroups of a task, one of each hierarchy.
+    pub(super) struct CssSetLayout = "css_set" in "kernel/cgroup/cgroup.c" | "kernel/cgroup.c" {
+        need subsys = "subsys",
+        /// That of the unified hierarchy.
+        maybe unified = "dfl_cgrp",
+    }
+}
+
+layout! {
+    /// include/linux/cgroup-defs.h
+    pub(super) struct CssLayout = "cgroup_subsys_state" in "kernel/cgroup/cgroup.c" | "kernel/cgroup.c" {
+        need cgroup = "cgroup",
+    }
+}

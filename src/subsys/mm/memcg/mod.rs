@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub use self::count::{MemcgCount, count};
 use self::layouts::MemcgLayout;
+pub(crate) use self::names::CgroupNames;
 use self::names::Names;
 use self::objcgs::{ObjcgReader, Objcgs};
 pub use self::owner::Group;

@@ -1,11 +1,13 @@
 //! Paths of cgroups, by the file system that shows them (kernfs).
 
-use super::layouts::{CgroupLayout, KernfsLayout};
+use super::layouts::{CgroupLayout, CssLayout, CssSetLayout, KernfsLayout};
 use crate::addr::VirtAddr;
 use crate::kernel::{Kernel, KernelError};
 
 /// Cgroups may be nested without an end, but no path is longer than PATH_MAX.
 const MAX_DEPTH: usize = 2048;
+/// Where the controllers are numbered.
+const HOME: &str = "kernel/cgroup/cgroup.c";
 /// NAME_MAX.
 const MAX_NAME: usize = 256;
 
@@ -73,5 +75,49 @@ impl<'k> Names<'k> {
             at = parent;
         }
         None
+    }
+}
+
+/// Names of the cgroups that tasks are in.
+pub(crate) struct CgroupNames<'k> {
+    names: Names<'k>,
+    set: CssSetLayout,
+    css: CssLayout,
+    /// Which of the controllers is that of memory.
+    memory: Option<u64>,
+}
+
+impl<'k> CgroupNames<'k> {
+    pub(crate) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
+        let memory = kernel
+            .types
+            .enumerator("cgroup_subsys_id", HOME, "memory_cgrp_id")?;
+        Ok(Self {
+            names: Names::new(kernel)?,
+            set: kernel.layout()?,
+            css: kernel.layout()?,
+            memory: memory.and_then(|id| u64::try_from(id).ok()),
+        })
+    }
+
+    /// Of a task's `struct css_set`: its place in the unified hierarchy, or in that of the memory
+    /// controller where that one has its own (cgroup v1).
+    pub(crate) fn of_css_set(&self, set: VirtAddr) -> Option<String> {
+        let space = &self.names.kernel.space;
+        let record = space.read_bytes(set, self.set.len).ok()?;
+        let unified = self.set.unified.map(|field| VirtAddr(field.get(&record)));
+        let unified = unified.and_then(|cgroup| self.names.of(cgroup).path);
+        if unified.as_deref().is_some_and(|path| path != "/") {
+            return unified;
+        }
+        let of_memory = self.memory.and_then(|id| {
+            let at = set.plus(u64::from(self.set.subsys.offset) + id * 8);
+            let css = space.read_ptr(at).ok().filter(|css| !css.is_null())?;
+            let cgroup = space
+                .read_ptr(css.plus(u64::from(self.css.cgroup.offset)))
+                .ok()?;
+            self.names.of(cgroup).path
+        });
+        of_memory.or(unified)
     }
 }
