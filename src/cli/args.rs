@@ -8,12 +8,18 @@ use vmleak::open::{Options, TypesFrom};
 
 use super::session::Reader;
 
+/// Its memory, as the kernel that runs shows it to root.
+const RUNNING_KERNEL: &str = "/proc/kcore";
+
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Common {
     /// The dump and, in any order, its vmlinux
-    #[arg(value_name = "VMCORE [VMLINUX]", required = true, num_args = 1..)]
+    #[arg(value_name = "VMCORE [VMLINUX]", required_unless_present = "live", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
+    /// Read the running kernel (/proc/kcore) in place of a dump
+    #[arg(long)]
+    pub(crate) live: bool,
     /// Another debug file (vmlinux, .ko.debug), or a System.map, besides those found
     #[arg(
         short = 's',
@@ -77,7 +83,8 @@ pub(crate) struct Common {
 impl Common {
     /// What the library opens.
     pub(crate) fn options(&self) -> Options {
-        let mut options = Options::new(&self.files);
+        let live = self.live.then(|| PathBuf::from(RUNNING_KERNEL));
+        let mut options = Options::new(self.files.iter().cloned().chain(live));
         options.symbols.clone_from(&self.symbols);
         options.debug_directories.clone_from(&self.debug_directory);
         options.no_default_debug_directories = self.no_default_debug_directories;

@@ -1,13 +1,14 @@
 //! `leaks`.
 
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use vmleak::analysis::leaks::history::{self, Event};
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
 use vmleak::graph;
-use vmleak::graph::{ReachFacts, Searched};
+use vmleak::graph::{ReachFacts, Searched, Suspects};
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
@@ -15,7 +16,7 @@ use vmleak::subsys::counters::Bound;
 use vmleak::subsys::mm::large_kmalloc::KmallocPages;
 use vmleak::subsys::mm::memcg::MemcgCount;
 use vmleak::subsys::mm::meminfo::MeminfoFacts;
-use vmleak::subsys::mm::slab::SlabFacts;
+use vmleak::subsys::mm::slab::{Progress, SlabFacts};
 use vmleak::subsys::mm::{memcg, meminfo};
 use vmleak::subsys::{counters, log};
 
@@ -53,7 +54,13 @@ pub(super) fn judged(
         deadline: budget.map(|budget| Instant::now() + budget),
         memory,
         list: None,
+        suspects: None,
         progress: &*session.progress,
+    };
+    let suspects = first_search(session, &options)?;
+    let options = graph::Options {
+        suspects: suspects.as_ref(),
+        ..options
     };
     let page_size = kernel.dump().page_size() as u64;
     // What needs no search fills its gaps.
@@ -77,6 +84,26 @@ pub(super) fn judged(
     warn_of_doubt(session, &report.trust);
     let complete = complete && report.trust.reliable;
     Ok((report, complete))
+}
+
+/// Between the two searches of a kernel that runs: longer than anything is on its way, and than
+/// RCU takes to free what was given to it.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// Of a kernel that runs: what was unreachable some seconds ago. `None` of a dump, which is
+/// searched once.
+pub(super) fn first_search(
+    session: &Session,
+    options: &graph::Options<'_>,
+) -> Result<Option<Suspects>> {
+    if !session.kernel.dump().is_live() {
+        return Ok(None);
+    }
+    let first = session.question();
+    let suspects = session.explain(graph::suspects(&first.kernel, options))?;
+    session.progress.start("waiting to search once more", 1);
+    thread::sleep(SETTLED);
+    Ok(Some(suspects))
 }
 
 /// What the log tells of and the counters of pages, as far as they can be read: parts of memory

@@ -16,6 +16,7 @@ use vmleak::subsys::mm::slab::objects::{self as slab_objects, ObjectState};
 
 use super::args::{ObjectsArgs, ObjectsFormat, StateFilter};
 use super::command::Cli;
+use super::leaks::first_search;
 use super::names::{self, word_and_files};
 use super::session::{Session, exit, json_lines, output};
 use super::traces::traces;
@@ -195,7 +196,13 @@ fn chosen(session: &Session, args: &ObjectsArgs, cache: VirtAddr) -> Result<Chos
         memory: args.common.max_memory,
         deadline: None,
         list: Some(cache),
+        suspects: None,
         progress: &*session.progress,
+    };
+    let suspects = first_search(session, &options)?;
+    let options = graph::Options {
+        suspects: suspects.as_ref(),
+        ..options
     };
     let (_, found, ()) = session.explain(graph::collect(&session.kernel, &options, |_| ()))?;
     let trust = Trust::of(&found.coverage);

@@ -46,6 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Kmemleak(args) => with_threads(&args.common, || machine::kmemleak(args)),
         Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
         Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
+        Command::Ps(args) => with_threads(&args.common, || machine::ps(args)),
         Command::Pageowner(args) => with_threads(&args.common, || pageowner::pageowner(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
         Command::Report(args) => with_threads(&args.common, || report::report(args)),
@@ -67,9 +68,11 @@ fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Sen
 
 fn slabs(args: &SlabsArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let heap = || SlabHeap::read(&session.kernel, &*session.progress);
-    let (heap, _) = rayon::join(heap, || session.run());
-    let facts = session.explain(session.explain(heap)?.facts(&*session.progress))?;
+    let facts = session.settled(|session| {
+        let heap = || SlabHeap::read(&session.kernel, &*session.progress);
+        let (heap, _) = rayon::join(heap, || session.run());
+        session.explain(session.explain(heap)?.facts(&*session.progress))
+    })?;
     let seen_all = facts.complete;
     let mut report = SlabsReport::new(facts, session.run().system.memory_bytes);
     match (args.format, args.sort) {

@@ -27,6 +27,9 @@ use super::progress::Bar;
 /// Something was missing; the result says what.
 const PARTIAL: u8 = 4;
 
+/// How often a kernel that runs is asked.
+const ATTEMPTS: u32 = 4;
+
 /// What every command starts with.
 pub(crate) struct Session {
     /// The process ends with it, so that it is not taken apart piece by piece.
@@ -44,6 +47,12 @@ impl Session {
         let opened = vmleak::open(common.options()).map_err(|error| explained(error, common))?;
         let (kernel, debug) = (opened.kernel, opened.debug);
         warn_of_loss(&kernel, kernel.dump().facts());
+        if kernel.dump().is_live() {
+            kernel.diag.note(
+                "live",
+                "this is the running kernel, which went on while it was read: no two counts are of one moment",
+            );
+        }
         Ok(Self {
             kernel: ManuallyDrop::new(kernel),
             run: Arc::default(),
@@ -60,6 +69,24 @@ impl Session {
             run: Arc::clone(&self.run),
             progress: Arc::clone(&self.progress),
             debug: Arc::clone(&self.debug),
+        }
+    }
+
+    /// Asks again where a kernel that runs changed under the answer, so that something in it seems
+    /// broken. Of a dump it is asked once.
+    pub(crate) fn settled<T>(&self, ask: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        if !self.kernel.dump().is_live() {
+            return ask(self);
+        }
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            let question = self.question();
+            let answer = ask(&question);
+            if left == 0 || (answer.is_ok() && !question.kernel.diag.has_loss()) {
+                self.kernel.diag.absorb(&question.kernel.diag);
+                return answer;
+            }
         }
     }
 

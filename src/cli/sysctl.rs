@@ -70,7 +70,7 @@ fn sort_out(common: &Common) -> Result<(Vec<Pattern>, Common)> {
         .iter()
         .map(|path| Pattern::new(&path.to_string_lossy()))
         .collect();
-    if files.is_empty() {
+    if files.is_empty() && !common.live {
         bail!(
             "no dump: there is no file {}",
             common

@@ -26,6 +26,7 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         deadline: None,
         memory: args.common.max_memory,
         list: None,
+        suspects: None,
         progress: &*session.progress,
     };
     let found = graph::whatis(&session.kernel, address, &options);

@@ -19,6 +19,12 @@ pub enum DumpError {
         /// What the system said.
         error: io::Error,
     },
+    /// Of the running kernel's memory.
+    #[error("{}: the running kernel's memory is root's alone (CAP_SYS_RAWIO), and nobody's where the kernel is locked down (/sys/kernel/security/lockdown): run as root, or take a dump", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+    },
     /// A pipe, a device, a socket.
     #[error("{}: not a regular file; copy the dump to one, it is read in place", path.display())]
     NotRegular {

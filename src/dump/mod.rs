@@ -24,6 +24,7 @@ mod file;
 mod flattened;
 mod foreign;
 mod hiding;
+mod kcore;
 mod kdump;
 mod lzo;
 mod notes;
@@ -178,6 +179,11 @@ impl Dump {
     /// What the format's header says of the machine, where it has one that does.
     pub fn header(&self) -> Option<&HeaderFacts> {
         self.source.header()
+    }
+
+    /// Whether it is no dump but memory of the kernel that runs: what is read twice may differ.
+    pub fn is_live(&self) -> bool {
+        self.source.is_live()
     }
 
     /// The architecture that the files name.

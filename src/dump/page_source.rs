@@ -73,6 +73,11 @@ pub(crate) trait PageSource: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether the memory changes while it is read.
+    fn is_live(&self) -> bool {
+        false
+    }
+
     /// The architecture, where the format's header says it.
     fn machine(&self) -> Option<MachineName>;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::DumpError;
 use super::file::{Access, WholeFile};
 use super::flattened::{self, Flattened};
+use super::kcore;
 use super::source::DumpFile;
 
 /// A dump file's bytes.
@@ -21,7 +22,15 @@ pub(crate) enum Bytes {
 impl Bytes {
     /// Opens a file and, if it is flattened, indexes its records.
     pub(crate) fn open(path: &Path, access: Access) -> Result<Self, DumpError> {
-        Self::of(DumpFile::open(path, access)?)
+        match kcore::is_kcore(path) {
+            true => Ok(Self::File(kcore::open(path)?)),
+            false => Self::of(DumpFile::open(path, access)?),
+        }
+    }
+
+    /// Whether it is memory of the kernel that runs.
+    pub(crate) fn is_live(&self) -> bool {
+        kcore::is_kcore(self.path())
     }
 
     /// Bytes that are at hand already; `path` is for messages.

@@ -31,6 +31,7 @@ mod search;
 mod sites;
 mod structures;
 mod targets;
+mod twice;
 mod typed;
 mod watch;
 mod whatis;
@@ -61,6 +62,7 @@ use scan::Found;
 use search::{Done, Pages, Search};
 use sites::LostSites;
 use targets::Targets;
+pub use twice::Suspects;
 use typed::Structures;
 pub use typed::TypeGuess;
 pub use whatis::{BlockAt, ObjectAt, Referrer, WhatIs, WordAt, whatis};
@@ -109,6 +111,9 @@ pub struct CacheReach {
 pub struct Coverage {
     /// Bytes of a page.
     pub page_bytes: u64,
+    /// Whether memory changed meanwhile, since the kernel runs: then what is called unreachable
+    /// was so twice, and what could not be told counts as reachable.
+    pub live: bool,
     /// Pages that hold the kernel's own data, and parts of stacks, as far as they were searched.
     pub root_pages: u64,
     /// How many more there are that the dump lacks.
@@ -183,6 +188,8 @@ pub struct Options<'a> {
     pub memory: Option<u64>,
     /// The address of the cache whose unreachable objects are wanted one by one.
     pub list: Option<VirtAddr>,
+    /// Of a kernel that runs: what an earlier search found unreachable. All else is not.
+    pub suspects: Option<&'a Suspects>,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
 }
@@ -219,6 +226,9 @@ pub fn collect<T: Send>(
     let (found, targets) = (&done.found, &search.targets);
     let given = heap.given_to_rcu().map(|at| at.0).collect();
     let waiting = lost_blocks::judge_all(found, targets, &given);
+    if let Some(suspects) = options.suspects {
+        suspects.acquit(&search, &done);
+    }
     let mut lost = lost::by_cache(found, &done.edges, targets, heap.caches().len());
     let blocks = blocks(&search, &done, &symbols, &mut lost, waiting);
     let sites = LostSites::new(heap, &symbols);
@@ -275,6 +285,22 @@ pub fn collect<T: Send>(
         pages: search.kinds.counts(),
     };
     Ok((done.slabs, reach, more))
+}
+
+/// What is unreachable now, of a kernel that runs: the first of two searches.
+///
+/// # Errors
+/// As [`collect`].
+pub fn suspects(kernel: &Kernel, options: &Options<'_>) -> Result<Suspects, KernelError> {
+    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress)?;
+    let (symbols, search) = Search::prepare(pages, &modules, beside)?;
+    let done = search.run(options, &symbols, None)?;
+    for (area, _) in search.areas.holders() {
+        done.found.allocated.set(area);
+    }
+    let given = search.heap.given_to_rcu().map(|at| at.0).collect();
+    lost_blocks::judge_all(&done.found, &search.targets, &given);
+    Ok(Suspects::of(&search, &done))
 }
 
 /// The blocks of large kmalloc; those of the lost that are none stay.

@@ -67,6 +67,10 @@ impl SlabVisitor for Scan<'_> {
             if missing.is_none_or(|lost| !lost.contains(&false)) {
                 continue;
             }
+            // Its chains change while they are followed: what it holds counts as held.
+            if !view.trusted && self.kernel.dump().is_live() {
+                self.found.marked.set(object);
+            }
             if view.trusted && !lost {
                 self.found.allocated.set(object);
             }

@@ -180,6 +180,7 @@ impl<'k> Search<'k> {
         let (found, totals) = (&done.found, done.found.totals());
         let (free, pointed_to) = found.free.count_with(&found.marked);
         Coverage {
+            live: self.kernel.dump().is_live(),
             page_bytes: self.kernel.dump().page_size() as u64,
             root_pages: totals.root_pages,
             root_pages_missing: totals.root_missing,

@@ -176,6 +176,8 @@ impl<'k> Walker<'k> {
         let inside = |at: &VirtAddr| start <= *at && *at < end;
         let running = self.task.on_cpu.is_some_and(|on| on.get(&record) != 0);
         let live = match running {
+            // It runs on, and may be anywhere in its stack by now.
+            _ if self.kernel.dump().is_live() => start,
             // On an interrupt's stack at the crash, or without registers: nobody knows.
             true => self.saved.iter().copied().find(inside).unwrap_or(start),
             false => Some(VirtAddr(self.task.sp.get(&record)))

@@ -22,7 +22,12 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
         write!(out, " on {}", printable(host))?;
     }
     if let Some(time) = &dump.crash_time {
-        write!(out, ", crashed {time}")?;
+        let what = if dump.is_live() {
+            "running at"
+        } else {
+            "crashed"
+        };
+        write!(out, ", {what} {time}")?;
     }
     if let Some(uptime) = dump.uptime_seconds {
         write!(out, " after {}", duration(uptime))?;

@@ -85,7 +85,12 @@ const COPY_AGAIN: &str =
     "what only they point to looks unreachable (copy the dump again, or dump again)";
 
 fn lacks(coverage: &Coverage) -> [Lack; 6] {
-    let lists = coverage.broken_lists;
+    // What is freed while a kernel runs is freed, or used anew, before the second search.
+    let lists = if coverage.live {
+        0
+    } else {
+        coverage.broken_lists
+    };
     [
         Lack {
             code: "page-structures-missing",

@@ -42,6 +42,8 @@ pub(crate) struct ElfDump {
     named: Vec<Extent>,
     notes: Notes,
     machine: u16,
+    /// Whether it is memory of the kernel that runs.
+    live: bool,
     /// The table of segments ends before its time: what the others name nobody knows.
     table_cut: bool,
     incomplete: bool,
@@ -63,6 +65,8 @@ impl Segments {
         let (offset, size) = (segment.p_offset, segment.p_filesz);
         match segment.p_type {
             PT_NOTE => self.notes.parse(&bytes.get_up_to(offset, size)),
+            // Memory that is mapped, and is no RAM at one place: vmalloc of a running kernel.
+            PT_LOAD if segment.p_paddr == u64::MAX => {}
             PT_LOAD => {
                 let start = segment.p_paddr;
                 let (Some(held), Some(named)) = (
@@ -104,6 +108,7 @@ impl ElfDump {
             page_size: page_size(&segments.notes),
             notes: segments.notes,
             machine: header.e_machine,
+            live: bytes.is_live(),
             table_cut: table.cut,
             incomplete: header.e_flags & DUMP_ELF_INCOMPLETE != 0
                 || bytes.is_cut_short()
@@ -195,9 +200,13 @@ fn worse(known: Option<PageFault>, other: PageFault) -> Option<PageFault> {
 impl PageSource for ElfDump {
     fn facts(&self) -> DumpFacts {
         let missing = self.missing_pages();
+        let (source, format) = match self.live {
+            true => ("live", "the running kernel (/proc/kcore)".to_owned()),
+            false => ("elf", format!("{}ELF", self.bytes.flattened_prefix())),
+        };
         DumpFacts {
-            source: "elf",
-            format: format!("{}ELF", self.bytes.flattened_prefix()),
+            source,
+            format,
             dump_level: None,
             page_size: self.page_size,
             max_pfn: self.max_pfn(),
@@ -213,6 +222,10 @@ impl PageSource for ElfDump {
 
     fn notes(&self) -> &Notes {
         &self.notes
+    }
+
+    fn is_live(&self) -> bool {
+        self.live
     }
 
     fn machine(&self) -> Option<MachineName> {

@@ -20,6 +20,8 @@ use crate::partial::End;
 /// Buckets that one thread walks at a time, and that are in flight at once.
 const CHUNK: usize = 256;
 const IN_FLIGHT: usize = 64 * CHUNK;
+/// How often a chain of a kernel that runs is followed at most.
+const ATTEMPTS: u32 = 8;
 
 /// The table and everything needed to read it.
 #[derive(Debug)]
@@ -128,7 +130,10 @@ impl Table<'_> {
             let head = self.hash.plus(bucket * 8);
             let step = match self.kernel.space.read_ptr(head) {
                 Ok(first) => {
-                    self.chain(bucket, first, facts, &mut seen, &mut found);
+                    match self.kernel.dump().is_live() {
+                        true => self.live_chain(bucket, head, facts, &mut found),
+                        false => self.chain(bucket, first, facts, &mut seen, &mut found),
+                    }
                     1
                 }
                 // A size that was overwritten names millions of buckets: the rest of a page that
@@ -141,6 +146,38 @@ impl Table<'_> {
                 }
             };
             bucket += step;
+        }
+    }
+
+    /// A chain that changes while it is followed is followed again, as the kernel does where it
+    /// ends in another one's marker (net/netfilter/nf_conntrack_core.c).
+    fn live_chain(
+        &self,
+        bucket: u64,
+        head: VirtAddr,
+        facts: &mut WalkFacts,
+        found: &mut impl FnMut(&Entry),
+    ) {
+        for attempt in 1..=ATTEMPTS {
+            let (mut once, mut entries) = (WalkFacts::default(), Vec::new());
+            match self.kernel.space.read_ptr(head) {
+                Ok(first) => {
+                    let mut keep = |entry: &Entry| entries.push(entry.clone());
+                    self.chain(
+                        bucket,
+                        first,
+                        &mut once,
+                        &mut FxHashSet::default(),
+                        &mut keep,
+                    );
+                }
+                Err(_) => once.lost_buckets += 1,
+            }
+            if once.is_complete() || attempt == ATTEMPTS {
+                facts.merge(&once);
+                entries.iter().for_each(found);
+                return;
+            }
         }
     }
 
