@@ -217,6 +217,38 @@ captures() {
     sync
 }
 
+# vmleak on the kernel that it runs on, again and again, while files, sockets and processes come
+# and go; and what the kernel itself says before and after.
+live() { # RUNS
+    local run=0
+    mkdir -p /cap /ram
+    mount -t tmpfs -o size=96m ram /ram
+    mkdir -p /ram/work
+    load_of_machine files 4 /ram/work
+    load_of_machine pipes 4
+    load_of_machine sockets 4
+    load_of_machine forks 2
+    while [ "$run" -lt "$1" ]; do
+        run=$((run + 1))
+        cat /proc/slabinfo >/cap/slabinfo.before.$run
+        vmleak slabs --live --format slabinfo >/cap/slabs.$run 2>/cap/slabs.$run.err
+        echo "exit $?" >>/cap/slabs.$run.err
+        cat /proc/slabinfo >/cap/slabinfo.after.$run
+        conntrack -L -o extended,id >/cap/conntrack.before.$run 2>/dev/null
+        vmleak conntrack --live --netns initial --format conntrack >/cap/conntrack.$run 2>/cap/conntrack.$run.err
+        conntrack -L -o extended,id >/cap/conntrack.after.$run 2>/dev/null
+        vmleak leaks --live --format json >/cap/leaks.$run.json 2>/cap/leaks.$run.err
+        echo "exit $?" >>/cap/leaks.$run.err
+        say "live run $run: $(cat /proc/uptime)"
+    done
+    dmesg >/cap/dmesg
+    tar -cf /dev/vda -C /cap .
+    finish "live: $run runs"
+}
+
+# By its path: there is a function of that name here.
+load_of_machine() { /usr/bin/load "$@"; }
+
 # Writing the captures takes and frees objects, so the caches are told once more, to the kernel's
 # log, which takes no disk, no process, and one buffer that is given back.
 last_words() {
@@ -270,6 +302,8 @@ else
     # shellcheck source=SCRIPTDIR/scenario.sh
     . /etc/scenario.sh
     gateway
+    runs=$(setting live 0)
+    [ "$runs" = 0 ] || live "$runs"
     captures
     crash
 fi

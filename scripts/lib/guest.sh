@@ -44,6 +44,16 @@ gateway_initramfs() {
     [[ -z ${5:-} ]] || cp "$5" "$directory/"
 }
 
+# add_program DIRECTORY PROGRAM: with the libraries of this machine that it wants
+add_program() {
+    local library
+    install -D -m 755 "$2" "$1/usr/bin/${2##*/}"
+    ldd "$2" | grep -o '/[^ ]*' | while read -r library; do
+        mkdir -p "$1$(dirname "$library")"
+        [[ -e $1$library ]] || cp "$library" "$1$library"
+    done
+}
+
 # build_module MODULE KERNEL-BUILD-DIRECTORY DIRECTORY [MAKE-ARGUMENT...]
 build_module() {
     local module=$1 kernel=$2 directory=$3
@@ -55,17 +65,17 @@ build_module() {
         die "$module does not build: see $directory/build.log"
 }
 
-# run_guest DIRECTORY KERNEL INITRD APPEND QEMU-ARGUMENT...
-# Leaves console.log, cap/ and vmcore.flat in DIRECTORY.
-run_guest() {
-    local directory=$1 kernel=$2 initrd=$3 append=$4 size
+# boot_guest DIRECTORY KERNEL INITRD APPEND QEMU-ARGUMENT...
+# Leaves console.log, cap/ and vmcore.disk in DIRECTORY.
+boot_guest() {
+    local directory=$1 kernel=$2 initrd=$3 append=$4
     shift 4
     rm -rf "$directory"
     mkdir -p "$directory/cap"
     truncate -s 256M "$directory/cap.disk"
     truncate -s 4G "$directory/vmcore.disk"
     log "booting the guest (console: $directory/console.log)"
-    timeout 1800 qemu-system-x86_64 -accel tcg,thread=multi \
+    timeout "${GUEST_SECONDS:-1800}" qemu-system-x86_64 -accel tcg,thread=multi \
         -nodefaults -display none -no-reboot -serial "file:$directory/console.log" \
         -kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 $append" \
         -drive "file=$directory/cap.disk,format=raw,if=none,id=cap" \
@@ -73,12 +83,18 @@ run_guest() {
         -drive "file=$directory/vmcore.disk,format=raw,if=none,id=vmcore" \
         -device virtio-blk-pci,drive=vmcore \
         "$@" || die "QEMU failed or took too long: see $directory/console.log"
+    tar -xf "$directory/cap.disk" -C "$directory/cap" --no-same-owner
+    rm "$directory/cap.disk"
+}
+
+# run_guest DIRECTORY ...: as boot_guest; leaves vmcore.flat.
+run_guest() {
+    local directory=$1 size
+    boot_guest "$@"
     size=$(sed -n 's/.*guest: vmcore of \([0-9]*\) bytes.*/\1/p' "$directory/console.log")
     [[ -n $size ]] || die "no dump came out: see $directory/console.log"
-    tar -xf "$directory/cap.disk" -C "$directory/cap" --no-same-owner
     truncate -s "$size" "$directory/vmcore.disk"
     mv "$directory/vmcore.disk" "$directory/vmcore.flat"
-    rm "$directory/cap.disk"
     log "dumped: $size bytes, flattened"
 }
 
