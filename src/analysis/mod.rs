@@ -14,3 +14,4 @@ pub mod oom;
 pub mod saved_slabinfo;
 pub mod sysctl_check;
 pub mod vmalloc;
+pub mod zones;

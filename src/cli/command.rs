@@ -9,6 +9,7 @@ use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
 use super::machine::ps::PsArgs;
+use super::machine::zones::ZonesArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Allocinfo(AllocinfoArgs),
     /// The memory cgroups: who is charged for how much, and which are dying
     Memcg(MemcgArgs),
+    /// Zones of memory: watermarks, free blocks, and whether a request could have been served
+    Zones(ZonesArgs),
     /// Processes and kernel threads with their memory, and the one that panicked
     Ps(PsArgs),
     /// Who allocated the pages, where the kernel recorded it (page_owner=on)

@@ -13,7 +13,7 @@ const OVERLAP: u64 = 64;
 /// More than any kernel's read-only data.
 const MAX_SIZE: u64 = 1 << 28;
 /// Of a literal, so much is kept.
-const MAX_LITERAL: usize = 160;
+const MAX_LITERAL: usize = 512;
 
 /// Whether the kernel has a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,6 +38,7 @@ mod table;
 pub mod traces;
 pub mod vmalloc;
 pub mod whatis;
+pub mod zones;
 
 pub use fitted::Fitted;
 pub use layout::Layout;

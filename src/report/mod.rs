@@ -17,6 +17,7 @@ pub mod traces;
 pub mod vmalloc;
 pub mod whatis;
 pub mod whole;
+pub mod zones;
 
 use serde::Serialize;
 

@@ -10,6 +10,7 @@ pub(crate) mod modules;
 pub(crate) mod own_args;
 pub(crate) mod ps;
 pub(crate) mod vmalloc;
+pub(crate) mod zones;
 
 pub(crate) use allocinfo::allocinfo;
 pub(crate) use kmemleak::kmemleak;
@@ -19,3 +20,4 @@ pub(crate) use meminfo::meminfo;
 pub(crate) use modules::modules;
 pub(crate) use ps::ps;
 pub(crate) use vmalloc::vmalloc;
+pub(crate) use zones::zones;

@@ -9,3 +9,4 @@ pub mod meminfo;
 pub mod page_owner;
 pub mod slab;
 pub mod vmalloc;
+pub mod zones;

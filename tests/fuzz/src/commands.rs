@@ -188,6 +188,7 @@ impl Run {
             deadline: None,
             memory: None,
             list: None,
+            suspects: None,
             progress: &NoProgress,
         };
         let memcgs = memcg::count(&self.kernel).ok();

@@ -1,0 +1,223 @@
+//! `zones` as tables, as /proc/zoneinfo and as /proc/buddyinfo.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::head::head;
+use super::layout::Layout;
+use super::table::{Column, Table};
+use super::{printable, size, thousands};
+use crate::analysis::zones::Outcome;
+use crate::report::Document;
+use crate::report::zones::ZonesReport;
+use crate::subsys::mm::zones::{Counter, NodeFacts, ZoneFacts, ZoneinfoText};
+
+/// For people: free memory against the watermarks, and what a request of each order would have met.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_text(
+    out: &mut dyn Write,
+    document: &Document<ZonesReport>,
+    layout: Layout,
+    page_size: u64,
+) -> io::Result<()> {
+    head(out, document)?;
+    writeln!(out)?;
+    let header = [
+        Column::number("NODE").rank(2),
+        Column::text("ZONE"),
+        Column::number("MANAGED"),
+        Column::number("FREE"),
+        Column::number("MIN"),
+        Column::number("LOW"),
+        Column::number("HIGH").rank(1),
+        Column::number("KEPT BY CPUS").rank(3),
+        Column::number("LARGEST BLOCK"),
+    ];
+    let bytes = |pages: u64| size(pages.saturating_mul(page_size));
+    let mut rows = Table::new(header, layout);
+    for zone in populated(&document.body.nodes) {
+        let mark = |index: usize| {
+            zone.watermarks
+                .get(index)
+                .map_or(String::new(), |pages| bytes(*pages))
+        };
+        let largest = zone.free_blocks.iter().rposition(|blocks| *blocks > 0);
+        rows.add_row([
+            zone.node.to_string(),
+            printable(&zone.name),
+            bytes(zone.managed),
+            bytes(zone.free),
+            mark(0),
+            mark(1),
+            mark(2),
+            bytes(zone.pagesets.iter().map(|one| one.count).sum()),
+            largest.map_or("none".to_owned(), |order| {
+                format!("{} (order {order})", bytes(1 << order))
+            }),
+        ]);
+    }
+    rows.write(out)?;
+    blocks(out, &document.body, layout)?;
+    allocations(out, &document.body, layout)
+}
+
+fn populated(nodes: &[NodeFacts]) -> impl Iterator<Item = &ZoneFacts> {
+    let zones = nodes.iter().flat_map(|node| &node.zones);
+    zones.filter(|zone| zone.present > 0)
+}
+
+fn blocks(out: &mut dyn Write, report: &ZonesReport, layout: Layout) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}Free blocks by order{bold:#}")?;
+    let orders = populated(&report.nodes)
+        .map(|zone| zone.free_blocks.len())
+        .max();
+    let orders = orders.unwrap_or(0);
+    let names: Vec<String> = (0..orders).map(|order| order.to_string()).collect();
+    let header = [Column::text("ZONE")].into_iter();
+    let header = header.chain(names.iter().map(|name| Column::number(name)));
+    let mut rows = Table::new(header, layout);
+    for zone in populated(&report.nodes) {
+        let counts = zone.free_blocks.iter().map(|count| thousands(*count));
+        rows.add_row([printable(&zone.name)].into_iter().chain(counts));
+    }
+    rows.write(out)
+}
+
+fn allocations(out: &mut dyn Write, report: &ZonesReport, layout: Layout) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(
+        out,
+        "\n{bold}What a request of the kernel's would have met{bold:#}"
+    )?;
+    let header = [
+        Column::text("ZONE"),
+        Column::text("ORDERS"),
+        Column::text("OUTCOME"),
+    ];
+    let mut rows = Table::new(header, layout);
+    for zone in &report.allocations {
+        let orders: Vec<(usize, Outcome)> = zone.orders.iter().copied().enumerate().collect();
+        for same in orders.chunk_by(|a, b| a.1 == b.1) {
+            let (Some((first, outcome)), Some((last, _))) = (same.first(), same.last()) else {
+                continue;
+            };
+            let style = match outcome {
+                Outcome::Served => Style::new(),
+                Outcome::WakesKswapd => AnsiColor::Yellow.on_default(),
+                _ => AnsiColor::Red.on_default(),
+            };
+            rows.add_row([
+                printable(&zone.zone),
+                match first == last {
+                    true => first.to_string(),
+                    false => format!("{first} to {last}"),
+                },
+                format!("{style}{}{style:#}", outcome.describe()),
+            ]);
+        }
+    }
+    rows.write(out)
+}
+
+/// /proc/buddyinfo to the letter (frag_show_print(), mm/vmstat.c).
+///
+/// # Errors
+/// If writing fails.
+pub fn write_buddyinfo(out: &mut dyn Write, report: &ZonesReport) -> io::Result<()> {
+    for zone in populated(&report.nodes) {
+        write!(
+            out,
+            "Node {}, zone {:>8} ",
+            zone.node,
+            printable(&zone.name)
+        )?;
+        for count in &zone.free_blocks {
+            write!(out, "{count:>6} ")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// /proc/zoneinfo to the letter (zoneinfo_show_print(), mm/vmstat.c).
+///
+/// # Errors
+/// If writing fails.
+pub fn write_zoneinfo(
+    out: &mut dyn Write,
+    nodes: &[NodeFacts],
+    text: &ZoneinfoText,
+) -> io::Result<()> {
+    for node in nodes {
+        let first = node.zones.iter().position(|zone| zone.present > 0);
+        for (index, zone) in node.zones.iter().enumerate() {
+            write!(out, "Node {}, zone {:>8}", zone.node, printable(&zone.name))?;
+            if first == Some(index) {
+                write!(out, "\n  per-node stats")?;
+                counters(out, &node.counters)?;
+            }
+            write_zone(out, node, zone, text)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_zone(
+    out: &mut dyn Write,
+    node: &NodeFacts,
+    zone: &ZoneFacts,
+    text: &ZoneinfoText,
+) -> io::Result<()> {
+    let mark = |index: usize| zone.watermarks.get(index).copied();
+    let value = |label: &str| match label {
+        "pages free" => Some(zone.free),
+        "boost" => Some(zone.boost),
+        "min" => mark(0),
+        "low" => mark(1),
+        "high" => mark(2),
+        "promo" => mark(3),
+        "spanned" => Some(zone.spanned),
+        "present" => Some(zone.present),
+        "managed" => Some(zone.managed),
+        // A kernel without CONFIG_CMA prints it too.
+        "cma" => Some(zone.cma.unwrap_or(0)),
+        "node_unreclaimable" => Some(node.unreclaimable.into()),
+        "start_pfn" => Some(zone.start_pfn),
+        "reserved_highatomic" => zone.reserved_highatomic,
+        "free_highatomic" => zone.free_highatomic,
+        _ => None,
+    };
+    write!(out, "{}", ZoneinfoText::filled(&text.head, value))?;
+    let kept: Vec<String> = zone.protection.iter().map(i64::to_string).collect();
+    write!(out, "\n        protection: ({})", kept.join(", "))?;
+    if zone.present == 0 {
+        return Ok(());
+    }
+    counters(out, &zone.counters)?;
+    counters(out, &zone.numa_events)?;
+    write!(out, "\n  pagesets")?;
+    for pageset in &zone.pagesets {
+        let value = |label: &str| match label {
+            "cpu" => Some(pageset.cpu.into()),
+            "count" => Some(pageset.count),
+            "high" => Some(pageset.high),
+            "batch" => Some(pageset.batch),
+            "high_min" => pageset.high_min,
+            "high_max" => pageset.high_max,
+            _ => None,
+        };
+        write!(out, "{}", ZoneinfoText::filled(&text.pageset, value))?;
+        write!(out, "\n  vm stats threshold: {}", pageset.threshold)?;
+    }
+    write!(out, "{}", ZoneinfoText::filled(&text.tail, value))
+}
+
+fn counters(out: &mut dyn Write, counters: &[Counter]) -> io::Result<()> {
+    let mut all = counters.iter();
+    all.try_for_each(|one| write!(out, "\n      {:<12} {}", printable(&one.name), one.value))
+}
