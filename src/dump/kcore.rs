@@ -4,13 +4,55 @@
 //! notes have VMCOREINFO since 4.19 (fs/proc/kcore.c). It is read with pread and never mapped:
 //! the file has no pages of its own. Nothing that is read is kept, for it changes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::DumpError;
-use super::file::Access;
+use super::file::open_regular;
 use super::source::DumpFile;
+
+/// The file, open as often as threads read it at once: what is read goes through a buffer that the
+/// kernel keeps with each open file, and two readers of one would get each other's bytes.
+#[derive(Debug)]
+pub(crate) struct Kcore {
+    path: PathBuf,
+    len: u64,
+    idle: Mutex<Vec<File>>,
+}
+
+impl Kcore {
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its length by its own word: all addresses that the kernel has.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `out`; `None` if not all of it can be read.
+    pub(super) fn read(&self, out: &mut [u8], offset: u64) -> Option<()> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let file = match idle {
+            Some(file) => file,
+            None => File::open(&self.path).ok()?,
+        };
+        let read = file.read_exact_at(out, offset);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(file);
+        read.ok()
+    }
+}
 
 /// Whether the path is that of the running kernel's memory, in whatever place proc is mounted.
 pub(super) fn is_kcore(path: &Path) -> bool {
@@ -27,12 +69,17 @@ pub(super) fn is_kcore(path: &Path) -> bool {
 /// # Errors
 /// Most often that root alone may.
 pub(super) fn open(path: &Path) -> Result<DumpFile, DumpError> {
-    DumpFile::open(path, Access::Read).map_err(|error| match error {
+    let (file, len) = open_regular(path).map_err(|error| match error {
         DumpError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => {
             DumpError::Refused { path }
         }
         other => other,
-    })
+    })?;
+    Ok(DumpFile::Live(Kcore {
+        path: path.to_owned(),
+        len,
+        idle: Mutex::new(vec![file]),
+    }))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::DumpError;
 use super::file::{Access, WholeFile, open_regular};
+use super::kcore::Kcore;
 use crate::bytes;
 
 /// One file of a dump.
@@ -18,6 +19,8 @@ use crate::bytes;
 pub(crate) enum DumpFile {
     /// Mapped or held.
     Whole(WholeFile),
+    /// Memory of the kernel that runs.
+    Live(Kcore),
     /// Read when asked for: dumps do not fit into memory.
     Read {
         /// Where it lies.
@@ -46,6 +49,7 @@ impl DumpFile {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Whole(file) => file.path(),
+            Self::Live(kcore) => kcore.path(),
             Self::Read { path, .. } => path,
         }
     }
@@ -54,6 +58,7 @@ impl DumpFile {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Whole(file) => file.bytes().len() as u64,
+            Self::Live(kcore) => kcore.len(),
             Self::Read { len, .. } => *len,
         }
     }
@@ -64,6 +69,11 @@ impl DumpFile {
             Self::Whole(file) => {
                 let offset = usize::try_from(offset).ok()?;
                 bytes::slice(file.bytes(), offset, len).map(Cow::Borrowed)
+            }
+            Self::Live(kcore) => {
+                let mut out = vec![0; len];
+                kcore.read(&mut out, offset)?;
+                Some(Cow::Owned(out))
             }
             Self::Read {
                 file, len: whole, ..

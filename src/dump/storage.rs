@@ -30,7 +30,7 @@ impl Bytes {
 
     /// Whether it is memory of the kernel that runs.
     pub(crate) fn is_live(&self) -> bool {
-        kcore::is_kcore(self.path())
+        matches!(self, Self::File(DumpFile::Live(_)))
     }
 
     /// Bytes that are at hand already; `path` is for messages.
