@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::DumpError;
+use super::storage::Bytes;
 
 /// How many first bytes are looked at.
 pub(super) const LOOKED_AT: u64 = 512;
@@ -35,7 +36,7 @@ const XEN_REMEDY: &str =
     "a Xen guest's memory is not read: open a core of it (`xl dump-core`) with crash";
 
 /// What other files begin with, their names, and the remedy.
-const FORMATS: [(&[u8], &str, &str); 25] = [
+const FORMATS: [(&[u8], &str, &str); 23] = [
     (b"\xed\x23\x8f\x61\x73\x01\x19\xa8", LKCD, LKCD_REMEDY),
     (b"\xa8\x19\x01\x73\x61\x8f\x23\xed", LKCD, LKCD_REMEDY),
     (
@@ -48,18 +49,11 @@ const FORMATS: [(&[u8], &str, &str); 25] = [
         "a SADUMP dump of Fujitsu's firmware",
         "make a kdump of it: `makedumpfile -l -d 31 -x VMLINUX FILE vmcore`",
     ),
-    (b"EMiL", "a LiME memory image", TAKE_ANOTHER),
     (b"AVML", "an AVML memory image", TAKE_ANOTHER),
     (b"\xd0\xbe\xd2\xbe", VMSS, VMSS_REMEDY),
     (b"\xd1\xba\xd1\xba", VMSS, VMSS_REMEDY),
     (b"\xd2\xbe\xd2\xbe", VMSS, VMSS_REMEDY),
     (b"\xd3\xbe\xd3\xbe", VMSS, VMSS_REMEDY),
-    // The interrupt vectors of a PC's firmware, at address 0.
-    (
-        b"\x53\xff\x00\xf0\x53\xff\x00\xf0",
-        "a raw memory image (VMware's vmem?)",
-        VMSS_REMEDY,
-    ),
     (
         b"QEVM",
         "a QEMU savevm or migration stream",
@@ -120,6 +114,15 @@ const WEB_REMEDY: &str = "download it again, logged in";
 
 /// Where the name stands in the header of a tar archive.
 const TAR: (usize, &[u8]) = (257, b"ustar");
+
+/// Of a format that is read: what is wrong with the file at `offset`.
+pub(super) fn bad_header(bytes: &Bytes, offset: u64, why: String) -> DumpError {
+    DumpError::BadHeader {
+        path: bytes.path().to_owned(),
+        offset,
+        why,
+    }
+}
 
 /// Says what a file is that begins with `start`.
 pub(super) fn error(path: &Path, start: &[u8]) -> DumpError {

@@ -25,13 +25,18 @@ mod flattened;
 mod foreign;
 mod hiding;
 mod kdump;
+mod lime;
 mod lzo;
+mod noted;
 mod notes;
 mod open;
 mod page_source;
+mod ranges;
+mod raw;
 mod recent;
 mod source;
 mod storage;
+mod texts;
 mod vmcoreinfo;
 
 pub use codec::Codec;
@@ -42,6 +47,8 @@ pub use notes::Notes;
 pub(crate) use notes::gnu_build_id;
 pub use open::looks_like_dump;
 pub use page_source::{HeaderFacts, MachineName};
+pub(crate) use raw::may_be_raw;
+pub use texts::FoundText;
 pub use vmcoreinfo::VmcoreInfo;
 
 use crate::addr::Pfn;
@@ -190,6 +197,11 @@ impl Dump {
         self.facts.get_or_init(|| self.source.facts())
     }
 
+    /// Whether the file is taken for memory because it is nothing else.
+    pub fn is_raw(&self) -> bool {
+        self.facts().source == raw::SOURCE
+    }
+
     /// Bytes in all files: what no header can lie about, to bound what is made of it.
     pub fn file_bytes(&self) -> u64 {
         self.source.file_bytes()
@@ -207,6 +219,18 @@ impl Dump {
         let hidden = pages.into_iter().collect();
         let source = hiding::Hiding::new(Arc::clone(&self.source), hidden);
         Self::new(&self.paths, Arc::new(source), self.cache_bytes())
+    }
+
+    /// The same dump with the VMCOREINFO that was found for it, in place of any that it brings.
+    #[must_use]
+    pub fn noted(&self, info: VmcoreInfo) -> Self {
+        let source = noted::Noted::new(Arc::clone(&self.source), info);
+        Self::new(&self.paths, Arc::new(source), self.cache_bytes())
+    }
+
+    /// Every VMCOREINFO that lies in memory, by address. Looks at each page once.
+    pub fn texts_in_memory(&self) -> Vec<FoundText> {
+        texts::find(self)
     }
 
     /// The page, through the cache.

@@ -4,15 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::elf::{self, ElfDump};
+use super::elf;
 use super::file::Access;
 use super::kdump::{self, KdumpFile, KdumpSet};
 use super::page_source::SharedSource;
 use super::storage::Bytes;
-use super::{DumpError, foreign};
+use super::{DumpError, foreign, lime, raw};
 
 /// Bytes that tell the formats that are read.
 const MAGIC: u64 = 16;
+
+/// What the images of memory that are read begin with, where they begin with anything.
+const IMAGES: [&[u8]; 1] = [lime::MAGIC];
 
 /// Opens one file, or several that form a split set.
 pub(super) fn open_source(paths: &[PathBuf], access: Access) -> Result<SharedSource, DumpError> {
@@ -39,12 +42,17 @@ pub(super) fn source_of(
                 why: "several files must be the parts of one split kdump (makedumpfile --split); this is none".into(),
             });
         } else if elf::is_elf(&magic) {
-            return of_this_machine(Arc::new(ElfDump::open(bytes)?), paths);
+            return of_this_machine(Arc::new(elf::open(bytes)?), paths);
+        } else if magic.starts_with(lime::MAGIC) {
+            return Ok(Arc::new(lime::open(bytes)?));
         } else {
-            return Err(foreign::error(
-                path,
-                &bytes.get_up_to(0, foreign::LOOKED_AT),
-            ));
+            // What nothing else is may be memory itself.
+            return match foreign::error(path, &bytes.get_up_to(0, foreign::LOOKED_AT)) {
+                DumpError::UnknownFormat { .. } if bytes.len() >= raw::SMALLEST => {
+                    Ok(Arc::new(raw::open(bytes)))
+                }
+                error => Err(error),
+            };
         }
     }
     of_this_machine(Arc::new(KdumpSet::new(parts, paths)?), paths)
@@ -76,4 +84,5 @@ pub fn looks_like_dump(path: &Path) -> bool {
     magic.starts_with(super::flattened::SIGNATURE)
         || kdump::SIGNATURES.iter().any(|sig| magic.starts_with(sig))
         || elf::is_core(&magic)
+        || IMAGES.iter().any(|image| magic.starts_with(image))
 }

@@ -13,6 +13,7 @@ use crate::addr::VirtAddr;
 pub struct VmcoreInfo {
     values: FxHashMap<String, String>,
     text: String,
+    in_memory: bool,
 }
 
 impl VmcoreInfo {
@@ -24,7 +25,23 @@ impl VmcoreInfo {
             .filter_map(|line| line.split_once('='))
             .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
             .collect();
-        Self { values, text }
+        Self {
+            values,
+            text,
+            in_memory: false,
+        }
+    }
+
+    /// The same, of a text that was found in memory and is no note of the dump's.
+    #[must_use]
+    pub(crate) fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
+    /// Whether it was found in memory.
+    pub fn is_from_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// The text as it stands in the dump.

@@ -70,12 +70,20 @@ pub fn all() -> impl Iterator<Item = &'static dyn Arch> {
     ALL.into_iter()
 }
 
-/// The architecture of a dump that names `machine`; one that names none may be of any, and its
-/// note tells whether it is of the first.
-pub(super) fn of(machine: Option<&MachineName>) -> Option<&'static dyn Arch> {
-    all().find(|arch| match machine {
+/// The architectures that a dump which names `machine` may be of: one that names none may be of
+/// any.
+///
+/// # Errors
+/// If it is of none that is known: its name.
+pub(super) fn of(machine: Option<&MachineName>) -> Result<Vec<&'static dyn Arch>, String> {
+    let fits = |arch: &&dyn Arch| match machine {
         Some(MachineName::Utsname(name)) => name == arch.name(),
         Some(MachineName::Elf(number)) => *number == arch.elf_machine(),
         None => true,
-    })
+    };
+    let found: Vec<_> = all().filter(fits).collect();
+    match (found.is_empty(), machine) {
+        (true, Some(machine)) => Err(machine.to_string()),
+        _ => Ok(found),
+    }
 }
