@@ -49,7 +49,7 @@ pub use open::looks_like_dump;
 pub use page_source::{HeaderFacts, MachineName};
 pub(crate) use raw::may_be_raw;
 pub use texts::FoundText;
-pub use vmcoreinfo::VmcoreInfo;
+pub use vmcoreinfo::{NoteOrigin, VmcoreInfo};
 
 use crate::addr::Pfn;
 use page_source::{SharedSource, Stored};
@@ -210,6 +210,11 @@ impl Dump {
     /// One more than the highest page frame number that the headers name.
     pub fn max_pfn(&self) -> u64 {
         self.source.max_pfn()
+    }
+
+    /// Where pages may be, for a pass over all of them.
+    pub(crate) fn pfns(&self) -> Vec<std::ops::Range<u64>> {
+        self.source.pfns()
     }
 
     /// The same dump without `pages`, as if its writer had left them out; with a cache of its own.

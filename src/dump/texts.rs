@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::vmcoreinfo::VmcoreInfo;
+use super::vmcoreinfo::{NoteOrigin, VmcoreInfo};
 use super::{Dump, Page};
 use crate::addr::Pfn;
 use crate::bytes::u32_at;
@@ -40,7 +40,7 @@ pub struct FoundText {
 
 /// All texts in the dump's memory, by address: one pass over the starts of all pages.
 pub(super) fn find(dump: &Dump) -> Vec<FoundText> {
-    let pieces: Vec<Range<u64>> = dump.source.pfns().into_iter().flat_map(pieces).collect();
+    let pieces: Vec<Range<u64>> = dump.pfns().into_iter().flat_map(pieces).collect();
     let found = pieces.into_par_iter().flat_map_iter(|pfns| {
         let texts = pfns.filter_map(|pfn| text_at(dump, pfn));
         texts.collect::<Vec<_>>()
@@ -61,7 +61,7 @@ fn text_at(dump: &Dump, pfn: u64) -> Option<FoundText> {
     let page = dump.page_in_passing(Pfn(pfn)).ok()?;
     let (at, len) = place(&page)?;
     let bytes = across_pages(dump, pfn, &page, at + len)?;
-    let info = VmcoreInfo::parse(bytes.get(at..)?).in_memory();
+    let info = VmcoreInfo::parse(bytes.get(at..)?).from(NoteOrigin::TextInMemory);
     // A line by itself, in some log or script, says less.
     let is_whole = info.release().is_some() && info.get("PAGESIZE").is_some();
     is_whole.then_some(FoundText {

@@ -13,7 +13,21 @@ use crate::addr::VirtAddr;
 pub struct VmcoreInfo {
     values: FxHashMap<String, String>,
     text: String,
-    in_memory: bool,
+    origin: NoteOrigin,
+}
+
+/// How a VMCOREINFO was come by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoteOrigin {
+    /// It is the dump's note.
+    #[default]
+    Note,
+    /// The text lies in memory.
+    TextInMemory,
+    /// There is none: what it would say was found from the registers of the CPUs.
+    CpuRegisters,
+    /// There is none: what it would say was found by the shape of page tables.
+    PageTables,
 }
 
 impl VmcoreInfo {
@@ -28,20 +42,25 @@ impl VmcoreInfo {
         Self {
             values,
             text,
-            in_memory: false,
+            origin: NoteOrigin::Note,
         }
     }
 
-    /// The same, of a text that was found in memory and is no note of the dump's.
+    /// The same, come by in another way.
     #[must_use]
-    pub(crate) fn in_memory(mut self) -> Self {
-        self.in_memory = true;
+    pub(crate) fn from(mut self, origin: NoteOrigin) -> Self {
+        self.origin = origin;
         self
     }
 
-    /// Whether it was found in memory.
-    pub fn is_from_memory(&self) -> bool {
-        self.in_memory
+    /// Whether the kernel wrote it: then what it does not say is not so.
+    pub fn is_written_by_kernel(&self) -> bool {
+        matches!(self.origin, NoteOrigin::Note | NoteOrigin::TextInMemory)
+    }
+
+    /// How it was come by.
+    pub fn origin(&self) -> NoteOrigin {
+        self.origin
     }
 
     /// The text as it stands in the dump.

@@ -11,6 +11,7 @@ use super::{BootFacts, SpaceError};
 use crate::addr::VirtAddr;
 use crate::dump::{Dump, FoundText, VmcoreInfo};
 use crate::space::AddressSpace;
+use crate::space::arch;
 
 /// A dump of which it is known where its kernel is.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub fn locate(dump: Dump) -> Result<Located, SpaceError> {
         Err(error) => error,
     };
     let dump = Arc::new(dump);
-    by_text(&dump).ok_or(error)
+    by_text(&dump).or_else(|| by_search(&dump)).ok_or(error)
 }
 
 /// A text by which the kernel can be read.
@@ -120,6 +121,39 @@ fn by_text(dump: &Arc<Dump>) -> Option<Located> {
             value: described(&best.text),
             how,
         }),
+    })
+}
+
+/// From what shows itself where no text says it: each kernel that is found has been read by then.
+fn by_search(dump: &Arc<Dump>) -> Option<Located> {
+    let archs = arch::of(dump.machine().as_ref()).ok()?;
+    let notes = archs.iter().flat_map(|arch| arch.notes_by_search(dump));
+    let mut notes = notes.filter(|note| {
+        let boot = BootFacts::told(dump, note);
+        boot.is_ok_and(|boot| calls_itself(dump, &boot, note))
+    });
+    let note = notes.next()?;
+    let boot = BootFacts::told(dump, &note).ok()?;
+    let release = |note: &VmcoreInfo| note.release().unwrap_or_default().to_owned();
+    let others: Vec<String> = notes.map(|note| release(&note)).collect();
+    let mut how = format!(
+        "no VMCOREINFO lies in memory: found by the {}, and checked: linux_banner and init_uts_ns in the image that they map have the same release",
+        boot.from()
+    );
+    if !others.is_empty() {
+        how += &format!(
+            "; other kernels lie in memory too ({}): this is the first",
+            others.join(", ")
+        );
+    }
+    Some(Located {
+        assumed: Some(Assumed {
+            name: "boot_facts",
+            value: release(&note),
+            how,
+        }),
+        dump: Arc::new(dump.noted(note)),
+        boot,
     })
 }
 

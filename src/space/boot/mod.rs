@@ -11,7 +11,7 @@ pub use locate::{Assumed, Located, locate};
 use super::SpaceError;
 use super::arch::{self, Arch};
 use crate::addr::VirtAddr;
-use crate::dump::{Dump, VmcoreInfo};
+use crate::dump::{Dump, NoteOrigin, VmcoreInfo};
 
 /// How a fact is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +20,32 @@ pub enum How {
     Vmcoreinfo,
     /// The text of the kernel's note says it, which lies in memory: the dump brings no note.
     TextInMemory,
+    /// There is no such text: found from the CPUs' registers, which the hypervisor saved.
+    CpuRegisters,
+    /// There is no such text: found by the shape of page tables.
+    PageTables,
     /// Nothing says it: it is so unless the note says otherwise.
     Default,
 }
 
 impl How {
+    /// How the facts of a note are known that was come by in a way.
+    fn of(origin: NoteOrigin) -> Self {
+        match origin {
+            NoteOrigin::Note => Self::Vmcoreinfo,
+            NoteOrigin::TextInMemory => Self::TextInMemory,
+            NoteOrigin::CpuRegisters => Self::CpuRegisters,
+            NoteOrigin::PageTables => Self::PageTables,
+        }
+    }
+
     /// As documents have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vmcoreinfo => "vmcoreinfo",
             Self::TextInMemory => "vmcoreinfo in memory",
+            Self::CpuRegisters => "registers of the CPUs",
+            Self::PageTables => "page tables in memory",
             Self::Default => "default",
         }
     }
@@ -116,9 +132,7 @@ impl BootFacts {
             }
         }
         let mut facts = facts?;
-        if info.is_from_memory() {
-            facts.noted_by(How::TextInMemory);
-        }
+        facts.noted_by(How::of(info.origin()));
         Ok(facts)
     }
 
