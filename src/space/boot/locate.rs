@@ -128,10 +128,7 @@ fn by_text(dump: &Arc<Dump>) -> Option<Located> {
 fn by_search(dump: &Arc<Dump>) -> Option<Located> {
     let archs = arch::of(dump.machine().as_ref()).ok()?;
     let notes = archs.iter().flat_map(|arch| arch.notes_by_search(dump));
-    let mut notes = notes.filter(|note| {
-        let boot = BootFacts::told(dump, note);
-        boot.is_ok_and(|boot| calls_itself(dump, &boot, note))
-    });
+    let mut notes = notes.filter(|note| BootFacts::told(dump, note).is_ok());
     let note = notes.next()?;
     let boot = BootFacts::told(dump, &note).ok()?;
     let release = |note: &VmcoreInfo| note.release().unwrap_or_default().to_owned();

@@ -220,20 +220,14 @@ impl Image {
     /// What the kernel's note would say, if the image is one of Linux.
     fn note(&self, dump: &Dump, origin: NoteOrigin) -> Option<VmcoreInfo> {
         let bytes = self.bytes(dump);
-        let (release, uts) = release_of(&bytes)?;
-        // `struct uts_namespace` is aligned to words; up to 5.10 a reference count comes before
-        // the name (commit 9a56493f6942).
-        let uts = START_KERNEL_MAP + self.start + uts as u64;
+        let release = release_of(&bytes)?;
         let phys_base = self.phys.wrapping_sub(self.start).cast_signed();
         let text = START_KERNEL_MAP + self.start;
         let root = START_KERNEL_MAP + self.root.0.wrapping_sub(self.phys) + self.start;
         let mut note = format!(
             "OSRELEASE={release}\nPAGESIZE={PAGE}\nSYMBOL(_stext)={text:x}\n\
              SYMBOL(swapper_pg_dir)={root:x}\nNUMBER(phys_base)={phys_base}\n\
-             SYMBOL(init_uts_ns)={:x}\nOFFSET(uts_namespace.name)={}\n\
              KERNELOFFSET={:x}\nNUMBER(KERNEL_IMAGE_SIZE)={}\nNUMBER(pgtable_l5_enabled)={}\n",
-            uts & !7,
-            uts & 7,
             text.wrapping_sub(TEXT),
             self.end,
             u64::from(self.five),
@@ -277,20 +271,21 @@ fn mapped_blocks(dump: &Dump, pmd: PhysAddr) -> Vec<(u64, u64)> {
     found
 }
 
-/// `uname -r`, as both `linux_banner` and `init_uts_ns` have it, and where the latter's name is.
-fn release_of(image: &[u8]) -> Option<(String, usize)> {
+/// `uname -r`, as both `linux_banner` and a `struct new_utsname` have it. Of the latter there may be
+/// several: which one `init_uts_ns` has is not told.
+fn release_of(image: &[u8]) -> Option<String> {
     memchr::memmem::find_iter(image, BANNER).find_map(|at| {
         let rest = image.get(at + BANNER.len()..)?;
         let end = memchr::memchr2(b' ', 0, rest.get(..UTS_FIELD)?)?;
         let release = rest.get(..end).filter(|name| !name.is_empty())?;
-        let uts = memchr::memmem::find_iter(image, b"Linux\0").find(|at| {
+        let of_uts = memchr::memmem::find_iter(image, b"Linux\0").any(|at| {
             let field = |number: usize| {
                 let field = slice(image, at + number * UTS_FIELD, UTS_FIELD);
                 field.map(c_string).unwrap_or_default()
             };
             field(UTS_RELEASE).as_bytes() == release && field(UTS_MACHINE) == "x86_64"
-        })?;
-        Some((String::from_utf8_lossy(release).into_owned(), uts))
+        });
+        of_uts.then(|| String::from_utf8_lossy(release).into_owned())
     })
 }
 
