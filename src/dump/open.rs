@@ -9,13 +9,18 @@ use super::file::Access;
 use super::kdump::{self, KdumpFile, KdumpSet};
 use super::page_source::SharedSource;
 use super::storage::Bytes;
-use super::{DumpError, foreign, lime, raw};
+use super::{DumpError, avml, foreign, lime, raw, savevm};
 
 /// Bytes that tell the formats that are read.
 const MAGIC: u64 = 16;
 
 /// What the images of memory that are read begin with, where they begin with anything.
-const IMAGES: [&[u8]; 1] = [lime::MAGIC];
+const IMAGES: [&[u8]; 4] = [
+    lime::MAGIC,
+    avml::MAGIC,
+    savevm::MAGIC,
+    savevm::LIBVIRT_MAGIC,
+];
 
 /// Opens one file, or several that form a split set.
 pub(super) fn open_source(paths: &[PathBuf], access: Access) -> Result<SharedSource, DumpError> {
@@ -45,6 +50,10 @@ pub(super) fn source_of(
             return of_this_machine(Arc::new(elf::open(bytes)?), paths);
         } else if magic.starts_with(lime::MAGIC) {
             return Ok(Arc::new(lime::open(bytes)?));
+        } else if magic.starts_with(avml::MAGIC) {
+            return Ok(Arc::new(avml::open(bytes)?));
+        } else if magic.starts_with(savevm::MAGIC) || magic.starts_with(savevm::LIBVIRT_MAGIC) {
+            return Ok(Arc::new(savevm::open(bytes)?));
         } else {
             // What nothing else is may be memory itself.
             return match foreign::error(path, &bytes.get_up_to(0, foreign::LOOKED_AT)) {
