@@ -22,9 +22,6 @@ const WRAPPERS: [(&[u8], &str, &str); 9] = [
     (b"-----BEGIN PGP MESSAGE", "PGP", "gpg --decrypt"),
 ];
 
-const VMSS: &str = "a VMware snapshot (vmss, vmsn)";
-const VMSS_REMEDY: &str =
-    "make a core of it and its vmem with VMware's `vmss2core -N6 FILE.vmss FILE.vmem`";
 const LKCD: &str = "an LKCD dump";
 const LKCD_REMEDY: &str = "open it with crash, which reads it";
 const XEN_SAVE: &str = "a saved Xen domain";
@@ -32,7 +29,7 @@ const XEN_REMEDY: &str =
     "a Xen guest's memory is not read: open a core of it (`xl dump-core`) with crash";
 
 /// What other files begin with, their names, and the remedy.
-const FORMATS: [(&[u8], &str, &str); 20] = [
+const FORMATS: [(&[u8], &str, &str); 16] = [
     (b"\xed\x23\x8f\x61\x73\x01\x19\xa8", LKCD, LKCD_REMEDY),
     (b"\xa8\x19\x01\x73\x61\x8f\x23\xed", LKCD, LKCD_REMEDY),
     (
@@ -45,10 +42,6 @@ const FORMATS: [(&[u8], &str, &str); 20] = [
         "a SADUMP dump of Fujitsu's firmware",
         "make a kdump of it: `makedumpfile -l -d 31 -x VMLINUX FILE vmcore`",
     ),
-    (b"\xd0\xbe\xd2\xbe", VMSS, VMSS_REMEDY),
-    (b"\xd1\xba\xd1\xba", VMSS, VMSS_REMEDY),
-    (b"\xd2\xbe\xd2\xbe", VMSS, VMSS_REMEDY),
-    (b"\xd3\xbe\xd3\xbe", VMSS, VMSS_REMEDY),
     (
         b"LibvirtQemudPart",
         "a guest partly saved by `virsh save`",

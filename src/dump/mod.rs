@@ -41,6 +41,7 @@ mod source;
 mod storage;
 mod texts;
 mod vmcoreinfo;
+mod vmware;
 
 pub use codec::Codec;
 pub use error::{DumpError, PageFault};
