@@ -65,6 +65,10 @@ pub(super) fn open(bytes: Bytes) -> Result<PiecesDump, DumpError> {
         ram_section: None,
     };
     let whole = saved.read()?;
+    if saved.ram.size() == 0 {
+        let why = "the stream ends before the guest's memory: it was not written to its end";
+        return Err(saved.stream.bad(why.into()));
+    }
     let (machine, ram) = (saved.machine, saved.ram);
     let layout = match &machine {
         Some(machine) => machine.layout(ram.size()),

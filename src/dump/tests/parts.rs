@@ -206,3 +206,39 @@ fn files_that_are_no_split_set_are_refused_by_name() {
         assert_eq!(path, folder.path().join(offender), "{why}");
     }
 }
+
+/// Images of memory have the pages that the machine has, also where QEMU saved them twice, and
+/// whether mapped or read.
+#[test]
+fn every_page_of_an_image() {
+    let machine = machine();
+    let image = images::Image::of(&machine);
+    let stream = images::savevm::savevm(&image, true);
+    for bytes in [
+        images::lime::lime(&image),
+        images::avml::avml(&image),
+        images::vmware::vmss(&image),
+        images::savevm::savevm(&image, false),
+        images::savevm::virsh_save(&stream, 0),
+        stream,
+    ] {
+        let dump = Dump::from_bytes(Path::new("dump"), bytes, 1 << 20).expect("it opens");
+        let facts = dump.facts();
+        assert!(!facts.incomplete, "{facts:?}");
+        assert_eq!(
+            facts.dumped_pages,
+            machine.memory().len() as u64,
+            "{}",
+            facts.format
+        );
+        for (pfn, page) in machine.memory().pages() {
+            let got = dump
+                .page(Pfn(pfn))
+                .unwrap_or_else(|e| panic!("{}: {e}", facts.format));
+            assert!(got[..] == page[..], "{}: {pfn:#x}", facts.format);
+        }
+        let absent = (0..machine.max_pfn()).find(|pfn| machine.memory().page(*pfn).is_none());
+        let absent = Pfn(absent.expect("some page does not exist"));
+        assert_eq!(dump.page(absent).unwrap_err(), PageFault::NotInDump(absent));
+    }
+}

@@ -22,12 +22,8 @@ fn other_formats_are_named_with_a_remedy() {
         (b"\xa8\x19\x01\x73\x61\x8f\x23\xed", "LKCD", "crash"),
         (b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", "mainframe", "zgetdump"),
         (b"sadump\0\0", "SADUMP", "makedumpfile"),
-        (b"EMiL\x01\0\0\0", "LiME", "kdump"),
-        (b"AVML\x02\0\0\0", "AVML", "kdump"),
-        (b"\xd2\xbe\xd2\xbe", "VMware", "vmss2core"),
-        (&[0x53, 0xff, 0, 0xf0].repeat(4), "vmem", "vmss2core"),
-        (b"QEVM\0\0\0\x03", "savevm", "dump-guest-memory"),
-        (b"LibvirtQemudSave", "virsh save", "virsh dump"),
+        (b"\xd0\xbe\xd0\xbe", "VMware", "vmss2core"),
+        (b"LibvirtQemudPart", "virsh save", "virsh dump"),
         (b"LinuxGuestRecord", "Xen", "crash"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xffXENF", "Xen", "crash"),
         (b"PAGEDU64", "Windows", "WinDbg"),
@@ -48,6 +44,23 @@ fn other_formats_are_named_with_a_remedy() {
         let text = refused(padded(magic));
         assert!(text.contains(name) && text.contains(remedy), "{text}");
     }
+    // Formats that are read, and bytes that are none of them.
+    for (magic, wrong) in [
+        (&b"EMiL\x02\0\0\0"[..], "version 2 of the LiME format"),
+        (b"AVML\x03\0\0\0", "version 3 of the AVML format"),
+        (b"QEVM\0\0\0\x09", "no QEMU stream of version 3"),
+        (b"QEVM\0\0\0\x03\x42", "unknown section type 0x42"),
+        (b"LibvirtQemudSave", "no QEMU stream"),
+        (b"\xd2\xbe\xd2\xbe", "no table of groups"),
+    ] {
+        let text = refused(padded(magic));
+        assert!(text.contains(wrong), "{text}");
+    }
+    let mut save = padded(b"LibvirtQemudSave");
+    save[20..24].copy_from_slice(&100u32.to_le_bytes());
+    save[28..32].copy_from_slice(&5u32.to_le_bytes());
+    let text = refused(save);
+    assert!(text.contains("tail -c +193 dump | unzstd"), "{text}");
     let mut tar = vec![0; 8192];
     tar[257..262].copy_from_slice(b"ustar");
     assert!(refused(tar).contains("tar -xf dump"));

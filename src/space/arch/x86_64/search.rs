@@ -37,7 +37,7 @@ const QEMU_CR4: usize = QEMU_CR3 + 8;
 const CR4_LA57: u64 = 1 << 12;
 /// The second half of a pair of roots is that of user space (page table isolation).
 const PTI_PAIR: u64 = PAGE;
-/// Tables that are looked into.
+/// Roots that are looked into.
 const MOST: usize = 64;
 
 const BANNER: &[u8] = b"Linux version ";
@@ -57,16 +57,19 @@ pub(super) fn notes(dump: &Dump) -> Vec<VmcoreInfo> {
 
 fn found(dump: &Dump, roots: Vec<(PhysAddr, bool)>, origin: NoteOrigin) -> Vec<VmcoreInfo> {
     let mut kernels: Vec<Image> = Vec::new();
-    let mut seen = FxHashSet::default();
+    let mut known = FxHashSet::default();
+    let mut tried = 0;
     for (root, five) in roots {
-        // All roots of one kernel lead to one table, and only so many kernels are in a memory.
-        let table = image_pmd(dump, root, five);
-        let Some(table) = table.filter(|table| seen.len() < MOST && seen.insert(*table)) else {
+        let Some(table) = image_pmd(dump, root, five) else {
             continue;
         };
-        if let Some(image) = Image::below(dump, root, table, five)
-            && kernels.iter().all(|known| known.phys != image.phys)
-        {
+        // All roots of one kernel lead to one table, and only so many kernels are in a memory.
+        if known.contains(&table) || tried == MOST {
+            continue;
+        }
+        tried += 1;
+        if let Some(image) = Image::below(dump, root, table, five) {
+            known.insert(table);
             kernels.push(image);
         }
     }
@@ -297,4 +300,47 @@ fn build_ids(image: &[u8]) -> Vec<String> {
         Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
     });
     ids.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use vmleak_synth::write::images::{Image as Pages, lime};
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    /// What is found is what the kernel's own note says.
+    #[test]
+    fn the_page_tables_say_what_the_note_says() {
+        for paging in [PagingLevels::Four, PagingLevels::Five] {
+            let machine = Machine::build(Era::V6_12, paging, &Scenario::standard());
+            let bytes = lime::lime(&Pages::of(&machine));
+            let dump = Dump::from_bytes(Path::new("dump"), bytes, 1 << 20).expect("it opens");
+            let written = VmcoreInfo::parse(machine.vmcoreinfo.as_bytes());
+            let roots = roots_by_shape(&dump);
+            let at = written.symbol("swapper_pg_dir").expect("a root");
+            let base = written.number("phys_base").expect("a base").cast_unsigned();
+            let root = PhysAddr((at.0 - START_KERNEL_MAP).wrapping_add(base));
+            let five = paging == PagingLevels::Five;
+            assert!(roots.contains(&(root, five)), "{roots:?} {root:?}");
+            let image =
+                image_pmd(&dump, root, five).and_then(|t| Image::below(&dump, root, t, five));
+            let image = image.expect("an image");
+            assert_eq!(
+                release_of(&image.bytes(&dump)).as_deref(),
+                written.release()
+            );
+            let found = notes(&dump);
+            let [note] = found.as_slice() else {
+                panic!("{found:?}");
+            };
+            assert_eq!(note.symbol("_stext"), written.symbol("_stext"));
+            assert_eq!(note.number("phys_base"), written.number("phys_base"));
+            assert_eq!(note.kernel_offset(), written.kernel_offset());
+            assert_eq!(
+                note.symbol("swapper_pg_dir"),
+                written.symbol("swapper_pg_dir")
+            );
+        }
+    }
 }
