@@ -9,6 +9,7 @@
 //! them is meant is not told here.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -23,7 +24,9 @@ const NAME: &[u8] = b"VMCOREINFO\0";
 const NAME_AT: usize = 12;
 const DESCRIPTOR_AT: usize = 24;
 /// A text is a page long, or some.
-const LONGEST: usize = 64 << 10;
+const LONGEST: usize = 16 << 10;
+/// A memory has some: as many as there were kernels, and copies in caches of files.
+const MOST: usize = 4096;
 /// Pages that one thread looks at in a row.
 const STRIDE: u64 = 4096;
 
@@ -41,9 +44,11 @@ pub struct FoundText {
 /// All texts in the dump's memory, by address: one pass over the starts of all pages.
 pub(super) fn find(dump: &Dump) -> Vec<FoundText> {
     let pieces: Vec<Range<u64>> = dump.pfns().into_iter().flat_map(pieces).collect();
+    let count = AtomicUsize::new(0);
     let found = pieces.into_par_iter().flat_map_iter(|pfns| {
         let texts = pfns.filter_map(|pfn| text_at(dump, pfn));
-        texts.collect::<Vec<_>>()
+        let kept = texts.take_while(|_| count.fetch_add(1, Ordering::Relaxed) < MOST);
+        kept.collect::<Vec<_>>()
     });
     found.collect()
 }

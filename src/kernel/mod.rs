@@ -33,6 +33,7 @@ pub(crate) mod percpu_counter;
 mod pointerless;
 #[doc(hidden)]
 pub mod pointers;
+mod registers;
 #[doc(hidden)]
 pub mod stack_depot;
 pub mod symbolize;
