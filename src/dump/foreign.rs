@@ -29,18 +29,13 @@ const XEN_REMEDY: &str =
     "a Xen guest's memory is not read: open a core of it (`xl dump-core`) with crash";
 
 /// What other files begin with, their names, and the remedy.
-const FORMATS: [(&[u8], &str, &str); 16] = [
+const FORMATS: [(&[u8], &str, &str); 15] = [
     (b"\xed\x23\x8f\x61\x73\x01\x19\xa8", LKCD, LKCD_REMEDY),
     (b"\xa8\x19\x01\x73\x61\x8f\x23\xed", LKCD, LKCD_REMEDY),
     (
         b"\xa8\x19\x01\x73\x61\x8f\x23\xfd",
         "a stand-alone dump of an IBM mainframe",
         "`zgetdump -f elf` makes an ELF core of it, for crash: vmleak reads little-endian machines",
-    ),
-    (
-        b"sadu",
-        "a SADUMP dump of Fujitsu's firmware",
-        "make a kdump of it: `makedumpfile -l -d 31 -x VMLINUX FILE vmcore`",
     ),
     (
         b"LibvirtQemudPart",

@@ -36,6 +36,7 @@ mod pieces;
 mod ranges;
 mod raw;
 mod recent;
+mod sadump;
 mod savevm;
 mod source;
 mod storage;

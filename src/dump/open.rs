@@ -9,7 +9,7 @@ use super::file::Access;
 use super::kdump::{self, KdumpFile, KdumpSet};
 use super::page_source::SharedSource;
 use super::storage::Bytes;
-use super::{DumpError, avml, foreign, lime, raw, savevm, vmware};
+use super::{DumpError, avml, foreign, lime, raw, sadump, savevm, vmware};
 
 /// Bytes that tell the formats that are read.
 const MAGIC: u64 = 16;
@@ -45,6 +45,9 @@ pub(super) fn source_of(
     {
         let snapshot = files.remove(at);
         return Ok(Arc::new(vmware::open(snapshot, files.pop())?));
+    }
+    if files.iter().all(sadump::is_sadump) && !files.is_empty() {
+        return Ok(Arc::new(sadump::open(files)?));
     }
     let alone = files.len() == 1;
     let mut parts = Vec::new();
@@ -118,6 +121,7 @@ pub fn looks_like_dump(path: &Path) -> bool {
     magic.starts_with(super::flattened::SIGNATURE)
         || kdump::SIGNATURES.iter().any(|sig| magic.starts_with(sig))
         || elf::is_core(&magic)
+        || magic.starts_with(sadump::PARTITION)
         || vmware::is_snapshot(&magic)
         || IMAGES.iter().any(|image| magic.starts_with(image))
 }

@@ -8,6 +8,7 @@
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE, ProgramHeader};
 
 mod headers;
+mod xen;
 
 use super::DumpError;
 use super::notes::Notes;
@@ -16,6 +17,8 @@ use super::ranges::{About, Extent, Ranges};
 use super::storage::Bytes;
 use crate::addr::{SMALLEST_PAGE, is_page_size};
 use headers::{bad, header, program_headers};
+use xen::Sections;
+
 pub(crate) use headers::{is_core, is_elf};
 
 /// makedumpfile's own mark in `e_flags` when it ran out of space.
@@ -58,6 +61,9 @@ impl Segments {
 /// Reads headers and notes.
 pub(crate) fn open(bytes: Bytes) -> Result<Ranges, DumpError> {
     let header = header(&bytes)?;
+    if let Some(sections) = Sections::of(&bytes, &header) {
+        return xen::open(bytes, &header, &sections);
+    }
     let table = program_headers(&bytes, &header)?;
     let mut segments = Segments::default();
     for segment in &table.segments {

@@ -207,6 +207,31 @@ fn files_that_are_no_split_set_are_refused_by_name() {
     }
 }
 
+/// Each disk of a set has some of the pages; without one of them the others can't be read.
+#[test]
+fn every_page_of_a_set_of_disks() {
+    let machine = machine();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let disks = images::sadump::disks(&images::Image::of(&machine), 3);
+    let mut paths = Vec::new();
+    for (index, bytes) in disks.iter().enumerate() {
+        let path = folder.path().join(index.to_string());
+        std::fs::write(&path, bytes).expect("a file writes");
+        paths.insert(0, path);
+    }
+    let dump = Dump::open(&paths, 1 << 20).expect("it opens");
+    assert_eq!(dump.facts().format, "SADUMP (disk set)");
+    assert!(!dump.facts().incomplete);
+    for (pfn, page) in machine.memory().pages() {
+        assert!(
+            dump.page(Pfn(pfn)).expect("it is there")[..] == page[..],
+            "{pfn:#x}"
+        );
+    }
+    let error = Dump::open(&[paths.remove(0), paths.remove(1)], 1 << 20).expect_err("no set");
+    assert!(error.to_string().contains("disk 2 is not given"), "{error}");
+}
+
 /// Images of memory have the pages that the machine has, also where QEMU saved them twice, and
 /// whether mapped or read.
 #[test]
@@ -220,6 +245,9 @@ fn every_page_of_an_image() {
         images::vmware::vmss(&image),
         images::savevm::savevm(&image, false),
         images::savevm::virsh_save(&stream, 0),
+        images::sadump::partition(&image),
+        images::sadump::media(&image),
+        images::xen::core(&image, false),
         stream,
     ] {
         let dump = Dump::from_bytes(Path::new("dump"), bytes, 1 << 20).expect("it opens");

@@ -9,7 +9,7 @@ use vmleak::addr::Pfn;
 use vmleak::dump::Dump;
 use vmleak_synth::debuginfo::{VmlinuxOptions, vmlinux};
 use vmleak_synth::write::elf;
-use vmleak_synth::write::images::{self, Image, avml, lime, raw, savevm, vmware};
+use vmleak_synth::write::images::{self, Image, avml, lime, raw, sadump, savevm, vmware, xen};
 use vmleak_synth::{Era, Machine, Options, PagingLevels, Scenario};
 
 use crate::support::{RealDump, real_dumps, run, small_dump, without_form};
@@ -32,6 +32,15 @@ fn write_all(image: &Image<'_>, folder: &Path) -> Vec<(&'static str, PathBuf)> {
         ("VMware snapshot", folder.join("beside.vmem")),
         ("QEMU savevm", save("qevm", &stream)),
         ("QEMU savevm", save("twice", &savevm::savevm(image, true))),
+        (
+            "SADUMP (single partition)",
+            save("sadump", &sadump::partition(image)),
+        ),
+        (
+            "SADUMP (media backup)",
+            save("media", &sadump::media(image)),
+        ),
+        ("Xen core", save("xen", &xen::core(image, false))),
         ("virsh save", save("virsh", &savevm::virsh_save(&stream, 0))),
     ]
 }

@@ -7,12 +7,16 @@
 //! | [`savevm`] | QEMU's stream, bare and behind `virsh save`'s header |
 //! | [`vmware`] | vmss with the memory in it, and vmss with a vmem |
 //! | [`raw`] | memory as it is |
+//! | [`sadump`] | SADUMP, of one partition, copied, of a set of disks |
+//! | [`xen`] | a core of a Xen domain |
 
 pub mod avml;
 pub mod lime;
 pub mod raw;
+pub mod sadump;
 pub mod savevm;
 pub mod vmware;
+pub mod xen;
 
 use std::ops::Range;
 
