@@ -1,7 +1,7 @@
 //! What can go wrong when opening a dump, and when reading one page of it.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -38,7 +38,7 @@ pub enum DumpError {
         path: PathBuf,
     },
     /// None of the formats known.
-    #[error("{}: not a crash dump: starts with {magic}; expected kdump-compressed (\"KDUMP   \"), flattened (\"makedumpfile\") or an ELF core", path.display())]
+    #[error("{}: not a crash dump: starts with {magic}; expected kdump-compressed (\"KDUMP   \"), flattened (\"makedumpfile\"), an ELF core, or an image of memory with a Linux kernel in it", path.display())]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -89,6 +89,21 @@ pub enum DumpError {
         /// What was there instead.
         hint: String,
     },
+}
+
+impl DumpError {
+    /// A file of no known format that is no memory either: no kernel is found in it.
+    pub(crate) fn raw_without_kernel(path: &Path) -> Self {
+        let mut magic = Vec::new();
+        if let Ok(file) = std::fs::File::open(path) {
+            // What is read before an error tells enough.
+            let _ = file.take(16).read_to_end(&mut magic);
+        }
+        Self::UnknownFormat {
+            path: path.to_owned(),
+            magic: format!("\"{}\"", magic.escape_ascii()),
+        }
+    }
 }
 
 fn io_remedy(error: &io::Error) -> &'static str {

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::DumpError;
+use super::storage::Bytes;
 
 /// How many first bytes are looked at.
 pub(super) const LOOKED_AT: u64 = 512;
@@ -21,13 +22,6 @@ const WRAPPERS: [(&[u8], &str, &str); 9] = [
     (b"-----BEGIN PGP MESSAGE", "PGP", "gpg --decrypt"),
 ];
 
-/// In place of a format that no tool makes a vmcore of.
-const TAKE_ANOTHER: &str =
-    "take one with kdump, or of a guest with `virsh dump --memory-only --format kdump-zlib`";
-
-const VMSS: &str = "a VMware snapshot (vmss, vmsn)";
-const VMSS_REMEDY: &str =
-    "make a core of it and its vmem with VMware's `vmss2core -N6 FILE.vmss FILE.vmem`";
 const LKCD: &str = "an LKCD dump";
 const LKCD_REMEDY: &str = "open it with crash, which reads it";
 const XEN_SAVE: &str = "a saved Xen domain";
@@ -35,40 +29,13 @@ const XEN_REMEDY: &str =
     "a Xen guest's memory is not read: open a core of it (`xl dump-core`) with crash";
 
 /// What other files begin with, their names, and the remedy.
-const FORMATS: [(&[u8], &str, &str); 25] = [
+const FORMATS: [(&[u8], &str, &str); 15] = [
     (b"\xed\x23\x8f\x61\x73\x01\x19\xa8", LKCD, LKCD_REMEDY),
     (b"\xa8\x19\x01\x73\x61\x8f\x23\xed", LKCD, LKCD_REMEDY),
     (
         b"\xa8\x19\x01\x73\x61\x8f\x23\xfd",
         "a stand-alone dump of an IBM mainframe",
         "`zgetdump -f elf` makes an ELF core of it, for crash: vmleak reads little-endian machines",
-    ),
-    (
-        b"sadu",
-        "a SADUMP dump of Fujitsu's firmware",
-        "make a kdump of it: `makedumpfile -l -d 31 -x VMLINUX FILE vmcore`",
-    ),
-    (b"EMiL", "a LiME memory image", TAKE_ANOTHER),
-    (b"AVML", "an AVML memory image", TAKE_ANOTHER),
-    (b"\xd0\xbe\xd2\xbe", VMSS, VMSS_REMEDY),
-    (b"\xd1\xba\xd1\xba", VMSS, VMSS_REMEDY),
-    (b"\xd2\xbe\xd2\xbe", VMSS, VMSS_REMEDY),
-    (b"\xd3\xbe\xd3\xbe", VMSS, VMSS_REMEDY),
-    // The interrupt vectors of a PC's firmware, at address 0.
-    (
-        b"\x53\xff\x00\xf0\x53\xff\x00\xf0",
-        "a raw memory image (VMware's vmem?)",
-        VMSS_REMEDY,
-    ),
-    (
-        b"QEVM",
-        "a QEMU savevm or migration stream",
-        "load it in QEMU (-incoming, loadvm) and use `dump-guest-memory -z FILE`",
-    ),
-    (
-        b"LibvirtQemudSave",
-        "a guest saved by `virsh save`",
-        "`virsh restore --paused` it, then `virsh dump --memory-only --format kdump-zlib`",
     ),
     (
         b"LibvirtQemudPart",
@@ -120,6 +87,15 @@ const WEB_REMEDY: &str = "download it again, logged in";
 
 /// Where the name stands in the header of a tar archive.
 const TAR: (usize, &[u8]) = (257, b"ustar");
+
+/// Of a format that is read: what is wrong with the file at `offset`.
+pub(super) fn bad_header(bytes: &Bytes, offset: u64, why: String) -> DumpError {
+    DumpError::BadHeader {
+        path: bytes.path().to_owned(),
+        offset,
+        why,
+    }
+}
 
 /// Says what a file is that begins with `start`.
 pub(super) fn error(path: &Path, start: &[u8]) -> DumpError {

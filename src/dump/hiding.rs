@@ -2,6 +2,7 @@
 //! from less than all is tried on it.
 
 use std::fmt;
+use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
@@ -44,6 +45,10 @@ impl PageSource for Hiding {
         self.below.notes()
     }
 
+    fn is_live(&self) -> bool {
+        self.below.is_live()
+    }
+
     fn header(&self) -> Option<&HeaderFacts> {
         self.below.header()
     }
@@ -58,6 +63,10 @@ impl PageSource for Hiding {
 
     fn max_pfn(&self) -> u64 {
         self.below.max_pfn()
+    }
+
+    fn pfns(&self) -> Vec<Range<u64>> {
+        self.below.pfns()
     }
 
     fn file_bytes(&self) -> u64 {

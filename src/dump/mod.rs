@@ -15,6 +15,7 @@ use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use rustc_hash::FxBuildHasher;
 
+mod avml;
 mod bitmap;
 mod codec;
 mod elf;
@@ -26,14 +27,23 @@ mod foreign;
 mod hiding;
 mod kcore;
 mod kdump;
+mod lime;
 mod lzo;
+mod noted;
 mod notes;
 mod open;
 mod page_source;
+mod pieces;
+mod ranges;
+mod raw;
 mod recent;
+mod sadump;
+mod savevm;
 mod source;
 mod storage;
+mod texts;
 mod vmcoreinfo;
+mod vmware;
 
 pub use codec::Codec;
 pub use error::{DumpError, PageFault};
@@ -43,7 +53,9 @@ pub use notes::Notes;
 pub(crate) use notes::gnu_build_id;
 pub use open::looks_like_dump;
 pub use page_source::{HeaderFacts, MachineName};
-pub use vmcoreinfo::VmcoreInfo;
+pub(crate) use raw::may_be_raw;
+pub use texts::FoundText;
+pub use vmcoreinfo::{NoteOrigin, VmcoreInfo};
 
 use crate::addr::Pfn;
 use page_source::{SharedSource, Stored};
@@ -196,6 +208,11 @@ impl Dump {
         self.facts.get_or_init(|| self.source.facts())
     }
 
+    /// Whether the file is taken for memory because it is nothing else.
+    pub fn is_raw(&self) -> bool {
+        self.facts().source == raw::SOURCE
+    }
+
     /// Bytes in all files: what no header can lie about, to bound what is made of it.
     pub fn file_bytes(&self) -> u64 {
         self.source.file_bytes()
@@ -206,6 +223,11 @@ impl Dump {
         self.source.max_pfn()
     }
 
+    /// Where pages may be, for a pass over all of them.
+    pub(crate) fn pfns(&self) -> Vec<std::ops::Range<u64>> {
+        self.source.pfns()
+    }
+
     /// The same dump without `pages`, as if its writer had left them out; with a cache of its own.
     /// To see what is said of less than all.
     #[must_use]
@@ -213,6 +235,18 @@ impl Dump {
         let hidden = pages.into_iter().collect();
         let source = hiding::Hiding::new(Arc::clone(&self.source), hidden);
         Self::new(&self.paths, Arc::new(source), self.cache_bytes())
+    }
+
+    /// The same dump with the VMCOREINFO that was found for it, in place of any that it brings.
+    #[must_use]
+    pub fn noted(&self, info: VmcoreInfo) -> Self {
+        let source = noted::Noted::new(Arc::clone(&self.source), info);
+        Self::new(&self.paths, Arc::new(source), self.cache_bytes())
+    }
+
+    /// Every VMCOREINFO that lies in memory, by address. Looks at each page once.
+    pub fn texts_in_memory(&self) -> Vec<FoundText> {
+        texts::find(self)
     }
 
     /// The page, through the cache.

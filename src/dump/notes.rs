@@ -18,6 +18,8 @@ pub struct Notes {
     pub prstatus: Vec<Vec<u8>>,
     /// How many QEMU CPU state notes there are (dumps taken from outside the guest).
     pub qemu_cpus: usize,
+    /// Their descriptors: `QEMUCPUState` of the architecture.
+    pub qemu_states: Vec<Vec<u8>>,
     /// Whether a Xen hypervisor left notes: what the kernel takes for physical addresses are then
     /// none of the machine.
     pub xen: bool,
@@ -29,6 +31,7 @@ impl Notes {
         vmcoreinfo: None,
         prstatus: Vec::new(),
         qemu_cpus: 0,
+        qemu_states: Vec::new(),
         xen: false,
     };
 
@@ -39,7 +42,10 @@ impl Notes {
             match (note.name.as_str(), note.kind) {
                 ("VMCOREINFO", _) => self.vmcoreinfo = Some(VmcoreInfo::parse(note.desc)),
                 ("CORE", NT_PRSTATUS) => self.prstatus.push(note.desc.to_vec()),
-                ("QEMU", _) => self.qemu_cpus += 1,
+                ("QEMU", _) => {
+                    self.qemu_cpus += 1;
+                    self.qemu_states.push(note.desc.to_vec());
+                }
                 ("Xen" | "VMCOREINFO_XEN", _) => self.xen = true,
                 _ => {}
             }

@@ -4,20 +4,32 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::elf::{self, ElfDump};
+use super::elf;
 use super::file::Access;
 use super::kdump::{self, KdumpFile, KdumpSet};
 use super::page_source::SharedSource;
 use super::storage::Bytes;
-use super::{DumpError, foreign};
+use super::{DumpError, avml, foreign, lime, raw, sadump, savevm, vmware};
 
 /// Bytes that tell the formats that are read.
 const MAGIC: u64 = 16;
 
-/// Opens one file, or several that form a split set.
+/// What the images of memory that are read begin with, where they begin with anything.
+const IMAGES: [&[u8]; 4] = [
+    lime::MAGIC,
+    avml::MAGIC,
+    savevm::MAGIC,
+    savevm::LIBVIRT_MAGIC,
+];
+
+/// Opens one file, or several that form a split set; of a VMware snapshot the file beside it too.
 pub(super) fn open_source(paths: &[PathBuf], access: Access) -> Result<SharedSource, DumpError> {
-    let files = paths.iter().map(|path| Bytes::open(path, access));
-    source_of(files, paths)
+    let beside = match paths {
+        [path] => vmware::sibling(path),
+        _ => None,
+    };
+    let files = paths.iter().chain(&beside);
+    source_of(files.map(|path| Bytes::open(path, access)), paths)
 }
 
 /// The dump that `files` are, of which `paths` are the names.
@@ -25,29 +37,62 @@ pub(super) fn source_of(
     files: impl Iterator<Item = Result<Bytes, DumpError>>,
     paths: &[PathBuf],
 ) -> Result<SharedSource, DumpError> {
+    let mut files = files.collect::<Result<Vec<_>, _>>()?;
+    if let Some(at) = files
+        .iter()
+        .position(|bytes| vmware::is_snapshot(&start_of(bytes)))
+        && files.len() <= 2
+    {
+        let snapshot = files.remove(at);
+        return Ok(Arc::new(vmware::open(snapshot, files.pop())?));
+    }
+    if files.iter().all(sadump::is_sadump) && !files.is_empty() {
+        return Ok(Arc::new(sadump::open(files)?));
+    }
+    let alone = files.len() == 1;
     let mut parts = Vec::new();
     for bytes in files {
-        let bytes = bytes?;
-        let path = bytes.path();
-        // More of a flattened file may be in no record.
-        let magic = bytes.get_up_to(0, MAGIC).into_owned();
+        let magic = start_of(&bytes);
         if kdump::SIGNATURES.iter().any(|sig| magic.starts_with(sig)) {
             parts.push(KdumpFile::open(bytes)?);
-        } else if paths.len() > 1 {
+        } else if alone {
+            return of_this_machine(alone_by_magic(bytes, &magic)?, paths);
+        } else {
             return Err(DumpError::SplitSet {
-                path: path.to_owned(),
+                path: bytes.path().to_owned(),
                 why: "several files must be the parts of one split kdump (makedumpfile --split); this is none".into(),
             });
-        } else if elf::is_elf(&magic) {
-            return of_this_machine(Arc::new(ElfDump::open(bytes)?), paths);
-        } else {
-            return Err(foreign::error(
-                path,
-                &bytes.get_up_to(0, foreign::LOOKED_AT),
-            ));
         }
     }
     of_this_machine(Arc::new(KdumpSet::new(parts, paths)?), paths)
+}
+
+/// The first bytes. More of a flattened file may be in no record.
+fn start_of(bytes: &Bytes) -> Vec<u8> {
+    bytes.get_up_to(0, MAGIC).into_owned()
+}
+
+/// A dump that is one file, and no kdump.
+fn alone_by_magic(bytes: Bytes, magic: &[u8]) -> Result<SharedSource, DumpError> {
+    Ok(if elf::is_elf(magic) {
+        Arc::new(elf::open(bytes)?)
+    } else if magic.starts_with(lime::MAGIC) {
+        Arc::new(lime::open(bytes)?)
+    } else if magic.starts_with(avml::MAGIC) {
+        Arc::new(avml::open(bytes)?)
+    } else if magic.starts_with(savevm::MAGIC) || magic.starts_with(savevm::LIBVIRT_MAGIC) {
+        Arc::new(savevm::open(bytes)?)
+    } else {
+        let start = bytes.get_up_to(0, foreign::LOOKED_AT);
+        match foreign::error(bytes.path(), &start) {
+            // What nothing else is may be memory itself.
+            DumpError::UnknownFormat { .. } if bytes.len() >= raw::SMALLEST => {
+                drop(start);
+                Arc::new(raw::open(bytes))
+            }
+            error => return Err(error),
+        }
+    })
 }
 
 /// Refuses a dump of a Xen host: dom0's own frame numbers are not the machine's, by which the
@@ -76,4 +121,7 @@ pub fn looks_like_dump(path: &Path) -> bool {
     magic.starts_with(super::flattened::SIGNATURE)
         || kdump::SIGNATURES.iter().any(|sig| magic.starts_with(sig))
         || elf::is_core(&magic)
+        || magic.starts_with(sadump::PARTITION)
+        || vmware::is_snapshot(&magic)
+        || IMAGES.iter().any(|image| magic.starts_with(image))
 }

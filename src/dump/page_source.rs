@@ -4,6 +4,7 @@
 //! asked once per page, never per word.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::PageFault;
 use super::codec::Codec;
@@ -86,6 +87,13 @@ pub(crate) trait PageSource: fmt::Debug + Send + Sync {
 
     /// One more than the highest page frame number that the headers name.
     fn max_pfn(&self) -> u64;
+
+    /// Where pages may be, for a pass over all of them: no more than the files can hold, whatever
+    /// their headers say.
+    fn pfns(&self) -> Vec<Range<u64>> {
+        let most = self.file_bytes().saturating_mul(8);
+        std::iter::once(0..self.max_pfn().min(most)).collect()
+    }
 
     /// Bytes in all files.
     fn file_bytes(&self) -> u64;

@@ -7,7 +7,7 @@ mod refused;
 use std::path::{Path, PathBuf};
 
 use vmleak_synth::write::codec::Codec as Written;
-use vmleak_synth::write::{elf, flattened, kdump};
+use vmleak_synth::write::{elf, flattened, images, kdump};
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
 use super::*;

@@ -13,6 +13,21 @@ use crate::addr::VirtAddr;
 pub struct VmcoreInfo {
     values: FxHashMap<String, String>,
     text: String,
+    origin: NoteOrigin,
+}
+
+/// How a VMCOREINFO was come by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoteOrigin {
+    /// It is the dump's note.
+    #[default]
+    Note,
+    /// The text lies in memory.
+    TextInMemory,
+    /// There is none: what it would say was found from the registers of the CPUs.
+    CpuRegisters,
+    /// There is none: what it would say was found by the shape of page tables.
+    PageTables,
 }
 
 impl VmcoreInfo {
@@ -24,7 +39,28 @@ impl VmcoreInfo {
             .filter_map(|line| line.split_once('='))
             .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
             .collect();
-        Self { values, text }
+        Self {
+            values,
+            text,
+            origin: NoteOrigin::Note,
+        }
+    }
+
+    /// The same, come by in another way.
+    #[must_use]
+    pub(crate) fn from(mut self, origin: NoteOrigin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// Whether the kernel wrote it: then what it does not say is not so.
+    pub fn is_written_by_kernel(&self) -> bool {
+        matches!(self.origin, NoteOrigin::Note | NoteOrigin::TextInMemory)
+    }
+
+    /// How it was come by.
+    pub fn origin(&self) -> NoteOrigin {
+        self.origin
     }
 
     /// The text as it stands in the dump.

@@ -76,6 +76,7 @@ pub const SYMBOLS: &[&str] = &[
     "conntrack_gc_work",
     "contig_page_data",
     "count_partial_free_approx",
+    "crash_notes",
     "crashing_cpu",
     "ct_id_seed",
     "current_task",

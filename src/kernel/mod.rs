@@ -34,6 +34,7 @@ mod pointerless;
 #[doc(hidden)]
 pub mod pointers;
 pub mod processes;
+mod registers;
 #[doc(hidden)]
 pub mod stack_depot;
 pub mod symbolize;
@@ -58,6 +59,9 @@ use layout::{Layout, LayoutError, LayoutInfo};
 /// Symbols that VMCOREINFO has too. Kernels of one architecture are linked to the same `_stext`; the
 /// others lie behind its code, so they differ from build to build.
 const CHECKED: [&str; 3] = ["_stext", "init_uts_ns", "init_top_pgt"];
+
+/// Bytes of `struct uts_namespace` in which the names lie.
+const UTS_BYTES: usize = 400;
 
 /// Why the kernel in a dump can't be asked at all.
 #[derive(Debug, Error)]
@@ -94,6 +98,18 @@ pub enum KernelError {
         dump: VirtAddr,
         /// By the symbol table.
         symbols: VirtAddr,
+    },
+    /// The symbols belong to another kernel than the one that was found.
+    #[error(
+        "{name} is at {at} by the symbols given, but there is no name of the kernel {release} that lies in memory: they are not its symbols"
+    )]
+    OtherRelease {
+        /// Which symbol.
+        name: &'static str,
+        /// Where it should be.
+        at: VirtAddr,
+        /// Of the kernel that was found.
+        release: String,
     },
     /// A kernel shape that is known, but not supported yet.
     #[error("{0}")]
@@ -136,6 +152,32 @@ pub fn check_symbols(
     Ok(())
 }
 
+/// Whether the kernel says at `init_uts_ns` that it is of the release that was found: where no
+/// VMCOREINFO has told of any symbol.
+///
+/// # Errors
+/// If it says something else there: the symbols are another kernel's.
+pub fn check_release(space: &AddressSpace, symbols: &SymbolTable) -> Result<(), KernelError> {
+    const NAME: &str = "init_uts_ns";
+    let info = space.dump().notes().vmcoreinfo.as_ref();
+    let found = info.filter(|info| !info.is_written_by_kernel());
+    let (Some(release), Some(at)) = (
+        found.and_then(VmcoreInfo::release),
+        run_time_address(symbols, NAME, space.boot()),
+    ) else {
+        return Ok(());
+    };
+    let names = space.read_bytes(at, UTS_BYTES).unwrap_or_default();
+    match memchr::memmem::find(&names, release.as_bytes()) {
+        Some(_) => Ok(()),
+        None => Err(KernelError::OtherRelease {
+            name: NAME,
+            at,
+            release: release.to_owned(),
+        }),
+    }
+}
+
 /// The kernel that crashed, as one question sees it: what is warned of, or missing, concerns the
 /// answer to that question alone.
 #[derive(Debug)]
@@ -168,6 +210,7 @@ impl Kernel {
         let mut space = AddressSpace::new(Arc::clone(&dump))?;
         let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
         check_symbols(&info, space.boot(), &symbols)?;
+        check_release(&space, &symbols)?;
         // By these all else is read: a default in place of one that is missing would be a guess.
         let variable = |name: &'static str| {
             let address = run_time_address(&symbols, name, space.boot());

@@ -80,11 +80,47 @@ pub enum PageMark {
 impl PageMark {
     /// A type of page as VMCOREINFO states it.
     pub(crate) fn stated(kernel: &Kernel, key: &str) -> Option<Self> {
-        let value = kernel.vmcoreinfo().number(key)? as u32;
-        Some(match value & 0x00ff_ffff {
+        let info = kernel.vmcoreinfo();
+        match info.number(key) {
+            Some(value) => Some(Self::of_value(value as u32)),
+            // What the kernel wrote itself is all that it has to say.
+            None if info.is_written_by_kernel() => None,
+            None => Self::by_types(kernel, key),
+        }
+    }
+
+    fn of_value(value: u32) -> Self {
+        match value & 0x00ff_ffff {
             0 => PageMark::TypeByte((value >> 24) as u8),
             _ => PageMark::TypeValue(value),
-        })
+        }
+    }
+
+    /// The same by the kernel's types, where no VMCOREINFO is found: enumerators since 6.11
+    /// (commit ff202303c398), which give the top byte since 6.12 (commit 4ffca5a96678); constants
+    /// that no type has before (commit 6e292b9be7f4).
+    fn by_types(kernel: &Kernel, key: &str) -> Option<Self> {
+        let (names, constant) = match key {
+            "PAGE_SLAB_MAPCOUNT_VALUE" => (["PGTY_slab", "PG_slab"], None),
+            "PAGE_BUDDY_MAPCOUNT_VALUE" => (["PGTY_buddy", "PG_buddy"], Some(0x80)),
+            "PAGE_OFFLINE_MAPCOUNT_VALUE" => (["PGTY_offline", "PG_offline"], Some(0x100)),
+            "PAGE_HUGETLB_MAPCOUNT_VALUE" => (["PGTY_hugetlb", "PG_hugetlb"], None),
+            _ => return None,
+        };
+        let home = allocator_home(&kernel.types);
+        let value = |name: &str| {
+            kernel
+                .types
+                .enumerator("pagetype", home, name)
+                .ok()
+                .flatten()
+        };
+        let [byte, bit] = names.map(value);
+        match (byte, bit.or(constant)) {
+            (Some(byte), _) => Some(PageMark::TypeByte(byte as u8)),
+            (None, Some(bit)) => Some(PageMark::TypeValue(!(bit as u32))),
+            (None, None) => None,
+        }
     }
 
     /// The mark of slabs: a type since 6.10 (commit 46df8e73a4a3), a flag before.

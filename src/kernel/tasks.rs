@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::cpus::Cpus;
 use super::layout::layout;
-use super::{Kernel, KernelError, walk};
+use super::{Kernel, KernelError, registers, walk};
 use crate::addr::VirtAddr;
 
 layout! {
@@ -131,13 +131,16 @@ impl<'k> Walker<'k> {
             .types
             .find_struct("thread_union", "kernel/fork.c", true)?;
         let size = stack.map_or(0, |found| u64::from(found.body.size));
-        let saved = kernel.dump().notes().prstatus.iter();
+        let saved = registers::saved(kernel);
         let arch = kernel.space.boot().arch;
         Ok(Self {
             task: kernel.layout()?,
             signal: kernel.layout()?,
             size: stack_size(arch.stack_sizes(), size),
-            saved: saved.filter_map(|note| arch.stack_pointer(note)).collect(),
+            saved: saved
+                .iter()
+                .filter_map(|note| arch.stack_pointer(note))
+                .collect(),
             kernel,
         })
     }

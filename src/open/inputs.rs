@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::kind::{FileKind, kind_of, printable_start};
 use super::{OpenError, Options, directory};
-use crate::dump::{Dump, DumpError};
+use crate::dump::{self, Dump, DumpError};
 use crate::types::module_name_of;
 
 /// The files of one run, sorted out.
@@ -26,6 +26,7 @@ impl Inputs {
     /// Tells dumps from debug files by what is in them, whatever their order.
     pub(super) fn sort_out(options: &Options) -> Result<Self, OpenError> {
         let mut inputs = Self::default();
+        let mut unknown_files = Vec::new();
         for path in &options.files {
             if path.is_dir() {
                 let taken = directory::newest_complete(path, options)?;
@@ -35,13 +36,21 @@ impl Inputs {
             }
             match kind_of(path) {
                 FileKind::Dump => inputs.dump.push(path.clone()),
-                // Opening it says what is wrong with it.
-                FileKind::Unknown if options.files.len() == 1 => inputs.dump.push(path.clone()),
+                FileKind::Unknown => unknown_files.push(path),
                 kind => inputs.add_debug_file(path, kind, options)?,
             }
         }
         for path in &options.symbols {
             inputs.add_debug_file(path, kind_of(path), options)?;
+        }
+        for path in unknown_files {
+            // Beside debug files it may be memory as it is, and alone opening it says what is
+            // wrong with it.
+            let may_be_dump = options.files.len() == 1 || dump::may_be_raw(path);
+            match may_be_dump && inputs.dump.is_empty() {
+                true => inputs.dump.push(path.clone()),
+                false => return Err(unknown(path, options)),
+            }
         }
         if inputs.dump.is_empty() {
             return Err(OpenError::NoDump);

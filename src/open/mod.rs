@@ -21,10 +21,10 @@ pub use error::OpenError;
 pub use kind::{FileKind, kind_of};
 pub use options::{Options, TypesFrom};
 
-use crate::dump::{Dump, VmcoreInfo};
+use crate::dump::{Dump, DumpError, VmcoreInfo};
 use crate::kernel::modules::Modules;
 use crate::kernel::{Kernel, KernelError};
-use crate::space::BootFacts;
+use crate::space::boot;
 use crate::types::{Btf, DebugFile, Profile};
 use inputs::Inputs;
 use sources::Sources;
@@ -80,11 +80,14 @@ impl DebugInfo {
 pub fn open(options: Options) -> Result<Opened, OpenError> {
     let inputs = Inputs::sort_out(&options)?;
     let dump = Dump::open_with(&inputs.dump, options.cache_bytes(), options.access())?;
-    let dump = Arc::new(dump);
-    let boot =
-        BootFacts::find(&dump).map_err(|error| OpenError::kernel(dump.path(), error.into()))?;
+    let (path, raw) = (dump.path().to_owned(), dump.is_raw());
+    let located = boot::locate(dump).map_err(|error| match raw {
+        true => DumpError::raw_without_kernel(&path).into(),
+        false => OpenError::kernel(&path, error.into()),
+    })?;
+    let (dump, boot) = (located.dump, located.boot);
     let Some(info) = dump.notes().vmcoreinfo.clone() else {
-        return Err(OpenError::NoVmcoreinfo(dump.path().to_owned()));
+        return Err(OpenError::NoVmcoreinfo(path));
     };
     let profile = match &options.types {
         TypesFrom::Profile(path) => Some(Arc::new(open_profile(&options, &info, path)?)),
@@ -125,6 +128,10 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
             own.encoding.clone(),
             "the one of the known encodings by which _stext is where VMCOREINFO has it",
         );
+    }
+    if let Some(assumed) = located.assumed {
+        let how = assumed.how;
+        kernel.diag.assume(assumed.name, assumed.value, how);
     }
     if let Some(taken) = inputs.taken {
         kernel.diag.note("dump-of-directory", taken);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{OpenError, Options, TypesFrom, release};
 use crate::dump::{Dump, VmcoreInfo};
 use crate::kernel::kallsyms::{self, OwnSymbolsError};
-use crate::kernel::{btf, check_symbols};
+use crate::kernel::{KernelError, btf, check_release, check_symbols};
 use crate::space::{AddressSpace, BootFacts};
 use crate::types::{
     Btf, DebugFile, Dwarf, Kallsyms, Profile, SymbolTable, TypeDb, TypeError, TypeSource,
@@ -52,6 +52,7 @@ impl Sources<'_> {
         let (symbols, own) = symbols.map_err(|error| self.explained(error))?;
         // Before types are looked for by them.
         check_symbols(self.info, self.boot, &symbols)
+            .and_then(|()| check_release(&self.space_of_kernel()?, &symbols))
             .map_err(|error| OpenError::kernel(self.whose(), error))?;
         let (types, btf) = self
             .types(&symbols, dwarf)
@@ -147,8 +148,12 @@ impl Sources<'_> {
     }
 
     fn space(&self) -> Result<AddressSpace, OpenError> {
-        AddressSpace::new(Arc::clone(self.dump))
-            .map_err(|error| OpenError::kernel(self.dump.path(), error.into()))
+        self.space_of_kernel()
+            .map_err(|error| OpenError::kernel(self.dump.path(), error))
+    }
+
+    fn space_of_kernel(&self) -> Result<AddressSpace, KernelError> {
+        Ok(AddressSpace::new(Arc::clone(self.dump))?)
     }
 
     /// The DWARF that types are to be read from, the way to its units prepared.

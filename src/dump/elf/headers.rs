@@ -8,7 +8,7 @@ use goblin::elf::program_header::ProgramHeader;
 use super::super::DumpError;
 use super::super::page_source::MachineName;
 use super::super::storage::Bytes;
-use crate::bytes::{slice, u32_at, u64_at};
+use crate::bytes::{slice, u32_at};
 
 const PN_XNUM: u16 = 0xffff;
 const PHDR_LEN: u64 = 56;
@@ -55,22 +55,7 @@ pub(super) fn header(bytes: &Bytes) -> Result<Header, DumpError> {
             "an ELF file, but no core dump; is this the vmlinux? give the vmcore too".into(),
         ));
     }
-    if header.e_phnum == 0 {
-        return Err(unsupported(match is_xen_core(bytes, &header) {
-            true => "a core of a Xen domain (xl dump-core), which vmleak does not read: open it with crash".into(),
-            false => "an ELF core without program headers: there is no memory in it; was the dump interrupted? take it again".into(),
-        }));
-    }
     Ok(header)
-}
-
-/// Xen's tools describe a domain's memory by sections (`.xen_pages`, `.xen_p2m`, …).
-fn is_xen_core(bytes: &Bytes, header: &Header) -> bool {
-    let entry = u64::from(header.e_shstrndx) * u64::from(header.e_shentsize);
-    let section = bytes.get_up_to(header.e_shoff.saturating_add(entry), 64);
-    let (offset, size) = (u64_at(&section, 24), u64_at(&section, 32));
-    let names = bytes.get_up_to(offset.unwrap_or(0), size.unwrap_or(0).min(1 << 16));
-    memchr::memmem::find(&names, b".xen_p").is_some()
 }
 
 /// Program headers, as many as the file has.
@@ -81,6 +66,12 @@ pub(super) struct Table {
 }
 
 pub(super) fn program_headers(bytes: &Bytes, header: &Header) -> Result<Table, DumpError> {
+    if header.e_phnum == 0 {
+        return Err(DumpError::Unsupported {
+            path: bytes.path().to_owned(),
+            what: "an ELF core without program headers: there is no memory in it; was the dump interrupted? take it again".to_owned(),
+        });
+    }
     let at = header.e_phoff;
     let count = segment_count(bytes, header);
     let table = bytes.get_up_to(at, count.saturating_mul(PHDR_LEN));

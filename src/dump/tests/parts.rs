@@ -206,3 +206,67 @@ fn files_that_are_no_split_set_are_refused_by_name() {
         assert_eq!(path, folder.path().join(offender), "{why}");
     }
 }
+
+/// Each disk of a set has some of the pages; without one of them the others can't be read.
+#[test]
+fn every_page_of_a_set_of_disks() {
+    let machine = machine();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let disks = images::sadump::disks(&images::Image::of(&machine), 3);
+    let mut paths = Vec::new();
+    for (index, bytes) in disks.iter().enumerate() {
+        let path = folder.path().join(index.to_string());
+        std::fs::write(&path, bytes).expect("a file writes");
+        paths.insert(0, path);
+    }
+    let dump = Dump::open(&paths, 1 << 20).expect("it opens");
+    assert_eq!(dump.facts().format, "SADUMP (disk set)");
+    assert!(!dump.facts().incomplete);
+    for (pfn, page) in machine.memory().pages() {
+        assert!(
+            dump.page(Pfn(pfn)).expect("it is there")[..] == page[..],
+            "{pfn:#x}"
+        );
+    }
+    let error = Dump::open(&[paths.remove(0), paths.remove(1)], 1 << 20).expect_err("no set");
+    assert!(error.to_string().contains("disk 2 is not given"), "{error}");
+}
+
+/// Images of memory have the pages that the machine has, also where QEMU saved them twice, and
+/// whether mapped or read.
+#[test]
+fn every_page_of_an_image() {
+    let machine = machine();
+    let image = images::Image::of(&machine);
+    let stream = images::savevm::savevm(&image, true);
+    for bytes in [
+        images::lime::lime(&image),
+        images::avml::avml(&image),
+        images::vmware::vmss(&image),
+        images::savevm::savevm(&image, false),
+        images::savevm::virsh_save(&stream, 0),
+        images::sadump::partition(&image),
+        images::sadump::media(&image),
+        images::xen::core(&image, false),
+        stream,
+    ] {
+        let dump = Dump::from_bytes(Path::new("dump"), bytes, 1 << 20).expect("it opens");
+        let facts = dump.facts();
+        assert!(!facts.incomplete, "{facts:?}");
+        assert_eq!(
+            facts.dumped_pages,
+            machine.memory().len() as u64,
+            "{}",
+            facts.format
+        );
+        for (pfn, page) in machine.memory().pages() {
+            let got = dump
+                .page(Pfn(pfn))
+                .unwrap_or_else(|e| panic!("{}: {e}", facts.format));
+            assert!(got[..] == page[..], "{}: {pfn:#x}", facts.format);
+        }
+        let absent = (0..machine.max_pfn()).find(|pfn| machine.memory().page(*pfn).is_none());
+        let absent = Pfn(absent.expect("some page does not exist"));
+        assert_eq!(dump.page(absent).unwrap_err(), PageFault::NotInDump(absent));
+    }
+}

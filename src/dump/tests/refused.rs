@@ -21,13 +21,8 @@ fn other_formats_are_named_with_a_remedy() {
         (&b"\xed\x23\x8f\x61\x73\x01\x19\xa8"[..], "LKCD", "crash"),
         (b"\xa8\x19\x01\x73\x61\x8f\x23\xed", "LKCD", "crash"),
         (b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", "mainframe", "zgetdump"),
-        (b"sadump\0\0", "SADUMP", "makedumpfile"),
-        (b"EMiL\x01\0\0\0", "LiME", "kdump"),
-        (b"AVML\x02\0\0\0", "AVML", "kdump"),
-        (b"\xd2\xbe\xd2\xbe", "VMware", "vmss2core"),
-        (&[0x53, 0xff, 0, 0xf0].repeat(4), "vmem", "vmss2core"),
-        (b"QEVM\0\0\0\x03", "savevm", "dump-guest-memory"),
-        (b"LibvirtQemudSave", "virsh save", "virsh dump"),
+        (b"\xd0\xbe\xd0\xbe", "VMware", "vmss2core"),
+        (b"LibvirtQemudPart", "virsh save", "virsh dump"),
         (b"LinuxGuestRecord", "Xen", "crash"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xffXENF", "Xen", "crash"),
         (b"PAGEDU64", "Windows", "WinDbg"),
@@ -48,6 +43,24 @@ fn other_formats_are_named_with_a_remedy() {
         let text = refused(padded(magic));
         assert!(text.contains(name) && text.contains(remedy), "{text}");
     }
+    // Formats that are read, and bytes that are none of them.
+    for (magic, wrong) in [
+        (&b"EMiL\x02\0\0\0"[..], "version 2 of the LiME format"),
+        (b"AVML\x03\0\0\0", "version 3 of the AVML format"),
+        (b"QEVM\0\0\0\x09", "no QEMU stream of version 3"),
+        (b"QEVM\0\0\0\x03\x42", "unknown section type 0x42"),
+        (b"LibvirtQemudSave", "no QEMU stream"),
+        (b"\xd2\xbe\xd2\xbe", "no table of groups"),
+        (b"sadump\0\0", "the header is damaged"),
+    ] {
+        let text = refused(padded(magic));
+        assert!(text.contains(wrong), "{text}");
+    }
+    let mut save = padded(b"LibvirtQemudSave");
+    save[20..24].copy_from_slice(&100u32.to_le_bytes());
+    save[28..32].copy_from_slice(&5u32.to_le_bytes());
+    let text = refused(save);
+    assert!(text.contains("tail -c +193 dump | unzstd"), "{text}");
     let mut tar = vec![0; 8192];
     tar[257..262].copy_from_slice(b"ustar");
     assert!(refused(tar).contains("tar -xf dump"));
@@ -112,20 +125,16 @@ fn elf_files_of_other_forms_are_named() {
     }
 }
 
-/// Xen's tools write sections in place of segments; behind a hypervisor there are notes of it.
+/// A paravirtualised domain's page tables have frame numbers of the machine; behind a hypervisor
+/// there are notes of it.
 #[test]
 fn dumps_behind_xen_are_refused() {
-    let mut core = segments(&[]);
-    core.extend(b"\0.note.Xen\0.xen_pages\0.xen_p2m\0");
-    let names = core.len() as u64 - 64;
-    let sections = core.len() as u64;
-    core.resize(core.len() + 64, 0);
-    core[sections as usize + 24..][..8].copy_from_slice(&64u64.to_le_bytes());
-    core[sections as usize + 32..][..8].copy_from_slice(&names.to_le_bytes());
-    core[40..48].copy_from_slice(&sections.to_le_bytes());
-    core[58..60].copy_from_slice(&64u16.to_le_bytes());
+    let core = images::xen::core(&images::Image::of(&machine()), true);
     let text = refused(core);
-    assert!(text.contains("Xen") && text.contains("crash"), "{text}");
+    assert!(
+        text.contains("paravirtualised Xen") && text.contains("crash"),
+        "{text}"
+    );
 
     for owner in [&b"Xen\0"[..], b"VMCOREINFO_XEN\0\0"] {
         let mut notes = (owner.len() as u32).to_le_bytes().to_vec();

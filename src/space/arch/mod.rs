@@ -13,7 +13,7 @@ pub(super) use x86_64::{FIVE_LEVELS, FOUR_LEVELS};
 use super::boot::BootFacts;
 use super::{LinearRegion, MmuSpec, SpaceError};
 use crate::addr::VirtAddr;
-use crate::dump::{MachineName, VmcoreInfo};
+use crate::dump::{Dump, MachineName, VmcoreInfo};
 
 /// An architecture. All facts are of kernels for 64-bit little-endian machines.
 pub trait Arch: fmt::Debug + Send + Sync {
@@ -28,6 +28,13 @@ pub trait Arch: fmt::Debug + Send + Sync {
     /// # Errors
     /// If it lacks what every kernel of this architecture writes.
     fn boot_facts(&'static self, info: &VmcoreInfo) -> Result<BootFacts, SpaceError>;
+
+    /// What the notes of the kernels in memory would say of where they are, by what shows itself:
+    /// for dumps without any. None where that is not known to be found.
+    fn notes_by_search(&self, dump: &Dump) -> Vec<VmcoreInfo> {
+        let _ = dump;
+        Vec::new()
+    }
 
     /// How page tables of the kernel are read.
     fn mmu(&self, boot: &BootFacts) -> MmuSpec;
@@ -70,12 +77,20 @@ pub fn all() -> impl Iterator<Item = &'static dyn Arch> {
     ALL.into_iter()
 }
 
-/// The architecture of a dump that names `machine`; one that names none may be of any, and its
-/// note tells whether it is of the first.
-pub(super) fn of(machine: Option<&MachineName>) -> Option<&'static dyn Arch> {
-    all().find(|arch| match machine {
+/// The architectures that a dump which names `machine` may be of: one that names none may be of
+/// any.
+///
+/// # Errors
+/// If it is of none that is known: its name.
+pub(super) fn of(machine: Option<&MachineName>) -> Result<Vec<&'static dyn Arch>, String> {
+    let fits = |arch: &&dyn Arch| match machine {
         Some(MachineName::Utsname(name)) => name == arch.name(),
         Some(MachineName::Elf(number)) => *number == arch.elf_machine(),
         None => true,
-    })
+    };
+    let found: Vec<_> = all().filter(fits).collect();
+    match (found.is_empty(), machine) {
+        (true, Some(machine)) => Err(machine.to_string()),
+        _ => Ok(found),
+    }
 }

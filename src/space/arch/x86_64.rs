@@ -7,13 +7,15 @@ use std::borrow::Cow;
 
 use goblin::elf::header::EM_X86_64;
 
+mod search;
+
 use super::super::boot::{BootFacts, Fact};
 use super::super::mmu::{Entry, Level, MmuSpec};
 use super::super::{LinearRegion, SpaceError};
 use super::Arch;
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::bytes::u64_at;
-use crate::dump::VmcoreInfo;
+use crate::dump::{Dump, VmcoreInfo};
 
 /// `__START_KERNEL_map`: where the kernel image's mapping starts.
 const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
@@ -66,11 +68,13 @@ pub(in super::super) const FIVE_LEVELS: MmuSpec = spec(
     ],
 );
 
+/// Of an entry, and of CR3: where a table or page lies.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
 /// arch/x86/include/asm/pgtable_types.h: `_PAGE_PRESENT`, `_PAGE_PSE`, `_PAGE_NX`.
 fn decode(entry: u64, level: &Level, last: bool) -> Entry {
     const PRESENT: u64 = 1;
     const BLOCK: u64 = 1 << 7;
-    const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
     const NO_EXECUTE: u64 = 1 << 63;
     let at = PhysAddr(entry & ADDRESS);
     let executable = entry & NO_EXECUTE == 0;
@@ -126,6 +130,10 @@ impl Arch for X86_64 {
             release: info.release().map(str::to_owned).map(Fact::noted),
             build_id: info.build_id().map(str::to_owned).map(Fact::noted),
         })
+    }
+
+    fn notes_by_search(&self, dump: &Dump) -> Vec<VmcoreInfo> {
+        search::notes(dump)
     }
 
     fn mmu(&self, boot: &BootFacts) -> MmuSpec {

@@ -29,6 +29,55 @@ pub fn elf(data: &[u8]) {
     read_all(with_start(data, start));
 }
 
+/// A LiME image.
+pub fn lime(data: &[u8]) {
+    read_all(with_start(data, b"EMiL\x01\0\0\0"));
+}
+
+/// An AVML image.
+pub fn avml(data: &[u8]) {
+    read_all(with_start(data, b"AVML\x02\0\0\0"));
+}
+
+/// A guest that QEMU saved, of which the first byte says whether libvirt's header comes before it.
+pub fn savevm(data: &[u8]) {
+    let Some((&libvirt, rest)) = data.split_first() else {
+        return;
+    };
+    let mut file = Vec::new();
+    if libvirt & 1 != 0 {
+        file.extend(b"LibvirtQemudSave");
+        file.extend([2, 0, 0, 0, libvirt, 0, 0, 0, 0, 0, 0, 0]);
+        file.resize(92 + usize::from(libvirt), 0);
+    }
+    file.extend(b"QEVM\0\0\0\x03");
+    file.extend(rest);
+    read_all(file);
+}
+
+/// A VMware snapshot with the memory in it.
+pub fn vmware(data: &[u8]) {
+    read_all(with_start(data, b"\xd2\xbe\xd2\xbe"));
+}
+
+/// Memory without a note: texts of VMCOREINFO and page tables are looked for in it.
+pub fn locate(data: &[u8]) {
+    let mut file = b"EMiL\x01\0\0\0".to_vec();
+    file.extend(0u64.to_le_bytes());
+    file.extend((data.len().max(1) as u64 - 1).to_le_bytes());
+    file.extend([0; 8]);
+    file.extend(data);
+    let Ok(dump) = Dump::from_bytes(Path::new("input"), file, 1 << 20) else {
+        return;
+    };
+    if let Ok(found) = vmleak::space::boot::locate(dump) {
+        assert!(
+            found.assumed.is_some(),
+            "something is assumed where no note is"
+        );
+    }
+}
+
 /// A kdump file whose headers are sound: 64 pages; the input is the bitmap of those dumped, the
 /// table of descriptors and the data.
 pub fn kdump_pages(data: &[u8]) {

@@ -12,11 +12,16 @@ pub mod types;
 pub type Target = fn(&[u8]);
 
 /// All targets by the names of their folders in corpora/seeds.
-pub const ALL: [(&str, Target); 13] = [
+pub const ALL: [(&str, Target); 18] = [
     ("kdump", dump::kdump),
     ("kdump_pages", dump::kdump_pages),
     ("flattened", dump::flattened),
     ("elf", dump::elf),
+    ("lime", dump::lime),
+    ("avml", dump::avml),
+    ("savevm", dump::savevm),
+    ("vmware", dump::vmware),
+    ("locate", dump::locate),
     ("codecs", dump::codecs),
     ("vmcoreinfo", dump::vmcoreinfo),
     ("btf", types::btf),

@@ -5,6 +5,7 @@ pub(crate) mod corpora;
 pub(crate) mod files;
 pub(crate) mod forms;
 pub(crate) mod identity;
+pub(crate) mod images;
 pub(crate) mod matrix;
 pub(crate) mod missing_parts;
 pub(crate) mod no_vmlinux;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use vmleak_synth::debuginfo::{VmlinuxOptions, btf, vmlinux};
 use vmleak_synth::write::codec::Codec;
 use vmleak_synth::write::flattened::{flatten, rearrange};
+use vmleak_synth::write::images::{Image, avml, lime, savevm, vmware};
 use vmleak_synth::write::notes::note;
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
@@ -42,8 +43,20 @@ fn main() {
     save("flattened", "in-order", &flat);
     save("flattened", "rearranged", &rearrange(&flat));
     save("elf", "two-segments", &elf(&pages));
+    let image = Image::new([1, 2, 0x10_0000], |pfn| page(pfn as u32));
+    save("lime", "two-ranges", &lime::lime(&image));
+    save("avml", "two-blocks", &avml::avml(&image));
+    save("vmware", "two-regions", &vmware::vmss(&image));
+    for again in [false, true] {
+        let mut stream = savevm::savevm(&image, again).split_off(8);
+        stream.insert(0, u8::from(again));
+        save("savevm", if again { "twice" } else { "once" }, &stream);
+    }
     for era in [Era::V5_10, Era::V7_2] {
         let machine = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+        if era == Era::V7_2 {
+            save("locate", "text", &small_memory(&machine));
+        }
         save("vmcoreinfo", era.name(), machine.vmcoreinfo.as_bytes());
     }
     save("btf", "7.2", &btf::encode(&Era::V7_2.types()));
@@ -78,6 +91,22 @@ fn main() {
             }
         }
     }
+}
+
+/// A text, and a kernel's tables down to its image, in few pages.
+fn small_memory(machine: &Machine) -> Vec<u8> {
+    let mut memory = vec![0; 8 * PAGE];
+    memory[PAGE..PAGE + machine.vmcoreinfo.len()].copy_from_slice(machine.vmcoreinfo.as_bytes());
+    // Root, pud, pmd: the image is the last four pages of the memory, of which the first is the root.
+    for (at, entry) in [
+        (4 * PAGE + 511 * 8, 3 * PAGE | 0x63),
+        (3 * PAGE + 510 * 8, 5 * PAGE | 0x63),
+        (5 * PAGE + 8 * 8, 6 * PAGE | 0x63),
+        (6 * PAGE, 4 * PAGE | 0x63),
+    ] {
+        memory[at..at + 8].copy_from_slice(&(entry as u64).to_le_bytes());
+    }
+    memory
 }
 
 const SYSTEM_MAP: &[u8] =

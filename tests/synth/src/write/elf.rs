@@ -30,6 +30,8 @@ pub struct Options {
     /// QEMU's dump-guest-memory: `e_ehsize` 8, `p_vaddr` 0, section headers
     /// before program headers, CPU state notes.
     pub qemu: bool,
+    /// QEMU's, of a guest that did not tell where its VMCOREINFO is.
+    pub untold: bool,
 }
 
 /// A segment, before it has a place in the file.
@@ -45,10 +47,10 @@ struct Segment {
 /// The dump.
 pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
     let segments = segments(machine, options);
-    let kind = if options.qemu {
-        Notes::Qemu
-    } else {
-        Notes::Kdump
+    let kind = match (options.qemu, options.untold) {
+        (true, true) => Notes::QemuAlone,
+        (true, false) => Notes::Qemu,
+        (false, _) => Notes::Kdump,
     };
     let (notes, _) = notes(machine, kind);
     let count = segments.len() + 1;

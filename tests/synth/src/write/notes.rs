@@ -1,6 +1,7 @@
 //! ELF notes: one PRSTATUS per CPU, then VMCOREINFO.
 
 use super::Le;
+use crate::era::PagingLevels;
 use crate::machine::Machine;
 use crate::machine::cpus::ONLINE_CPUS;
 
@@ -16,6 +17,7 @@ const RIP: usize = 16;
 const RSP: usize = 19;
 /// Bytes of QEMU's `QEMUCPUState`, and where cr0 stands in it.
 const QEMU_STATE_SIZE: usize = 440;
+const CR4_LA57: u64 = 1 << 12;
 const QEMU_CR: usize = 8 + 18 * 8 + 10 * 24;
 
 /// Which notes a dump carries.
@@ -26,6 +28,8 @@ pub enum Notes {
     /// What QEMU writes by itself: registers of each CPU twice, and VMCOREINFO if
     /// the guest told where it is.
     Qemu,
+    /// The same of a guest that did not tell.
+    QemuAlone,
 }
 
 /// The notes, and where VMCOREINFO's text starts in them.
@@ -34,10 +38,13 @@ pub fn notes(machine: &Machine, kind: Notes) -> (Vec<u8>, usize) {
     for cpu in 0..ONLINE_CPUS {
         note(&mut out, "CORE", NT_PRSTATUS, &prstatus(machine, cpu));
     }
-    if kind == Notes::Qemu {
+    if kind != Notes::Kdump {
         for _ in 0..ONLINE_CPUS {
             note(&mut out, "QEMU", 0, &qemu_state(machine));
         }
+    }
+    if kind == Notes::QemuAlone {
+        return (out, 0);
     }
     let text = machine.vmcoreinfo.as_bytes();
     let start = note(&mut out, "VMCOREINFO", 0, text);
@@ -82,5 +89,8 @@ fn qemu_state(machine: &Machine) -> Vec<u8> {
     out[4..8].copy_from_slice(&(QEMU_STATE_SIZE as u32).to_le_bytes());
     let cr3 = QEMU_CR + 3 * 8;
     out[cr3..cr3 + 8].copy_from_slice(&machine.kernel.tables.root.to_le_bytes());
+    if machine.options.paging == PagingLevels::Five {
+        out[cr3 + 8..cr3 + 16].copy_from_slice(&CR4_LA57.to_le_bytes());
+    }
     out
 }

@@ -1,28 +1,51 @@
 //! Where the kernel is in a dump: what has to be known before a single address can be read.
 //!
-//! Input: a [`Dump`]. Output: [`BootFacts`], each with how it is known. Today the kernel's own
-//! note (VMCOREINFO) says it all; another way to know is another [`How`], and nothing above asks
-//! which it was.
+//! Input: a [`Dump`]. Output: [`BootFacts`], each with how it is known: by the kernel's own note
+//! (VMCOREINFO), or by what was found in memory in its place. Another way to know is another
+//! [`How`], and nothing above asks which it was.
+
+mod locate;
+
+pub use locate::{Assumed, Located, locate};
 
 use super::SpaceError;
 use super::arch::{self, Arch};
 use crate::addr::VirtAddr;
-use crate::dump::Dump;
+use crate::dump::{Dump, NoteOrigin, VmcoreInfo};
 
 /// How a fact is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     /// The kernel's note says it.
     Vmcoreinfo,
+    /// The text of the kernel's note says it, which lies in memory: the dump brings no note.
+    TextInMemory,
+    /// There is no such text: found from the CPUs' registers, which the hypervisor saved.
+    CpuRegisters,
+    /// There is no such text: found by the shape of page tables.
+    PageTables,
     /// Nothing says it: it is so unless the note says otherwise.
     Default,
 }
 
 impl How {
+    /// How the facts of a note are known that was come by in a way.
+    fn of(origin: NoteOrigin) -> Self {
+        match origin {
+            NoteOrigin::Note => Self::Vmcoreinfo,
+            NoteOrigin::TextInMemory => Self::TextInMemory,
+            NoteOrigin::CpuRegisters => Self::CpuRegisters,
+            NoteOrigin::PageTables => Self::PageTables,
+        }
+    }
+
     /// As documents have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vmcoreinfo => "vmcoreinfo",
+            Self::TextInMemory => "vmcoreinfo in memory",
+            Self::CpuRegisters => "registers of the CPUs",
+            Self::PageTables => "page tables in memory",
             Self::Default => "default",
         }
     }
@@ -85,13 +108,49 @@ impl BootFacts {
     /// # Errors
     /// If the dump is of an architecture that is not known, or does not say where its kernel is.
     pub fn find(dump: &Dump) -> Result<Self, SpaceError> {
-        let machine = dump.machine();
-        let Some(arch) = arch::of(machine.as_ref()) else {
-            let machine = machine.map_or_else(String::new, |machine| machine.to_string());
-            return Err(SpaceError::OtherArchitecture { machine });
-        };
         let info = dump.notes().vmcoreinfo.as_ref();
-        arch.boot_facts(info.ok_or(SpaceError::NoVmcoreInfo)?)
+        // Another architecture is named before a note is missed.
+        arch::of(dump.machine().as_ref())
+            .map_err(|machine| SpaceError::OtherArchitecture { machine })?;
+        Self::told(dump, info.ok_or(SpaceError::NoVmcoreInfo)?)
+    }
+
+    /// What `info` says of where the kernel is. A dump that names no architecture is of the one
+    /// whose kernels write such a text.
+    ///
+    /// # Errors
+    /// If the dump is of an architecture that is not known, or the text lacks what is needed.
+    pub(super) fn told(dump: &Dump, info: &VmcoreInfo) -> Result<Self, SpaceError> {
+        let machine = dump.machine();
+        let archs = arch::of(machine.as_ref())
+            .map_err(|machine| SpaceError::OtherArchitecture { machine })?;
+        let mut facts = Err(SpaceError::NoVmcoreInfo);
+        for arch in archs {
+            facts = arch.boot_facts(info);
+            if facts.is_ok() {
+                break;
+            }
+        }
+        let mut facts = facts?;
+        facts.noted_by(How::of(info.origin()));
+        Ok(facts)
+    }
+
+    /// Says of all that a note told how that note was come by.
+    fn noted_by(&mut self, how: How) {
+        fn mark<T>(fact: &mut Fact<T>, how: How) {
+            if fact.how == How::Vmcoreinfo {
+                fact.how = how;
+            }
+        }
+        mark(&mut self.root, how);
+        mark(&mut self.levels, how);
+        mark(&mut self.kernel_offset, how);
+        mark(&mut self.phys_base, how);
+        mark(&mut self.image_size, how);
+        mark(&mut self.encryption_bits, how);
+        self.release.iter_mut().for_each(|fact| mark(fact, how));
+        self.build_id.iter_mut().for_each(|fact| mark(fact, how));
     }
 
     /// How it is known where the kernel is: how its page tables were found.

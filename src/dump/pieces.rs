@@ -1,0 +1,440 @@
+//! Physical memory that lies in a file in pieces of several kinds: pages one after the other with
+//! a word between them, runs of one byte, packed frames of more than a page.
+//!
+//! What is written later replaces what was written before (a guest that runs while it is saved
+//! has some pages saved again). Frames are unpacked once and kept for a while.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use super::PageFault;
+use super::facts::DumpFacts;
+use super::notes::Notes;
+use super::page_source::{MachineName, PageSource, Stored};
+use super::ranges::About;
+use super::storage::Bytes;
+use crate::addr::{Pfn, SMALLEST_PAGE};
+
+const PAGE: u64 = SMALLEST_PAGE as u64;
+/// Unpacked frames that are kept: 64 KiB each, as snappy has them.
+const KEPT_FRAMES: usize = 1024;
+
+/// How a piece is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Page after page, each so many bytes behind the one before.
+    Pages {
+        /// From one page to the next.
+        stride: u32,
+    },
+    /// All bytes are this one.
+    Fill(u8),
+    /// A packed frame of so many bytes, of which the piece is what follows the first `skip`.
+    Frame {
+        /// Bytes in the file.
+        stored: u32,
+        /// Bytes that come before.
+        skip: u32,
+    },
+}
+
+/// Physical memory `start..start + len`, from `offset` of the file on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) start: u64,
+    pub(super) len: u64,
+    pub(super) offset: u64,
+    pub(super) kind: Kind,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.len)
+    }
+
+    /// The part of it in `range`, if any is.
+    pub(super) fn within(self, range: &Range<u64>) -> Option<Self> {
+        (self.start < range.end && range.start < self.end()).then(|| self.cut(range))
+    }
+
+    /// The part of it in `range`, of which some is in it.
+    fn cut(self, range: &Range<u64>) -> Self {
+        let start = self.start.max(range.start);
+        let end = self.end().min(range.end);
+        let gone = start - self.start;
+        let (offset, kind) = match self.kind {
+            Kind::Pages { stride } => (self.at(gone, stride), self.kind),
+            Kind::Fill(_) => (self.offset, self.kind),
+            Kind::Frame { stored, skip } => {
+                let skip = skip.saturating_add(u32::try_from(gone).unwrap_or(u32::MAX));
+                (self.offset, Kind::Frame { stored, skip })
+            }
+        };
+        Self {
+            start,
+            len: end.saturating_sub(start),
+            offset,
+            kind,
+        }
+    }
+
+    /// Where byte `within` of the pages lies in the file.
+    fn at(&self, within: u64, stride: u32) -> u64 {
+        let pages = (within / PAGE).saturating_mul(u64::from(stride));
+        self.offset
+            .saturating_add(pages)
+            .saturating_add(within % PAGE)
+    }
+
+    /// One longer piece of this and the next, where they are one run.
+    fn joined(self, next: &Self) -> Option<Self> {
+        let follows = self.end() == next.start;
+        let fits = match (self.kind, next.kind) {
+            (Kind::Fill(a), Kind::Fill(b)) => a == b,
+            (Kind::Pages { stride }, Kind::Pages { .. }) if self.len == PAGE => {
+                // A run begins: the next page says how far they are apart.
+                let stride_here = next.offset.checked_sub(self.offset)?;
+                let stride_here = u32::try_from(stride_here)
+                    .ok()
+                    .filter(|here| *here >= stride)?;
+                return follows.then_some(Self {
+                    len: self.len + next.len,
+                    kind: Kind::Pages {
+                        stride: stride_here,
+                    },
+                    ..self
+                });
+            }
+            (Kind::Pages { stride }, Kind::Pages { .. }) => {
+                next.len == PAGE && self.at(self.len, stride) == next.offset
+            }
+            _ => false,
+        };
+        (follows && fits).then_some(Self {
+            len: self.len + next.len,
+            ..self
+        })
+    }
+}
+
+/// Pieces without overlap, by address.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    by_start: BTreeMap<u64, Piece>,
+    /// The one that was added last: the next may continue it.
+    last: Option<Piece>,
+}
+
+impl Pieces {
+    /// Adds a piece; what was there before is gone.
+    pub(super) fn add(&mut self, piece: Piece) {
+        if piece.len == 0 || piece.start.checked_add(piece.len).is_none() {
+            return;
+        }
+        let last = self.last.take();
+        self.last = match last {
+            None => Some(piece),
+            Some(last) => Some(last.joined(&piece).unwrap_or_else(|| {
+                self.insert(last);
+                piece
+            })),
+        };
+    }
+
+    fn insert(&mut self, piece: Piece) {
+        let (start, end) = (piece.start, piece.end());
+        let before = self.by_start.range(..start).next_back();
+        let first = before
+            .filter(|(_, known)| known.end() > start)
+            .map_or(start, |(at, _)| *at);
+        let hidden: Vec<Piece> = self
+            .by_start
+            .range(first..end)
+            .map(|(_, known)| *known)
+            .collect();
+        for known in hidden {
+            self.by_start.remove(&known.start);
+            for rest in [0..start, end..u64::MAX] {
+                if known.start < rest.end && rest.start < known.end() {
+                    let part = known.cut(&rest);
+                    self.by_start.insert(part.start, part);
+                }
+            }
+        }
+        self.by_start.insert(start, piece);
+    }
+
+    /// All of them.
+    pub(super) fn into_sorted(mut self) -> Vec<Piece> {
+        if let Some(last) = self.last.take() {
+            self.insert(last);
+        }
+        self.by_start.into_values().collect()
+    }
+}
+
+/// Unpacks a frame of the file: `None` if it is damaged.
+pub(super) type Unpack = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// A file of pieces.
+pub(super) struct PiecesDump {
+    bytes: Bytes,
+    pieces: Vec<Piece>,
+    unpack: Unpack,
+    frames: Cache<u64, Arc<[u8]>>,
+    about: About,
+}
+
+impl fmt::Debug for PiecesDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} pieces of {:?}", self.pieces.len(), self.bytes)
+    }
+}
+
+static ZEROS: [u8; SMALLEST_PAGE as usize] = [0; SMALLEST_PAGE as usize];
+
+impl PiecesDump {
+    /// The pages of `pieces`, whose frames `unpack` unpacks.
+    pub(super) fn new(bytes: Bytes, pieces: Pieces, unpack: Unpack, about: About) -> Self {
+        Self {
+            bytes,
+            pieces: pieces.into_sorted(),
+            unpack,
+            frames: Cache::new(KEPT_FRAMES),
+            about,
+        }
+    }
+
+    fn pages(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len).sum::<u64>() / PAGE
+    }
+
+    fn missing_pages(&self) -> u64 {
+        let len = self.bytes.len();
+        let lost = self.pieces.iter().map(|piece| match piece.kind {
+            Kind::Fill(_) => 0,
+            Kind::Pages { stride } => {
+                let there = len.saturating_sub(piece.offset) / u64::from(stride).max(1);
+                (piece.len / PAGE).saturating_sub(there.saturating_add(1))
+            }
+            Kind::Frame { stored, .. } => {
+                let end = piece.offset.saturating_add(u64::from(stored));
+                if end > len { piece.len / PAGE } else { 0 }
+            }
+        });
+        lost.sum()
+    }
+
+    /// Why memory is not there that no piece holds.
+    fn fault(&self, pfn: Pfn) -> PageFault {
+        match self.about.table_cut {
+            true => PageFault::Truncated {
+                pfn,
+                offset: self.bytes.len(),
+            },
+            false => PageFault::NotInDump(pfn),
+        }
+    }
+
+    /// The bytes `range` of a piece, which lie in one page.
+    fn part(&self, pfn: Pfn, piece: &Piece, range: Range<u64>) -> Result<Cow<'_, [u8]>, PageFault> {
+        let within = range.start - piece.start;
+        let len = (range.end - range.start) as usize;
+        let truncated = |offset: u64| PageFault::Truncated { pfn, offset };
+        match piece.kind {
+            Kind::Fill(0) => Ok(Cow::Borrowed(ZEROS.get(..len).unwrap_or_default())),
+            Kind::Fill(byte) => Ok(Cow::Owned(vec![byte; len])),
+            Kind::Pages { stride } => {
+                let at = piece.at(within, stride);
+                let end = at.saturating_add(len as u64);
+                self.bytes.get(at, len).ok_or(truncated(end))
+            }
+            Kind::Frame { stored, skip } => {
+                let end = piece.offset.saturating_add(u64::from(stored));
+                let frame =
+                    self.frame(piece.offset, stored)
+                        .ok_or(match end > self.bytes.len() {
+                            true => truncated(end),
+                            false => PageFault::Corrupt {
+                                pfn,
+                                offset: piece.offset,
+                                why: "packed frame is damaged",
+                            },
+                        })?;
+                let start = within as usize + skip as usize;
+                let part = frame.get(start..start + len);
+                part.map(|part| Cow::Owned(part.to_vec()))
+                    .ok_or(PageFault::Corrupt {
+                        pfn,
+                        offset: piece.offset,
+                        why: "packed frame is shorter than it should be",
+                    })
+            }
+        }
+    }
+
+    fn frame(&self, offset: u64, stored: u32) -> Option<Arc<[u8]>> {
+        if let Some(frame) = self.frames.get(&offset) {
+            return Some(frame);
+        }
+        let packed = self.bytes.get(offset, stored as usize)?;
+        let frame: Arc<[u8]> = (self.unpack)(&packed)?.into();
+        self.frames.insert(offset, Arc::clone(&frame));
+        Some(frame)
+    }
+}
+
+impl PageSource for PiecesDump {
+    fn facts(&self) -> DumpFacts {
+        let missing = self.missing_pages();
+        DumpFacts {
+            source: self.about.source,
+            format: self.about.format.clone(),
+            dump_level: None,
+            page_size: SMALLEST_PAGE,
+            max_pfn: self.max_pfn(),
+            ram_pages: self.pages(),
+            dumped_pages: self.pages(),
+            missing_pages: missing,
+            pages_of_absent_parts: 0,
+            incomplete: self.about.incomplete || missing > 0,
+            contradictory: false,
+            files: self.about.files,
+        }
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.about.notes
+    }
+
+    fn machine(&self) -> Option<MachineName> {
+        self.about.machine.clone()
+    }
+
+    fn page_size(&self) -> u32 {
+        SMALLEST_PAGE
+    }
+
+    fn max_pfn(&self) -> u64 {
+        self.pieces
+            .last()
+            .map_or(0, |last| last.end().div_ceil(PAGE))
+    }
+
+    /// Of runs of one byte no more than what could be looked at: no header bounds them.
+    fn pfns(&self) -> Vec<Range<u64>> {
+        let there = self
+            .pieces
+            .iter()
+            .filter(|piece| piece.kind != Kind::Fill(0));
+        let most = self.file_bytes();
+        let pfns = there.map(|piece| {
+            let end = piece.start.saturating_add(piece.len.min(most));
+            piece.start / PAGE..end.div_ceil(PAGE)
+        });
+        pfns.collect()
+    }
+
+    fn file_bytes(&self) -> u64 {
+        self.bytes.file_len()
+    }
+
+    fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {
+        let start = pfn.0.checked_mul(PAGE).ok_or(PageFault::NotInDump(pfn))?;
+        let end = start.saturating_add(PAGE);
+        let first = self.pieces.partition_point(|piece| piece.end() <= start);
+        match self.pieces.get(first) {
+            Some(piece) if piece.start <= start && end <= piece.end() => {
+                Ok(match self.part(pfn, piece, start..end)? {
+                    Cow::Borrowed(page) => Stored::Plain(page),
+                    Cow::Owned(page) => Stored::Owned(page),
+                })
+            }
+            Some(piece) if piece.start < end => {
+                let mut out = vec![0; PAGE as usize];
+                match self.fill_partly(pfn, 0, &mut out) {
+                    None => Ok(Stored::Owned(out)),
+                    Some(fault) => Err(fault),
+                }
+            }
+            _ => Err(self.fault(pfn)),
+        }
+    }
+
+    fn holds_part_of(&self, pfn: Pfn) -> bool {
+        let Some(start) = pfn.0.checked_mul(PAGE) else {
+            return false;
+        };
+        let first = self.pieces.partition_point(|piece| piece.end() <= start);
+        let end = start.saturating_add(PAGE);
+        self.pieces
+            .get(first)
+            .is_some_and(|piece| piece.start < end)
+    }
+
+    fn fill_partly(&self, pfn: Pfn, start: usize, out: &mut [u8]) -> Option<PageFault> {
+        out.fill(0);
+        let Some(page) = pfn.0.checked_mul(PAGE) else {
+            return Some(PageFault::NotInDump(pfn));
+        };
+        let start = page.saturating_add(start as u64);
+        let end = start.saturating_add(out.len() as u64);
+        let first = self.pieces.partition_point(|piece| piece.end() <= start);
+        let mut worst = None;
+        let mut at = start;
+        let pieces = self.pieces.get(first..).unwrap_or_default();
+        for piece in pieces.iter().take_while(|piece| piece.start < end) {
+            let (from, to) = (piece.start.max(start), piece.end().min(end));
+            if at < from {
+                worst = worst.or(Some(self.fault(pfn)));
+            }
+            at = to;
+            let place = out.get_mut((from - start) as usize..(to - start) as usize);
+            match (self.part(pfn, piece, from..to), place) {
+                (Ok(part), Some(place)) => place.copy_from_slice(&part),
+                (Err(fault), _) => worst = Some(fault),
+                (Ok(_), None) => worst = Some(PageFault::NotInDump(pfn)),
+            }
+        }
+        if at < end {
+            worst = worst.or(Some(self.fault(pfn)));
+        }
+        worst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(number: u64, offset: u64) -> Piece {
+        Piece {
+            start: number * PAGE,
+            len: PAGE,
+            offset,
+            kind: Kind::Pages { stride: 4096 },
+        }
+    }
+
+    #[test]
+    fn pages_in_a_row_are_one_piece_and_later_ones_hide_earlier_ones() {
+        let mut pieces = Pieces::default();
+        for number in 0..8 {
+            pieces.add(page(number, 100 + number * 4104));
+        }
+        pieces.add(page(3, 90_000));
+        let found = pieces.into_sorted();
+        let got: Vec<_> = found
+            .iter()
+            .map(|p| (p.start / PAGE, p.len / PAGE, p.offset))
+            .collect();
+        assert_eq!(got, [(0, 3, 100), (3, 1, 90_000), (4, 4, 100 + 4 * 4104)]);
+        assert_eq!(found[0].kind, Kind::Pages { stride: 4104 });
+        assert_eq!(found[2].at(PAGE + 5, 4104), 100 + 5 * 4104 + 5);
+    }
+}
