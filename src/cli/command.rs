@@ -7,6 +7,7 @@ use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::diff::DiffArgs;
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
+use super::machine::files::FilesArgs;
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
 use super::machine::ps::PsArgs;
 use super::machine::zones::ZonesArgs;
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Allocinfo(AllocinfoArgs),
     /// The memory cgroups: who is charged for how much, and which are dying
     Memcg(MemcgArgs),
+    /// Page cache, tmpfs and shared memory by mount and by file, and who has the files open
+    Files(FilesArgs),
     /// Zones of memory: watermarks, free blocks, and whether a request could have been served
     Zones(ZonesArgs),
     /// Processes and kernel threads with their memory, and the one that panicked

@@ -46,6 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Kmemleak(args) => with_threads(&args.common, || machine::kmemleak(args)),
         Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
         Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
+        Command::Files(args) => with_threads(&args.common, || machine::files(args)),
         Command::Zones(args) => with_threads(&args.common, || machine::zones(args)),
         Command::Ps(args) => with_threads(&args.common, || machine::ps(args)),
         Command::Pageowner(args) => with_threads(&args.common, || pageowner::pageowner(args)),

@@ -11,6 +11,7 @@ pub mod allocinfo;
 pub mod cache;
 pub mod conntrack;
 pub mod diff;
+pub mod files;
 mod finding;
 mod fitted;
 mod head;

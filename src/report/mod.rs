@@ -4,6 +4,7 @@
 pub mod allocinfo;
 pub mod conntrack;
 pub mod diff;
+pub mod files;
 pub mod kmemleak;
 pub mod leaks;
 pub mod log;

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod counters;
+pub mod fs;
 pub mod log;
 pub mod mm;
 pub mod modules;

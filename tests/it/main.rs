@@ -2,6 +2,7 @@
 
 mod allocinfo;
 mod conntrack;
+mod files;
 mod findings;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]

@@ -2,6 +2,7 @@
 
 pub(crate) mod allocinfo;
 pub(crate) mod args;
+pub(crate) mod files;
 pub(crate) mod kmemleak;
 pub(crate) mod log;
 pub(crate) mod memcg;
@@ -13,6 +14,7 @@ pub(crate) mod vmalloc;
 pub(crate) mod zones;
 
 pub(crate) use allocinfo::allocinfo;
+pub(crate) use files::files;
 pub(crate) use kmemleak::kmemleak;
 pub(crate) use log::log;
 pub(crate) use memcg::memcg;

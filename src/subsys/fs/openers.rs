@@ -1,0 +1,151 @@
+//! Who has which inode open: the file descriptors of all processes.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+
+use crate::addr::VirtAddr;
+use crate::bytes::{c_string, u64_at};
+use crate::kernel::layout::layout;
+use crate::kernel::processes::Processes;
+use crate::kernel::{Kernel, KernelError};
+
+layout! {
+    /// include/linux/sched.h
+    struct TaskFilesLayout = "task_struct" in "kernel/fork.c" {
+        need pid = "pid",
+        need comm = "comm",
+        need files = "files",
+    }
+}
+
+layout! {
+    /// include/linux/fdtable.h
+    struct FilesLayout = "files_struct" in "fs/file.c" {
+        need table = "fdt",
+    }
+}
+
+layout! {
+    /// include/linux/fdtable.h
+    struct TableLayout = "fdtable" in "fs/file.c" {
+        need count = "max_fds",
+        need files = "fd",
+    }
+}
+
+layout! {
+    /// include/linux/fs.h
+    struct FileLayout = "file" in "fs/file_table.c" {
+        need inode = "f_inode",
+    }
+}
+
+/// NR_OPEN: what a process may be allowed at most by default.
+const MAX_FILES: u64 = 1 << 20;
+/// Of one inode, so many are kept.
+const KEPT: usize = 16;
+
+/// A descriptor of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Opener {
+    /// The process.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// The number of the descriptor.
+    pub fd: u64,
+}
+
+/// Openers by inode.
+#[derive(Debug, Default)]
+pub(super) struct Openers {
+    by_inode: FxHashMap<VirtAddr, Vec<Opener>>,
+    /// Whether all tables could be read.
+    pub(super) complete: bool,
+}
+
+impl Openers {
+    pub(super) fn read(kernel: &Kernel) -> Result<Self, KernelError> {
+        let task: TaskFilesLayout = kernel.layout()?;
+        let reader = TableReader {
+            kernel,
+            files: kernel.layout()?,
+            table: kernel.layout()?,
+            file: kernel.layout()?,
+        };
+        let processes = Processes::read(kernel)?;
+        let mut found = Self {
+            complete: processes.complete,
+            ..Self::default()
+        };
+        let mut seen = FxHashSet::default();
+        // Threads may have tables of their own.
+        for thread in processes.list.iter().flat_map(|process| &process.threads) {
+            let Ok(record) = kernel.space.span(*thread, task.len) else {
+                found.complete = false;
+                continue;
+            };
+            let files = VirtAddr(task.files.get(&record));
+            if files.is_null() || !seen.insert(files) {
+                continue;
+            }
+            let at = task.comm.offset as usize;
+            let comm = record.get(at..at + task.comm.size as usize).map(c_string);
+            let opener = Opener {
+                pid: task.pid.get(&record) as u32,
+                comm: comm.unwrap_or_default(),
+                fd: 0,
+            };
+            found.complete &= reader.add(files, &opener, &mut found.by_inode).is_some();
+        }
+        Ok(found)
+    }
+
+    /// Of one inode: the first, by process.
+    pub(super) fn of(&self, inode: VirtAddr) -> Vec<Opener> {
+        self.by_inode.get(&inode).cloned().unwrap_or_default()
+    }
+}
+
+struct TableReader<'k> {
+    kernel: &'k Kernel,
+    files: FilesLayout,
+    table: TableLayout,
+    file: FileLayout,
+}
+
+impl TableReader<'_> {
+    fn add(
+        &self,
+        files: VirtAddr,
+        opener: &Opener,
+        found: &mut FxHashMap<VirtAddr, Vec<Opener>>,
+    ) -> Option<()> {
+        let space = &self.kernel.space;
+        let table = space
+            .read_ptr(files.plus(u64::from(self.files.table.offset)))
+            .ok()?;
+        let record = space.read_bytes(table, self.table.len).ok()?;
+        let count = self.table.count.get(&record).min(MAX_FILES);
+        let array = VirtAddr(self.table.files.get(&record));
+        let array = space.read_bytes(array, count as usize * 8).ok()?;
+        for fd in 0..count {
+            // Low bits may be marks of the one who opens it.
+            let file = VirtAddr(u64_at(&array, fd as usize * 8)? & !7);
+            if file.is_null() {
+                continue;
+            }
+            let inode = space
+                .read_ptr(file.plus(u64::from(self.file.inode.offset)))
+                .ok()?;
+            let openers = found.entry(inode).or_default();
+            if openers.len() < KEPT {
+                openers.push(Opener {
+                    fd,
+                    ..opener.clone()
+                });
+            }
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Names of files: from a dentry up to the root of its file system, and from there to the mount.
+
+use crate::addr::VirtAddr;
+use crate::kernel::layout::layout;
+use crate::kernel::{Kernel, KernelError, walk};
+
+layout! {
+    /// include/linux/dcache.h
+    struct DentryLayout = "dentry" in "fs/dcache.c" {
+        need parent = "d_parent",
+        need name = "d_name.name",
+    }
+}
+
+layout! {
+    /// fs/mount.h
+    struct MountLayout = "mount" in "fs/namespace.c" {
+        need parent = "mnt_parent",
+        need mountpoint = "mnt_mountpoint",
+        need root = "mnt.mnt_root",
+        need namespace = "mnt_ns",
+        /// On its file system's list, up to 6.16.
+        maybe instance = "mnt_instance",
+        /// Since 6.17: the next of the file system.
+        maybe next = "mnt_next_for_sb",
+    }
+}
+
+layout! {
+    /// include/linux/fs.h
+    struct MountsLayout = "super_block" in "fs/namespace.c" | "fs/super.c" {
+        need mounts = "s_mounts",
+        need root = "s_root",
+    }
+}
+
+/// PATH_MAX, and directories within each other.
+const LONGEST: usize = 4096;
+const DEEPEST: usize = 512;
+/// NAME_MAX.
+const NAME: usize = 256;
+/// Mounts within each other.
+const MOUNTS: usize = 64;
+/// Mounts of one file system that are looked at.
+const MAX_MOUNTS: u64 = 1 << 16;
+
+/// Finds names.
+pub(super) struct Paths<'k> {
+    kernel: &'k Kernel,
+    dentry: DentryLayout,
+    mount: MountLayout,
+    mounts: MountsLayout,
+}
+
+impl<'k> Paths<'k> {
+    pub(super) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
+        Ok(Self {
+            dentry: kernel.layout()?,
+            mount: kernel.layout()?,
+            mounts: kernel.layout()?,
+            kernel,
+        })
+    }
+
+    /// From the root of the file system on; `None` if a part of it can't be read.
+    pub(super) fn within(&self, mut dentry: VirtAddr) -> Option<String> {
+        let space = &self.kernel.space;
+        let (mut names, mut length) = (Vec::new(), 0);
+        loop {
+            let record = space.span(dentry, self.dentry.len).ok()?;
+            let parent = VirtAddr(self.dentry.parent.get(&record));
+            if parent == dentry || parent.is_null() {
+                break;
+            }
+            let name = VirtAddr(self.dentry.name.get(&record));
+            let name = space.read_c_string(name, NAME).ok()?;
+            length += name.len() + 1;
+            if names.len() >= DEEPEST || length > LONGEST {
+                return None;
+            }
+            names.push(name);
+            dentry = parent;
+        }
+        names.reverse();
+        Some(format!("/{}", names.join("/")))
+    }
+
+    /// The name of a dentry that is its own parent: of a socket, a pipe, a memfd.
+    pub(super) fn own_name(&self, dentry: VirtAddr) -> Option<String> {
+        let space = &self.kernel.space;
+        let record = space.span(dentry, self.dentry.len).ok()?;
+        space
+            .read_c_string(VirtAddr(self.dentry.name.get(&record)), NAME)
+            .ok()
+    }
+
+    /// Where the root of a file system is mounted, in whatever namespace comes first; `None` if it
+    /// is mounted nowhere, as the kernel's own are.
+    pub(super) fn mount_point(&self, super_block: VirtAddr) -> Option<String> {
+        let space = &self.kernel.space;
+        let record = space.span(super_block, self.mounts.len).ok()?;
+        let root = VirtAddr(self.mounts.root.get(&record));
+        let mounts = self.mounts_of(super_block, VirtAddr(self.mounts.mounts.get(&record)));
+        mounts.into_iter().find_map(|mount| {
+            let record = space.span(mount, self.mount.len).ok()?;
+            let in_namespace = self.mount.namespace.get(&record) != 0;
+            let whole = VirtAddr(self.mount.root.get(&record)) == root;
+            (in_namespace && whole).then(|| self.path_of_mount(mount))?
+        })
+    }
+
+    fn mounts_of(&self, super_block: VirtAddr, first: VirtAddr) -> Vec<VirtAddr> {
+        let space = &self.kernel.space;
+        match (&self.mount.instance, &self.mount.next) {
+            (Some(instance), _) => {
+                let head = super_block.plus(u64::from(self.mounts.mounts.offset));
+                let links = walk::list(space, head, MAX_MOUNTS).value.into_iter();
+                links
+                    .map(|link| link.minus(u64::from(instance.offset)))
+                    .collect()
+            }
+            (None, Some(next)) => {
+                let (mut found, mut at) = (Vec::new(), first);
+                while !at.is_null() && (found.len() as u64) < MAX_MOUNTS {
+                    found.push(at);
+                    at = space
+                        .read_ptr(at.plus(u64::from(next.offset)))
+                        .unwrap_or(VirtAddr(0));
+                }
+                found
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+
+    fn path_of_mount(&self, mut mount: VirtAddr) -> Option<String> {
+        let mut parts = Vec::new();
+        for _ in 0..MOUNTS {
+            let record = self.kernel.space.span(mount, self.mount.len).ok()?;
+            let parent = VirtAddr(self.mount.parent.get(&record));
+            if parent == mount || parent.is_null() {
+                parts.reverse();
+                let path: String = parts.concat();
+                return Some(if path.is_empty() {
+                    "/".to_owned()
+                } else {
+                    path
+                });
+            }
+            let part = self.within(VirtAddr(self.mount.mountpoint.get(&record)))?;
+            parts.push(if part == "/" { String::new() } else { part });
+            mount = parent;
+        }
+        None
+    }
+}
