@@ -56,6 +56,8 @@ fn every_row_starts_with_the_dump() {
         &["conntrack"],
         &["vmalloc"],
         &["modules"],
+        &["ps"],
+        &["files"],
         &["sysctl", "vm"],
         &["sysctl", "--check"],
     ];

@@ -132,6 +132,7 @@ fn a_reader_that_goes_away_is_no_error_in_any_form() {
         &["nat", "--format", "jsonl"],
         &["vmalloc", "--format", "csv"],
         &["modules", "--format", "csv"],
+        &["ps", "--format", "csv"],
         &["sysctl", "--format", "csv"],
         &["log"],
         &["leaks", "--format", "jsonl"],

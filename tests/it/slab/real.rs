@@ -266,6 +266,9 @@ fn undamaged_dumps_give_no_warning() {
         "modules",
         "sysctl",
         "memcg",
+        "ps",
+        "zones",
+        "files",
         "report",
     ];
     let debug = [

@@ -47,6 +47,9 @@ const COMMANDS: &[&[&str]] = &[
     &["kmemleak"],
     &["allocinfo"],
     &["pageowner"],
+    &["ps"],
+    &["zones"],
+    &["files"],
     &["report"],
 ];
 
