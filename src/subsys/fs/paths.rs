@@ -1,7 +1,7 @@
 //! Names of files: from a dentry up to the root of its file system, and from there to the mount.
 
 use crate::addr::VirtAddr;
-use crate::kernel::layout::layout;
+use crate::kernel::layout::{LayoutError, layout};
 use crate::kernel::{Kernel, KernelError, walk};
 
 layout! {
@@ -44,11 +44,24 @@ const MOUNTS: usize = 64;
 /// Mounts of one file system that are looked at.
 const MAX_MOUNTS: u64 = 1 << 16;
 
+fn mount_layout(kernel: &Kernel) -> Result<Option<MountLayout>, KernelError> {
+    match kernel.layout() {
+        Ok(layout) => Ok(Some(layout)),
+        Err(error @ LayoutError::Types(_)) => Err(error.into()),
+        Err(error) => {
+            let text = format!("where file systems are mounted is not known: {error}");
+            kernel.diag.note("mounts-unknown", text);
+            Ok(None)
+        }
+    }
+}
+
 /// Finds names.
 pub(super) struct Paths<'k> {
     kernel: &'k Kernel,
     dentry: DentryLayout,
-    mount: MountLayout,
+    /// `None` where the types lack it: a vmlinux with a part of its debug information.
+    mount: Option<MountLayout>,
     mounts: MountsLayout,
 }
 
@@ -56,7 +69,7 @@ impl<'k> Paths<'k> {
     pub(super) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
         Ok(Self {
             dentry: kernel.layout()?,
-            mount: kernel.layout()?,
+            mount: mount_layout(kernel)?,
             mounts: kernel.layout()?,
             kernel,
         })
@@ -97,21 +110,27 @@ impl<'k> Paths<'k> {
     /// Where the root of a file system is mounted, in whatever namespace comes first; `None` if it
     /// is mounted nowhere, as the kernel's own are.
     pub(super) fn mount_point(&self, super_block: VirtAddr) -> Option<String> {
-        let space = &self.kernel.space;
+        let (space, layout) = (&self.kernel.space, self.mount.as_ref()?);
         let record = space.span(super_block, self.mounts.len).ok()?;
         let root = VirtAddr(self.mounts.root.get(&record));
-        let mounts = self.mounts_of(super_block, VirtAddr(self.mounts.mounts.get(&record)));
+        let first = VirtAddr(self.mounts.mounts.get(&record));
+        let mounts = self.mounts_of(layout, super_block, first);
         mounts.into_iter().find_map(|mount| {
-            let record = space.span(mount, self.mount.len).ok()?;
-            let in_namespace = self.mount.namespace.get(&record) != 0;
-            let whole = VirtAddr(self.mount.root.get(&record)) == root;
-            (in_namespace && whole).then(|| self.path_of_mount(mount))?
+            let record = space.span(mount, layout.len).ok()?;
+            let in_namespace = layout.namespace.get(&record) != 0;
+            let whole = VirtAddr(layout.root.get(&record)) == root;
+            (in_namespace && whole).then(|| self.path_of_mount(layout, mount))?
         })
     }
 
-    fn mounts_of(&self, super_block: VirtAddr, first: VirtAddr) -> Vec<VirtAddr> {
+    fn mounts_of(
+        &self,
+        layout: &MountLayout,
+        super_block: VirtAddr,
+        first: VirtAddr,
+    ) -> Vec<VirtAddr> {
         let space = &self.kernel.space;
-        match (&self.mount.instance, &self.mount.next) {
+        match (&layout.instance, &layout.next) {
             (Some(instance), _) => {
                 let head = super_block.plus(u64::from(self.mounts.mounts.offset));
                 let links = walk::list(space, head, MAX_MOUNTS).value.into_iter();
@@ -133,11 +152,11 @@ impl<'k> Paths<'k> {
         }
     }
 
-    fn path_of_mount(&self, mut mount: VirtAddr) -> Option<String> {
+    fn path_of_mount(&self, layout: &MountLayout, mut mount: VirtAddr) -> Option<String> {
         let mut parts = Vec::new();
         for _ in 0..MOUNTS {
-            let record = self.kernel.space.span(mount, self.mount.len).ok()?;
-            let parent = VirtAddr(self.mount.parent.get(&record));
+            let record = self.kernel.space.span(mount, layout.len).ok()?;
+            let parent = VirtAddr(layout.parent.get(&record));
             if parent == mount || parent.is_null() {
                 parts.reverse();
                 let path: String = parts.concat();
@@ -147,7 +166,7 @@ impl<'k> Paths<'k> {
                     path
                 });
             }
-            let part = self.within(VirtAddr(self.mount.mountpoint.get(&record)))?;
+            let part = self.within(VirtAddr(layout.mountpoint.get(&record)))?;
             parts.push(if part == "/" { String::new() } else { part });
             mount = parent;
         }
