@@ -60,7 +60,7 @@ impl<'k> Variables<'k> {
         Self {
             init: at("__init_begin")..at("__init_end"),
             image: at("_text").min(at("_stext"))..at("_end"),
-            first: kernel.space.boot().arch.first_symbol(),
+            first: kernel.space.boot().first_symbol,
             symbols: Symbolizer::new(kernel, modules),
             kernel,
             module_pages,

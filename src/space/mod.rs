@@ -62,6 +62,7 @@ pub struct AddressSpace {
     root: PhysAddr,
     image: LinearRegion,
     direct: LinearRegion,
+    image_is_whole: bool,
     told: Option<Arc<Diagnostics>>,
 }
 
@@ -82,13 +83,14 @@ impl AddressSpace {
     /// # Errors
     /// If the page tables lie outside the kernel's image.
     pub fn booted(dump: Arc<Dump>, boot: BootFacts) -> Result<Self, SpaceError> {
-        let image = boot.arch.image(&boot);
+        let image = boot.image.value;
         let at = boot.root.value;
         let root = image.translate(at).ok_or(SpaceError::BadRoot(at))?.phys;
         Ok(Self {
             image,
             root,
-            direct: boot.arch.direct_map(&boot, None, None),
+            direct: boot.direct.value,
+            image_is_whole: boot.arch.image_is_whole(),
             mmu: boot.arch.mmu(&boot),
             boot: Arc::new(boot),
             dump,
@@ -146,8 +148,8 @@ impl AddressSpace {
     }
 
     /// The name of the translation in use.
-    pub fn mmu_name(&self) -> &'static str {
-        self.mmu.name
+    pub fn mmu_name(&self) -> &str {
+        &self.mmu.name
     }
 
     /// Bits that a physical address has at most.
@@ -166,14 +168,15 @@ impl AddressSpace {
         self.mmu.is_canonical(va)
     }
 
-    /// The first address of the direct map.
-    pub fn direct_map_start(&self) -> VirtAddr {
-        self.direct.start
+    /// The address that physical address 0 has in the direct map, or would have: what is added to
+    /// a physical address, modulo 2^64. RAM may begin far above 0, and the map below this address.
+    pub fn direct_map_zero(&self) -> VirtAddr {
+        self.direct.start.minus(self.direct.phys.0)
     }
 
     /// The virtual address of physical memory in the direct map.
     pub fn direct_map_address(&self, phys: PhysAddr) -> VirtAddr {
-        self.direct.start.plus(phys.0)
+        self.direct_map_zero().plus(phys.0)
     }
 
     /// Translates an address, and says how far the translation holds.
@@ -181,10 +184,13 @@ impl AddressSpace {
     /// # Errors
     /// If nothing is mapped there or a page table is missing.
     pub fn translate(&self, va: VirtAddr) -> Result<Mapping, MemFault> {
-        for region in [&self.direct, &self.image] {
-            if let Some(mapping) = region.translate(va) {
-                return Ok(mapping);
-            }
+        if let Some(mapping) = self.direct.translate(va) {
+            return Ok(mapping);
+        }
+        if self.image_is_whole
+            && let Some(mapping) = self.image.translate(va)
+        {
+            return Ok(mapping);
         }
         match self.walk(va) {
             Ok((mapping, _)) => Ok(mapping),

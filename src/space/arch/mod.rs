@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+mod aarch64;
 mod x86_64;
 
 #[cfg(test)]
@@ -32,20 +33,18 @@ pub trait Arch: fmt::Debug + Send + Sync {
     /// How page tables of the kernel are read.
     fn mmu(&self, boot: &BootFacts) -> MmuSpec;
 
-    /// Where the kernel's image is mapped.
-    fn image(&self, boot: &BootFacts) -> LinearRegion;
+    /// Whether all that is mapped in the image's region is where the region says. Else parts of
+    /// it are unmapped when they are given back, and only page tables tell which.
+    fn image_is_whole(&self) -> bool;
 
-    /// Where all of RAM is mapped, by the kernel's variables where it has any that say so.
+    /// Where all of RAM is mapped, by the kernel's variables where it has any that say so: where
+    /// it begins, and where vmalloc does behind it.
     fn direct_map(
         &self,
         boot: &BootFacts,
         start: Option<VirtAddr>,
         end: Option<VirtAddr>,
     ) -> LinearRegion;
-
-    /// From here on addresses are of the image or of modules: those have symbols, and the linked
-    /// ones are moved by KASLR.
-    fn first_symbol(&self) -> VirtAddr;
 
     /// Bits that a physical address has at most.
     fn physical_bits(&self, boot: &BootFacts) -> u32;
@@ -63,17 +62,16 @@ pub trait Arch: fmt::Debug + Send + Sync {
     fn stack_pointer(&self, prstatus: &[u8]) -> Option<VirtAddr>;
 }
 
-static ALL: [&dyn Arch; 1] = [&x86_64::X86_64];
+static ALL: [&dyn Arch; 2] = [&x86_64::X86_64, &aarch64::Aarch64];
 
 /// All that dumps are read of.
 pub fn all() -> impl Iterator<Item = &'static dyn Arch> {
     ALL.into_iter()
 }
 
-/// The architecture of a dump that names `machine`; one that names none may be of any, and its
-/// note tells whether it is of the first.
-pub(super) fn of(machine: Option<&MachineName>) -> Option<&'static dyn Arch> {
-    all().find(|arch| match machine {
+/// The architecture of a dump that names `machine`; one that names none may be of any.
+pub(super) fn of(machine: Option<&MachineName>) -> impl Iterator<Item = &'static dyn Arch> {
+    all().filter(move |arch| match machine {
         Some(MachineName::Utsname(name)) => name == arch.name(),
         Some(MachineName::Elf(number)) => *number == arch.elf_machine(),
         None => true,
