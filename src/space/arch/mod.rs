@@ -52,6 +52,11 @@ pub trait Arch: fmt::Debug + Send + Sync {
     /// Bytes of addresses that vmalloc has.
     fn vmalloc_size(&self, boot: &BootFacts) -> u64;
 
+    /// `VMALLOC_TOTAL`: as many of them as the kernel itself says.
+    fn vmalloc_total(&self, boot: &BootFacts) -> u64 {
+        self.vmalloc_size(boot)
+    }
+
     /// log2 of a memory section's size, where the kernel does not say it.
     fn section_bits(&self) -> u32;
 

@@ -201,6 +201,11 @@ impl Arch for X86_64 {
         }
     }
 
+    /// `VMALLOC_END` is the last byte here.
+    fn vmalloc_total(&self, boot: &BootFacts) -> u64 {
+        self.vmalloc_size(boot) - 1
+    }
+
     /// It has always been so; the note says it since 5.13.
     fn section_bits(&self) -> u32 {
         27

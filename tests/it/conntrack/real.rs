@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{RealDump, real_dumps, run, small_dump};
 
-const RELEASES: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
+const RELEASES: [&str; 5] = ["5.10", "6.1", "6.12", "7.2", "6.12-arm64"];
 
 /// Real dumps and the small one.
 pub(crate) fn dumps() -> Vec<RealDump> {

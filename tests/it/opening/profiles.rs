@@ -58,7 +58,7 @@ fn a_profile_of_the_small_dump_stands_for_its_vmlinux() {
 #[test]
 fn profiles_of_distribution_kernels_stand_for_their_vmlinux() {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let saved = save(&dump, true, folder.path());
         assert_same_reports(&dump, &saved);
         let size = std::fs::metadata(&saved).expect("it is there").len();
@@ -75,7 +75,7 @@ fn profiles_of_distribution_kernels_stand_for_their_vmlinux() {
 #[test]
 fn symbols_are_written_as_linked() {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    for dump in real_dumps(&["6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["6.1", "6.12", "7.2", "6.12-arm64"]) {
         let symbols = |path: &Path| content(path)["symbols"].clone();
         let with = symbols(&save(&dump, true, folder.path()));
         let without = symbols(&save(&dump, false, folder.path()));
