@@ -82,6 +82,9 @@ pub struct BootFacts {
     pub page_shift: Fact<u32>,
     /// Bits of a virtual address that the page tables translate.
     pub address_bits: Fact<u32>,
+    /// Bits that the root's table is made for: some kernels have one for more than the processor
+    /// translates.
+    pub table_bits: u32,
     /// Bits that a signature has in the addresses to which functions return: 1 in every plain
     /// address of the kernel.
     pub signature_bits: Fact<u64>,

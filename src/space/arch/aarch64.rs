@@ -144,6 +144,7 @@ impl Arch for Aarch64 {
             vmalloc: Some(layout.vmalloc(info)),
             first_symbol: layout.first_symbol(),
             page_shift: Fact::noted(layout.page_shift),
+            table_bits: layout.table_bits(),
             address_bits: Fact::noted_or(layout.translated, layout.bits()),
             // Since 5.10 (commit e13760b6a5b6); 0 where the processor does not sign.
             signature_bits: Fact::noted_or(
@@ -158,12 +159,6 @@ impl Arch for Aarch64 {
 
     fn mmu(&self, boot: &BootFacts) -> MmuSpec {
         let (shift, bits) = (boot.page_shift.value, boot.address_bits.value);
-        // A kernel of 64 KiB pages for 52 bits has the table for 52 on every processor; the bits
-        // between are those of all its addresses (`TTBR1_BADDR_4852_OFFSET`).
-        let table_bits = match boot.levels.value {
-            3 if shift == SHIFT_64K && bits > 42 => layout::MOST_BITS,
-            _ => bits,
-        };
         MmuSpec {
             name: Cow::Owned(format!(
                 "{}, {} KiB pages, {} levels, {bits} bits",
@@ -171,7 +166,7 @@ impl Arch for Aarch64 {
                 1 << (shift - 10),
                 boot.levels.value
             )),
-            levels: Cow::Owned(levels(shift, table_bits)),
+            levels: Cow::Owned(levels(shift, boot.table_bits)),
             sign_bit: bits,
             lower_half: false,
             ignored: 0,

@@ -148,6 +148,7 @@ impl Arch for X86_64 {
             vmalloc: None,
             first_symbol: VirtAddr(START_KERNEL_MAP),
             page_shift: Fact::noted_or(None, PTE.shift),
+            table_bits: bits,
             address_bits: Fact {
                 value: bits,
                 how: levels.how,

@@ -63,7 +63,10 @@ fn profiles_of_distribution_kernels_stand_for_their_vmlinux() {
         assert_same_reports(&dump, &saved);
         let size = std::fs::metadata(&saved).expect("it is there").len();
         assert!(size < 100_000, "{size} bytes");
-        // The one in the matrix is made of the debug package, without a dump.
+        // The one in the matrix is made of the debug package, without a dump. It has x86_64's.
+        if dump.name.ends_with("-arm64") {
+            continue;
+        }
         let release = dump.captured("osrelease");
         let matrix = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora/profiles");
         let matrix = matrix.join(format!("{}.profile", release.trim()));

@@ -56,7 +56,9 @@ impl Layout {
         self.translated.unwrap_or(self.configured)
     }
 
-    /// Bits that the tables are made for.
+    /// Bits that the tables are made for. A kernel of 64 KiB pages for 52 bits has the table for 52
+    /// on every processor; the bits between are 1 in all its addresses
+    /// (`TTBR1_BADDR_4852_OFFSET`).
     pub(super) fn table_bits(&self) -> u32 {
         match self.page_shift == super::SHIFT_64K {
             true => self.configured,
