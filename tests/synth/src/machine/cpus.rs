@@ -54,7 +54,7 @@ pub fn lay(kernel: &mut Kernel) -> PerCpu {
     }
     kernel.set_variable("nr_cpu_ids", u64::from(POSSIBLE_CPUS));
     kernel.set_variable("nr_node_ids", u64::from(NODES));
-    let start = match kernel.era.relocates_percpu() {
+    let start = match kernel.relocates_percpu() {
         true => kernel.symbol("__per_cpu_start"),
         false => 0,
     };

@@ -33,7 +33,7 @@ pub fn lay(kernel: &mut Kernel) {
         ("nodename", NODENAME),
         ("release", release),
         ("version", VERSION),
-        ("machine", "x86_64"),
+        ("machine", kernel.paging.machine()),
         ("domainname", "(none)"),
     ] {
         let at = uts + kernel.types.offset("new_utsname", member);
@@ -53,7 +53,9 @@ pub fn lay(kernel: &mut Kernel) {
         ("max_pfn", end),
         ("high_memory", space.direct(end << 12)),
     ] {
-        kernel.set_variable(name, value);
+        if kernel.image.has(name) {
+            kernel.set_variable(name, value);
+        }
     }
     if kernel.image.has("tick_nsec") {
         kernel.set_variable("tick_nsec", TICK_NSEC);

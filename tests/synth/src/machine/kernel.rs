@@ -9,7 +9,7 @@ use super::paging::{Leaf, PageTables};
 use super::ram::{Frames, Ram};
 use super::space::Space;
 use crate::ctypes::TypeTable;
-use crate::era::Era;
+use crate::era::{Era, PagingLevels};
 use crate::memory::{Memory, PAGE_SHIFT, PAGE_SIZE};
 use crate::random::Random;
 
@@ -18,6 +18,8 @@ use crate::random::Random;
 pub struct Kernel {
     /// Which kernel.
     pub era: Era,
+    /// Of which machine, and its page tables.
+    pub paging: PagingLevels,
     /// Its C types, those of modules included.
     pub types: TypeTable,
     /// The C types of vmlinux.
@@ -172,9 +174,14 @@ impl Kernel {
         found.unwrap_or_else(|| panic!("no symbol {name}"))
     }
 
+    /// Per-CPU variables have addresses in the image.
+    pub fn relocates_percpu(&self) -> bool {
+        self.era.relocates_percpu() || self.paging.arm64().is_some()
+    }
+
     /// The per-CPU pointer that a variable of the per-CPU section is.
     pub fn per_cpu_symbol(&self, name: &str) -> u64 {
-        if self.era.relocates_percpu() {
+        if self.relocates_percpu() {
             self.symbol(name)
         } else {
             self.image.address(name)

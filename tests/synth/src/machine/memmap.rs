@@ -123,5 +123,6 @@ pub fn max_physmem_bits(paging: PagingLevels) -> u32 {
     match paging {
         PagingLevels::Four => 46,
         PagingLevels::Five => 52,
+        PagingLevels::Arm64(arm64) => arm64.configured.max(48),
     }
 }

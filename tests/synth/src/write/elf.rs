@@ -6,7 +6,7 @@
 use super::Le;
 use super::notes::{Notes, notes};
 use crate::machine::Machine;
-use crate::machine::space::{IMAGE_SIZE, LINK_BASE};
+use crate::machine::space::IMAGE_SIZE;
 use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
 const PT_LOAD: u32 = 1;
@@ -31,6 +31,9 @@ pub struct Options {
     /// before program headers, CPU state notes.
     pub qemu: bool,
 }
+
+const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
 
 /// A segment, before it has a place in the file.
 struct Segment {
@@ -64,7 +67,8 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
     let notes_at = EHDR_SIZE + section_size + count * PHDR_SIZE;
     let mut data_at = (notes_at + notes.len()).next_multiple_of(PAGE_SIZE as usize);
 
-    let mut out = ehdr(options.qemu, count, has_section, (phoff, shoff));
+    let number = if machine.kernel.paging.arm64().is_some() { EM_AARCH64 } else { EM_X86_64 };
+    let mut out = ehdr(number, options.qemu, count, has_section, (phoff, shoff));
     let mut program = Vec::new();
     phdr(
         &mut program,
@@ -109,7 +113,7 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
         // A page of the image that was taken out ends the segment's bytes.
         let there = (0..frames).take_while(|each| memory.page(pfn + each).is_some());
         found.push(Segment {
-            virt: space.relocated(LINK_BASE),
+            virt: space.relocated(machine.kernel.image.base),
             pfn,
             frames: there.count() as u64,
             memory_frames: frames,
@@ -146,11 +150,11 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
     found
 }
 
-fn ehdr(qemu: bool, count: usize, has_section: bool, (phoff, shoff): (usize, usize)) -> Vec<u8> {
+fn ehdr(machine: u16, qemu: bool, count: usize, has_section: bool, (phoff, shoff): (usize, usize)) -> Vec<u8> {
     let mut out = b"\x7fELF\x02\x01\x01".to_vec();
     out.resize(16, 0);
     out.u16(4); // ET_CORE
-    out.u16(62); // EM_X86_64
+    out.u16(machine);
     out.u32(1);
     out.u64(0);
     out.u64(phoff as u64);
