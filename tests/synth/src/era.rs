@@ -2,6 +2,7 @@
 
 use crate::ctypes::TypeTable;
 use crate::machine::arm64::Arm64;
+use crate::memory::PAGE_SHIFT;
 use crate::slub::scenario::Place;
 
 /// A kernel whose structures have a shape of their own.
@@ -299,6 +300,11 @@ impl PagingLevels {
             Self::Arm64(arm64) => Some(arm64),
             _ => None,
         }
+    }
+
+    /// log2 of the bytes of a page.
+    pub fn page_shift(self) -> u32 {
+        self.arm64().map_or(PAGE_SHIFT, |arm64| arm64.page_shift)
     }
 
     /// `uname -m`.

@@ -51,7 +51,7 @@ pub fn lay(kernel: &mut Kernel) {
         ("jiffies_64", JIFFIES),
         ("_totalram_pages", pages - 5000),
         ("max_pfn", end),
-        ("high_memory", space.direct(end << 12)),
+        ("high_memory", space.direct(end << kernel.page_shift())),
     ] {
         if kernel.image.has(name) {
             kernel.set_variable(name, value);

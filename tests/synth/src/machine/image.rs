@@ -9,8 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use super::space::IMAGE_SIZE;
+use super::space::{IMAGE_SIZE, link_base};
 use crate::ctypes::TypeTable;
+use crate::era::PagingLevels;
 
 /// Bytes of text.
 pub const TEXT_SIZE: u64 = 256 << 10;
@@ -108,7 +109,10 @@ const FUNCTIONS: &[&str] = &[
 impl Image {
     /// Gives every variable of the table and every fixed symbol its address.
     /// `btf_size` is the length of the kernel's BTF.
-    pub fn new(types: &TypeTable, btf_size: u64, relocates_percpu: bool, base: u64) -> Self {
+    pub fn new(types: &TypeTable, btf_size: u64, relocates_percpu: bool, paging: PagingLevels) -> Self {
+        let base = link_base(paging);
+        // The root's table may fill a page, and x86-64 has two of them.
+        let page = 1 << paging.page_shift();
         let mut image = Self {
             symbols: Vec::new(),
             by_name: BTreeMap::new(),
@@ -139,8 +143,12 @@ impl Image {
                 "vmap_area_list" => types.variable("vmap_nodes").is_some(),
                 _ => false,
             };
+            let (size, align) = match *name {
+                "init_top_pgt" => (page.max(*size), page),
+                _ => (*size, *align),
+            };
             if types.variable(name).is_none() && !gone {
-                image.place(name, *size, *align);
+                image.place(name, size, align);
             }
         }
         image.alias("swapper_pg_dir", "init_top_pgt");

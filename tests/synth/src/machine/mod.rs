@@ -32,7 +32,7 @@ use crate::ctypes::TypeTable;
 use crate::debuginfo::btf;
 use crate::era::{Era, PagingLevels};
 use crate::leaks::{self, LeaksTruth};
-use crate::memory::{Memory, PAGE_SHIFT, PAGE_SIZE};
+use crate::memory::{Memory, PAGE_SHIFT};
 use crate::random::Random;
 use crate::slub::lay::LaidSlub;
 use crate::slub::scenario::{Freelist, Scenario};
@@ -40,7 +40,7 @@ use crate::slub::truth::{self, Truth};
 use image::{Image, TEXT_SIZE};
 use paging::{Leaf, PageTables};
 use ram::{Frames, Ram};
-use space::{IMAGE_SIZE, Space, link_base};
+use space::{IMAGE_SIZE, Space};
 
 /// What a machine can be built with, apart from its scenario.
 #[derive(Debug, Clone, Copy)]
@@ -299,7 +299,7 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
         &vmlinux_types,
         btf_size,
         options.era.relocates_percpu() || options.paging.arm64().is_some(),
-        link_base(options.paging),
+        options.paging,
     );
     let space = Space::new(
         options.era,
@@ -316,7 +316,7 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
         vmlinux_types,
         modules: Vec::new(),
         ram: Ram::with_extra(extra),
-        memory: Memory::default(),
+        memory: Memory::new(options.paging.page_shift()),
         space,
         image,
         tables: PageTables::new(root, options.paging, options.sme_mask(), frames),
@@ -330,15 +330,15 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
 
 /// The image: text that is not zero, data that will be written to.
 fn lay_image(kernel: &mut Kernel) {
-    let phys = kernel.space.image_phys;
+    let (phys, shift) = (kernel.space.image_phys, kernel.page_shift());
     kernel
         .memory
-        .touch(phys >> PAGE_SHIFT, IMAGE_SIZE >> PAGE_SHIFT);
-    for page in 0..TEXT_SIZE / PAGE_SIZE {
-        let text: Vec<u8> = (0..PAGE_SIZE / 8)
+        .touch(phys >> shift, IMAGE_SIZE >> shift);
+    for page in 0..TEXT_SIZE >> shift {
+        let text: Vec<u8> = (0..1u64 << (shift - 3))
             .flat_map(|_| kernel.random.word().to_le_bytes())
             .collect();
-        kernel.memory.write(phys + page * PAGE_SIZE, &text);
+        kernel.memory.write(phys + (page << shift), &text);
     }
     let types = btf::encode(&kernel.vmlinux_types);
     kernel.write(kernel.symbol("__start_BTF"), &types);
@@ -360,16 +360,20 @@ fn give_back_init(kernel: &mut Kernel) {
     }
     let start = kernel.symbol("__init_begin");
     let end = kernel.symbol("__init_end");
-    for virt in (start..end).step_by(PAGE_SIZE as usize) {
+    for virt in (start..end).step_by(kernel.page_size() as usize) {
         kernel.tables.hide(&mut kernel.memory, virt);
         let phys = kernel.space.phys(virt);
-        kernel.memory.write(phys, &[0xa5; PAGE_SIZE as usize]);
+        kernel.memory.write(phys, &vec![0xa5; kernel.page_size() as usize]);
     }
 }
 
 /// 4 KiB pages for the first 2 MiB and the KFENCE pool, 2 MiB pages below 4 GiB,
 /// 1 GiB pages above.
 fn lay_direct_map(kernel: &mut Kernel) {
+    // Larger pages have larger blocks; nobody walks to what is linear.
+    if kernel.page_shift() != PAGE_SHIFT {
+        return;
+    }
     let pool = kernel.kfence_pool << PAGE_SHIFT;
     let extra = kernel.ram.extra();
     let mut map = |phys: u64, size, leaf| {

@@ -29,17 +29,13 @@ pub enum Leaf {
 }
 
 impl Leaf {
+    /// How many levels above the last.
     fn level(self) -> u32 {
         match self {
             Leaf::Page => 0,
             Leaf::Pmd => 1,
             Leaf::Pud => 2,
         }
-    }
-
-    /// Bytes mapped.
-    pub fn size(self) -> u64 {
-        1 << (PAGE_SHIFT + 9 * self.level())
     }
 }
 
@@ -76,7 +72,7 @@ impl PageTables {
 
     /// Maps `size` bytes with leaves of one size.
     pub fn map(&mut self, memory: &mut Memory, virt: u64, phys: u64, size: u64, leaf: Leaf) {
-        let step = leaf.size();
+        let step = 1u64 << self.levels[leaf.level() as usize].0;
         assert!((virt | phys).is_multiple_of(step), "{virt:#x} -> {phys:#x}");
         for offset in (0..size).step_by(step as usize) {
             let entry = self.leaf(phys + offset, leaf != Leaf::Page);
@@ -134,7 +130,7 @@ impl PageTables {
             if entry & PRESENT == 0 {
                 let frame = self.frames.take(0);
                 memory.touch(frame, 1);
-                entry = self.table(frame << PAGE_SHIFT);
+                entry = self.table(frame << self.levels[0].0);
                 memory.write(slot, &entry.to_le_bytes());
             }
             let (at, large) = self.decode(entry);

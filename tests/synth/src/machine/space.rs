@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::era::{Era, PagingLevels};
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 use crate::random::Random;
 
 /// `__START_KERNEL_map`.
@@ -42,6 +41,8 @@ pub struct Space {
     pub text: u64,
     /// Physical address of `_text`.
     pub image_phys: u64,
+    /// log2 of the bytes of a page.
+    pub page_shift: u32,
     /// Pages of the vmalloc area in order: page frame numbers.
     pub vmalloc_pages: Vec<u64>,
     /// Where modules begin.
@@ -76,15 +77,16 @@ impl Space {
                 0xffd4_0000_0000_0000 + ((1 + random.below(10_000)) << 30),
             ),
         };
+        let page_shift = paging.page_shift();
         // A third of the eras has the image above where it was linked, the
         // others below: phys_base is positive or negative.
         let (kernel_offset, image_phys) = match era {
-            Era::V4_18 | Era::V5_10 => ((1 + random.below(4)) * PMD, 0x0a60_0000),
-            _ => ((64 + random.below(300)) * PMD, 0x0560_0000),
+            Era::V4_18 | Era::V5_10 => ((1 + random.below(4)) * PMD, 0xa600 << page_shift),
+            _ => ((64 + random.below(300)) * PMD, 0x5600 << page_shift),
         };
         // A third of the way between modules and vmalloc.
         let modules = match paging {
-            PagingLevels::Arm64(arm64) => arm64.modules() + (1 << 30) + 0x24_5000,
+            PagingLevels::Arm64(arm64) => arm64.modules() + (1 << 30) + (0x245 << page_shift),
             _ => MODULES_VADDR + 0x24_5000,
         };
         let text = link_base(paging) + kernel_offset;
@@ -96,6 +98,7 @@ impl Space {
             phys_base: (image_phys as i64).wrapping_sub(text.wrapping_sub(START_KERNEL_MAP) as i64),
             text,
             image_phys,
+            page_shift,
             vmalloc_pages: Vec::new(),
             modules,
             module_pages: Vec::new(),
@@ -125,18 +128,18 @@ impl Space {
         if within(self.text) < IMAGE_SIZE {
             return self.image_phys + within(self.text);
         }
-        let page = |offset: u64| (offset >> PAGE_SHIFT) as usize;
+        let page = |offset: u64| (offset >> self.page_shift) as usize;
         for (start, pages) in [
             (self.modules, &self.module_pages),
             (self.vmalloc, &self.vmalloc_pages),
         ] {
             if let Some(pfn) = pages.get(page(within(start))) {
-                return (pfn << PAGE_SHIFT) + virt % PAGE_SIZE;
+                return (pfn << self.page_shift) + virt % (1 << self.page_shift);
             }
         }
-        let map = within(self.vmemmap) >> PAGE_SHIFT;
+        let map = within(self.vmemmap) >> self.page_shift;
         if let Some(pfn) = self.vmemmap_pages.get(&map) {
-            return (pfn << PAGE_SHIFT) + virt % PAGE_SIZE;
+            return (pfn << self.page_shift) + virt % (1 << self.page_shift);
         }
         within(self.page_offset)
     }

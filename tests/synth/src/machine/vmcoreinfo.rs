@@ -6,6 +6,7 @@ use super::arm64::Arm64;
 use super::identity::{CRASHTIME, build_id};
 use super::kernel::Kernel;
 use super::memmap::{max_physmem_bits, section_roots};
+use super::ram::PAGES_PER_SECTION;
 use crate::ctypes::TypeTable;
 use crate::era::{Era, PagingLevels};
 
@@ -89,7 +90,7 @@ fn identity(out: &mut String, kernel: &Kernel) {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     line(out, format_args!("BUILD-ID={id}"));
-    line(out, format_args!("PAGESIZE=4096"));
+    line(out, format_args!("PAGESIZE={}", kernel.page_size()));
     symbol(out, kernel, "init_uts_ns");
     if kernel.era >= Era::V6_1 {
         let offset = kernel.types.offset("uts_namespace", "name");
@@ -125,7 +126,8 @@ fn memory_model(out: &mut String, kernel: &Kernel, paging: PagingLevels) {
         format_args!("SIZE(mem_section)={}", kernel.types.sizeof("mem_section")),
     );
     line(out, format_args!("OFFSET(mem_section.section_mem_map)=0"));
-    line(out, format_args!("NUMBER(SECTION_SIZE_BITS)=27"));
+    let section = PAGES_PER_SECTION.trailing_zeros() + kernel.page_shift();
+    line(out, format_args!("NUMBER(SECTION_SIZE_BITS)={section}"));
     let bits = max_physmem_bits(paging);
     line(out, format_args!("NUMBER(MAX_PHYSMEM_BITS)={bits}"));
 }

@@ -7,7 +7,6 @@ use super::Le;
 use super::notes::{Notes, notes};
 use crate::machine::Machine;
 use crate::machine::space::IMAGE_SIZE;
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
@@ -65,7 +64,7 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
         (EHDR_SIZE + count * PHDR_SIZE, EHDR_SIZE)
     };
     let notes_at = EHDR_SIZE + section_size + count * PHDR_SIZE;
-    let mut data_at = (notes_at + notes.len()).next_multiple_of(PAGE_SIZE as usize);
+    let mut data_at = (notes_at + notes.len()).next_multiple_of(machine.memory().page_size() as usize);
 
     let number = if machine.kernel.paging.arm64().is_some() { EM_AARCH64 } else { EM_X86_64 };
     let mut out = ehdr(number, options.qemu, count, has_section, (phoff, shoff));
@@ -78,9 +77,9 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
         (notes.len(), notes.len()),
     );
     for segment in &segments {
-        let size = (segment.frames << PAGE_SHIFT) as usize;
-        let memory_size = (segment.memory_frames << PAGE_SHIFT) as usize;
-        let place = (segment.virt, segment.pfn << PAGE_SHIFT);
+        let size = (segment.frames << machine.memory().page_shift) as usize;
+        let memory_size = (segment.memory_frames << machine.memory().page_shift) as usize;
+        let place = (segment.virt, segment.pfn << machine.memory().page_shift);
         phdr(&mut program, PT_LOAD, data_at, place, (size, memory_size));
         data_at += size;
     }
@@ -93,7 +92,7 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
     out.extend_from_slice(&first);
     out.extend_from_slice(&second);
     out.extend_from_slice(&notes);
-    out.align(PAGE_SIZE as usize);
+    out.align(machine.memory().page_size() as usize);
     for segment in &segments {
         for pfn in segment.pfn..segment.pfn + segment.frames {
             let page = machine.memory().page(pfn);
@@ -108,8 +107,8 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
     let memory = machine.memory();
     let space = &machine.kernel.space;
     if options.text_segment {
-        let pfn = space.image_phys >> PAGE_SHIFT;
-        let frames = IMAGE_SIZE >> PAGE_SHIFT;
+        let pfn = space.image_phys >> machine.memory().page_shift;
+        let frames = IMAGE_SIZE >> machine.memory().page_shift;
         // A page of the image that was taken out ends the segment's bytes.
         let there = (0..frames).take_while(|each| memory.page(pfn + each).is_some());
         found.push(Segment {
@@ -137,7 +136,7 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
                     virt: if options.qemu {
                         0
                     } else {
-                        space.direct(pfn << PAGE_SHIFT)
+                        space.direct(pfn << machine.memory().page_shift)
                     },
                     pfn,
                     frames: end - pfn,
