@@ -105,7 +105,9 @@ impl BootFacts {
         let machine = dump.machine();
         let mut known = arch::of(machine.as_ref()).peekable();
         if known.peek().is_none() {
-            let machine = machine.as_ref().map_or_else(String::new, ToString::to_string);
+            let machine = machine
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string);
             return Err(SpaceError::OtherArchitecture { machine });
         }
         let info = dump.notes().vmcoreinfo.as_ref();

@@ -71,9 +71,8 @@ pub(super) fn apply(elf: &Elf<'_>, target: SectionIndex, bytes: &mut [u8]) -> Re
             let value = value.wrapping_add_signed(relocation.r_addend.get(endian));
             let offset = relocation.r_offset.get(endian);
             let kind = relocation.r_type(endian, false);
-            let kind = Relocation::of(machine, kind).ok_or_else(|| {
-                format!("relocation type {} at {offset:#x} is not known", kind.0)
-            })?;
+            let kind = Relocation::of(machine, kind)
+                .ok_or_else(|| format!("relocation type {} at {offset:#x} is not known", kind.0))?;
             write(bytes, kind, offset, value)?;
         }
     }
@@ -128,7 +127,9 @@ mod tests {
     #[test]
     fn values_are_written_at_their_width() {
         // By the numbers that the two ABIs give them.
-        for (machine, [none, abs64, abs32, pc32]) in [(62, [0, 1, 10, 2]), (183, [0, 257, 258, 261])] {
+        for (machine, [none, abs64, abs32, pc32]) in
+            [(62, [0, 1, 10, 2]), (183, [0, 257, 258, 261])]
+        {
             let kind = |number| Relocation::of(Machine(machine), RelocationType(number)).unwrap();
             let mut bytes = [0xff; 24];
             write(&mut bytes, kind(abs32), 0, 0x1234).unwrap();

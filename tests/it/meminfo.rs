@@ -50,9 +50,13 @@ const ARM64_DRIFT: [(&str, u64); 4] = [
 
 /// How far a line may be from the captured one.
 fn may_drift(dump: &RealDump, label: &str) -> u64 {
-    let slower = ARM64_DRIFT.iter().filter(|_| dump.name == "debian-6.12-arm64");
+    let slower = ARM64_DRIFT
+        .iter()
+        .filter(|_| dump.name == "debian-6.12-arm64");
     let mut known = slower.chain(&DRIFT);
-    known.find(|(known, _)| *known == label).map_or(0, |(_, bound)| *bound)
+    known
+        .find(|(known, _)| *known == label)
+        .map_or(0, |(_, bound)| *bound)
 }
 
 fn proc_format(dump: &RealDump, own_types: bool) -> String {
@@ -159,7 +163,11 @@ fn precise_counts_are_those_of_vmstat() {
         // What is mapped is the one program of the guest, which ran through to the end.
         assert_eq!(counter("mapped"), vmstat["nr_mapped"], "{}", dump.name);
         let anon = counter("anon").abs_diff(vmstat["nr_anon_pages"]);
-        let bound = if dump.name == "debian-6.12-arm64" { 16 } else { 8 };
+        let bound = if dump.name == "debian-6.12-arm64" {
+            16
+        } else {
+            8
+        };
         assert!(anon <= bound, "{}: anon differs by {anon}", dump.name);
         // A stack has 16 KiB, and shared memory is part of the page cache.
         assert_eq!(counter("kernel_stack_kb") % 16, 0, "{}", dump.name);

@@ -127,7 +127,8 @@ impl Arch for Aarch64 {
         let kernel_offset = Fact::noted_or(info.hex("KERNELOFFSET"), 0);
         let layout = Layout {
             page_shift: page_size.ok_or_else(|| lacks("PAGESIZE"))?.trailing_zeros(),
-            configured: bits(need("VA_BITS", "NUMBER(VA_BITS)")?).ok_or_else(|| lacks("NUMBER(VA_BITS)"))?,
+            configured: bits(need("VA_BITS", "NUMBER(VA_BITS)")?)
+                .ok_or_else(|| lacks("NUMBER(VA_BITS)"))?,
             translated: None,
             phys_offset: need("PHYS_OFFSET", "NUMBER(PHYS_OFFSET)")?,
             stext: symbol("_stext", "SYMBOL(_stext)")?,
@@ -147,10 +148,7 @@ impl Arch for Aarch64 {
             table_bits: layout.table_bits(),
             address_bits: Fact::noted_or(layout.translated, layout.bits()),
             // Since 5.10 (commit e13760b6a5b6); 0 where the processor does not sign.
-            signature_bits: Fact::noted_or(
-                info.number("KERNELPACMASK").map(i64::cast_unsigned),
-                0,
-            ),
+            signature_bits: Fact::noted_or(info.number("KERNELPACMASK").map(i64::cast_unsigned), 0),
             encryption_bits: Fact::noted_or(None, 0),
             release: info.release().map(str::to_owned).map(Fact::noted),
             build_id: info.build_id().map(str::to_owned).map(Fact::noted),

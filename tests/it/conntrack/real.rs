@@ -158,7 +158,11 @@ fn every_entry_equals_the_oracle() {
         let adds_up = &document["reconciliation"];
         assert_eq!(adds_up["in_hash"], theirs.len(), "{}", dump.name);
         // In the aarch64 guest 20 had run out that somebody held still.
-        let unlinked = if dump.name == "debian-6.12-arm64" { 20 } else { 0 };
+        let unlinked = if dump.name == "debian-6.12-arm64" {
+            20
+        } else {
+            0
+        };
         assert_eq!(adds_up["counted"], theirs.len() + unlinked, "{}", dump.name);
         if !adds_up["allocated"].is_null() {
             let oracle = dump.oracle();

@@ -27,7 +27,10 @@ fn machines(eras: &[Era]) -> impl Iterator<Item = (Era, Arm64)> + '_ {
 fn forms(machine: &Machine) -> [Vec<u8>; 4] {
     let zlib = kdump::kdump(machine, kdump::Options::new(Codec::Zlib));
     let plain = elf::Options::default();
-    let qemu = elf::Options { qemu: true, ..plain };
+    let qemu = elf::Options {
+        qemu: true,
+        ..plain
+    };
     let [plain, qemu] = [plain, qemu].map(|options| elf::elf(machine, options));
     [flattened::flatten(&zlib), zlib, plain, qemu]
 }

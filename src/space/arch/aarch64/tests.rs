@@ -15,8 +15,17 @@ struct Noted {
 
 impl Noted {
     fn facts(&self) -> BootFacts {
-        let Self { page, bits, phys_offset, stext, more, .. } = self;
-        let size = self.size.map(|size| format!("NUMBER(TCR_EL1_T1SZ)={size:#x}\n"));
+        let Self {
+            page,
+            bits,
+            phys_offset,
+            stext,
+            more,
+            ..
+        } = self;
+        let size = self
+            .size
+            .map(|size| format!("NUMBER(TCR_EL1_T1SZ)={size:#x}\n"));
         let size = size.unwrap_or_default();
         let root = stext + 0x12_0000;
         let text = format!(
@@ -24,7 +33,9 @@ impl Noted {
              NUMBER(kimage_voffset)=0xffffca37c0600000\nSYMBOL(_stext)={stext:x}\n\
              SYMBOL(swapper_pg_dir)={root:x}\n{more}"
         );
-        Aarch64.boot_facts(&VmcoreInfo::parse(text.as_bytes())).expect("facts")
+        Aarch64
+            .boot_facts(&VmcoreInfo::parse(text.as_bytes()))
+            .expect("facts")
     }
 }
 
@@ -80,18 +91,40 @@ fn direct_at(facts: &BootFacts, phys: u64) -> u64 {
 #[test]
 fn the_linear_map_is_where_five_dumps_have_it() {
     let wanted = [
-        (0xffff_5e4b_4000_0000, 0xffff_0000_0000_0000, 0xffff_8000_0000_0000),
-        (0xfff0_0000_4000_0000, 0xfff0_0000_0000_0000, 0xffff_8000_0000_0000),
-        (0xffff_8000_4000_0000, 0xffff_8000_0000_0000, 0xffff_c000_0000_0000),
-        (0xfff0_0000_4000_0000, 0xfff0_0000_0000_0000, 0xffff_c000_0000_0000),
-        (0xffff_121f_8000_0000, 0xffff_0000_0000_0000, 0xffff_8000_0000_0000),
+        (
+            0xffff_5e4b_4000_0000,
+            0xffff_0000_0000_0000,
+            0xffff_8000_0000_0000,
+        ),
+        (
+            0xfff0_0000_4000_0000,
+            0xfff0_0000_0000_0000,
+            0xffff_8000_0000_0000,
+        ),
+        (
+            0xffff_8000_4000_0000,
+            0xffff_8000_0000_0000,
+            0xffff_c000_0000_0000,
+        ),
+        (
+            0xfff0_0000_4000_0000,
+            0xfff0_0000_0000_0000,
+            0xffff_c000_0000_0000,
+        ),
+        (
+            0xffff_121f_8000_0000,
+            0xffff_0000_0000_0000,
+            0xffff_8000_0000_0000,
+        ),
     ];
     for (noted, (of_1g, start, end)) in DUMPS.iter().zip(wanted) {
         let facts = noted.facts();
         let map = facts.direct.value;
         assert_eq!((map.start.0, map.end.0), (start, end));
         assert_eq!(direct_at(&facts, 0x4000_0000), of_1g);
-        let to = map.translate(VirtAddr(of_1g + 0x123)).expect("it is linear");
+        let to = map
+            .translate(VirtAddr(of_1g + 0x123))
+            .expect("it is linear");
         assert_eq!(to.phys, PhysAddr(0x4000_0123));
     }
 }
@@ -112,10 +145,19 @@ fn page_tables_have_the_levels_of_five_dumps() {
         let all: Vec<u32> = mmu.levels.iter().map(|level| level.bits).collect();
         assert_eq!((&all[..], mmu.sign_bit), (levels, bits));
         assert_eq!(facts.levels.value as usize, levels.len());
-        assert_eq!(mmu.levels.last().map(|level| 1 << level.shift), Some(noted.page));
-        assert_eq!((mmu.levels[0].name, mmu.levels[levels.len() - 1].name), ("pgd", "pte"));
+        assert_eq!(
+            mmu.levels.last().map(|level| 1 << level.shift),
+            Some(noted.page)
+        );
+        assert_eq!(
+            (mmu.levels[0].name, mmu.levels[levels.len() - 1].name),
+            ("pgd", "pte")
+        );
         assert!(mmu.is_canonical(VirtAddr(noted.stext)));
-        assert!(!mmu.is_canonical(VirtAddr(0x1234_5000)), "the kernel has no lower half");
+        assert!(
+            !mmu.is_canonical(VirtAddr(0x1234_5000)),
+            "the kernel has no lower half"
+        );
     }
 }
 
@@ -133,15 +175,36 @@ fn every_page_size_has_its_levels() {
         (65536, 52, 3, 10),
     ] {
         let stext = 0u64.wrapping_sub(1 << (bits.min(48) - 1)) + 0x1001_0000;
-        let noted = Noted { page, bits, size: Some(64 - bits), phys_offset: 0, stext, more: "" };
+        let noted = Noted {
+            page,
+            bits,
+            size: Some(64 - bits),
+            phys_offset: 0,
+            stext,
+            more: "",
+        };
         let mmu = Aarch64.mmu(&noted.facts());
-        assert_eq!((mmu.levels.len(), mmu.levels[0].bits), (count, top), "{page} {bits}");
+        assert_eq!(
+            (mmu.levels.len(), mmu.levels[0].bits),
+            (count, top),
+            "{page} {bits}"
+        );
     }
     // 64 KiB and 52 bits on a processor that has 48: the table stays (`offset_ttbr1`).
     let stext = 0xffff_8000_1001_0000;
-    let noted = Noted { page: 65536, bits: 52, size: Some(16), phys_offset: 0, stext, more: "" };
+    let noted = Noted {
+        page: 65536,
+        bits: 52,
+        size: Some(16),
+        phys_offset: 0,
+        stext,
+        more: "",
+    };
     let mmu = Aarch64.mmu(&noted.facts());
-    assert_eq!((mmu.levels.len(), mmu.levels[0].bits, mmu.sign_bit), (3, 10, 48));
+    assert_eq!(
+        (mmu.levels.len(), mmu.levels[0].bits, mmu.sign_bit),
+        (3, 10, 48)
+    );
 }
 
 /// Up to 5.3 the linear map was the upper half: `PAGE_OFFSET` 0xffff800000000000 with 48 bits,
@@ -149,10 +212,27 @@ fn every_page_size_has_its_levels() {
 #[test]
 fn before_5_4_the_image_lies_below_the_linear_map() {
     for (bits, page_offset, stext, first) in [
-        (48, 0xffff_8000_0000_0000, 0xffff_0000_0808_1000, 0xffff_0000_0000_0000),
-        (39, 0xffff_ffc0_0000_0000, 0xffff_ff80_0808_1000, 0xffff_ff80_0000_0000),
+        (
+            48,
+            0xffff_8000_0000_0000,
+            0xffff_0000_0808_1000,
+            0xffff_0000_0000_0000,
+        ),
+        (
+            39,
+            0xffff_ffc0_0000_0000,
+            0xffff_ff80_0808_1000,
+            0xffff_ff80_0000_0000,
+        ),
     ] {
-        let noted = Noted { page: 4096, bits, size: None, phys_offset: 0x8000_0000, stext, more: "" };
+        let noted = Noted {
+            page: 4096,
+            bits,
+            size: None,
+            phys_offset: 0x8000_0000,
+            stext,
+            more: "",
+        };
         let facts = noted.facts();
         let map = facts.direct.value;
         assert_eq!((map.start.0, map.phys.0), (page_offset, 0x8000_0000));
@@ -178,7 +258,10 @@ fn vmalloc_ends_where_the_documentation_says() {
     assert_eq!(of_5_15.end.0 - 1, 0xffff_fbff_efff_ffff);
     let more = "NUMBER(VMALLOC_START)=0xffff800080000000\nNUMBER(VMALLOC_END)=0xfffffdffbf800000\n";
     let noted = end(&Noted { more, ..DUMPS[0] });
-    assert_eq!((noted.start.0, noted.end.0), (0xffff_8000_8000_0000, 0xffff_fdff_bf80_0000));
+    assert_eq!(
+        (noted.start.0, noted.end.0),
+        (0xffff_8000_8000_0000, 0xffff_fdff_bf80_0000)
+    );
 }
 
 /// Between 5.4 and 5.9 a kernel for 52 bits on a processor with 48 had its offset from the start
@@ -187,7 +270,14 @@ fn vmalloc_ends_where_the_documentation_says() {
 fn a_kernel_for_52_bits_before_5_10_is_told_by_its_offset() {
     let stext = 0xffff_8000_1001_0000;
     let more = "SYMBOL(mem_section)=ffff00007fdf8000\n";
-    let noted = Noted { page: 65536, bits: 52, size: None, phys_offset: 0x4000_0000, stext, more };
+    let noted = Noted {
+        page: 65536,
+        bits: 52,
+        size: None,
+        phys_offset: 0x4000_0000,
+        stext,
+        more,
+    };
     let facts = noted.facts();
     assert_eq!(facts.address_bits.value, 48);
     assert_eq!(direct_at(&facts, 0x4000_0000), 0xffff_0000_0000_0000);
@@ -201,11 +291,22 @@ fn a_kernel_for_52_bits_before_5_10_is_told_by_its_offset() {
 #[test]
 fn the_image_is_moved_by_kimage_voffset() {
     let more = "KERNELOFFSET=4a3795a90000\n";
-    let noted = Noted { stext: 0xffff_ca38_15aa_0000, more, ..DUMPS[0] };
+    let noted = Noted {
+        stext: 0xffff_ca38_15aa_0000,
+        more,
+        ..DUMPS[0]
+    };
     let facts = noted.facts();
-    let root = facts.image.value.translate(VirtAddr(0xffff_ca38_1732_2000)).expect("in the image");
+    let root = facts
+        .image
+        .value
+        .translate(VirtAddr(0xffff_ca38_1732_2000))
+        .expect("in the image");
     assert_eq!(root.phys, PhysAddr(0x5_56d2_2000 - 0x5_0000_0000));
-    assert_eq!(facts.run_time(0xffff_8000_8001_0000).0, 0xffff_ca38_15aa_0000);
+    assert_eq!(
+        facts.run_time(0xffff_8000_8001_0000).0,
+        0xffff_ca38_15aa_0000
+    );
     assert_eq!(facts.linked(0xffff_ca38_15aa_0000), 0xffff_8000_8001_0000);
     assert!(!Aarch64.image_is_whole());
 }
@@ -221,7 +322,10 @@ fn signatures_are_taken_off() {
         let facts = DUMPS[dump].facts();
         assert_eq!(facts.return_address(signed), plain, "{dump}");
         // Not of the kernel: bit 55 is clear.
-        assert_eq!(facts.return_address(0x0012_aaaa_1234_5678), 0x0012_aaaa_1234_5678);
+        assert_eq!(
+            facts.return_address(0x0012_aaaa_1234_5678),
+            0x0012_aaaa_1234_5678
+        );
     }
 }
 
@@ -244,7 +348,9 @@ fn walk(mmu: &MmuSpec, va: u64, path: &[u64], entry: u64) -> Option<(u64, u64, b
 
 fn path(mmu: &MmuSpec, va: u64) -> Vec<u64> {
     let levels = mmu.levels.iter();
-    levels.map(|level| va >> level.shift & ((1 << level.bits) - 1)).collect()
+    levels
+        .map(|level| va >> level.shift & ((1 << level.bits) - 1))
+        .collect()
 }
 
 /// Descriptors of the three formats: `PTE_ADDR_HIGH` of arch/arm64/include/asm/pgtable-hwdef.h.
@@ -253,7 +359,14 @@ fn descriptors_have_their_address_bits_where_the_format_says() {
     let lpa2 = Aarch64.mmu(&DUMPS[1].facts());
     let plain = Aarch64.mmu(&DUMPS[0].facts());
     let stext = 0xffff_8000_1001_0000;
-    let large = Noted { page: 65536, bits: 52, size: Some(12), phys_offset: 0, stext, more: "" };
+    let large = Noted {
+        page: 65536,
+        bits: 52,
+        size: Some(12),
+        phys_offset: 0,
+        stext,
+        more: "",
+    };
     let large = Aarch64.mmu(&large.facts());
     let va = 0xffff_8123_4567_8abc;
     const PXN: u64 = 1 << 53;
@@ -261,7 +374,11 @@ fn descriptors_have_their_address_bits_where_the_format_says() {
     for (mmu, phys, entry) in [
         (&plain, 0x0000_8765_4321_0000, 0x0000_8765_4321_0000),
         (&lpa2, 0x000d_8765_4321_0000, 0x0001_8765_4321_0000 | 3 << 8),
-        (&large, 0x000d_8765_4321_0000, 0x0000_8765_4321_0000 | 0xd << 12),
+        (
+            &large,
+            0x000d_8765_4321_0000,
+            0x0000_8765_4321_0000 | 0xd << 12,
+        ),
     ] {
         let size = 1u64 << mmu.levels.last().expect("levels").shift;
         let within = va & (size - 1);
@@ -269,8 +386,16 @@ fn descriptors_have_their_address_bits_where_the_format_says() {
         let found = |flags| walk(mmu, va, &path, entry | flags);
         let wanted = (phys | within, size - within);
         assert_eq!(found(3), Some((wanted.0, wanted.1, true)), "{}", mmu.name);
-        let flags = 0xc00 & if mmu.sign_bit == 52 && size == 4096 { 0xc00 } else { 0xfff };
-        assert_eq!(found(3 | PXN | CONTIGUOUS | flags), Some((wanted.0, wanted.1, false)));
+        let flags = 0xc00
+            & if mmu.sign_bit == 52 && size == 4096 {
+                0xc00
+            } else {
+                0xfff
+            };
+        assert_eq!(
+            found(3 | PXN | CONTIGUOUS | flags),
+            Some((wanted.0, wanted.1, false))
+        );
         // Not valid, and at the last level no block.
         for absent in [0, 2, 1] {
             assert_eq!(found(absent), None, "{} {absent}", mmu.name);
@@ -281,16 +406,31 @@ fn descriptors_have_their_address_bits_where_the_format_says() {
 /// Blocks at level 2: 2 MiB, 32 MiB and 512 MiB (Arm ARM, table of translation granules).
 #[test]
 fn blocks_are_as_large_as_a_table_maps() {
-    for (page, bits, size) in [(4096, 48, 2 << 20), (16384, 47, 32 << 20), (65536, 48, 512u64 << 20)] {
+    for (page, bits, size) in [
+        (4096, 48, 2 << 20),
+        (16384, 47, 32 << 20),
+        (65536, 48, 512u64 << 20),
+    ] {
         let stext = 0u64.wrapping_sub(1 << (bits - 1)) + 0x1001_0000;
-        let noted = Noted { page, bits, size: Some(64 - bits), phys_offset: 0, stext, more: "" };
+        let noted = Noted {
+            page,
+            bits,
+            size: Some(64 - bits),
+            phys_offset: 0,
+            stext,
+            more: "",
+        };
         let mmu = Aarch64.mmu(&noted.facts());
         let va = stext + 0x1_2345_6789;
         let mut path = path(&mmu, va);
         path.pop();
         let within = va & (size - 1);
         let found = walk(&mmu, va, &path, 0x40_0000_0000 | 1);
-        assert_eq!(found, Some((0x40_0000_0000 | within, size - within, true)), "{page}");
+        assert_eq!(
+            found,
+            Some((0x40_0000_0000 | within, size - within, true)),
+            "{page}"
+        );
     }
 }
 
@@ -309,8 +449,15 @@ fn what_every_kernel_writes_is_asked_for() {
         let broken = text.replace(line, &format!("{key}=zz"));
         assert!(facts(&broken).is_err(), "{key}");
     }
-    for wrong in ["NUMBER(VA_BITS)=53", "NUMBER(VA_BITS)=12", "NUMBER(VA_BITS)=-1"] {
-        assert!(facts(&text.replace("NUMBER(VA_BITS)=48", wrong)).is_err(), "{wrong}");
+    for wrong in [
+        "NUMBER(VA_BITS)=53",
+        "NUMBER(VA_BITS)=12",
+        "NUMBER(VA_BITS)=-1",
+    ] {
+        assert!(
+            facts(&text.replace("NUMBER(VA_BITS)=48", wrong)).is_err(),
+            "{wrong}"
+        );
     }
     assert!(facts(&text.replace("4096", "8191")).is_err());
 }

@@ -77,7 +77,9 @@ impl<'k> PageNodes<'k> {
 fn most_nodes(kernel: &Kernel) -> Option<u64> {
     let layout: ByNodeLayout = kernel.layout().ok()?;
     let home = allocator_home(&kernel.types);
-    let entry = kernel.types.find_struct("kmem_cache_per_node_ptrs", home, false);
+    let entry = kernel
+        .types
+        .find_struct("kmem_cache_per_node_ptrs", home, false);
     let entry = entry.ok()?.map_or(8, |found| found.body.size);
     let array = layout.node.map(|node| (node.size, 8));
     let (bytes, each) = array.or_else(|| Some((layout.per_node?.size, entry)))?;

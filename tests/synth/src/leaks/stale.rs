@@ -42,8 +42,10 @@ fn free_blocks(web: &mut Web<'_>) {
         zones::free_block(web.kernel, frame, order);
         let last = frame + (1 << order) - 1;
         let stale = web.stale_target();
-        web.kernel
-            .write_u64(web.kernel.space.direct(last << web.kernel.page_shift()) + 0xff8, stale);
+        web.kernel.write_u64(
+            web.kernel.space.direct(last << web.kernel.page_shift()) + 0xff8,
+            stale,
+        );
         // In the structure of a page that nobody has.
         let stale = web.stale_target();
         let page = web.kernel.space.page(frame);
@@ -71,9 +73,13 @@ fn lists_of_cpus(web: &mut Web<'_>, areas: &Areas) {
 fn free_page(web: &mut Web<'_>, order: u32, areas: &Areas) -> u64 {
     let frame = web.kernel.boot.take(order);
     web.kernel.memory.touch(frame, 1 << order);
-    let last = web.kernel.space.direct((frame + (1 << order) - 1) << web.kernel.page_shift());
+    let last = web
+        .kernel
+        .space
+        .direct((frame + (1 << order) - 1) << web.kernel.page_shift());
     let stale = web.stale_target();
-    web.kernel.write_u64(last + web.kernel.page_size() / 2, stale);
+    web.kernel
+        .write_u64(last + web.kernel.page_size() / 2, stale);
     web.kernel.write_u64(last, areas.lost[0]);
     web.kernel.space.page(frame) + web.kernel.types.offset("page", "lru")
 }

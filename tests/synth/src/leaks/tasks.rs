@@ -71,7 +71,8 @@ fn task(web: &mut Web<'_>, all: &mut Tasks, signal: u64, state: State, mapped: b
     let stack = match mapped {
         true => {
             let caller = web.kernel.symbol("alloc_thread_stack_node") + 0x52;
-            let (stack, records) = allocate(web, STACK_SIZE.div_ceil(web.kernel.page_size()), caller);
+            let (stack, records) =
+                allocate(web, STACK_SIZE.div_ceil(web.kernel.page_size()), caller);
             all.records.push(records.area);
             stack
         }

@@ -82,7 +82,8 @@ fn lay_area(kernel: &mut Kernel, cpu: u32) -> u64 {
     let mut area = 0;
     for page in 0..count {
         let frame = first + count - 1 - page;
-        let virt = kernel.space.vmalloc + ((kernel.space.vmalloc_pages.len() as u64) << kernel.page_shift());
+        let virt = kernel.space.vmalloc
+            + ((kernel.space.vmalloc_pages.len() as u64) << kernel.page_shift());
         kernel.space.vmalloc_pages.push(frame);
         let (phys, size) = (frame << kernel.page_shift(), kernel.page_size());
         let tables = &mut kernel.tables;

@@ -100,7 +100,9 @@ pub struct LaidDepot {
 /// Records of 1, 3, 16 and 64 frames at the start of the first pool and at the very end of the
 /// last of three.
 pub(super) fn lay(kernel: &mut Kernel, shape: Depot) -> LaidDepot {
-    let pools: Vec<u64> = (0..3).map(|_| kernel.alloc(POOL, kernel.page_size())).collect();
+    let pools: Vec<u64> = (0..3)
+        .map(|_| kernel.alloc(POOL, kernel.page_size()))
+        .collect();
     let array = array(kernel, shape);
     for (number, pool) in pools.iter().enumerate() {
         kernel.write_u64(array + number as u64 * 8, *pool);

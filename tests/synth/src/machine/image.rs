@@ -109,7 +109,12 @@ const FUNCTIONS: &[&str] = &[
 impl Image {
     /// Gives every variable of the table and every fixed symbol its address.
     /// `btf_size` is the length of the kernel's BTF.
-    pub fn new(types: &TypeTable, btf_size: u64, relocates_percpu: bool, paging: PagingLevels) -> Self {
+    pub fn new(
+        types: &TypeTable,
+        btf_size: u64,
+        relocates_percpu: bool,
+        paging: PagingLevels,
+    ) -> Self {
         let base = link_base(paging);
         // The root's table may fill a page, and x86-64 has two of them.
         let page = 1 << paging.page_shift();
@@ -145,6 +150,8 @@ impl Image {
             };
             let (size, align) = match *name {
                 "init_top_pgt" => (page.max(*size), page),
+                // A stack shares no page with anything.
+                "init_stack" => (page.max(*size), page.max(*align)),
                 _ => (*size, *align),
             };
             if types.variable(name).is_none() && !gone {

@@ -331,9 +331,7 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
 /// The image: text that is not zero, data that will be written to.
 fn lay_image(kernel: &mut Kernel) {
     let (phys, shift) = (kernel.space.image_phys, kernel.page_shift());
-    kernel
-        .memory
-        .touch(phys >> shift, IMAGE_SIZE >> shift);
+    kernel.memory.touch(phys >> shift, IMAGE_SIZE >> shift);
     for page in 0..TEXT_SIZE >> shift {
         let text: Vec<u8> = (0..1u64 << (shift - 3))
             .flat_map(|_| kernel.random.word().to_le_bytes())
@@ -363,7 +361,9 @@ fn give_back_init(kernel: &mut Kernel) {
     for virt in (start..end).step_by(kernel.page_size() as usize) {
         kernel.tables.hide(&mut kernel.memory, virt);
         let phys = kernel.space.phys(virt);
-        kernel.memory.write(phys, &vec![0xa5; kernel.page_size() as usize]);
+        kernel
+            .memory
+            .write(phys, &vec![0xa5; kernel.page_size() as usize]);
     }
 }
 

@@ -55,7 +55,11 @@ pub struct PageTables {
 impl PageTables {
     /// Starts with an empty topmost table.
     pub fn new(root: u64, paging: PagingLevels, encryption_mask: u64, frames: Frames) -> Self {
-        let x86 = |levels: u32| (0..levels).map(|level| (PAGE_SHIFT + 9 * level, 9)).collect();
+        let x86 = |levels: u32| {
+            (0..levels)
+                .map(|level| (PAGE_SHIFT + 9 * level, 9))
+                .collect()
+        };
         let levels = match paging {
             PagingLevels::Four => x86(4),
             PagingLevels::Five => x86(5),

@@ -76,7 +76,10 @@ pub fn lay(
         let head = kernel.space.page(pfn);
         kernel.set(head, "page", "_refcount", 1);
         kernel.memory.touch(pfn, 1);
-        kernel.write(kernel.space.direct(pfn << kernel.page_shift()), b"no slab at all");
+        kernel.write(
+            kernel.space.direct(pfn << kernel.page_shift()),
+            b"no slab at all",
+        );
     }
     LaidSlub { caches, kfence }
 }

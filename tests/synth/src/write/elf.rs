@@ -64,9 +64,14 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
         (EHDR_SIZE + count * PHDR_SIZE, EHDR_SIZE)
     };
     let notes_at = EHDR_SIZE + section_size + count * PHDR_SIZE;
-    let mut data_at = (notes_at + notes.len()).next_multiple_of(machine.memory().page_size() as usize);
+    let mut data_at =
+        (notes_at + notes.len()).next_multiple_of(machine.memory().page_size() as usize);
 
-    let number = if machine.kernel.paging.arm64().is_some() { EM_AARCH64 } else { EM_X86_64 };
+    let number = if machine.kernel.paging.arm64().is_some() {
+        EM_AARCH64
+    } else {
+        EM_X86_64
+    };
     let mut out = ehdr(number, options.qemu, count, has_section, (phoff, shoff));
     let mut program = Vec::new();
     phdr(
@@ -149,7 +154,13 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
     found
 }
 
-fn ehdr(machine: u16, qemu: bool, count: usize, has_section: bool, (phoff, shoff): (usize, usize)) -> Vec<u8> {
+fn ehdr(
+    machine: u16,
+    qemu: bool,
+    count: usize,
+    has_section: bool,
+    (phoff, shoff): (usize, usize),
+) -> Vec<u8> {
     let mut out = b"\x7fELF\x02\x01\x01".to_vec();
     out.resize(16, 0);
     out.u16(4); // ET_CORE

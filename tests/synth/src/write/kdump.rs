@@ -97,7 +97,14 @@ fn header(machine: &Machine, options: Options, sub_blocks: usize, bitmap_blocks:
     out.extend_from_slice(b"KDUMP   ");
     out.u32(options.version);
     let release = machine.options.era.release();
-    for text in ["Linux", NODENAME, release, VERSION, machine.kernel.paging.machine(), "(none)"] {
+    for text in [
+        "Linux",
+        NODENAME,
+        release,
+        VERSION,
+        machine.kernel.paging.machine(),
+        "(none)",
+    ] {
         out.padded(text.as_bytes(), 65);
     }
     out.align(8);
