@@ -17,7 +17,7 @@ const SKBS: &str = "skbuff_head_cache";
 /// Ranges within pages that are not looked at.
 #[derive(Debug, Default)]
 pub(crate) struct OmittedRanges {
-    by_page: FxHashMap<u64, Vec<(u16, u16)>>,
+    by_page: FxHashMap<u64, Vec<(u32, u32)>>,
     /// The page that was asked for last, and which one it is: neighbours come in turn.
     last: Option<(u64, Pfn)>,
     /// Places that can't be told since the dump lacks what they hang on.
@@ -78,7 +78,7 @@ impl OmittedRanges {
             let step = (page - within).min(len - done);
             if let Some(pfn) = self.page_of(kernel, at.plus(done)) {
                 let ranges = self.by_page.entry(pfn.0).or_default();
-                ranges.push((within as u16, (within + step) as u16));
+                ranges.push((within as u32, (within + step) as u32));
             }
             done += step;
         }
@@ -104,7 +104,7 @@ impl OmittedRanges {
     /// Clears what is left out of a page.
     pub(crate) fn clear(&self, pfn: Pfn, page: &mut [u8]) {
         for (start, end) in self.by_page.get(&pfn.0).into_iter().flatten() {
-            if let Some(range) = page.get_mut(usize::from(*start)..usize::from(*end)) {
+            if let Some(range) = page.get_mut(*start as usize..*end as usize) {
                 range.fill(0);
             }
         }

@@ -13,11 +13,13 @@ use rayon::prelude::*;
 pub mod arch;
 pub mod boot;
 mod fault;
+mod linear;
 mod mmu;
 mod span;
 
 pub use boot::BootFacts;
 pub use fault::{MemFault, SpaceError};
+pub use linear::LinearRegion;
 pub use mmu::{Entry, Level, Mapping, MmuSpec, WalkError};
 pub use span::Span;
 
@@ -28,26 +30,6 @@ use crate::dump::{Dump, Page, PageFault};
 
 /// From so many bytes on it pays to read in parallel.
 const MUCH: usize = 64 << 10;
-
-/// A virtual range that maps to physical memory at a fixed distance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinearRegion {
-    /// First address.
-    pub start: VirtAddr,
-    /// One past the last address.
-    pub end: VirtAddr,
-    /// Physical address of `start`.
-    pub phys: PhysAddr,
-}
-
-impl LinearRegion {
-    fn translate(&self, va: VirtAddr) -> Option<Mapping> {
-        (self.start <= va && va < self.end).then(|| Mapping {
-            phys: self.phys.plus(va.0 - self.start.0),
-            len: self.end.0 - va.0,
-        })
-    }
-}
 
 /// The kernel's address space at the crash. A clone costs nothing: it is a view.
 ///

@@ -41,10 +41,12 @@ fn write(folder: &Path, machine: &Machine) -> [PathBuf; 2] {
     [dump, types]
 }
 
-/// Of one form for most eras: what is in a file does not depend on them.
+/// All machines of one era, and of the others those with 48 bits in one form: what is in a file,
+/// and how it is translated, does not depend on them.
 #[test]
 fn every_machine_and_form_is_one_report() {
-    for (era, arm64) in machines(&ERAS) {
+    let all = machines(&ERAS);
+    for (era, arm64) in all.filter(|(era, arm64)| *era == Era::V6_12 || arm64.configured == 48) {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let machine = Machine::build(era, PagingLevels::Arm64(arm64), &Scenario::standard());
         let [dump, types] = write(folder.path(), &machine);
