@@ -7,6 +7,8 @@
 # More suites, and whole lines of sources, may be set before.
 readonly SUITES="${SUITES:-bullseye bookworm sid}"
 readonly SECURITY_SUITES="${SECURITY_SUITES:-bullseye bookworm}"
+# Whose packages. Programs of another architecture than amd64 run nowhere here.
+ARCHITECTURE="${ARCHITECTURE:-amd64}"
 readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The mirror which the machine itself uses for its own suite (or its -security).
@@ -38,6 +40,7 @@ write_sources() {
 # Readies $WORK/apt; the lists are fetched again when they are a day old.
 apt_init() {
     local apt=$WORK/apt
+    [[ $ARCHITECTURE == amd64 ]] || apt=$apt-$ARCHITECTURE
     mkdir -p "$apt"/{apt.conf.d,preferences.d,lists/partial} "$apt/cache/archives/partial" "$WORK/debs"
     : >"$apt/status"
     write_sources >"$apt/sources.list"
@@ -52,7 +55,7 @@ Dir::Etc::sourceparts "/dev/null";
 APT::Sandbox::User "$(id -un)";
 Acquire::Check-Valid-Until "false";
 APT::Install-Recommends "false";
-APT::Architecture "amd64";
+APT::Architecture "$ARCHITECTURE";
 APT::Cache-Start "200000000";
 quiet "2";
 CONF

@@ -270,7 +270,7 @@ fn of_dump(session: &Session) -> Result<(InfoReport, bool)> {
     let dump = SlabEra::detect(&session.kernel).map(|era| {
         let body = InfoReport {
             coverage: session.run().dump.clone(),
-            translation: session.kernel.space.mmu_name(),
+            translation: session.kernel.space.mmu_name().to_owned(),
             slab_allocator: era.name(),
             layouts: None,
         };

@@ -167,7 +167,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
     rayon::join(|| left_out::warn_if_many(kernel), || session.run());
     let body = InfoReport {
         coverage: session.run().dump.clone(),
-        translation: kernel.space.mmu_name(),
+        translation: kernel.space.mmu_name().to_owned(),
         slab_allocator: era.name(),
         layouts: args.layouts.then(|| kernel.layouts()),
     };

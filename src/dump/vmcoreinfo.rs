@@ -1,7 +1,7 @@
 //! VMCOREINFO: the text in which a kernel tells dump tools about itself.
 //!
 //! Lines of `KEY=value`; keys such as `OSRELEASE`, `SYMBOL(name)` (hex),
-//! `OFFSET(struct.member)`, `NUMBER(name)` (decimal, may be negative).
+//! `OFFSET(struct.member)`, `NUMBER(name)` (decimal, may be negative; hex with `0x`).
 //! Source: kernel/crash_core.c, kernel/vmcore_info.c. It may exceed a page.
 
 use rustc_hash::FxHashMap;
@@ -73,9 +73,13 @@ impl VmcoreInfo {
         self.values.get(key).map(String::as_str)
     }
 
-    /// `NUMBER(name)`, decimal and possibly negative.
+    /// `NUMBER(name)`: decimal and possibly negative, or with `0x` hexadecimal, as addresses are.
     pub fn number(&self, name: &str) -> Option<i64> {
-        self.get(&format!("NUMBER({name})"))?.parse().ok()
+        let value = self.get(&format!("NUMBER({name})"))?;
+        match value.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok().map(u64::cast_signed),
+            None => value.parse().ok(),
+        }
     }
 
     /// `SYMBOL(name)`: the address at run time, KASLR included.

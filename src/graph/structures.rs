@@ -55,7 +55,7 @@ impl PageStructures {
         let shift = kernel.dump().page_shift();
         Ok(Self {
             owners,
-            direct: kernel.space.direct_map_start().0,
+            direct: kernel.space.direct_map_zero().0,
             shift,
             reach: kinds.index().end().0 << shift,
             words: Mutex::default(),

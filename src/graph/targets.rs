@@ -150,7 +150,7 @@ impl Targets {
         Ok(Self {
             blocks: first_block..first,
             reach: index.end().0 << shift,
-            direct: kernel.space.direct_map_start().0,
+            direct: kernel.space.direct_map_zero().0,
             index: index.clone(),
             slabs_of,
             slabs,

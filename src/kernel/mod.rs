@@ -58,7 +58,7 @@ use layout::{Layout, LayoutError, LayoutInfo};
 
 /// Symbols that VMCOREINFO has too. Kernels of one architecture are linked to the same `_stext`; the
 /// others lie behind its code, so they differ from build to build.
-const CHECKED: [&str; 3] = ["_stext", "init_uts_ns", "init_top_pgt"];
+const CHECKED: [&str; 4] = ["_stext", "init_uts_ns", "init_top_pgt", "swapper_pg_dir"];
 
 /// Bytes of `struct uts_namespace` in which the names lie.
 const UTS_BYTES: usize = 400;
@@ -368,6 +368,10 @@ impl Kernel {
 
     /// The addresses of vmalloc; `None` if the dump does not tell where they begin.
     pub fn vmalloc_range(&self) -> Option<std::ops::Range<VirtAddr>> {
+        let boot = self.space.boot();
+        if let Some(known) = &boot.vmalloc {
+            return Some(known.value.clone());
+        }
         let start = VirtAddr(self.u64_of("vmalloc_base").value()?);
         Some(start..start.plus(self.vmalloc_size()))
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Kernel;
 use super::modules::Modules;
 use crate::addr::VirtAddr;
+use crate::space::BootFacts;
 use crate::types::Kallsyms;
 
 /// What an address is called.
@@ -50,6 +51,7 @@ pub struct Symbolizer<'m> {
     modules: &'m Modules,
     start: u64,
     end: u64,
+    boot: &'m BootFacts,
 }
 
 impl<'m> Symbolizer<'m> {
@@ -71,6 +73,7 @@ impl<'m> Symbolizer<'m> {
             modules,
             start: address("_stext", 0),
             end: address("_end", u64::MAX),
+            boot: kernel.space.boot(),
         }
     }
 
@@ -90,8 +93,10 @@ impl<'m> Symbolizer<'m> {
         self.find(VirtAddr(address))?.module
     }
 
-    /// The name of `address`; `None` if it lies in no function that is known.
+    /// The name of `address`, which may be signed as those on stacks are; `None` if it lies in no
+    /// function that is known.
     pub fn find(&self, address: VirtAddr) -> Option<Symbolized> {
+        let address = VirtAddr(self.boot.return_address(address.0));
         if (self.start..self.end).contains(&address.0) {
             let named = self.names?.find(address.0)?;
             return Some(Symbolized {

@@ -60,7 +60,7 @@ impl<'k> Variables<'k> {
         Self {
             init: at("__init_begin")..at("__init_end"),
             image: at("_text").min(at("_stext"))..at("_end"),
-            first: kernel.space.boot().arch.first_symbol(),
+            first: kernel.space.boot().first_symbol,
             symbols: Symbolizer::new(kernel, modules),
             kernel,
             module_pages,
@@ -107,7 +107,7 @@ impl<'k> Variables<'k> {
 
     /// Whether an address can have a symbol at all: the cheap first question.
     pub fn may_name(&self, address: VirtAddr) -> bool {
-        address >= self.first
+        self.kernel.space.boot().return_address(address.0) >= self.first.0
     }
 
     /// The variable of the kernel or of a module that a physical address lies in.

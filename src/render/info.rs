@@ -70,7 +70,7 @@ pub fn write_text(
     }
     row("types from", Some(dump.types_from.to_owned()));
     row("symbols from", Some(dump.symbols_from.to_owned()));
-    row("translation", Some(body.translation.to_owned()));
+    row("translation", Some(body.translation.clone()));
     row("slab allocator", Some(body.slab_allocator.to_owned()));
     rows.write(out)?;
     for layout in body.layouts.iter().flatten() {

@@ -267,7 +267,7 @@ pub struct InfoReport {
     /// What the file holds and lacks.
     pub coverage: DumpFacts,
     /// How addresses are translated.
-    pub translation: &'static str,
+    pub translation: String,
     /// Name of the slab allocator's era.
     pub slab_allocator: &'static str,
     /// Structures and where their members lie, with `--layouts`.

@@ -45,7 +45,7 @@ pub enum Entry {
 #[derive(Clone, Debug)]
 pub struct MmuSpec {
     /// For `info` and assumptions.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// From the root to the last level.
     pub levels: Cow<'static, [Level]>,
     /// The lowest of the bits that are alike in every address that can be translated.

@@ -13,12 +13,14 @@ use rayon::prelude::*;
 pub mod arch;
 pub mod boot;
 mod fault;
+mod linear;
 mod mmu;
 mod span;
 mod there;
 
 pub use boot::BootFacts;
 pub use fault::{MemFault, SpaceError};
+pub use linear::LinearRegion;
 pub use mmu::{Entry, Level, Mapping, MmuSpec, WalkError};
 pub use span::Span;
 
@@ -29,26 +31,6 @@ use crate::dump::{Dump, Page, PageFault};
 
 /// From so many bytes on it pays to read in parallel.
 const MUCH: usize = 64 << 10;
-
-/// A virtual range that maps to physical memory at a fixed distance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinearRegion {
-    /// First address.
-    pub start: VirtAddr,
-    /// One past the last address.
-    pub end: VirtAddr,
-    /// Physical address of `start`.
-    pub phys: PhysAddr,
-}
-
-impl LinearRegion {
-    fn translate(&self, va: VirtAddr) -> Option<Mapping> {
-        (self.start <= va && va < self.end).then(|| Mapping {
-            phys: self.phys.plus(va.0 - self.start.0),
-            len: self.end.0 - va.0,
-        })
-    }
-}
 
 /// The kernel's address space at the crash. A clone costs nothing: it is a view.
 ///
@@ -63,6 +45,7 @@ pub struct AddressSpace {
     root: PhysAddr,
     image: LinearRegion,
     direct: LinearRegion,
+    image_is_whole: bool,
     told: Option<Arc<Diagnostics>>,
 }
 
@@ -83,13 +66,14 @@ impl AddressSpace {
     /// # Errors
     /// If the page tables lie outside the kernel's image.
     pub fn booted(dump: Arc<Dump>, boot: BootFacts) -> Result<Self, SpaceError> {
-        let image = boot.arch.image(&boot);
+        let image = boot.image.value;
         let at = boot.root.value;
         let root = image.translate(at).ok_or(SpaceError::BadRoot(at))?.phys;
         Ok(Self {
             image,
             root,
-            direct: boot.arch.direct_map(&boot, None, None),
+            direct: boot.direct.value,
+            image_is_whole: boot.arch.image_is_whole(),
             mmu: boot.arch.mmu(&boot),
             boot: Arc::new(boot),
             dump,
@@ -147,8 +131,8 @@ impl AddressSpace {
     }
 
     /// The name of the translation in use.
-    pub fn mmu_name(&self) -> &'static str {
-        self.mmu.name
+    pub fn mmu_name(&self) -> &str {
+        &self.mmu.name
     }
 
     /// Bits that a physical address has at most.
@@ -167,14 +151,15 @@ impl AddressSpace {
         self.mmu.is_canonical(va)
     }
 
-    /// The first address of the direct map.
-    pub fn direct_map_start(&self) -> VirtAddr {
-        self.direct.start
+    /// The address that physical address 0 has in the direct map, or would have: what is added to
+    /// a physical address, modulo 2^64. RAM may begin far above 0, and the map below this address.
+    pub fn direct_map_zero(&self) -> VirtAddr {
+        self.direct.start.minus(self.direct.phys.0)
     }
 
     /// The virtual address of physical memory in the direct map.
     pub fn direct_map_address(&self, phys: PhysAddr) -> VirtAddr {
-        self.direct.start.plus(phys.0)
+        self.direct_map_zero().plus(phys.0)
     }
 
     /// Translates an address, and says how far the translation holds.
@@ -182,10 +167,13 @@ impl AddressSpace {
     /// # Errors
     /// If nothing is mapped there or a page table is missing.
     pub fn translate(&self, va: VirtAddr) -> Result<Mapping, MemFault> {
-        for region in [&self.direct, &self.image] {
-            if let Some(mapping) = region.translate(va) {
-                return Ok(mapping);
-            }
+        if let Some(mapping) = self.direct.translate(va) {
+            return Ok(mapping);
+        }
+        if self.image_is_whole
+            && let Some(mapping) = self.image.translate(va)
+        {
+            return Ok(mapping);
         }
         match self.walk(va) {
             Ok((mapping, _)) => Ok(mapping),

@@ -51,7 +51,7 @@ fn the_direct_map_reads_what_the_machine_had() {
         let (phys, bytes) = text(&machine);
         let start = VirtAddr(machine.kernel.space.direct(phys));
         assert_eq!(space.direct_map_address(PhysAddr(phys)), start);
-        assert_eq!(space.direct_map_start().0, machine.kernel.space.page_offset);
+        assert_eq!(space.direct_map_zero().0, machine.kernel.space.page_offset);
         for (from, len) in [
             (0, 1),
             (4090, 6),

@@ -8,8 +8,9 @@
 
 use object::LittleEndian;
 use object::elf::{
-    EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64,
-    SHT_RELA,
+    EM_AARCH64, EM_X86_64, Machine, R_AARCH64_ABS32, R_AARCH64_ABS64, R_AARCH64_NONE,
+    R_AARCH64_PREL32, R_AARCH64_PREL64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE,
+    R_X86_64_PC32, R_X86_64_PC64, RelocationType, SHT_RELA,
 };
 use object::read::elf::{ElfFile64, FileHeader, SectionHeader, Sym};
 use object::read::{SectionIndex, SymbolIndex};
@@ -40,7 +41,7 @@ pub(super) fn targets(elf: &Elf<'_>) -> FxHashSet<usize> {
 pub(super) fn apply(elf: &Elf<'_>, target: SectionIndex, bytes: &mut [u8]) -> Result<(), String> {
     let (endian, data) = (LittleEndian, elf.data());
     let machine = elf.elf_header().e_machine(endian);
-    if machine != EM_X86_64 {
+    if machine != EM_X86_64 && machine != EM_AARCH64 {
         return Err(format!(
             "relocations of machine {} are not known",
             machine.0
@@ -69,30 +70,47 @@ pub(super) fn apply(elf: &Elf<'_>, target: SectionIndex, bytes: &mut [u8]) -> Re
             };
             let value = value.wrapping_add_signed(relocation.r_addend.get(endian));
             let offset = relocation.r_offset.get(endian);
-            write(bytes, relocation.r_type(endian, false), offset, value)?;
+            let kind = relocation.r_type(endian, false);
+            let kind = Relocation::of(machine, kind)
+                .ok_or_else(|| format!("relocation type {} at {offset:#x} is not known", kind.0))?;
+            write(bytes, kind, offset, value)?;
         }
     }
     Ok(())
 }
 
-fn write(
-    bytes: &mut [u8],
-    kind: object::elf::RelocationType,
-    offset: u64,
-    value: u64,
-) -> Result<(), String> {
+/// What debug sections have of relocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relocation {
+    Nothing,
+    /// The value in so many bytes.
+    Absolute(usize),
+    /// The value less the address of its place.
+    Relative(usize),
+}
+
+impl Relocation {
+    /// By the numbers of a machine (System V ABI, AMD64 supplement, 4.4.1; ELF for the Arm 64-bit
+    /// architecture, 5.7).
+    fn of(machine: Machine, kind: RelocationType) -> Option<Self> {
+        Some(match (machine, kind) {
+            (EM_X86_64, R_X86_64_NONE) | (EM_AARCH64, R_AARCH64_NONE) => Self::Nothing,
+            (EM_X86_64, R_X86_64_64) | (EM_AARCH64, R_AARCH64_ABS64) => Self::Absolute(8),
+            (EM_X86_64, R_X86_64_32 | R_X86_64_32S) | (EM_AARCH64, R_AARCH64_ABS32) => {
+                Self::Absolute(4)
+            }
+            (EM_X86_64, R_X86_64_PC32) | (EM_AARCH64, R_AARCH64_PREL32) => Self::Relative(4),
+            (EM_X86_64, R_X86_64_PC64) | (EM_AARCH64, R_AARCH64_PREL64) => Self::Relative(8),
+            _ => return None,
+        })
+    }
+}
+
+fn write(bytes: &mut [u8], kind: Relocation, offset: u64, value: u64) -> Result<(), String> {
     let (len, value) = match kind {
-        R_X86_64_NONE => return Ok(()),
-        R_X86_64_64 => (8, value),
-        R_X86_64_32 | R_X86_64_32S => (4, value),
-        R_X86_64_PC32 => (4, value.wrapping_sub(offset)),
-        R_X86_64_PC64 => (8, value.wrapping_sub(offset)),
-        other => {
-            return Err(format!(
-                "relocation type {} at {offset:#x} is not known",
-                other.0
-            ));
-        }
+        Relocation::Nothing => return Ok(()),
+        Relocation::Absolute(len) => (len, value),
+        Relocation::Relative(len) => (len, value.wrapping_sub(offset)),
     };
     usize::try_from(offset)
         .ok()
@@ -108,22 +126,31 @@ mod tests {
 
     #[test]
     fn values_are_written_at_their_width() {
-        let mut bytes = [0xff; 24];
-        write(&mut bytes, R_X86_64_32, 0, 0x1234).unwrap();
-        write(&mut bytes, R_X86_64_64, 4, 0x55).unwrap();
-        write(&mut bytes, R_X86_64_PC32, 12, 0x10).unwrap();
-        write(&mut bytes, R_X86_64_NONE, 99, 1).unwrap();
-        assert_eq!(bytes[..4], 0x1234u32.to_le_bytes());
-        assert_eq!(bytes[4..12], 0x55u64.to_le_bytes());
-        assert_eq!(bytes[12..16], 4u32.to_le_bytes());
-        assert_eq!(bytes[16..], [0xff; 8]);
+        // By the numbers that the two ABIs give them.
+        for (machine, [none, abs64, abs32, pc32]) in
+            [(62, [0, 1, 10, 2]), (183, [0, 257, 258, 261])]
+        {
+            let kind = |number| Relocation::of(Machine(machine), RelocationType(number)).unwrap();
+            let mut bytes = [0xff; 24];
+            write(&mut bytes, kind(abs32), 0, 0x1234).unwrap();
+            write(&mut bytes, kind(abs64), 4, 0x55).unwrap();
+            write(&mut bytes, kind(pc32), 12, 0x10).unwrap();
+            write(&mut bytes, kind(none), 99, 1).unwrap();
+            assert_eq!(bytes[..4], 0x1234u32.to_le_bytes());
+            assert_eq!(bytes[4..12], 0x55u64.to_le_bytes());
+            assert_eq!(bytes[12..16], 4u32.to_le_bytes());
+            assert_eq!(bytes[16..], [0xff; 8]);
+        }
     }
 
     #[test]
     fn outside_and_unknown_are_errors() {
         let mut bytes = [0; 8];
-        assert!(write(&mut bytes, R_X86_64_64, 1, 0).is_err());
-        assert!(write(&mut bytes, R_X86_64_32, u64::MAX, 0).is_err());
-        assert!(write(&mut bytes, object::elf::R_X86_64_GOTPCREL, 0, 0).is_err());
+        assert!(write(&mut bytes, Relocation::Absolute(8), 1, 0).is_err());
+        assert!(write(&mut bytes, Relocation::Absolute(4), u64::MAX, 0).is_err());
+        for (machine, kind) in [(62, 9), (183, 1), (62, 257), (183, 2), (22, 1)] {
+            let kind = Relocation::of(Machine(machine), RelocationType(kind));
+            assert_eq!(kind, None, "{machine}");
+        }
     }
 }

@@ -74,7 +74,7 @@ fn allocinfo_sums_up_its_sites() {
 
 #[test]
 fn kernels_without_say_what_they_need() {
-    let mut dumps = real_dumps(&["5.10", "6.1", "6.12", "7.2"]);
+    let mut dumps = real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]);
     dumps.push(small_dump());
     for dump in dumps {
         for (command, option) in [

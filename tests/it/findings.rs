@@ -64,7 +64,7 @@ fn text_page_and_document_tell_the_same() {
 /// The same module lost the same things on four kernels.
 #[test]
 fn the_same_fault_has_the_same_fingerprint() {
-    let dumps = real_dumps(&["5.10", "6.1", "6.12", "7.2"]);
+    let dumps = real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]);
     let mut prints = BTreeSet::new();
     for dump in &dumps {
         let (_, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &[]);

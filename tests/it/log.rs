@@ -9,7 +9,7 @@ use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
 use crate::support::{RealDump, real_dumps, run};
 
-const ALL: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
+const ALL: [&str; 5] = ["5.10", "6.1", "6.12", "7.2", "6.12-arm64"];
 
 fn log(dump: &RealDump, more: &[&str]) -> String {
     let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
@@ -64,7 +64,10 @@ fn records_have_levels_and_callers() {
         // Levels by the source: pr_notice, pr_info, pr_emerg of panic().
         assert_eq!(find("Linux version")["level"], 5, "{}", dump.name);
         assert_eq!(
-            find("BIOS-provided physical RAM map")["level"],
+            find(match dump.name.ends_with("-arm64") {
+                true => "Booting Linux on physical CPU",
+                false => "BIOS-provided physical RAM map",
+            })["level"],
             6,
             "{}",
             dump.name

@@ -39,6 +39,26 @@ const DRIFT: [(&str, u64); 23] = [
     ("VmallocUsed", 32),
 ];
 
+/// The emulated guest of another machine took longer from its capture to the panic: what moved
+/// further.
+const ARM64_DRIFT: [(&str, u64); 4] = [
+    ("MemFree", 20 << 10),
+    ("MemAvailable", 20 << 10),
+    ("Slab", 512),
+    ("Committed_AS", 2048),
+];
+
+/// How far a line may be from the captured one.
+fn may_drift(dump: &RealDump, label: &str) -> u64 {
+    let slower = ARM64_DRIFT
+        .iter()
+        .filter(|_| dump.name == "debian-6.12-arm64");
+    let mut known = slower.chain(&DRIFT);
+    known
+        .find(|(known, _)| *known == label)
+        .map_or(0, |(_, bound)| *bound)
+}
+
 fn proc_format(dump: &RealDump, own_types: bool) -> String {
     let vmcore = dump.vmcore.to_str().expect("UTF-8");
     let vmlinux = dump.vmlinux.to_str().expect("UTF-8");
@@ -55,7 +75,7 @@ fn value(line: &str) -> u64 {
 
 #[test]
 fn every_line_is_as_the_guest_printed_it() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let printed = proc_format(&dump, false);
         let captured = dump.captured("meminfo");
         let labels = |text: &str| -> Vec<String> {
@@ -67,8 +87,7 @@ fn every_line_is_as_the_guest_printed_it() {
         assert_eq!(labels(&printed), labels(&captured), "{}", dump.name);
         for (ours, theirs) in printed.lines().zip(captured.lines()) {
             let label = theirs.split(':').next().expect("a label");
-            let known = DRIFT.iter().find(|(known, _)| *known == label);
-            let bound = known.map_or(0, |(_, bound)| *bound);
+            let bound = may_drift(&dump, label);
             let (a, b) = (value(ours), value(theirs));
             assert!(
                 a.abs_diff(b) <= bound,
@@ -88,7 +107,7 @@ fn every_line_is_as_the_guest_printed_it() {
 /// and reclaimable memory stand still but for some slab pages.
 #[test]
 fn available_is_as_far_from_free_as_captured() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let away = |text: &str| {
             let find = |label: &str| text.lines().find(|line| line.starts_with(label));
             let [free, available] = ["MemFree:", "MemAvailable:"]
@@ -110,7 +129,7 @@ fn available_is_as_far_from_free_as_captured() {
 
 #[test]
 fn without_a_vmlinux_it_is_the_same() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         assert_eq!(
             proc_format(&dump, false),
             proc_format(&dump, true),
@@ -132,7 +151,7 @@ fn document(dump: &RealDump, more: &[&str]) -> Value {
 /// `--precise` do they agree.
 #[test]
 fn precise_counts_are_those_of_vmstat() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let vmstat = dump.captured("vmstat");
         let vmstat: BTreeMap<&str, u64> = vmstat
             .lines()
@@ -144,7 +163,12 @@ fn precise_counts_are_those_of_vmstat() {
         // What is mapped is the one program of the guest, which ran through to the end.
         assert_eq!(counter("mapped"), vmstat["nr_mapped"], "{}", dump.name);
         let anon = counter("anon").abs_diff(vmstat["nr_anon_pages"]);
-        assert!(anon <= 8, "{}: anon differs by {anon}", dump.name);
+        let bound = if dump.name == "debian-6.12-arm64" {
+            16
+        } else {
+            8
+        };
+        assert!(anon <= bound, "{}: anon differs by {anon}", dump.name);
         // A stack has 16 KiB, and shared memory is part of the page cache.
         assert_eq!(counter("kernel_stack_kb") % 16, 0, "{}", dump.name);
         assert!(counter("file") >= counter("shmem"), "{}", dump.name);
@@ -153,7 +177,7 @@ fn precise_counts_are_those_of_vmstat() {
 
 #[test]
 fn the_parts_add_up() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let document = document(&dump, &["--precise"]);
         let accounting = &document["accounting"];
         let parts = accounting["parts"].as_array().expect("parts");

@@ -15,7 +15,7 @@ use vmleak::types::{DebugFile, Dwarf, SymbolTable, TypeDb};
 
 use crate::support::{RealDump, real_dumps, skip};
 
-const RELEASES: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
+const RELEASES: [&str; 5] = ["5.10", "6.1", "6.12", "7.2", "6.12-arm64"];
 const CORE: &str = "net/netfilter/nf_conntrack_core.c";
 
 pub(crate) fn open(dump: &RealDump) -> (Kernel, Modules) {

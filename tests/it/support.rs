@@ -236,7 +236,9 @@ fn dump_folders() -> Vec<PathBuf> {
 fn vmcore_in(folder: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder).ok()?.flatten();
     let mut paths = entries.map(|entry| entry.path());
-    paths.find(|path| path.is_file() && file_name(path).starts_with("vmcore"))
+    // Beside it there may be the text of its note, vmcoreinfo.txt.
+    let named = |path: &Path| file_name(path) == "vmcore" || file_name(path).starts_with("vmcore.");
+    paths.find(|path| path.is_file() && named(path))
 }
 
 pub(crate) fn file_name(path: &Path) -> String {

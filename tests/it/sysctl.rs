@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::support::{RealDump, real_dumps, run, small_dump};
 
-const RELEASES: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
+const RELEASES: [&str; 5] = ["5.10", "6.1", "6.12", "7.2", "6.12-arm64"];
 
 /// Names whose lines may differ, each with the reason.
-const CHANGE: [(&str, &str); 11] = [
+const CHANGE: [(&str, &str); 12] = [
     ("fs.dentry-state", "files are looked up all the time"),
     ("fs.file-nr", "files are opened all the time"),
     ("fs.inode-nr", "inodes come and go with files"),
@@ -31,6 +31,10 @@ const CHANGE: [(&str, &str); 11] = [
     (
         "kernel.sched_domain.cpu1.domain0.max_newidle_lb_cost",
         "measured by the scheduler",
+    ),
+    (
+        "net.netfilter.nf_conntrack_count",
+        "connections end while the guest, emulated, says the rest",
     ),
     (
         "kernel.sysrq",

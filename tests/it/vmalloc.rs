@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{RealDump, real_dumps, run};
 
-const ALL: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
+const ALL: [&str; 5] = ["5.10", "6.1", "6.12", "7.2", "6.12-arm64"];
 const NOWHERE: &str = "--no-default-debug-directories";
 
 fn vmleak(dump: &RealDump, command: &str, more: &[&str]) -> String {

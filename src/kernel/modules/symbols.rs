@@ -3,7 +3,7 @@
 //! `struct mod_kallsyms` has an array of `Elf64_Sym` whose values are final addresses,
 //! and the names. Invariants: both tables are read no further than the end of the
 //! module's region that holds them; entries in pages that the dump lacks are counted as
-//! lost, the others stand; a name is printable ASCII and at most [`MAX_NAME`] long.
+//! lost, the others stand; a name is printable ASCII (but for labels) and at most [`MAX_NAME`] long.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -280,7 +280,11 @@ impl Table {
         let rest = self.bytes.get(start..)?;
         let len = memchr::memchr(0, rest.get(..MAX_NAME).unwrap_or(rest))?;
         let name = self.get(start..start + len + 1)?.get(..len)?;
-        let printable = len > 0 && name.iter().all(u8::is_ascii_graphic);
+        // The assembler puts \x01 and \x02 into the names of labels (`.L14472\x021`), of which some
+        // are kept.
+        let label = |byte: &u8| matches!(byte, 1 | 2) && name.starts_with(b".L");
+        let is_name = |byte: &u8| byte.is_ascii_graphic() || label(byte);
+        let printable = len > 0 && name.iter().all(is_name);
         printable.then_some(offset..offset + len as u32)
     }
 }
@@ -318,6 +322,9 @@ mod tests {
             assert_eq!(names.name(wrong), None, "{wrong}");
         }
         assert_eq!(table(&bytes, &[7..9, 20..21]).name(1), None);
+        // As gas writes them (doc/internals.texi, fb_label_name).
+        let labels = table(b"\0.L14472\x021\0L14472\x021\0", &[]);
+        assert_eq!((labels.name(1), labels.name(11)), (Some(1..10), None));
     }
 
     /// Two regions with a gap between them.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+mod aarch64;
 mod x86_64;
 
 #[cfg(test)]
@@ -39,10 +40,12 @@ pub trait Arch: fmt::Debug + Send + Sync {
     /// How page tables of the kernel are read.
     fn mmu(&self, boot: &BootFacts) -> MmuSpec;
 
-    /// Where the kernel's image is mapped.
-    fn image(&self, boot: &BootFacts) -> LinearRegion;
+    /// Whether all that is mapped in the image's region is where the region says. Else parts of
+    /// it are unmapped when they are given back, and only page tables tell which.
+    fn image_is_whole(&self) -> bool;
 
-    /// Where all of RAM is mapped, by the kernel's variables where it has any that say so.
+    /// Where all of RAM is mapped, by the kernel's variables where it has any that say so: where
+    /// it begins, and where vmalloc does behind it.
     fn direct_map(
         &self,
         boot: &BootFacts,
@@ -50,15 +53,16 @@ pub trait Arch: fmt::Debug + Send + Sync {
         end: Option<VirtAddr>,
     ) -> LinearRegion;
 
-    /// From here on addresses are of the image or of modules: those have symbols, and the linked
-    /// ones are moved by KASLR.
-    fn first_symbol(&self) -> VirtAddr;
-
     /// Bits that a physical address has at most.
     fn physical_bits(&self, boot: &BootFacts) -> u32;
 
     /// Bytes of addresses that vmalloc has.
     fn vmalloc_size(&self, boot: &BootFacts) -> u64;
+
+    /// `VMALLOC_TOTAL`: as many of them as the kernel itself says.
+    fn vmalloc_total(&self, boot: &BootFacts) -> u64 {
+        self.vmalloc_size(boot)
+    }
 
     /// log2 of a memory section's size, where the kernel does not say it.
     fn section_bits(&self) -> u32;
@@ -70,7 +74,7 @@ pub trait Arch: fmt::Debug + Send + Sync {
     fn stack_pointer(&self, prstatus: &[u8]) -> Option<VirtAddr>;
 }
 
-static ALL: [&dyn Arch; 1] = [&x86_64::X86_64];
+static ALL: [&dyn Arch; 2] = [&x86_64::X86_64, &aarch64::Aarch64];
 
 /// All that dumps are read of.
 pub fn all() -> impl Iterator<Item = &'static dyn Arch> {

@@ -40,7 +40,7 @@ const fn level(name: &'static str, shift: u32, blocks: bool) -> Level {
 
 const fn spec(name: &'static str, sign_bit: u32, levels: &'static [Level]) -> MmuSpec {
     MmuSpec {
-        name,
+        name: Cow::Borrowed(name),
         levels: Cow::Borrowed(levels),
         sign_bit,
         lower_half: true,
@@ -87,6 +87,22 @@ fn decode(entry: u64, level: &Level, last: bool) -> Entry {
     }
 }
 
+/// From `page_offset_base` (a variable where memory layout is randomised) up to `vmalloc_base`, or
+/// as far as the architecture lets it reach.
+fn direct_map(levels: u32, start: Option<VirtAddr>, end: Option<VirtAddr>) -> LinearRegion {
+    let (default, reach) = match levels > 4 {
+        true => (PAGE_OFFSET_L5, 1 << 55),
+        false => (PAGE_OFFSET_L4, 1 << 46),
+    };
+    let start = start.unwrap_or(VirtAddr(default));
+    let farthest = VirtAddr(start.0.saturating_add(reach));
+    LinearRegion {
+        start,
+        end: end.filter(|end| *end > start).unwrap_or(farthest),
+        phys: PhysAddr(0),
+    }
+}
+
 /// The architecture.
 #[derive(Debug)]
 pub(super) struct X86_64;
@@ -119,13 +135,30 @@ impl Arch for X86_64 {
             .find_map(|name| info.symbol(name))
             .ok_or_else(|| lacks("SYMBOL(swapper_pg_dir)"))?;
         let levels = number("pgtable_l5_enabled").map(|five| if five == 1 { 5 } else { 4 });
+        let levels = Fact::noted_or(levels, 4);
+        let bits = if levels.value > 4 { 57 } else { 48 };
+        let image_size = number("KERNEL_IMAGE_SIZE").unwrap_or(KERNEL_IMAGE_SIZE);
+        let image = LinearRegion {
+            start: VirtAddr(START_KERNEL_MAP),
+            end: VirtAddr(START_KERNEL_MAP.saturating_add(image_size)),
+            phys: PhysAddr(phys_base),
+        };
         Ok(BootFacts {
             arch: self,
             root: Fact::noted(root),
-            levels: Fact::noted_or(levels, 4),
             kernel_offset: Fact::noted_or(info.hex("KERNELOFFSET"), 0),
-            phys_base: Fact::noted(phys_base),
-            image_size: Fact::noted_or(number("KERNEL_IMAGE_SIZE"), KERNEL_IMAGE_SIZE),
+            image: Fact::noted(image),
+            direct: Fact::noted_or(None, direct_map(levels.value, None, None)),
+            vmalloc: None,
+            first_symbol: VirtAddr(START_KERNEL_MAP),
+            page_shift: Fact::noted_or(None, PTE.shift),
+            table_bits: bits,
+            address_bits: Fact {
+                value: bits,
+                how: levels.how,
+            },
+            levels,
+            signature_bits: Fact::noted_or(None, 0),
             encryption_bits: Fact::noted_or(number("sme_mask"), 0),
             release: info.release().map(str::to_owned).map(Fact::noted),
             build_id: info.build_id().map(str::to_owned).map(Fact::noted),
@@ -147,37 +180,18 @@ impl Arch for X86_64 {
         }
     }
 
-    fn image(&self, boot: &BootFacts) -> LinearRegion {
-        LinearRegion {
-            start: VirtAddr(START_KERNEL_MAP),
-            end: VirtAddr(START_KERNEL_MAP.saturating_add(boot.image_size.value)),
-            phys: PhysAddr(boot.phys_base.value),
-        }
+    /// Parts that are given back lose their mapping at most, and nothing that is read lies there.
+    fn image_is_whole(&self) -> bool {
+        true
     }
 
-    /// From `page_offset_base` (a variable where memory layout is randomised) up to
-    /// `vmalloc_base`, or as far as the architecture lets it reach.
     fn direct_map(
         &self,
         boot: &BootFacts,
         start: Option<VirtAddr>,
         end: Option<VirtAddr>,
     ) -> LinearRegion {
-        let (default, reach) = match Self::has_five_levels(boot) {
-            true => (PAGE_OFFSET_L5, 1 << 55),
-            false => (PAGE_OFFSET_L4, 1 << 46),
-        };
-        let start = start.unwrap_or(VirtAddr(default));
-        let farthest = VirtAddr(start.0.saturating_add(reach));
-        LinearRegion {
-            start,
-            end: end.filter(|end| *end > start).unwrap_or(farthest),
-            phys: PhysAddr(0),
-        }
-    }
-
-    fn first_symbol(&self) -> VirtAddr {
-        VirtAddr(START_KERNEL_MAP)
+        direct_map(boot.levels.value, start, end)
     }
 
     /// arch/x86/include/asm/sparsemem.h.
@@ -194,6 +208,11 @@ impl Arch for X86_64 {
             true => 12800 << 40,
             false => 32 << 40,
         }
+    }
+
+    /// `VMALLOC_END` is the last byte here.
+    fn vmalloc_total(&self, boot: &BootFacts) -> u64 {
+        self.vmalloc_size(boot) - 1
     }
 
     /// It has always been so; the note says it since 5.13.
@@ -226,11 +245,11 @@ mod tests {
 
     #[test]
     fn the_image_is_as_large_as_is_told() {
-        let image = X86_64.image(&boot(""));
+        let image = boot("").image.value;
         assert_eq!(image.start, VirtAddr(0xffff_ffff_8000_0000));
         // Without a word: 1 GiB (KERNEL_IMAGE_SIZE with KASLR).
         assert_eq!(image.end, VirtAddr(0xffff_ffff_c000_0000));
-        let image = X86_64.image(&boot("NUMBER(KERNEL_IMAGE_SIZE)=536870912\n"));
+        let image = boot("NUMBER(KERNEL_IMAGE_SIZE)=536870912\n").image.value;
         assert_eq!(image.end, VirtAddr(0xffff_ffff_a000_0000));
         let root = image.translate(boot("").root.value).expect("in the image");
         assert_eq!(root.phys, PhysAddr(0x261_0000 + 33_554_432));

@@ -73,7 +73,7 @@ impl Candidate {
     /// Texts of one kernel differ in what was added to them when it crashed.
     fn kernel(&self) -> (VirtAddr, u64, u64) {
         let boot = &self.boot;
-        let (root, base) = (boot.root.value, boot.phys_base.value);
+        let (root, base) = (boot.root.value, boot.image.value.phys.0);
         (root, base, boot.kernel_offset.value)
     }
 

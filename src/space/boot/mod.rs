@@ -8,8 +8,10 @@ mod locate;
 
 pub use locate::{Assumed, Located, locate};
 
-use super::SpaceError;
+use std::ops::Range;
+
 use super::arch::{self, Arch};
+use super::{LinearRegion, SpaceError};
 use crate::addr::VirtAddr;
 use crate::dump::{Dump, NoteOrigin, VmcoreInfo};
 
@@ -90,10 +92,25 @@ pub struct BootFacts {
     pub levels: Fact<u32>,
     /// By how much KASLR moved the image from where it was linked.
     pub kernel_offset: Fact<u64>,
-    /// Physical address of what is mapped where the image's mapping begins, modulo 2^64.
-    pub phys_base: Fact<u64>,
-    /// Bytes that the image's mapping has.
-    pub image_size: Fact<u64>,
+    /// Where the image is mapped.
+    pub image: Fact<LinearRegion>,
+    /// Where all of RAM is mapped, unless the kernel's variables say otherwise.
+    pub direct: Fact<LinearRegion>,
+    /// The addresses of vmalloc, where they are known without the kernel's variables.
+    pub vmalloc: Option<Fact<Range<VirtAddr>>>,
+    /// From here on addresses may be of the image or of modules: those have symbols, and the
+    /// linked ones are moved by KASLR.
+    pub first_symbol: VirtAddr,
+    /// log2 of the bytes of a page, by which the kernel's page tables are read.
+    pub page_shift: Fact<u32>,
+    /// Bits of a virtual address that the page tables translate.
+    pub address_bits: Fact<u32>,
+    /// Bits that the root's table is made for: some kernels have one for more than the processor
+    /// translates.
+    pub table_bits: u32,
+    /// Bits that a signature has in the addresses to which functions return: 1 in every plain
+    /// address of the kernel.
+    pub signature_bits: Fact<u64>,
     /// Bits in page-table entries that say that memory is encrypted.
     pub encryption_bits: Fact<u64>,
     /// `uname -r`.
@@ -146,8 +163,12 @@ impl BootFacts {
         mark(&mut self.root, how);
         mark(&mut self.levels, how);
         mark(&mut self.kernel_offset, how);
-        mark(&mut self.phys_base, how);
-        mark(&mut self.image_size, how);
+        mark(&mut self.image, how);
+        mark(&mut self.direct, how);
+        self.vmalloc.iter_mut().for_each(|fact| mark(fact, how));
+        mark(&mut self.page_shift, how);
+        mark(&mut self.address_bits, how);
+        mark(&mut self.signature_bits, how);
         mark(&mut self.encryption_bits, how);
         self.release.iter_mut().for_each(|fact| mark(fact, how));
         self.build_id.iter_mut().for_each(|fact| mark(fact, how));
@@ -161,15 +182,24 @@ impl BootFacts {
     /// Where an address of the linked kernel is at run time. Below the image there are per-CPU
     /// symbols that are offsets from zero on some kernels, which KASLR does not move.
     pub fn run_time(&self, linked: u64) -> VirtAddr {
-        VirtAddr(match self.arch.first_symbol().0 <= linked {
+        VirtAddr(match self.first_symbol.0 <= linked {
             true => linked.wrapping_add(self.kernel_offset.value),
             false => linked,
         })
     }
 
+    /// The address that a function returns to, of the word on the stack that says it.
+    pub fn return_address(&self, word: u64) -> u64 {
+        // Bit 55 is the one that tells kernel and user apart, whatever is written above it.
+        match word >> 55 & 1 {
+            1 => word | self.signature_bits.value,
+            _ => word,
+        }
+    }
+
     /// Where an address at run time was linked: the other way round.
     pub fn linked(&self, address: u64) -> u64 {
-        match self.arch.first_symbol().0 <= address {
+        match self.first_symbol.0 <= address {
             true => address.wrapping_sub(self.kernel_offset.value),
             false => address,
         }

@@ -194,7 +194,7 @@ fn lost_objects_tell_when_they_were_made() {
 /// The lost buffers are text, and the lost sessions were made within a tick or two.
 #[test]
 fn no_age_is_made_up() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let (_, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &[]);
         for cache in document["caches"].as_array().expect("caches") {
             let ages = &cache["unreachable"]["ages"];

@@ -55,7 +55,7 @@ pub(crate) fn assert_others_clear(document: &Value, expected: &[&str], what: &st
 
 #[test]
 fn the_lost_are_found_and_the_kept_are_not() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let what = &dump.name;
         let (code, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &[]);
         assert_eq!(code, 0, "{what}");
@@ -132,7 +132,7 @@ fn the_kept_sessions_are_those_on_the_list() {
 
 #[test]
 fn without_a_vmlinux_the_verdicts_are_the_same() {
-    for dump in real_dumps(&["6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["6.1", "6.12", "7.2", "6.12-arm64"]) {
         let short = |document: &Value| -> Vec<(String, String, Value)> {
             let caches = document["caches"].as_array().expect("caches").iter();
             let one = |cache: &Value| {

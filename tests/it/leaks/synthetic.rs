@@ -67,7 +67,7 @@ fn assert_ages(unreachable: &Value, want: &LostOf, what: &str) {
     }
 }
 
-fn assert_truth(document: &Value, truth: &LeaksTruth, what: &str) {
+pub(crate) fn assert_truth(document: &Value, truth: &LeaksTruth, page_size: u64, what: &str) {
     assert_eq!(document["complete"], true, "{what}");
     assert_eq!(
         document["trust"]["reliable"], true,
@@ -95,11 +95,11 @@ fn assert_truth(document: &Value, truth: &LeaksTruth, what: &str) {
     assert_eq!(areas["benign"], truth.cached_stacks, "{what}");
     let lost = truth.lost_areas.len() as u64 + truth.cached_stacks;
     assert_eq!(areas["unreachable"], lost, "{what}");
-    assert_blocks(document, truth, what);
+    assert_blocks(document, truth, page_size, what);
 }
 
 /// The one that waits in kfree_rcu's batch is not judged.
-fn assert_blocks(document: &Value, truth: &LeaksTruth, what: &str) {
+fn assert_blocks(document: &Value, truth: &LeaksTruth, page_size: u64, what: &str) {
     let blocks = &document["large_kmalloc"];
     let bytes = &document["memory"]["large_kmalloc"]["marked_bytes"];
     if truth.blocks == 0 {
@@ -116,11 +116,11 @@ fn assert_blocks(document: &Value, truth: &LeaksTruth, what: &str) {
     let codes = blocks["verdict"]["for"].as_array().expect("reasons").iter();
     let codes: Vec<&Value> = codes.map(|reason| &reason["code"]).collect();
     assert_eq!(codes, ["unreachable", "alike"], "{what}");
-    assert_eq!(*bytes, truth.block_pages * 4096, "{what}");
+    assert_eq!(*bytes, truth.block_pages * page_size, "{what}");
 }
 
 /// Synthetic kernels have no table of symbols of their own; nothing else may be missing.
-fn assert_warnings(document: &Value, what: &str) {
+pub(crate) fn assert_warnings(document: &Value, what: &str) {
     let warnings = document["warnings"].as_array().expect("warnings").iter();
     let others = warnings.filter(|warning| warning["code"] != "no-kernel-names");
     let others: Vec<&Value> = others.collect();
@@ -128,7 +128,7 @@ fn assert_warnings(document: &Value, what: &str) {
 }
 
 /// Each lost object at its address, and no other.
-fn assert_addresses(files: [&Path; 2], truth: &LeaksTruth, what: &str) {
+pub(crate) fn assert_addresses(files: [&Path; 2], truth: &LeaksTruth, what: &str) {
     let files = files.map(|path| path.to_str().expect("UTF-8"));
     for (name, want) in &truth.caches {
         let args = ["objects", name, "--unreachable", "--format", "addrs"];
@@ -167,7 +167,7 @@ fn what_was_lost_is_found_in_every_era_and_nothing_else() {
             let dwarf = vmlinux(&machine, VmlinuxOptions::new(5));
             let dwarf = write(folder.path(), "vmlinux", &dwarf);
             let (by_dwarf, _) = document("leaks", &[&dump, &dwarf], &[]);
-            assert_truth(&by_dwarf, truth, &what);
+            assert_truth(&by_dwarf, truth, 4096, &what);
             assert_warnings(&by_dwarf, &what);
 
             let options = VmlinuxOptions {
@@ -187,7 +187,7 @@ fn what_was_lost_is_found_in_every_era_and_nothing_else() {
 }
 
 /// Each area is listed once, wherever its kernel keeps those that were freed.
-fn assert_areas(files: [&Path; 2], truth: &LeaksTruth, what: &str) {
+pub(crate) fn assert_areas(files: [&Path; 2], truth: &LeaksTruth, what: &str) {
     let files = files.map(|path| path.to_str().expect("UTF-8"));
     let args = [&["vmalloc", "--format", "json"], &files[..]].concat();
     let (code, stdout, stderr) = run(&args);

@@ -71,20 +71,41 @@ fn dumps_of_other_architectures_are_named() {
     let codec = vmleak_synth::write::codec::Codec::Zlib;
     let options = vmleak_synth::write::kdump::Options::new(codec);
     let mut bytes = vmleak_synth::write::kdump::kdump(&machine, options);
-    for name in ["aarch64", "ppc64le", "riscv64"] {
+    for name in [
+        "s390x",
+        "ppc64le",
+        "riscv64",
+        "loongarch64",
+        "i686",
+        "armv7l",
+    ] {
         // `uname -m` in struct disk_dump_header.
         bytes[272..337].fill(0);
         bytes[272..272 + name.len()].copy_from_slice(name.as_bytes());
         let path = file("vmcore-other", &bytes);
         assert_refused(
             &["slabs", text(&path)],
-            &["vmcore-other", name, "x86_64", "crash"],
+            &["vmcore-other", name, "x86_64, aarch64", "crash"],
         );
     }
     let mut bytes = vmleak_synth::write::elf::elf(&machine, Default::default());
+    for (number, name) in [
+        (21u16, "PPC64"),
+        (22, "S390"),
+        (243, "RISCV"),
+        (258, "LOONGARCH"),
+    ] {
+        bytes[18..20].copy_from_slice(&number.to_le_bytes());
+        let path = file("vmcore-elf", &bytes);
+        assert_refused(&["info", text(&path)], &["vmcore-elf", name, "x86_64"]);
+    }
+    // One whose header names a machine, and its note is of another.
     bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
     let path = file("vmcore-elf", &bytes);
-    assert_refused(&["info", text(&path)], &["vmcore-elf", "AARCH64", "x86_64"]);
+    assert_refused(
+        &["info", text(&path)],
+        &["vmcore-elf", "aarch64", "kimage_voffset"],
+    );
     // A big-endian core is taken for a dump, not for a debug file.
     bytes[5] = 2;
     bytes[16..20].copy_from_slice(&[0, 4, 0, 22]);

@@ -38,7 +38,7 @@ fn forms(dump: &RealDump) -> Option<PathBuf> {
 
 #[test]
 fn every_form_and_thread_count_gives_one_report() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let Some(folder) = forms(&dump) else { continue };
         let (_, document) = slabs_json(&[&dump.vmcore, &dump.vmlinux], &[]);
         let want = without_form(document);

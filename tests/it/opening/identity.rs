@@ -21,11 +21,12 @@ fn dump_of(files: &[&str]) -> Value {
 /// the same dumps; load as /proc/loadavg rounds it.
 #[test]
 fn who_ran_at_the_crash_is_what_drgn_reads() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let (load, tasks, cpu) = match dump.name.as_str() {
             "debian-5.10" => ([0.41, 0.11, 0.04], 54, 0),
             "debian-6.1" => ([0.66, 0.18, 0.06], 62, 0),
             "debian-6.12" => ([0.79, 0.26, 0.1], 80, 1),
+            "debian-6.12-arm64" => ([1.58, 0.87, 0.35], 71, 0),
             _ => ([1.0, 0.33, 0.12], 69, 1),
         };
         let found = dump_of(&[text(&dump.vmcore), text(&dump.vmlinux)]);

@@ -64,7 +64,7 @@ pub(crate) const COMMANDS: [&str; 4] = ["info", "slabs", "conntrack", "nat"];
 
 #[test]
 fn without_a_vmlinux_the_report_is_the_same() {
-    for dump in real_dumps(&["6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["6.1", "6.12", "7.2", "6.12-arm64"]) {
         for command in COMMANDS {
             let what = format!("{} {command}", dump.name);
             let (with, from) = document(command, &[&dump.vmcore, &dump.vmlinux], &[]);
@@ -78,7 +78,7 @@ fn without_a_vmlinux_the_report_is_the_same() {
 
 #[test]
 fn btf_of_vmlinux_gives_what_its_dwarf_gives() {
-    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         for command in COMMANDS {
             let what = format!("{} {command}", dump.name);
             let files = [dump.vmcore.as_path(), &dump.vmlinux];

@@ -1,5 +1,6 @@
 //! The slab allocator: synthetic kernels, real dumps, and what damage costs.
 
+pub(crate) mod arm64;
 pub(crate) mod classic;
 pub(crate) mod damage;
 pub(crate) mod kfree_rcu;

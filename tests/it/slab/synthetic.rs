@@ -31,6 +31,11 @@ fn save(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 pub(crate) fn assert_truth(document: &Value, truth: &Truth, what: &str) {
+    assert_truth_of(document, truth, 4096, what);
+}
+
+/// With pages of another size.
+pub(crate) fn assert_truth_of(document: &Value, truth: &Truth, page_size: u64, what: &str) {
     let caches = document["caches"].as_array().expect("caches");
     assert_eq!(caches.len(), truth.caches.len(), "{what}");
     for want in &truth.caches {
@@ -50,7 +55,7 @@ pub(crate) fn assert_truth(document: &Value, truth: &Truth, what: &str) {
         assert_eq!(number("exact", "allocated_bytes"), of_objects, "{what}");
         // Those that wait for RCU are apart.
         if want.pending_rcu_slabs == 0 {
-            let bytes = want.pages * 4096;
+            let bytes = want.pages * page_size;
             assert_eq!(number("exact", "bytes"), bytes, "{what}: {}", want.name);
         }
         let view = [

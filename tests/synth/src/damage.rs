@@ -7,7 +7,6 @@ pub mod conntrack;
 pub mod sheaves;
 
 use crate::machine::Machine;
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 use crate::random::Random;
 use crate::slub::page::slab_tag;
 use crate::slub::scenario::Place;
@@ -140,7 +139,7 @@ pub fn exclude_slab(machine: &mut Machine, cache: &str, index: usize) -> std::op
 
 /// Takes the page out that holds a virtual address. Returns its frame.
 pub fn exclude_address(machine: &mut Machine, virt: u64) -> u64 {
-    let pfn = machine.kernel.space.phys(virt) >> PAGE_SHIFT;
+    let pfn = machine.kernel.space.phys(virt) >> machine.kernel.page_shift();
     machine.kernel.memory.exclude(pfn);
     pfn
 }
@@ -155,8 +154,10 @@ pub fn flip_bits(machine: &mut Machine, virt: u64, length: u64, count: u32, seed
     let mut random = Random::new(seed);
     for _ in 0..count {
         let phys = machine.kernel.space.phys(virt + random.below(length));
-        let page = machine.kernel.memory.page_mut(phys >> PAGE_SHIFT);
-        page[(phys % PAGE_SIZE) as usize] ^= 1 << random.below(8);
+        let within = (phys % machine.kernel.page_size()) as usize;
+        let pfn = phys >> machine.kernel.page_shift();
+        let page = machine.kernel.memory.page_mut(pfn);
+        page[within] ^= 1 << random.below(8);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which kernels can be synthesised, and what is not in their C types.
 
 use crate::ctypes::TypeTable;
+use crate::machine::arm64::Arm64;
+use crate::memory::PAGE_SHIFT;
 use crate::slub::scenario::Place;
 
 /// A kernel whose structures have a shape of their own.
@@ -287,6 +289,31 @@ pub enum PagingLevels {
     Four,
     /// 57-bit virtual addresses (LA57).
     Five,
+    /// Those of an aarch64 machine.
+    Arm64(Arm64),
+}
+
+impl PagingLevels {
+    /// The aarch64 machine, if it is one.
+    pub fn arm64(self) -> Option<Arm64> {
+        match self {
+            Self::Arm64(arm64) => Some(arm64),
+            _ => None,
+        }
+    }
+
+    /// log2 of the bytes of a page.
+    pub fn page_shift(self) -> u32 {
+        self.arm64().map_or(PAGE_SHIFT, |arm64| arm64.page_shift)
+    }
+
+    /// `uname -m`.
+    pub fn machine(self) -> &'static str {
+        match self {
+            Self::Arm64(_) => "aarch64",
+            _ => "x86_64",
+        }
+    }
 }
 
 #[cfg(test)]

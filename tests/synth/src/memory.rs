@@ -5,28 +5,44 @@
 
 use std::collections::BTreeMap;
 
-/// Bytes of a page.
-pub const PAGE_SIZE: u64 = 4096;
-/// `PAGE_SIZE` as a shift.
+/// log2 of the bytes of a page, where nothing else is said.
 pub const PAGE_SHIFT: u32 = 12;
 
-/// One page's bytes.
-pub type Page = [u8; PAGE_SIZE as usize];
-
 /// Pages by page frame number.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Memory {
-    pages: BTreeMap<u64, Box<Page>>,
+    /// log2 of the bytes of a page.
+    pub page_shift: u32,
+    pages: BTreeMap<u64, Box<[u8]>>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(PAGE_SHIFT)
+    }
 }
 
 impl Memory {
+    /// Nothing, in pages of `1 << page_shift` bytes.
+    pub fn new(page_shift: u32) -> Self {
+        Self {
+            page_shift,
+            pages: BTreeMap::new(),
+        }
+    }
+
+    /// Bytes of a page.
+    pub fn page_size(&self) -> u64 {
+        1 << self.page_shift
+    }
+
     /// The page, if it exists.
-    pub fn page(&self, pfn: u64) -> Option<&Page> {
+    pub fn page(&self, pfn: u64) -> Option<&[u8]> {
         self.pages.get(&pfn).map(|page| &**page)
     }
 
     /// Pages in order of frame number.
-    pub fn pages(&self) -> impl Iterator<Item = (u64, &Page)> {
+    pub fn pages(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.pages.iter().map(|(pfn, page)| (*pfn, &**page))
     }
 
@@ -53,18 +69,18 @@ impl Memory {
     }
 
     /// The page, made if it did not exist.
-    pub fn page_mut(&mut self, pfn: u64) -> &mut Page {
-        self.pages
-            .entry(pfn)
-            .or_insert_with(|| Box::new([0; PAGE_SIZE as usize]))
+    pub fn page_mut(&mut self, pfn: u64) -> &mut [u8] {
+        let size = self.page_size() as usize;
+        let empty = || vec![0; size].into_boxed_slice();
+        self.pages.entry(pfn).or_insert_with(empty)
     }
 
     /// Writes bytes at a physical address, over page borders.
     pub fn write(&mut self, mut address: u64, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let start = (address % PAGE_SIZE) as usize;
-            let count = bytes.len().min(PAGE_SIZE as usize - start);
-            let page = self.page_mut(address >> PAGE_SHIFT);
+            let start = (address % self.page_size()) as usize;
+            let count = bytes.len().min(self.page_size() as usize - start);
+            let page = self.page_mut(address >> self.page_shift);
             page[start..start + count].copy_from_slice(&bytes[..count]);
             address += count as u64;
             bytes = &bytes[count..];
@@ -75,8 +91,8 @@ impl Memory {
     pub fn read(&self, address: u64, buffer: &mut [u8]) {
         for (index, byte) in buffer.iter_mut().enumerate() {
             let at = address + index as u64;
-            let page = self.page(at >> PAGE_SHIFT);
-            *byte = page.map_or(0, |page| page[(at % PAGE_SIZE) as usize]);
+            let page = self.page(at >> self.page_shift);
+            *byte = page.map_or(0, |page| page[(at % self.page_size()) as usize]);
         }
     }
 
@@ -91,6 +107,8 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
 
     #[test]
     fn a_write_over_a_page_border_lands_in_both() {

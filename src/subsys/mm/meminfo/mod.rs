@@ -326,8 +326,8 @@ fn commit_limit(reader: &Reader<'_>, facts: &MeminfoFacts) -> Option<u64> {
 /// What has a variable of its own.
 fn rest(facts: &mut MeminfoFacts, reader: &Reader<'_>) {
     let kernel = reader.kernel;
-    // The range's last byte is not counted.
-    facts.vmalloc_total = (kernel.vmalloc_size() - 1) >> 10;
+    let boot = kernel.space.boot();
+    facts.vmalloc_total = boot.arch.vmalloc_total(boot) >> 10;
     if facts.vmalloc_used.is_none() {
         // A variable from 5.3 to 6.19; before, the line always says 0.
         facts.vmalloc_used = match kernel.symbol("nr_vmalloc_pages") {

@@ -220,7 +220,7 @@ impl SlabHeap<'_> {
     /// The slab that a pointer leads into.
     fn slab_at(&self, pointer: VirtAddr) -> Option<(usize, &Slab)> {
         let space = &self.kernel.space;
-        let offset = pointer.offset_from(space.direct_map_start())?;
+        let offset = pointer.minus(space.direct_map_zero().0).0;
         let pfn = Pfn(offset >> self.kernel.dump().page_shift());
         self.scan.find_around(pfn)
     }

@@ -4,7 +4,18 @@ use std::collections::BTreeMap;
 
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
+use crate::kernel::layout::layout;
+use crate::kernel::page::allocator_home;
 use crate::kernel::{Kernel, cpus};
+
+layout! {
+    /// mm/slab.h: arrays by node, for the most nodes that the kernel is built for.
+    struct ByNodeLayout = "kmem_cache" in "mm/slub.c" | "mm/slab.c" {
+        maybe node = "node",
+        /// 7.1 and later.
+        maybe per_node = "per_node",
+    }
+}
 
 /// Counts pages by node.
 #[derive(Debug)]
@@ -19,11 +30,10 @@ impl<'k> PageNodes<'k> {
     /// A page's node is in the highest bits of its flags, as many as the nodes there can be need
     /// (include/linux/page-flags-layout.h).
     pub(super) fn new(kernel: &'k Kernel) -> Self {
-        let info = kernel.vmcoreinfo();
-        let most = info
-            .get("LENGTH(node_data)")
-            .and_then(|most| most.parse::<u64>().ok())
-            .filter(|most| (1..=1 << 16).contains(most));
+        let stated = kernel.vmcoreinfo().get("LENGTH(node_data)");
+        let stated = stated.and_then(|most| most.parse::<u64>().ok());
+        let most = stated.or_else(|| most_nodes(kernel));
+        let most = most.filter(|most| (1..=1 << 16).contains(most));
         Self {
             kernel,
             shift: kernel
@@ -61,6 +71,19 @@ impl<'k> PageNodes<'k> {
         }
         Some(nodes)
     }
+}
+
+/// `MAX_NUMNODES` by the types, for kernels whose note does not have it.
+fn most_nodes(kernel: &Kernel) -> Option<u64> {
+    let layout: ByNodeLayout = kernel.layout().ok()?;
+    let home = allocator_home(&kernel.types);
+    let entry = kernel
+        .types
+        .find_struct("kmem_cache_per_node_ptrs", home, false);
+    let entry = entry.ok()?.map_or(8, |found| found.body.size);
+    let array = layout.node.map(|node| (node.size, 8));
+    let (bytes, each) = array.or_else(|| Some((layout.per_node?.size, entry)))?;
+    Some(u64::from(bytes / each.max(1)))
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn what_a_missing_page_changes_is_said() {
     let asked = asked.map(|text| text.parse().expect("a number in VMLEAK_THINNED"));
     let mut dumps = vec![small_dump()];
     if asked.is_some() {
-        dumps.extend(real_dumps(&["5.10", "6.1", "6.12", "7.2"]));
+        dumps.extend(real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]));
     }
     if let Ok(only) = std::env::var("VMLEAK_THINNED_ONLY") {
         dumps.retain(|dump| dump.name.contains(&only));

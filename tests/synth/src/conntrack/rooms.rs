@@ -104,7 +104,7 @@ fn cache(name: &str, object_size: u64, order: u32) -> Cache {
 /// Gives a cache slabs with exactly `count` allocated objects: some on a CPU and
 /// on lists if there are enough, the rest full.
 fn fill(cache: &mut Cache, count: u64, types: &TypeTable, many: bool) {
-    let geometry = Geometry::of(cache, types);
+    let geometry = Geometry::of(cache, types, 4096);
     let capacity = u64::from(geometry.objects(cache.order));
     let mut left = count;
     let current = Place::Current {

@@ -6,7 +6,6 @@
 use gimli::{EndianSlice, LittleEndian};
 
 use crate::machine::image::TEXT_SIZE;
-use crate::machine::space::LINK_BASE;
 use crate::write::Le;
 
 /// The unit that tells where the sources lie; it has no types.
@@ -41,12 +40,12 @@ const FUNCTIONS: &[Function] = &[
     function("printk.c", "kernel/printk/printk.c"),
 ];
 
-fn address(index: usize) -> u64 {
-    LINK_BASE + TEXT_SIZE - 0x2000 + index as u64 * SIZE
+fn address(base: u64, index: usize) -> u64 {
+    base + TEXT_SIZE - 0x2000 + index as u64 * SIZE
 }
 
 /// Local entries for the head of `.symtab`, and how many; their names go to `names`.
-pub(super) fn symbols(table: &mut Vec<u8>, names: &mut Vec<u8>) -> u32 {
+pub(super) fn symbols(base: u64, table: &mut Vec<u8>, names: &mut Vec<u8>) -> u32 {
     let mut add = |kind: u8, section: u16, name: &str, address: u64, size: u64| {
         table.u32(names.len() as u32);
         table.extend_from_slice(&[kind, 0]);
@@ -58,13 +57,13 @@ pub(super) fn symbols(table: &mut Vec<u8>, names: &mut Vec<u8>) -> u32 {
     };
     for (index, function) in FUNCTIONS.iter().enumerate() {
         add(4, 0xfff1, function.file, 0, 0);
-        add(2, 1, &format!("static_{index}"), address(index), SIZE);
+        add(2, 1, &format!("static_{index}"), address(base, index), SIZE);
     }
     2 * FUNCTIONS.len() as u32
 }
 
 /// `.debug_aranges` for units as they were written: one set for each.
-pub(super) fn aranges(info: &[u8], abbrev: &[u8], strings: &[u8]) -> Vec<u8> {
+pub(super) fn aranges(base: u64, info: &[u8], abbrev: &[u8], strings: &[u8]) -> Vec<u8> {
     let slice = |bytes| EndianSlice::new(bytes, LittleEndian);
     let dwarf = gimli::Dwarf {
         debug_info: slice(info).into(),
@@ -80,7 +79,7 @@ pub(super) fn aranges(info: &[u8], abbrev: &[u8], strings: &[u8]) -> Vec<u8> {
         let mine = FUNCTIONS.iter().enumerate();
         let mine: Vec<u64> = mine
             .filter(|(_, function)| Some(function.unit) == name.as_deref())
-            .map(|(index, _)| address(index))
+            .map(|(index, _)| address(base, index))
             .collect();
         // Length of what follows; version 2, offset of the unit, sizes of addresses and segments,
         // up to a multiple of 16; pairs of address and size up to one of zeros.

@@ -13,8 +13,8 @@ use super::elf::{
 use super::{btf, decoys, sources};
 use crate::ctypes::CType;
 use crate::machine::Machine;
-use crate::machine::image::{BTF_BASE, DATA_BASE, SymbolKind, TEXT_SIZE};
-use crate::machine::space::{IMAGE_SIZE, LINK_BASE};
+use crate::machine::image::{SymbolKind, TEXT_SIZE};
+use crate::machine::space::IMAGE_SIZE;
 use crate::write::Le;
 use crate::write::codec::zlib;
 use crate::write::notes::note;
@@ -125,15 +125,16 @@ const UNITS: &[(&str, &[&str], &[&str])] = &[
 
 /// The file.
 pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
+    let image = &machine.kernel.image;
     let mut id = Vec::new();
     note(&mut id, "GNU", NT_GNU_BUILD_ID, &machine.build_id());
     let mut sections = vec![
-        image_section(".text", SHF_EXECINSTR, LINK_BASE, TEXT_SIZE),
+        image_section(".text", SHF_EXECINSTR, image.base, TEXT_SIZE),
         Section {
             name: ".notes".into(),
             kind: SHT_NOTE,
             flags: SHF_ALLOC,
-            address: LINK_BASE + TEXT_SIZE,
+            address: image.base + TEXT_SIZE,
             data: id,
             align: 4,
             ..Section::default()
@@ -141,8 +142,8 @@ pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
         image_section(
             ".data",
             SHF_WRITE,
-            DATA_BASE,
-            LINK_BASE + IMAGE_SIZE - DATA_BASE,
+            image.data(),
+            image.base + IMAGE_SIZE - image.data(),
         ),
     ];
     if options.btf {
@@ -151,7 +152,7 @@ pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
             name: ".BTF".into(),
             kind: SHT_PROGBITS,
             flags: SHF_ALLOC,
-            address: BTF_BASE,
+            address: image.btf(),
             data: types,
             align: 8,
             ..Section::default()
@@ -164,7 +165,7 @@ pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
         let strings = sections.len() as u32 + 2;
         sections.extend(symbol_sections(machine, options, strings));
     }
-    executable(sections, LINK_BASE)
+    executable(sections, image.base)
 }
 
 /// Part of the image: debugging files keep its header and not its bytes.
@@ -186,7 +187,7 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
     let decoy = |dwarf: &mut Dwarf, name: &str| {
         let mut unit = UnitWriter::new(dwarf, &decoys, options.dwarf_version, name);
         for (index, (name, ctype)) in decoys.variables.iter().enumerate() {
-            let address = DATA_BASE + 0x1f_0000 + index as u64 * 64;
+            let address = machine.kernel.image.data() + 0x1f_0000 + index as u64 * 64;
             unit.variable(name, ctype, Address::Constant(address));
         }
         unit.enums();
@@ -213,6 +214,7 @@ fn debug_sections(machine: &Machine, options: VmlinuxOptions) -> Vec<Section> {
     written.for_each(visit).expect("nothing fails");
     if options.sources {
         let aranges = sources::aranges(
+            machine.kernel.image.base,
             written.debug_info.slice(),
             written.debug_abbrev.slice(),
             written.debug_str.slice(),
@@ -313,13 +315,13 @@ fn symbol_sections(machine: &Machine, options: VmlinuxOptions, strings: u32) -> 
     let mut table = vec![0; 24];
     let mut local = 1;
     if options.sources {
-        local += sources::symbols(&mut table, &mut names);
+        local += sources::symbols(machine.kernel.image.base, &mut table, &mut names);
     }
     for symbol in &machine.kernel.image.symbols {
         let (kind, section) = match symbol.kind {
             SymbolKind::Function => (2, 1),
             SymbolKind::Object => (1, 3),
-            SymbolKind::Label if symbol.address < DATA_BASE => (0, 1),
+            SymbolKind::Label if symbol.address < machine.kernel.image.data() => (0, 1),
             SymbolKind::Label => (0, 3),
             SymbolKind::Absolute => (0, 0xfff1),
         };

@@ -3,7 +3,6 @@
 use super::tasks::Tasks;
 use super::web::Web;
 use crate::machine::vmap::{self, Records};
-use crate::memory::PAGE_SIZE;
 
 /// Where the areas start, and their records.
 pub(super) struct Areas {
@@ -37,7 +36,7 @@ pub(super) fn lay(web: &mut Web<'_>) -> Areas {
     }
     let lazy = web.take("vmap_area");
     let start = kept[0] + (1 << 30);
-    vmap::record_freed(web.kernel, lazy, start, start + 2 * PAGE_SIZE);
+    vmap::record_freed(web.kernel, lazy, start, start + 2 * web.kernel.page_size());
     if web.kernel.image.has("free_vmap_area_root") {
         // Room for an area ends where the first of the lost begins.
         let room = web.take("vmap_area");
@@ -62,14 +61,14 @@ pub(super) fn link(web: &mut Web<'_>, areas: &Areas, tasks: &Tasks) {
 
 /// An area with pages of its own, and a guard page behind it.
 pub(super) fn allocate(web: &mut Web<'_>, pages: u64, caller: u64) -> (u64, Records) {
-    let start = web.kernel.vmalloc(pages * PAGE_SIZE);
+    let start = web.kernel.vmalloc(pages * web.kernel.page_size());
     web.kernel.vmalloc_guard();
     let records = Records {
         area: web.take("vmap_area"),
         vm: web.take("kmalloc-96"),
         pages: web.take("kmalloc-64"),
     };
-    let size = (pages + 1) * PAGE_SIZE;
+    let size = (pages + 1) * web.kernel.page_size();
     vmap::record(web.kernel, records, start, size, caller);
     web.truth.areas += 1;
     (start, records)

@@ -1,7 +1,6 @@
 //! Blocks of large kmalloc: kept and unreachable ones, in kernels that mark them.
 
 use super::web::Web;
-use crate::memory::PAGE_SIZE;
 use crate::slub::page::make_compound;
 
 /// Text that some of the lost begin with.
@@ -22,9 +21,9 @@ fn kept(web: &mut Web<'_>) {
     web.keep(by_variable);
     let object = web.take("kmalloc-64");
     web.keep(object);
-    web.point(object, 1, by_object + 5 * PAGE_SIZE + 0x18);
+    web.point(object, 1, by_object + 5 * web.kernel.page_size() + 0x18);
     // From its last page.
-    web.point(by_object + 7 * PAGE_SIZE, 511, by_block);
+    web.point(by_object + 7 * web.kernel.page_size(), 511, by_block);
     let frame = web.kernel.boot.take(0);
     web.kernel.memory.touch(frame, 1);
     let page = web.kernel.space.page(frame);
@@ -32,7 +31,7 @@ fn kept(web: &mut Web<'_>) {
     web.kernel.set(page, "page", "private", by_page);
     for kept in [by_variable, by_object, by_block, by_page] {
         let (first, second) = (web.take("inode_cache"), web.take("kmalloc-192"));
-        web.point(kept + PAGE_SIZE, 77, first);
+        web.point(kept + web.kernel.page_size(), 77, first);
         web.point(first, 31, second);
     }
 }
@@ -71,5 +70,5 @@ fn block(web: &mut Web<'_>, order: u32) -> u64 {
     web.kernel.set(page, "page", "_refcount", 1);
     web.truth.block_pages += 1 << order;
     web.truth.blocks += 1;
-    web.kernel.space.direct(frame << 12)
+    web.kernel.space.direct(frame << web.kernel.page_shift())
 }

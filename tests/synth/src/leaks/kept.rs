@@ -4,7 +4,6 @@ use super::areas::Areas;
 use super::web::Web;
 use crate::machine::cpus::POSSIBLE_CPUS;
 use crate::machine::modules::Module;
-use crate::memory::PAGE_SIZE;
 
 /// `FOLIO_MAPPING_ANON`.
 const ANON: u64 = 1;
@@ -73,8 +72,8 @@ fn by_areas(web: &mut Web<'_>, areas: &Areas) {
     let [by_module, by_object, by_area] = areas.kept;
     let held = web.take("kmalloc-64");
     web.keep(held);
-    web.point(held, 3, by_object + PAGE_SIZE + 0x40);
-    web.point(by_object + 2 * PAGE_SIZE, 7, by_area);
+    web.point(held, 3, by_object + web.kernel.page_size() + 0x40);
+    web.point(by_object + 2 * web.kernel.page_size(), 7, by_area);
     for area in [by_module, by_object, by_area] {
         let (first, second) = (web.take("inode_cache"), web.take("kmalloc-192"));
         web.point(area, 9, first);
@@ -98,7 +97,7 @@ fn by_page_structures(web: &mut Web<'_>) {
         if member == "mapping" {
             // What users and files have is not looked at.
             let stale = web.stale_target();
-            let at = web.kernel.space.direct(frame << 12);
+            let at = web.kernel.space.direct(frame << web.kernel.page_shift());
             web.kernel.write_u64(at + 0x80, stale);
         }
     }

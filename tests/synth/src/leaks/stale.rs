@@ -5,7 +5,6 @@ use super::areas::Areas;
 use super::tasks::Tasks;
 use super::web::Web;
 use crate::machine::zones;
-use crate::memory::PAGE_SIZE;
 use crate::slub::kfree_rcu::{self, Batch};
 use crate::slub::scenario::Place;
 
@@ -43,8 +42,10 @@ fn free_blocks(web: &mut Web<'_>) {
         zones::free_block(web.kernel, frame, order);
         let last = frame + (1 << order) - 1;
         let stale = web.stale_target();
-        web.kernel
-            .write_u64(web.kernel.space.direct(last << 12) + 0xff8, stale);
+        web.kernel.write_u64(
+            web.kernel.space.direct(last << web.kernel.page_shift()) + 0xff8,
+            stale,
+        );
         // In the structure of a page that nobody has.
         let stale = web.stale_target();
         let page = web.kernel.space.page(frame);
@@ -72,9 +73,13 @@ fn lists_of_cpus(web: &mut Web<'_>, areas: &Areas) {
 fn free_page(web: &mut Web<'_>, order: u32, areas: &Areas) -> u64 {
     let frame = web.kernel.boot.take(order);
     web.kernel.memory.touch(frame, 1 << order);
-    let last = web.kernel.space.direct((frame + (1 << order) - 1) << 12);
+    let last = web
+        .kernel
+        .space
+        .direct((frame + (1 << order) - 1) << web.kernel.page_shift());
     let stale = web.stale_target();
-    web.kernel.write_u64(last + PAGE_SIZE / 2, stale);
+    web.kernel
+        .write_u64(last + web.kernel.page_size() / 2, stale);
     web.kernel.write_u64(last, areas.lost[0]);
     web.kernel.space.page(frame) + web.kernel.types.offset("page", "lru")
 }

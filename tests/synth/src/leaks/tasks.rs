@@ -71,7 +71,8 @@ fn task(web: &mut Web<'_>, all: &mut Tasks, signal: u64, state: State, mapped: b
     let stack = match mapped {
         true => {
             let caller = web.kernel.symbol("alloc_thread_stack_node") + 0x52;
-            let (stack, records) = allocate(web, STACK_SIZE >> 12, caller);
+            let (stack, records) =
+                allocate(web, STACK_SIZE.div_ceil(web.kernel.page_size()), caller);
             all.records.push(records.area);
             stack
         }
@@ -118,7 +119,7 @@ fn dead(web: &mut Web<'_>) -> u64 {
 /// A stack that a CPU keeps for the next task: by its record only.
 fn cached(web: &mut Web<'_>, all: &mut Tasks) {
     let caller = web.kernel.symbol("alloc_thread_stack_node") + 0x52;
-    let (_, records) = allocate(web, STACK_SIZE >> 12, caller);
+    let (_, records) = allocate(web, STACK_SIZE.div_ceil(web.kernel.page_size()), caller);
     all.records.push(records.area);
     let slot = web.kernel.per_cpu_symbol("cached_stacks") + 8;
     let slot = web.percpu.pointer(slot, 1);

@@ -7,7 +7,6 @@ use super::image::PER_CPU_SIZE;
 use super::kernel::Kernel;
 use super::paging::Leaf;
 use super::ram::node_of;
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
 /// CPUs that could exist.
 pub const POSSIBLE_CPUS: u32 = 4;
@@ -54,7 +53,7 @@ pub fn lay(kernel: &mut Kernel) -> PerCpu {
     }
     kernel.set_variable("nr_cpu_ids", u64::from(POSSIBLE_CPUS));
     kernel.set_variable("nr_node_ids", u64::from(NODES));
-    let start = match kernel.era.relocates_percpu() {
+    let start = match kernel.relocates_percpu() {
         true => kernel.symbol("__per_cpu_start"),
         false => 0,
     };
@@ -74,20 +73,21 @@ pub fn lay(kernel: &mut Kernel) -> PerCpu {
 }
 
 fn lay_area(kernel: &mut Kernel, cpu: u32) -> u64 {
-    let count = UNIT_SIZE / PAGE_SIZE;
+    let count = UNIT_SIZE.div_ceil(kernel.page_size());
     let first = kernel.boot.take_run(count);
     kernel.memory.touch(first, count);
     if cpu < 2 {
-        return kernel.space.direct(first << PAGE_SHIFT);
+        return kernel.space.direct(first << kernel.page_shift());
     }
     let mut area = 0;
     for page in 0..count {
         let frame = first + count - 1 - page;
-        let virt = kernel.space.vmalloc + ((kernel.space.vmalloc_pages.len() as u64) << PAGE_SHIFT);
+        let virt = kernel.space.vmalloc
+            + ((kernel.space.vmalloc_pages.len() as u64) << kernel.page_shift());
         kernel.space.vmalloc_pages.push(frame);
-        let phys = frame << PAGE_SHIFT;
+        let (phys, size) = (frame << kernel.page_shift(), kernel.page_size());
         let tables = &mut kernel.tables;
-        tables.map(&mut kernel.memory, virt, phys, PAGE_SIZE, Leaf::Page);
+        tables.map(&mut kernel.memory, virt, phys, size, Leaf::Page);
         if page == 0 {
             area = virt;
         }

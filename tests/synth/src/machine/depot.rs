@@ -5,10 +5,9 @@
 
 use super::Kernel;
 use crate::ctypes::TypeTable;
-use crate::memory::PAGE_SIZE;
 
 /// Bytes of a pool: four pages.
-pub const POOL: u64 = 4 * PAGE_SIZE;
+pub const POOL: u64 = 16 << 10;
 /// Records start at multiples of 16 bytes, and so do handles count.
 const ALIGN: u64 = 16;
 /// Counts of records that are never given up (include/linux/refcount.h, `REFCOUNT_SATURATED`).
@@ -101,7 +100,9 @@ pub struct LaidDepot {
 /// Records of 1, 3, 16 and 64 frames at the start of the first pool and at the very end of the
 /// last of three.
 pub(super) fn lay(kernel: &mut Kernel, shape: Depot) -> LaidDepot {
-    let pools: Vec<u64> = (0..3).map(|_| kernel.alloc(POOL, PAGE_SIZE)).collect();
+    let pools: Vec<u64> = (0..3)
+        .map(|_| kernel.alloc(POOL, kernel.page_size()))
+        .collect();
     let array = array(kernel, shape);
     for (number, pool) in pools.iter().enumerate() {
         kernel.write_u64(array + number as u64 * 8, *pool);
@@ -134,7 +135,7 @@ fn array(kernel: &mut Kernel, shape: Depot) -> u64 {
         Depot::V4_9 | Depot::V6_1 => kernel.symbol("stack_slabs"),
         Depot::V6_3 | Depot::V6_8 | Depot::V6_8_3 | Depot::V6_9 => kernel.symbol("stack_pools"),
         Depot::V7_2 => {
-            let array = kernel.alloc(8191 * 8, PAGE_SIZE);
+            let array = kernel.alloc(8191 * 8, kernel.page_size());
             kernel.set_variable("stack_pools", array);
             kernel.set_variable("stack_max_pools", 8191);
             array

@@ -33,7 +33,7 @@ pub fn lay(kernel: &mut Kernel) {
         ("nodename", NODENAME),
         ("release", release),
         ("version", VERSION),
-        ("machine", "x86_64"),
+        ("machine", kernel.paging.machine()),
         ("domainname", "(none)"),
     ] {
         let at = uts + kernel.types.offset("new_utsname", member);
@@ -51,9 +51,11 @@ pub fn lay(kernel: &mut Kernel) {
         ("jiffies_64", JIFFIES),
         ("_totalram_pages", pages - 5000),
         ("max_pfn", end),
-        ("high_memory", space.direct(end << 12)),
+        ("high_memory", space.direct(end << kernel.page_shift())),
     ] {
-        kernel.set_variable(name, value);
+        if kernel.image.has(name) {
+            kernel.set_variable(name, value);
+        }
     }
     if kernel.image.has("tick_nsec") {
         kernel.set_variable("tick_nsec", TICK_NSEC);

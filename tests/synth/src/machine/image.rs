@@ -9,8 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use super::space::{IMAGE_SIZE, LINK_BASE};
+use super::space::{IMAGE_SIZE, link_base};
 use crate::ctypes::TypeTable;
+use crate::era::PagingLevels;
 
 /// Bytes of text.
 pub const TEXT_SIZE: u64 = 256 << 10;
@@ -27,10 +28,13 @@ const PER_CPU: &[(&str, &str, u64)] = &[
 /// Of those without a C type here: name, bytes, where.
 const PER_CPU_UNTYPED: &[(&str, u64, u64)] =
     &[("idle_threads", 8, 0x100), ("cached_stacks", 16, 0x110)];
-/// Link-time address of the kernel's BTF.
-pub const BTF_BASE: u64 = LINK_BASE + (512 << 10);
-/// Link-time address of the data section.
-pub const DATA_BASE: u64 = LINK_BASE + (2 << 20);
+/// From `_text` to the kernel's BTF.
+const BTF: u64 = 512 << 10;
+/// From `_text` to what is given back after boot, and how much that is.
+const INIT: u64 = 1 << 20;
+const INIT_SIZE: u64 = 128 << 10;
+/// From `_text` to the data section.
+const DATA: u64 = 2 << 20;
 
 /// What a symbol stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +65,8 @@ pub struct Symbol {
 /// Symbols of the image.
 #[derive(Debug, Clone)]
 pub struct Image {
+    /// Link-time address of `_text`.
+    pub base: u64,
     /// All symbols, in order of creation.
     pub symbols: Vec<Symbol>,
     by_name: BTreeMap<String, usize>,
@@ -103,26 +109,37 @@ const FUNCTIONS: &[&str] = &[
 impl Image {
     /// Gives every variable of the table and every fixed symbol its address.
     /// `btf_size` is the length of the kernel's BTF.
-    pub fn new(types: &TypeTable, btf_size: u64, relocates_percpu: bool) -> Self {
+    pub fn new(
+        types: &TypeTable,
+        btf_size: u64,
+        relocates_percpu: bool,
+        paging: PagingLevels,
+    ) -> Self {
+        let base = link_base(paging);
+        // The root's table may fill a page, and x86-64 has two of them.
+        let page = 1 << paging.page_shift();
         let mut image = Self {
             symbols: Vec::new(),
             by_name: BTreeMap::new(),
-            next: DATA_BASE,
+            next: base + DATA,
+            base,
         };
         for name in ["_text", "_stext"] {
-            image.add(name, LINK_BASE, 0, SymbolKind::Label);
+            image.add(name, base, 0, SymbolKind::Label);
         }
         for (index, name) in FUNCTIONS.iter().enumerate() {
             if *name == "rcu_free_sheaf" && !types.aggregates.contains_key("slab_sheaf") {
                 continue;
             }
-            let address = LINK_BASE + 0x1000 + index as u64 * 0x400;
+            let address = base + 0x1000 + index as u64 * 0x400;
             image.add(name, address, 0x400, SymbolKind::Function);
         }
-        image.add("_etext", LINK_BASE + TEXT_SIZE, 0, SymbolKind::Label);
-        image.add("__start_BTF", BTF_BASE, 0, SymbolKind::Label);
-        image.add("__stop_BTF", BTF_BASE + btf_size, 0, SymbolKind::Label);
-        image.add("_sdata", DATA_BASE, 0, SymbolKind::Label);
+        image.add("_etext", base + TEXT_SIZE, 0, SymbolKind::Label);
+        image.add("__start_BTF", image.btf(), 0, SymbolKind::Label);
+        image.add("__stop_BTF", image.btf() + btf_size, 0, SymbolKind::Label);
+        image.add("__init_begin", base + INIT, 0, SymbolKind::Label);
+        image.add("__init_end", base + INIT + INIT_SIZE, 0, SymbolKind::Label);
+        image.add("_sdata", image.data(), 0, SymbolKind::Label);
         for (name, size, align) in UNTYPED {
             // From 6.14 on a tick's length is in `tk_ntp_data`.
             let gone = match *name {
@@ -131,8 +148,14 @@ impl Image {
                 "vmap_area_list" => types.variable("vmap_nodes").is_some(),
                 _ => false,
             };
+            let (size, align) = match *name {
+                "init_top_pgt" => (page.max(*size), page),
+                // A stack shares no page with anything.
+                "init_stack" => (page.max(*size), page.max(*align)),
+                _ => (*size, *align),
+            };
             if types.variable(name).is_none() && !gone {
-                image.place(name, *size, *align);
+                image.place(name, size, align);
             }
         }
         image.alias("swapper_pg_dir", "init_top_pgt");
@@ -145,9 +168,19 @@ impl Image {
         image.alias("jiffies", "jiffies_64");
         image.add_per_cpu(types, relocates_percpu);
         image.add("_edata", image.next, 0, SymbolKind::Label);
-        assert!(image.next < LINK_BASE + IMAGE_SIZE, "image overflows");
-        image.add("_end", LINK_BASE + IMAGE_SIZE, 0, SymbolKind::Label);
+        assert!(image.next < base + IMAGE_SIZE, "image overflows");
+        image.add("_end", base + IMAGE_SIZE, 0, SymbolKind::Label);
         image
+    }
+
+    /// Link-time address of the kernel's BTF.
+    pub fn btf(&self) -> u64 {
+        self.base + BTF
+    }
+
+    /// Link-time address of the data section.
+    pub fn data(&self) -> u64 {
+        self.base + DATA
     }
 
     fn add_per_cpu(&mut self, types: &TypeTable, relocated: bool) {

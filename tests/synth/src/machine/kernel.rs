@@ -9,8 +9,8 @@ use super::paging::{Leaf, PageTables};
 use super::ram::{Frames, Ram};
 use super::space::Space;
 use crate::ctypes::TypeTable;
-use crate::era::Era;
-use crate::memory::{Memory, PAGE_SHIFT, PAGE_SIZE};
+use crate::era::{Era, PagingLevels};
+use crate::memory::Memory;
 use crate::random::Random;
 
 /// The parts that every layer of the machine writes to.
@@ -18,6 +18,8 @@ use crate::random::Random;
 pub struct Kernel {
     /// Which kernel.
     pub era: Era,
+    /// Of which machine, and its page tables.
+    pub paging: PagingLevels,
     /// Its C types, those of modules included.
     pub types: TypeTable,
     /// The C types of vmlinux.
@@ -47,15 +49,25 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// Bytes of a page.
+    pub fn page_size(&self) -> u64 {
+        self.memory.page_size()
+    }
+
+    /// The same as a shift.
+    pub fn page_shift(&self) -> u32 {
+        self.memory.page_shift
+    }
+
     /// Zeroed memory for a structure, in the direct map of node 0.
     pub fn alloc(&mut self, size: u64, align: u64) -> u64 {
         let mut start = self.bump.0.next_multiple_of(align);
         if start + size > self.bump.1 {
-            let count = size.div_ceil(PAGE_SIZE).max(4);
+            let count = size.div_ceil(self.page_size()).max(4);
             let frame = self.boot.take_run(count);
             self.memory.touch(frame, count);
-            start = frame << PAGE_SHIFT;
-            self.bump.1 = start + (count << PAGE_SHIFT);
+            start = frame << self.page_shift();
+            self.bump.1 = start + (count << self.page_shift());
         }
         self.bump.0 = start + size;
         self.space.direct(start)
@@ -75,17 +87,17 @@ impl Kernel {
 
     /// Zeroed pages in the vmalloc area, in no order of their frames.
     pub fn vmalloc(&mut self, size: u64) -> u64 {
-        let count = size.div_ceil(PAGE_SIZE);
+        let count = size.div_ceil(self.page_size());
         let first = self.boot.take_run(count);
         self.memory.touch(first, count);
         let start = self.space.vmalloc_pages.len() as u64;
         for page in 0..count {
             let frame = first + count - 1 - page;
             self.space.vmalloc_pages.push(frame);
-            let virt = self.space.vmalloc + ((start + page) << PAGE_SHIFT);
+            let virt = self.space.vmalloc + ((start + page) << self.page_shift());
             self.map_page(virt, frame);
         }
-        self.space.vmalloc + (start << PAGE_SHIFT)
+        self.space.vmalloc + (start << self.page_shift())
     }
 
     /// Leaves a page of the vmalloc area unmapped, as behind every area there is one.
@@ -95,23 +107,23 @@ impl Kernel {
 
     /// Zeroed pages where modules live.
     pub fn module_alloc(&mut self, size: u64) -> u64 {
-        let count = size.div_ceil(PAGE_SIZE);
+        let count = size.div_ceil(self.page_size());
         let first = self.boot.take_run(count);
         self.memory.touch(first, count);
         let start = self.space.module_pages.len() as u64;
         for page in 0..count {
             let frame = first + count - 1 - page;
             self.space.module_pages.push(frame);
-            let virt = self.space.modules + ((start + page) << PAGE_SHIFT);
+            let virt = self.space.modules + ((start + page) << self.page_shift());
             self.map_page(virt, frame);
         }
-        self.space.modules + (start << PAGE_SHIFT)
+        self.space.modules + (start << self.page_shift())
     }
 
     fn map_page(&mut self, virt: u64, frame: u64) {
-        let phys = frame << PAGE_SHIFT;
+        let (phys, size) = (frame << self.page_shift(), self.page_size());
         let tables = &mut self.tables;
-        tables.map(&mut self.memory, virt, phys, PAGE_SIZE, Leaf::Page);
+        tables.map(&mut self.memory, virt, phys, size, Leaf::Page);
     }
 
     /// Writes at a virtual address.
@@ -119,7 +131,7 @@ impl Kernel {
         let mut done = 0;
         while done < bytes.len() {
             let at = virt + done as u64;
-            let room = (PAGE_SIZE - at % PAGE_SIZE) as usize;
+            let room = (self.page_size() - at % self.page_size()) as usize;
             let end = bytes.len().min(done + room);
             self.memory.write(self.space.phys(at), &bytes[done..end]);
             done = end;
@@ -172,9 +184,14 @@ impl Kernel {
         found.unwrap_or_else(|| panic!("no symbol {name}"))
     }
 
+    /// Per-CPU variables have addresses in the image.
+    pub fn relocates_percpu(&self) -> bool {
+        self.era.relocates_percpu() || self.paging.arm64().is_some()
+    }
+
     /// The per-CPU pointer that a variable of the per-CPU section is.
     pub fn per_cpu_symbol(&self, name: &str) -> u64 {
-        if self.era.relocates_percpu() {
+        if self.relocates_percpu() {
             self.symbol(name)
         } else {
             self.image.address(name)

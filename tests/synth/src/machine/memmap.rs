@@ -5,7 +5,7 @@ use super::paging::Leaf;
 use super::ram::{Frames, PAGES_PER_SECTION, node_of};
 use super::zones::zone_of;
 use crate::era::PagingLevels;
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
+use crate::memory::PAGE_SHIFT;
 
 /// Shift of the NUMA node in `page.flags` (NODES_SHIFT 10, SPARSEMEM_VMEMMAP).
 const NODES_PGSHIFT: u32 = 54;
@@ -24,16 +24,16 @@ pub fn lay(kernel: &mut Kernel, paging: PagingLevels, huge: &mut Frames) {
         let frames = section.frames();
         let first = kernel.space.page(frames.start);
         let size = (frames.end - frames.start) * kernel.types.sizeof("page");
-        let pages = size >> PAGE_SHIFT;
-        let base = (first - kernel.space.vmemmap) >> PAGE_SHIFT;
+        let pages = size >> kernel.page_shift();
+        let base = (first - kernel.space.vmemmap) >> kernel.page_shift();
         // Large pages hold a section's map only if its structures are 64 bytes each.
-        if section.huge && size.is_multiple_of(2 << 20) {
+        if section.huge && size.is_multiple_of(2 << 20) && kernel.page_shift() == PAGE_SHIFT {
             let frame = match section.is_extra() {
                 true => of_extra.take(9),
                 false => huge.take(9),
             };
             kernel.memory.touch(frame, pages);
-            let phys = frame << PAGE_SHIFT;
+            let phys = frame << kernel.page_shift();
             map(kernel, first, phys, size, Leaf::Pmd);
             for page in 0..pages {
                 kernel.space.vmemmap_pages.insert(base + page, frame + page);
@@ -44,8 +44,9 @@ pub fn lay(kernel: &mut Kernel, paging: PagingLevels, huge: &mut Frames) {
                 let frame = kernel.boot.take(0);
                 kernel.memory.touch(frame, 1);
                 let page = pages - 1 - page;
-                let virt = first + page * PAGE_SIZE;
-                map(kernel, virt, frame << PAGE_SHIFT, PAGE_SIZE, Leaf::Page);
+                let virt = first + page * kernel.page_size();
+                let (phys, size) = (frame << kernel.page_shift(), kernel.page_size());
+                map(kernel, virt, phys, size, Leaf::Page);
                 kernel.space.vmemmap_pages.insert(base + page, frame);
             }
         }
@@ -79,8 +80,9 @@ fn init_page(kernel: &mut Kernel, pfn: u64) {
 
 /// SPARSEMEM_EXTREME: an array of pointers to pages of `mem_section`.
 fn lay_sections(kernel: &mut Kernel, paging: PagingLevels) {
-    let per_root = PAGE_SIZE / kernel.types.sizeof("mem_section");
-    let array = kernel.alloc(section_roots(paging) * 8, PAGE_SIZE);
+    let per_root = kernel.page_size() / kernel.types.sizeof("mem_section");
+    let page = kernel.page_size();
+    let array = kernel.alloc(section_roots(paging) * 8, page);
     kernel.set_variable("mem_section", array);
     let sections = kernel.ram.sections.clone();
     let highest = sections[sections.len() - 1].number;
@@ -88,7 +90,8 @@ fn lay_sections(kernel: &mut Kernel, paging: PagingLevels) {
     for section in &sections {
         let slot = array + section.number / per_root * 8;
         if kernel.read_u64(slot) == 0 {
-            let root = kernel.alloc(PAGE_SIZE, PAGE_SIZE);
+            let page = kernel.page_size();
+            let root = kernel.alloc(page, page);
             kernel.write_u64(slot, root);
         }
         let size = kernel.types.sizeof("mem_section");
@@ -123,5 +126,6 @@ pub fn max_physmem_bits(paging: PagingLevels) -> u32 {
     match paging {
         PagingLevels::Four => 46,
         PagingLevels::Five => 52,
+        PagingLevels::Arm64(arm64) => arm64.configured.max(48),
     }
 }

@@ -4,6 +4,7 @@
 //! page tables and kernel structures, and the [`Truth`] about it. How it is
 //! written to a file is the business of [`crate::write`].
 
+pub mod arm64;
 mod clock;
 pub mod cpus;
 pub mod depot;
@@ -31,7 +32,7 @@ use crate::ctypes::TypeTable;
 use crate::debuginfo::btf;
 use crate::era::{Era, PagingLevels};
 use crate::leaks::{self, LeaksTruth};
-use crate::memory::{Memory, PAGE_SHIFT, PAGE_SIZE};
+use crate::memory::{Memory, PAGE_SHIFT};
 use crate::random::Random;
 use crate::slub::lay::LaidSlub;
 use crate::slub::scenario::{Freelist, Scenario};
@@ -39,7 +40,7 @@ use crate::slub::truth::{self, Truth};
 use image::{Image, TEXT_SIZE};
 use paging::{Leaf, PageTables};
 use ram::{Frames, Ram};
-use space::{IMAGE_SIZE, LINK_BASE, Space};
+use space::{IMAGE_SIZE, Space};
 
 /// What a machine can be built with, apart from its scenario.
 #[derive(Debug, Clone, Copy)]
@@ -191,6 +192,7 @@ impl Machine {
         zones::free_the_rest(&mut kernel);
         statistics::lay(&mut kernel, scenario, &mut truth);
         truth.messages = printk::MESSAGES.iter().map(|text| (*text).into()).collect();
+        give_back_init(&mut kernel);
         let vmcoreinfo = vmcoreinfo::text(&kernel, options.paging, options.sme_mask());
         Self {
             options,
@@ -249,6 +251,9 @@ impl Machine {
     }
 }
 
+/// Variables that only x86-64 has.
+const NOT_OF_ARM64: [&str; 3] = ["page_offset_base", "vmalloc_base", "vmemmap_base"];
+
 /// All types, and those of vmlinux.
 fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
     let (mut all, mut vmlinux) = match (&scenario.conntrack, options.conntrack_module) {
@@ -265,6 +270,10 @@ fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
     };
     for table in [&mut all, &mut vmlinux] {
         table.resize_page(options.struct_page);
+        if options.paging.arm64().is_some() {
+            let gone = |name: &str| NOT_OF_ARM64.contains(&name);
+            table.variables.retain(|(name, _)| !gone(name));
+        }
         if let Some(depot) = options.depot {
             depot.add_types(table);
         }
@@ -286,22 +295,28 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
         .is_some_and(conntrack::Conntrack::is_many);
     let extra = if many { conntrack::pages(scenario) } else { 0 };
     let btf_size = btf::encode(&vmlinux_types).len() as u64;
-    let image = Image::new(&vmlinux_types, btf_size, options.era.relocates_percpu());
+    let image = Image::new(
+        &vmlinux_types,
+        btf_size,
+        options.era.relocates_percpu() || options.paging.arm64().is_some(),
+        options.paging,
+    );
     let space = Space::new(
         options.era,
         options.paging,
         types.sizeof("page"),
         &mut random,
     );
-    let root = space.phys(space.relocated(image.address("init_top_pgt")));
+    let root = space.phys(space.relocated(image.address("swapper_pg_dir")));
     let frames = Frames::new(0x1000..0x1400);
     Kernel {
         era: options.era,
+        paging: options.paging,
         types,
         vmlinux_types,
         modules: Vec::new(),
         ram: Ram::with_extra(extra),
-        memory: Memory::default(),
+        memory: Memory::new(options.paging.page_shift()),
         space,
         image,
         tables: PageTables::new(root, options.paging, options.sme_mask(), frames),
@@ -315,27 +330,50 @@ fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) ->
 
 /// The image: text that is not zero, data that will be written to.
 fn lay_image(kernel: &mut Kernel) {
-    let phys = kernel.space.image_phys;
-    kernel
-        .memory
-        .touch(phys >> PAGE_SHIFT, IMAGE_SIZE >> PAGE_SHIFT);
-    for page in 0..TEXT_SIZE / PAGE_SIZE {
-        let text: Vec<u8> = (0..PAGE_SIZE / 8)
+    let (phys, shift) = (kernel.space.image_phys, kernel.page_shift());
+    kernel.memory.touch(phys >> shift, IMAGE_SIZE >> shift);
+    for page in 0..TEXT_SIZE >> shift {
+        let text: Vec<u8> = (0..1u64 << (shift - 3))
             .flat_map(|_| kernel.random.word().to_le_bytes())
             .collect();
-        kernel.memory.write(phys + page * PAGE_SIZE, &text);
+        kernel.memory.write(phys + (page << shift), &text);
     }
     let types = btf::encode(&kernel.vmlinux_types);
     kernel.write(kernel.symbol("__start_BTF"), &types);
-    let virt = kernel.space.relocated(LINK_BASE);
+    let virt = kernel.space.relocated(kernel.image.base);
+    // Where parts of it are unmapped, they are pages of their own.
+    let leaf = match kernel.paging.arm64() {
+        Some(_) => Leaf::Page,
+        None => Leaf::Pmd,
+    };
     kernel
         .tables
-        .map(&mut kernel.memory, virt, phys, IMAGE_SIZE, Leaf::Pmd);
+        .map(&mut kernel.memory, virt, phys, IMAGE_SIZE, leaf);
+}
+
+/// `free_initmem()` of aarch64 unmaps the init part of the image, and others get its pages.
+fn give_back_init(kernel: &mut Kernel) {
+    if kernel.paging.arm64().is_none() {
+        return;
+    }
+    let start = kernel.symbol("__init_begin");
+    let end = kernel.symbol("__init_end");
+    for virt in (start..end).step_by(kernel.page_size() as usize) {
+        kernel.tables.hide(&mut kernel.memory, virt);
+        let phys = kernel.space.phys(virt);
+        kernel
+            .memory
+            .write(phys, &vec![0xa5; kernel.page_size() as usize]);
+    }
 }
 
 /// 4 KiB pages for the first 2 MiB and the KFENCE pool, 2 MiB pages below 4 GiB,
 /// 1 GiB pages above.
 fn lay_direct_map(kernel: &mut Kernel) {
+    // Larger pages have larger blocks; nobody walks to what is linear.
+    if kernel.page_shift() != PAGE_SHIFT {
+        return;
+    }
     let pool = kernel.kfence_pool << PAGE_SHIFT;
     let extra = kernel.ram.extra();
     let mut map = |phys: u64, size, leaf| {

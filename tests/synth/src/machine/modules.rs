@@ -14,9 +14,9 @@ use super::{module_btf, module_sysfs};
 
 const TEXT: u64 = 8 << 10;
 const DATA: u64 = 24 << 10;
-const TABLES: u64 = 32 << 10;
-const NOTES: u64 = 44 << 10;
-const SIZE: u64 = 48 << 10;
+/// Of the tables, and of the notes behind them.
+const TABLES: u64 = 12 << 10;
+const NOTES: u64 = 4 << 10;
 
 /// A symbol of a module, at the address that it was loaded to.
 #[derive(Debug, Clone)]
@@ -113,8 +113,13 @@ fn lay_module(
     variables: &[(String, u64)],
     live: bool,
 ) -> u64 {
-    let base = kernel.module_alloc(SIZE);
-    let data = base + TEXT;
+    // What has rights of its own begins with a page.
+    let page = kernel.page_size();
+    let (text, data_size) = (TEXT.next_multiple_of(page), DATA.next_multiple_of(page));
+    let base = kernel.module_alloc(text + data_size + TABLES + NOTES);
+    let data = base + text;
+    let tables = data + data_size;
+    let notes = tables + TABLES;
     let mut symbols = Vec::new();
     for (index, name) in functions.iter().enumerate() {
         symbols.push(ModuleSymbol {
@@ -151,15 +156,15 @@ fn lay_module(
     kernel.set(address, "module", "state", state);
     let at = address + kernel.types.offset("module", "name");
     kernel.write(at, name.as_bytes());
-    lay_areas(kernel, address, base);
+    lay_areas(kernel, address, [base, data, tables, notes + NOTES]);
     if live {
-        lay_kallsyms(kernel, address, base + TABLES, &symbols);
+        lay_kallsyms(kernel, address, tables, &symbols);
         let mut build_id = identity::build_id(kernel);
         build_id[0] ^= name.len() as u8;
         build_id[19] ^= 0x80;
-        module_sysfs::lay_notes(kernel, address, base + NOTES, &build_id);
+        module_sysfs::lay_notes(kernel, address, notes, &build_id);
         let sections = [
-            (".note.gnu.build-id", base + NOTES),
+            (".note.gnu.build-id", notes),
             (".text", base),
             (".data", data),
         ];
@@ -180,19 +185,19 @@ fn lay_module(
 }
 
 /// The memory that a module says it has.
-fn lay_areas(kernel: &mut Kernel, module: u64, base: u64) {
+fn lay_areas(kernel: &mut Kernel, module: u64, [base, data, tables, end]: [u64; 4]) {
     if kernel.types.has("module", "core_layout") {
         kernel.set(module, "module", "core_layout.base", base);
-        kernel.set(module, "module", "core_layout.size", SIZE);
-        kernel.set(module, "module", "core_layout.text_size", TEXT);
+        kernel.set(module, "module", "core_layout.size", end - base);
+        kernel.set(module, "module", "core_layout.text_size", data - base);
         return;
     }
     let array = module + kernel.types.offset("module", "mem");
     let size = kernel.types.sizeof("module_memory");
     for (kind, start, length) in [
-        ("MOD_TEXT", base, TEXT),
-        ("MOD_DATA", base + TEXT, DATA),
-        ("MOD_RODATA", base + TABLES, SIZE - TABLES),
+        ("MOD_TEXT", base, data - base),
+        ("MOD_DATA", data, tables - data),
+        ("MOD_RODATA", tables, end - tables),
     ] {
         let at = array + kernel.types.constant(kind) * size;
         kernel.set(at, "module_memory", "base", start);

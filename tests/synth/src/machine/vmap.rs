@@ -3,7 +3,6 @@
 //! Whoever makes an area says where its records lie, so that they can be slab objects.
 
 use super::kernel::Kernel;
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
 /// `VM_ALLOC`.
 pub const VM_ALLOC: u64 = 2;
@@ -86,7 +85,7 @@ pub fn record(kernel: &mut Kernel, at: Records, start: u64, size: u64, caller: u
     }
     let held = match at.pages {
         0 => 0,
-        _ => size / PAGE_SIZE - 1,
+        _ => size / kernel.page_size() - 1,
     };
     for (member, value) in [
         ("addr", start),
@@ -99,7 +98,7 @@ pub fn record(kernel: &mut Kernel, at: Records, start: u64, size: u64, caller: u
         kernel.set(at.vm, "vm_struct", member, value);
     }
     for page in 0..held {
-        let pfn = kernel.space.phys(start + page * PAGE_SIZE) >> PAGE_SHIFT;
+        let pfn = kernel.space.phys(start + page * kernel.page_size()) >> kernel.page_shift();
         let page_struct = kernel.space.page(pfn);
         kernel.set(page_struct, "page", "_refcount", 1);
         kernel.write_u64(at.pages + page * 8, page_struct);

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use super::arm64::Arm64;
 use super::identity::{CRASHTIME, build_id};
 use super::kernel::Kernel;
 use super::memmap::{max_physmem_bits, section_roots};
+use super::ram::PAGES_PER_SECTION;
 use crate::ctypes::TypeTable;
 use crate::era::{Era, PagingLevels};
 
@@ -88,7 +90,7 @@ fn identity(out: &mut String, kernel: &Kernel) {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     line(out, format_args!("BUILD-ID={id}"));
-    line(out, format_args!("PAGESIZE=4096"));
+    line(out, format_args!("PAGESIZE={}", kernel.page_size()));
     symbol(out, kernel, "init_uts_ns");
     if kernel.era >= Era::V6_1 {
         let offset = kernel.types.offset("uts_namespace", "name");
@@ -102,14 +104,14 @@ fn identity(out: &mut String, kernel: &Kernel) {
 }
 
 fn memory_model(out: &mut String, kernel: &Kernel, paging: PagingLevels) {
-    if kernel.era >= Era::V6_12 {
+    if kernel.era >= Era::V6_12 && paging.arm64().is_none() {
         let space = &kernel.space;
         line(
             out,
             format_args!("NUMBER(VMALLOC_START)=0x{:x}", space.vmalloc),
         );
         line(out, format_args!("SYMBOL(vmemmap)={:x}", space.vmemmap));
-    } else {
+    } else if kernel.era < Era::V6_12 {
         symbol(out, kernel, "vmap_area_list");
     }
     // The variable is a pointer, and its value is what the kernel prints.
@@ -124,7 +126,8 @@ fn memory_model(out: &mut String, kernel: &Kernel, paging: PagingLevels) {
         format_args!("SIZE(mem_section)={}", kernel.types.sizeof("mem_section")),
     );
     line(out, format_args!("OFFSET(mem_section.section_mem_map)=0"));
-    line(out, format_args!("NUMBER(SECTION_SIZE_BITS)=27"));
+    let section = PAGES_PER_SECTION.trailing_zeros() + kernel.page_shift();
+    line(out, format_args!("NUMBER(SECTION_SIZE_BITS)={section}"));
     let bits = max_physmem_bits(paging);
     line(out, format_args!("NUMBER(MAX_PHYSMEM_BITS)={bits}"));
 }
@@ -197,7 +200,33 @@ fn numbers(out: &mut String, kernel: &Kernel) {
     line(out, format_args!("NUMBER(PG_head_mask)={head}"));
 }
 
+/// arch/arm64/kernel/vmcore_info.c
+fn arm64(out: &mut String, kernel: &Kernel, arm64: Arm64) {
+    let space = &kernel.space;
+    let at = |name: &str, value: u64| format!("NUMBER({name})=0x{value:x}\n");
+    let image = space.relocated(kernel.image.base);
+    line(out, format_args!("NUMBER(VA_BITS)={}", arm64.configured));
+    if kernel.era >= Era::V6_1 {
+        out.push_str(&at("MODULES_VADDR", arm64.modules()));
+        out.push_str(&at("MODULES_END", arm64.modules() + (2 << 30)));
+        out.push_str(&at("VMALLOC_START", arm64.modules() + (2 << 30)));
+        out.push_str(&at("VMALLOC_END", arm64.vmemmap() - (256 << 20)));
+        out.push_str(&at("VMEMMAP_START", arm64.vmemmap()));
+    }
+    out.push_str(&at("kimage_voffset", image.wrapping_sub(space.image_phys)));
+    out.push_str(&at("PHYS_OFFSET", arm64.phys_offset(space.page_offset)));
+    if kernel.era >= Era::V5_10 {
+        out.push_str(&at("TCR_EL1_T1SZ", u64::from(64 - arm64.translated)));
+        out.push_str(&at("KERNELPACMASK", arm64.signature_mask()));
+    }
+    line(out, format_args!("KERNELOFFSET={:x}", space.kernel_offset));
+    line(out, format_args!("CRASHTIME={CRASHTIME}"));
+}
+
 fn architecture(out: &mut String, kernel: &Kernel, paging: PagingLevels, sme_mask: u64) {
+    if let Some(machine) = paging.arm64() {
+        return arm64(out, kernel, machine);
+    }
     line(
         out,
         format_args!("NUMBER(phys_base)={}", kernel.space.phys_base),

@@ -86,6 +86,7 @@ fn geometry(cache: &Cache) -> Geometry {
         size += 8;
     }
     Geometry {
+        page_size: 4096,
         size: size.next_multiple_of(cache.align.max(8)),
         inuse,
         offset: 0,

@@ -17,13 +17,15 @@ pub struct Geometry {
     pub red_left_pad: u32,
     /// Alignment of an object.
     pub align: u32,
+    /// Bytes of a page.
+    pub page_size: u32,
     /// Of the first `struct track`, from the object, if owners are stored.
     pub track: Option<u32>,
 }
 
 impl Geometry {
     /// The geometry of a cache.
-    pub fn of(cache: &Cache, types: &TypeTable) -> Self {
+    pub fn of(cache: &Cache, types: &TypeTable, page_size: u64) -> Self {
         let has = |flag| cache.flags.contains(&flag);
         let word = 8;
         let align = alignment(cache);
@@ -60,13 +62,14 @@ impl Geometry {
             offset,
             red_left_pad,
             align,
+            page_size: page_size as u32,
             track,
         }
     }
 
     /// Objects that fit into a slab.
     pub fn objects(&self, order: u32) -> u32 {
-        (4096 << order) / self.size
+        (self.page_size << order) / self.size
     }
 
     /// The smallest order that holds an object.
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn plain_objects_keep_the_pointer_in_the_middle() {
-        let geometry = Geometry::of(&cache(200, &[]), &Era::V6_1.types());
+        let geometry = Geometry::of(&cache(200, &[]), &Era::V6_1.types(), 4096);
         assert_eq!((geometry.size, geometry.offset), (200, 96));
         assert_eq!(geometry.objects(0), 20);
     }
@@ -118,14 +121,14 @@ mod tests {
     #[test]
     fn rcu_objects_keep_it_behind() {
         let flags = [SlabFlag::TypesafeByRcu, SlabFlag::HwcacheAlign];
-        let geometry = Geometry::of(&cache(248, &flags), &Era::V6_1.types());
+        let geometry = Geometry::of(&cache(248, &flags), &Era::V6_1.types(), 4096);
         assert_eq!((geometry.size, geometry.offset), (256, 248));
     }
 
     #[test]
     fn debugged_objects_have_red_zones_and_tracks() {
         let flags = [SlabFlag::RedZone, SlabFlag::Poison, SlabFlag::StoreUser];
-        let geometry = Geometry::of(&cache(40, &flags), &Era::V6_1.types());
+        let geometry = Geometry::of(&cache(40, &flags), &Era::V6_1.types(), 4096);
         // 40 + zone 8 + pointer 8 + two tracks of 32 + zone 8 + left zone 8.
         assert_eq!(
             (geometry.size, geometry.inuse, geometry.offset),

@@ -8,7 +8,6 @@ use super::lay::LaidCache;
 use super::page::{mark_slab, slab_tag};
 use super::scenario::KfenceObject;
 use crate::machine::Kernel;
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
 
 /// `CONFIG_KFENCE_NUM_OBJECTS`.
 pub const NUM_OBJECTS: u64 = 255;
@@ -35,14 +34,15 @@ pub fn lay(kernel: &mut Kernel, caches: &[LaidCache], objects: &[KfenceObject]) 
     }
     let first = kernel.kfence_pool;
     kernel.memory.touch(first, POOL_PAGES);
-    let pool = kernel.space.direct(first << PAGE_SHIFT);
+    let pool = kernel.space.direct(first << kernel.page_shift());
     kernel.set_variable("__kfence_pool", pool);
     let metadata = lay_metadata(kernel);
+    let shift = kernel.page_shift();
     for page in 0..POOL_PAGES {
         if page == 0 || page % 2 == 1 {
             kernel
                 .tables
-                .hide(&mut kernel.memory, pool + page * PAGE_SIZE);
+                .hide(&mut kernel.memory, pool + (page << shift));
         } else {
             mark_slab(kernel, first + page);
         }
@@ -67,7 +67,7 @@ fn lay_metadata(kernel: &mut Kernel) -> u64 {
         .size_of(kernel.types.variable("kfence_metadata").expect("known"))
         == 8
     {
-        let array = kernel.alloc(NUM_OBJECTS * size, PAGE_SIZE);
+        let array = kernel.alloc(NUM_OBJECTS * size, kernel.page_size());
         kernel.write_u64(variable, array);
         array
     } else {
@@ -75,7 +75,7 @@ fn lay_metadata(kernel: &mut Kernel) -> u64 {
     };
     for index in 0..NUM_OBJECTS {
         let pfn = kernel.kfence_pool + (index + 1) * 2;
-        let address = kernel.space.direct(pfn << PAGE_SHIFT);
+        let address = kernel.space.direct(pfn << kernel.page_shift());
         kernel.set(metadata + index * size, "kfence_metadata", "addr", address);
     }
     metadata
@@ -88,11 +88,11 @@ fn lay_object(
     at: u64,
     pfn: u64,
 ) -> LaidObject {
-    let page = kernel.space.direct(pfn << PAGE_SHIFT);
+    let page = kernel.space.direct(pfn << kernel.page_shift());
     let size = cache.cache.object_size;
     // Every other object stands at the end of its page, to catch overruns.
     let address = if pfn.is_multiple_of(4) {
-        page + PAGE_SIZE - u64::from(size.next_multiple_of(cache.geometry.align))
+        page + kernel.page_size() - u64::from(size.next_multiple_of(cache.geometry.align))
     } else {
         page
     };

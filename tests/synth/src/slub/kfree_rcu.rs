@@ -4,7 +4,6 @@
 use super::lay::LaidCache;
 use crate::machine::cpus::{POSSIBLE_CPUS, PerCpu};
 use crate::machine::{Kernel, Machine};
-use crate::memory::PAGE_SIZE;
 
 /// Where a batch waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +67,7 @@ fn work(kernel: &Kernel, at: u64, index: u64) -> u64 {
 }
 
 fn lay_page(kernel: &mut Kernel, records: &[u64]) -> u64 {
-    let page = kernel.alloc(PAGE_SIZE, PAGE_SIZE);
+    let page = kernel.alloc(kernel.page_size(), kernel.page_size());
     let first = kernel.types.offset("kvfree_rcu_bulk_data", "records");
     let count = records.len() as u64;
     kernel.set(page, "kvfree_rcu_bulk_data", "nr_records", count);

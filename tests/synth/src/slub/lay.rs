@@ -76,7 +76,10 @@ pub fn lay(
         let head = kernel.space.page(pfn);
         kernel.set(head, "page", "_refcount", 1);
         kernel.memory.touch(pfn, 1);
-        kernel.write(kernel.space.direct(pfn << 12), b"no slab at all");
+        kernel.write(
+            kernel.space.direct(pfn << kernel.page_shift()),
+            b"no slab at all",
+        );
     }
     LaidSlub { caches, kfence }
 }
@@ -114,7 +117,7 @@ fn lay_cache(
     freelist: Freelist,
     cache: &Cache,
 ) -> LaidCache {
-    let geometry = Geometry::of(cache, &kernel.types);
+    let geometry = Geometry::of(cache, &kernel.types, kernel.page_size());
     // The object ends after nr_node_ids entries of node[], whatever its type says.
     let (array, entry) = node_array(kernel);
     let size = array + u64::from(NODES) * entry;

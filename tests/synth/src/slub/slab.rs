@@ -41,7 +41,7 @@ pub(super) fn lay_slab(
 ) -> LaidSlab {
     let place = kernel.era.place(place);
     let geometry = &laid.geometry;
-    let base = kernel.space.direct(pfn << 12) + u64::from(geometry.red_left_pad);
+    let base = kernel.space.direct(pfn << kernel.page_shift()) + u64::from(geometry.red_left_pad);
     let count = geometry.objects(order);
     let objects: Vec<u64> = (0..u64::from(count))
         .map(|index| base + index * u64::from(geometry.size))

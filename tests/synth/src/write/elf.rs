@@ -6,8 +6,7 @@
 use super::Le;
 use super::notes::{Notes, notes};
 use crate::machine::Machine;
-use crate::machine::space::{IMAGE_SIZE, LINK_BASE};
-use crate::memory::{PAGE_SHIFT, PAGE_SIZE};
+use crate::machine::space::IMAGE_SIZE;
 
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
@@ -33,6 +32,9 @@ pub struct Options {
     /// QEMU's, of a guest that did not tell where its VMCOREINFO is.
     pub untold: bool,
 }
+
+const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
 
 /// A segment, before it has a place in the file.
 struct Segment {
@@ -64,9 +66,15 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
         (EHDR_SIZE + count * PHDR_SIZE, EHDR_SIZE)
     };
     let notes_at = EHDR_SIZE + section_size + count * PHDR_SIZE;
-    let mut data_at = (notes_at + notes.len()).next_multiple_of(PAGE_SIZE as usize);
+    let mut data_at =
+        (notes_at + notes.len()).next_multiple_of(machine.memory().page_size() as usize);
 
-    let mut out = ehdr(options.qemu, count, has_section, (phoff, shoff));
+    let number = if machine.kernel.paging.arm64().is_some() {
+        EM_AARCH64
+    } else {
+        EM_X86_64
+    };
+    let mut out = ehdr(number, options.qemu, count, has_section, (phoff, shoff));
     let mut program = Vec::new();
     phdr(
         &mut program,
@@ -76,9 +84,9 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
         (notes.len(), notes.len()),
     );
     for segment in &segments {
-        let size = (segment.frames << PAGE_SHIFT) as usize;
-        let memory_size = (segment.memory_frames << PAGE_SHIFT) as usize;
-        let place = (segment.virt, segment.pfn << PAGE_SHIFT);
+        let size = (segment.frames << machine.memory().page_shift) as usize;
+        let memory_size = (segment.memory_frames << machine.memory().page_shift) as usize;
+        let place = (segment.virt, segment.pfn << machine.memory().page_shift);
         phdr(&mut program, PT_LOAD, data_at, place, (size, memory_size));
         data_at += size;
     }
@@ -91,7 +99,7 @@ pub fn elf(machine: &Machine, options: Options) -> Vec<u8> {
     out.extend_from_slice(&first);
     out.extend_from_slice(&second);
     out.extend_from_slice(&notes);
-    out.align(PAGE_SIZE as usize);
+    out.align(machine.memory().page_size() as usize);
     for segment in &segments {
         for pfn in segment.pfn..segment.pfn + segment.frames {
             let page = machine.memory().page(pfn);
@@ -106,12 +114,12 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
     let memory = machine.memory();
     let space = &machine.kernel.space;
     if options.text_segment {
-        let pfn = space.image_phys >> PAGE_SHIFT;
-        let frames = IMAGE_SIZE >> PAGE_SHIFT;
+        let pfn = space.image_phys >> machine.memory().page_shift;
+        let frames = IMAGE_SIZE >> machine.memory().page_shift;
         // A page of the image that was taken out ends the segment's bytes.
         let there = (0..frames).take_while(|each| memory.page(pfn + each).is_some());
         found.push(Segment {
-            virt: space.relocated(LINK_BASE),
+            virt: space.relocated(machine.kernel.image.base),
             pfn,
             frames: there.count() as u64,
             memory_frames: frames,
@@ -135,7 +143,7 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
                     virt: if options.qemu {
                         0
                     } else {
-                        space.direct(pfn << PAGE_SHIFT)
+                        space.direct(pfn << machine.memory().page_shift)
                     },
                     pfn,
                     frames: end - pfn,
@@ -148,11 +156,17 @@ fn segments(machine: &Machine, options: Options) -> Vec<Segment> {
     found
 }
 
-fn ehdr(qemu: bool, count: usize, has_section: bool, (phoff, shoff): (usize, usize)) -> Vec<u8> {
+fn ehdr(
+    machine: u16,
+    qemu: bool,
+    count: usize,
+    has_section: bool,
+    (phoff, shoff): (usize, usize),
+) -> Vec<u8> {
     let mut out = b"\x7fELF\x02\x01\x01".to_vec();
     out.resize(16, 0);
     out.u16(4); // ET_CORE
-    out.u16(62); // EM_X86_64
+    out.u16(machine);
     out.u32(1);
     out.u64(0);
     out.u64(phoff as u64);

@@ -14,10 +14,8 @@ use super::notes::{Notes, notes};
 use crate::machine::Machine;
 use crate::machine::cpus::ONLINE_CPUS;
 use crate::machine::identity::{CRASHTIME, NODENAME, VERSION};
-use crate::memory::PAGE_SIZE;
 
 const DUMP_DH_COMPRESSED_INCOMPLETE: u32 = 0x8;
-const BLOCK: usize = PAGE_SIZE as usize;
 const SUB_HEADER_SIZE: usize = 104;
 const DESCRIPTOR_SIZE: usize = 24;
 
@@ -66,15 +64,16 @@ pub fn split(machine: &Machine, options: Options, count: usize) -> Vec<Vec<u8>> 
 }
 
 fn write(machine: &Machine, options: Options, part: Option<(u64, u64)>) -> Vec<u8> {
+    let block = machine.memory().page_size() as usize;
     let (notes, vmcoreinfo) = notes(machine, Notes::Kdump);
-    let sub_blocks = (SUB_HEADER_SIZE + notes.len()).div_ceil(BLOCK);
-    let bitmap_blocks = (machine.max_pfn() as usize).div_ceil(8 * BLOCK);
+    let sub_blocks = (SUB_HEADER_SIZE + notes.len()).div_ceil(block);
+    let bitmap_blocks = (machine.max_pfn() as usize).div_ceil(8 * block);
     let mut out = header(machine, options, sub_blocks, bitmap_blocks * 2);
-    out.align(BLOCK);
+    out.align(block);
     sub_header(machine, options, part, (notes.len(), vmcoreinfo), &mut out);
     out.extend_from_slice(&notes);
-    out.resize((1 + sub_blocks) * BLOCK, 0);
-    let mut bitmap = vec![0; bitmap_blocks * BLOCK];
+    out.resize((1 + sub_blocks) * block, 0);
+    let mut bitmap = vec![0; bitmap_blocks * block];
     for range in machine.ram() {
         range.clone().for_each(|pfn| set_bit(&mut bitmap, pfn));
     }
@@ -93,11 +92,19 @@ fn set_bit(bitmap: &mut [u8], pfn: u64) {
 }
 
 fn header(machine: &Machine, options: Options, sub_blocks: usize, bitmap_blocks: usize) -> Vec<u8> {
+    let block = machine.memory().page_size() as usize;
     let mut out = Vec::new();
     out.extend_from_slice(b"KDUMP   ");
     out.u32(options.version);
     let release = machine.options.era.release();
-    for text in ["Linux", NODENAME, release, VERSION, "x86_64", "(none)"] {
+    for text in [
+        "Linux",
+        NODENAME,
+        release,
+        VERSION,
+        machine.kernel.paging.machine(),
+        "(none)",
+    ] {
         out.padded(text.as_bytes(), 65);
     }
     out.align(8);
@@ -108,7 +115,7 @@ fn header(machine: &Machine, options: Options, sub_blocks: usize, bitmap_blocks:
         status |= DUMP_DH_COMPRESSED_INCOMPLETE;
     }
     out.u32(status);
-    out.u32(BLOCK as u32);
+    out.u32(block as u32);
     out.u32(sub_blocks as u32);
     out.u32(bitmap_blocks as u32);
     out.u32(machine.max_pfn() as u32);
@@ -160,9 +167,9 @@ fn pages(machine: &Machine, options: Options, part: Option<(u64, u64)>, out: &mu
         let is_zero = options.share_zero && page.iter().all(|byte| *byte == 0);
         let (offset, size, flags) = match (is_zero, zero) {
             (true, Some(shared)) => shared,
-            (true, None) => append(out, page.as_slice(), 0),
+            (true, None) => append(out, page, 0),
             (false, _) => {
-                let (data, flag) = options.codec.store(page.as_slice());
+                let (data, flag) = options.codec.store(page);
                 append(out, &data, flag)
             }
         };

@@ -15,6 +15,11 @@ const PR_REG: usize = 112;
 const REGISTERS: usize = 27;
 const RIP: usize = 16;
 const RSP: usize = 19;
+/// The same of aarch64: 392 bytes, and 34 registers with sp and pc behind 31.
+const ARM64_PRSTATUS_SIZE: usize = 392;
+const ARM64_REGISTERS: usize = 34;
+const SP: usize = 31;
+const PC: usize = 32;
 /// Bytes of QEMU's `QEMUCPUState`, and where cr0 stands in it.
 const QEMU_STATE_SIZE: usize = 440;
 const CR4_LA57: u64 = 1 << 12;
@@ -66,16 +71,20 @@ pub fn note(out: &mut Vec<u8>, name: &str, kind: u32, desc: &[u8]) -> usize {
 }
 
 fn prstatus(machine: &Machine, cpu: u32) -> Vec<u8> {
-    let mut out = vec![0; PRSTATUS_SIZE];
+    let (size, registers, pc, sp) = match machine.kernel.paging.arm64() {
+        Some(_) => (ARM64_PRSTATUS_SIZE, ARM64_REGISTERS, PC, SP),
+        None => (PRSTATUS_SIZE, REGISTERS, RIP, RSP),
+    };
+    let mut out = vec![0; size];
     let mut put = |at: usize, value: u64| out[at..at + 8].copy_from_slice(&value.to_le_bytes());
     // CPU 1 crashed, the others were stopped while idle with pid 0.
     let crashing = cpu == 1;
     put(PR_PID, if crashing { 4242 } else { 0 });
     let function = if crashing { "panic" } else { "startup_64" };
-    for register in 0..REGISTERS {
+    for register in 0..registers {
         let value = match register {
-            RIP => machine.kernel.symbol(function) + 0x10,
-            RSP => machine.kernel.stack_pointers[cpu as usize],
+            at if at == pc => machine.kernel.symbol(function) + 0x10,
+            at if at == sp => machine.kernel.stack_pointers[cpu as usize],
             _ => 0,
         };
         put(PR_REG + register * 8, value);

@@ -18,7 +18,7 @@ pub(super) fn lay(
     colour: u32,
 ) -> LaidSlab {
     let (cache, geometry) = (&laid.cache, &division.geometry);
-    let base = kernel.space.direct(pfn << 12);
+    let base = kernel.space.direct(pfn << kernel.page_shift());
     let s_mem = base + u64::from(colour);
     let first = s_mem + u64::from(geometry.red_left_pad);
     let objects: Vec<u64> = (0..u64::from(division.num))
