@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
+use super::PAGE_SIZE;
 use super::lime::header;
 use super::{Image, ends};
-use crate::memory::PAGE_SIZE;
 use crate::write::Le;
 
 /// Frames in a block.

@@ -21,7 +21,10 @@ pub mod xen;
 use std::ops::Range;
 
 use crate::machine::Machine;
-use crate::memory::PAGE_SIZE;
+use crate::memory::PAGE_SHIFT;
+
+/// These images are of machines with the smallest pages.
+const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
 
 /// Pages to be written: of a machine, or of a dump that was read.
 pub struct Image<'a> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::Image;
-use crate::memory::PAGE_SIZE;
+use super::PAGE_SIZE;
 
 /// Writes the image into an empty file.
 ///

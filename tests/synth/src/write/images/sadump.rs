@@ -1,7 +1,7 @@
 //! SADUMP: a partition, the same copied to other media, and a set of disks.
 
 use super::Image;
-use crate::memory::PAGE_SIZE;
+use super::PAGE_SIZE;
 use crate::write::Le;
 
 const BLOCK: usize = PAGE_SIZE as usize;

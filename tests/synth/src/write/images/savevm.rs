@@ -1,7 +1,7 @@
 //! QEMU's stream: configuration, the section "ram" in three parts, a device, the end.
 
 use super::Image;
-use crate::memory::PAGE_SIZE;
+use super::PAGE_SIZE;
 
 const ZERO: u64 = 0x02;
 const MEM_SIZE: u64 = 0x04;

@@ -1,7 +1,7 @@
 //! VMware: groups of tags. The memory lies in the snapshot, or in a file of its own.
 
 use super::Image;
-use crate::memory::PAGE_SIZE;
+use super::PAGE_SIZE;
 use crate::write::Le;
 
 const GROUPS: [&str; 2] = ["cpu", "memory"];

@@ -1,7 +1,7 @@
 //! `xl dump-core` of a domain whose memory the hypervisor translates: sections, no segments.
 
 use super::Image;
-use crate::memory::PAGE_SIZE;
+use super::PAGE_SIZE;
 use crate::write::Le;
 
 const EHDR: usize = 64;
