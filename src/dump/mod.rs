@@ -27,6 +27,7 @@ mod foreign;
 mod hiding;
 mod kcore;
 mod kdump;
+mod larger;
 mod lime;
 mod lzo;
 mod noted;
@@ -57,7 +58,7 @@ pub(crate) use raw::may_be_raw;
 pub use texts::FoundText;
 pub use vmcoreinfo::{NoteOrigin, VmcoreInfo};
 
-use crate::addr::Pfn;
+use crate::addr::{Pfn, is_page_size};
 use page_source::{SharedSource, Stored};
 
 /// Memory that decoded pages may take unless the user says otherwise.
@@ -240,7 +241,13 @@ impl Dump {
     /// The same dump with the VMCOREINFO that was found for it, in place of any that it brings.
     #[must_use]
     pub fn noted(&self, info: VmcoreInfo) -> Self {
-        let source = noted::Noted::new(Arc::clone(&self.source), info);
+        let stated = info.get("PAGESIZE").and_then(|size| size.parse().ok());
+        let larger = stated.filter(|size| is_page_size(*size) && *size > self.source.page_size());
+        let below = match larger {
+            Some(size) => Arc::new(larger::Larger::new(Arc::clone(&self.source), size)),
+            None => Arc::clone(&self.source),
+        };
+        let source = noted::Noted::new(below, info);
         Self::new(&self.paths, Arc::new(source), self.cache_bytes())
     }
 
