@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::DumpError;
-use super::super::pieces::{Kind, Piece, Pieces};
+use super::super::piece::{Kind, Piece, Pieces};
 use super::machine::Layout;
 use super::stream::Stream;
 use crate::addr::SMALLEST_PAGE;

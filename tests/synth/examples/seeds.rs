@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use vmleak_synth::debuginfo::{VmlinuxOptions, btf, vmlinux};
 use vmleak_synth::write::codec::Codec;
 use vmleak_synth::write::flattened::{flatten, rearrange};
-use vmleak_synth::write::images::{Image, avml, lime, savevm, vmware};
+use vmleak_synth::write::images::{Image, avml, lime, sadump, savevm, vmware, xen};
 use vmleak_synth::write::notes::note;
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
@@ -47,6 +47,13 @@ fn main() {
     save("lime", "two-ranges", &lime::lime(&image));
     save("avml", "two-blocks", &avml::avml(&image));
     save("vmware", "two-regions", &vmware::vmss(&image));
+    save("elf", "xen", &xen::core(&image, false));
+    let few = Image::new([1, 2, 64], |pfn| page(pfn as u32));
+    save(
+        "sadump",
+        "partition",
+        &sadump::partition(&few).split_off(PAGE),
+    );
     for again in [false, true] {
         let mut stream = savevm::savevm(&image, again).split_off(8);
         stream.insert(0, u8::from(again));
