@@ -24,7 +24,7 @@ const CONTINUE: u64 = 0x20;
 const COMPRESSED: u64 = 0x100;
 const MULTIFD_FLUSH: u64 = 0x200;
 /// A machine has some dozens.
-const MOST_BLOCKS: usize = 4096;
+const MOST_BLOCKS: usize = 4 << 10;
 /// What is smaller is a device's: the guest's memory comes in larger blocks.
 const LEAST_MEMORY: u64 = 128 << 20;
 
