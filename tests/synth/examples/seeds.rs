@@ -106,10 +106,10 @@ fn small_memory(machine: &Machine) -> Vec<u8> {
     memory[PAGE..PAGE + machine.vmcoreinfo.len()].copy_from_slice(machine.vmcoreinfo.as_bytes());
     // Root, pud, pmd: the image is the last four pages of the memory, of which the first is the root.
     for (at, entry) in [
-        (4 * PAGE + 511 * 8, 3 * PAGE | 0x63),
-        (3 * PAGE + 510 * 8, 5 * PAGE | 0x63),
-        (5 * PAGE + 8 * 8, 6 * PAGE | 0x63),
-        (6 * PAGE, 4 * PAGE | 0x63),
+        (4 * PAGE + 511 * 8, (3 * PAGE) | 0x63),
+        (3 * PAGE + 510 * 8, (5 * PAGE) | 0x63),
+        (5 * PAGE + 8 * 8, (6 * PAGE) | 0x63),
+        (6 * PAGE, (4 * PAGE) | 0x63),
     ] {
         memory[at..at + 8].copy_from_slice(&(entry as u64).to_le_bytes());
     }
