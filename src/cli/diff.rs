@@ -15,6 +15,7 @@ use vmleak::open::{FileKind, kind_of};
 use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::diff::{DiffReport, SampleIdentity};
+use vmleak::space::boot;
 use vmleak::subsys::mm::slab::{SlabFacts, SlabHeap};
 use vmleak::subsys::system::SystemFacts;
 use vmleak::types::build_id_of;
@@ -221,7 +222,8 @@ fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
 fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBuf> {
     given.first()?;
     let dump = Dump::open_with(&[path.to_owned()], 0, common.access()).ok();
-    let info = dump.and_then(|dump| dump.notes().vmcoreinfo.clone());
+    let located = dump.and_then(|dump| boot::locate(dump).ok());
+    let info = located.and_then(|located| located.dump.notes().vmcoreinfo.clone());
     let Some(wanted) = info.as_ref().and_then(|info| info.build_id()) else {
         return given.first().cloned();
     };

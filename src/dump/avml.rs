@@ -8,7 +8,8 @@ use std::io::Read;
 
 use super::DumpError;
 use super::foreign::bad_header;
-use super::pieces::{Kind, Piece, Pieces, PiecesDump};
+use super::piece::{Kind, Piece, Pieces};
+use super::pieces::PiecesDump;
 use super::ranges::About;
 use super::storage::Bytes;
 use crate::bytes::{u32_at, u64_at};

@@ -26,7 +26,7 @@ const LKCD: &str = "an LKCD dump";
 const LKCD_REMEDY: &str = "open it with crash, which reads it";
 const XEN_SAVE: &str = "a saved Xen domain";
 const XEN_REMEDY: &str =
-    "a Xen guest's memory is not read: open a core of it (`xl dump-core`) with crash";
+    "take a core of the guest in its place: `xl dump-core`, which crash reads too";
 
 /// What other files begin with, their names, and the remedy.
 const FORMATS: [(&[u8], &str, &str); 15] = [

@@ -34,6 +34,7 @@ mod noted;
 mod notes;
 mod open;
 mod page_source;
+mod piece;
 mod pieces;
 mod ranges;
 mod raw;

@@ -88,6 +88,7 @@ fn alone_by_magic(bytes: Bytes, magic: &[u8]) -> Result<SharedSource, DumpError>
             // What nothing else is may be memory itself.
             DumpError::UnknownFormat { .. } if bytes.len() >= raw::SMALLEST => {
                 drop(start);
+                raw::check_vmem(&bytes)?;
                 Arc::new(raw::open(bytes))
             }
             error => return Err(error),

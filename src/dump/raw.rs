@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use super::DumpError;
 use super::ranges::{About, Extent, Ranges};
 use super::storage::Bytes;
 
@@ -19,6 +20,23 @@ pub(super) const SOURCE: &str = "raw";
 pub(crate) fn may_be_raw(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|meta| meta.is_file() && meta.len() >= SMALLEST)
+}
+
+/// Of a VMware guest with more memory than this the file has no gap where devices are, so that
+/// only the snapshot beside it tells what lies where.
+const VMEM_WITHOUT_GAP: u64 = 3 << 30;
+
+/// Refuses a vmem that can't be read by itself.
+pub(super) fn check_vmem(bytes: &Bytes) -> Result<(), DumpError> {
+    let path = bytes.path();
+    let is_vmem = path.extension().is_some_and(|ending| ending == "vmem");
+    if !is_vmem || bytes.len() <= VMEM_WITHOUT_GAP {
+        return Ok(());
+    }
+    Err(DumpError::Unsupported {
+        path: path.to_owned(),
+        what: "the memory of a VMware guest with more than 3 GiB, of which the vmss or vmsn of the same name says what lies where: put that beside it, or give it too".to_owned(),
+    })
 }
 
 /// The whole file as memory from address 0 on.

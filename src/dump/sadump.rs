@@ -22,7 +22,7 @@ use crate::bytes::{u32_at, u64_at};
 /// What a partition begins with.
 pub(super) const PARTITION: &[u8] = b"sadump\0\0";
 /// A copy has a header of its own before that of the partition.
-const MEDIA_HEADER: u64 = 4096;
+const MEDIA_HEADER: u64 = 4 << 10;
 
 /// Of the partition's header: identity of machine and set, the number of the disk in it, bytes
 /// that were used, then what fills it up.

@@ -26,9 +26,9 @@ const DESCRIPTOR_AT: usize = 24;
 /// A text is a page long, or some.
 const LONGEST: usize = 16 << 10;
 /// A memory has some: as many as there were kernels, and copies in caches of files.
-const MOST: usize = 4096;
+const MOST: usize = 4 << 10;
 /// Pages that one thread looks at in a row.
-const STRIDE: u64 = 4096;
+const STRIDE: u64 = 4 << 10;
 
 /// A text, and where it lies.
 #[derive(Clone, Debug)]

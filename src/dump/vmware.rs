@@ -26,7 +26,7 @@ const OLD_MAGIC: &[u8] = b"\xd0\xbe";
 const HEADER: u64 = 12;
 const GROUP: u64 = 80;
 const GROUP_NAME: usize = 64;
-const MOST_GROUPS: u32 = 4096;
+const MOST_GROUPS: u32 = 4 << 10;
 /// Tags of the group "memory": some per region.
 const MOST_TAGS: usize = 1 << 16;
 

@@ -14,6 +14,7 @@ pub mod asked;
 #[doc(hidden)]
 pub mod btf;
 pub mod cpus;
+mod fit;
 #[doc(hidden)]
 pub mod formats;
 pub mod kallsyms;
@@ -52,16 +53,10 @@ use crate::dump::{Dump, VmcoreInfo};
 use crate::once::get_or_make;
 use crate::space::{AddressSpace, BootFacts, MemFault, SpaceError};
 use crate::types::{Kallsyms, SymbolOrigin, SymbolTable, TypeDb, TypeError, TypeSource};
+pub use fit::{check_release, check_symbols};
 use kallsyms::OwnSymbolsError;
 pub use known::Known;
 use layout::{Layout, LayoutError, LayoutInfo};
-
-/// Symbols that VMCOREINFO has too. Kernels of one architecture are linked to the same `_stext`; the
-/// others lie behind its code, so they differ from build to build.
-const CHECKED: [&str; 4] = ["_stext", "init_uts_ns", "init_top_pgt", "swapper_pg_dir"];
-
-/// Bytes of `struct uts_namespace` in which the names lie.
-const UTS_BYTES: usize = 400;
 
 /// Why the kernel in a dump can't be asked at all.
 #[derive(Debug, Error)]
@@ -125,56 +120,6 @@ fn moved(symbols: &SymbolTable, address: u64, boot: &BootFacts) -> VirtAddr {
     match symbols.origin() {
         SymbolOrigin::Kallsyms => VirtAddr(address),
         _ => boot.run_time(address),
-    }
-}
-
-/// Whether symbols are where VMCOREINFO has them.
-///
-/// # Errors
-/// If they are another kernel's.
-pub fn check_symbols(
-    info: &VmcoreInfo,
-    boot: &BootFacts,
-    symbols: &SymbolTable,
-) -> Result<(), KernelError> {
-    for name in CHECKED {
-        let by_symbols = run_time_address(symbols, name, boot);
-        if let (Some(dump), Some(symbols)) = (info.symbol(name), by_symbols)
-            && dump != symbols
-        {
-            return Err(KernelError::WrongKernel {
-                name,
-                dump,
-                symbols,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Whether the kernel says at `init_uts_ns` that it is of the release that was found: where no
-/// VMCOREINFO has told of any symbol.
-///
-/// # Errors
-/// If it says something else there: the symbols are another kernel's.
-pub fn check_release(space: &AddressSpace, symbols: &SymbolTable) -> Result<(), KernelError> {
-    const NAME: &str = "init_uts_ns";
-    let info = space.dump().notes().vmcoreinfo.as_ref();
-    let found = info.filter(|info| !info.is_written_by_kernel());
-    let (Some(release), Some(at)) = (
-        found.and_then(VmcoreInfo::release),
-        run_time_address(symbols, NAME, space.boot()),
-    ) else {
-        return Ok(());
-    };
-    let names = space.read_bytes(at, UTS_BYTES).unwrap_or_default();
-    match memchr::memmem::find(&names, release.as_bytes()) {
-        Some(_) => Ok(()),
-        None => Err(KernelError::OtherRelease {
-            name: NAME,
-            at,
-            release: release.to_owned(),
-        }),
     }
 }
 

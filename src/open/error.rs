@@ -60,9 +60,6 @@ pub enum OpenError {
         /// Its first bytes, printable.
         start: String,
     },
-    /// Memory can't be resolved.
-    #[error("{}: no VMCOREINFO in the dump, so its addresses can't be resolved; take it with kdump, or with QEMU's vmcoreinfo device", .0.display())]
-    NoVmcoreinfo(PathBuf),
     /// A vmlinux of another kernel.
     #[error("{}: build-id {found}, but the kernel that crashed has {wanted}; give the vmlinux of {release} (--force to go on all the same)", path.display())]
     OtherBuild {

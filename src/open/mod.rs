@@ -86,9 +86,7 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
         false => OpenError::kernel(&path, error.into()),
     })?;
     let (dump, boot) = (located.dump, located.boot);
-    let Some(info) = dump.notes().vmcoreinfo.clone() else {
-        return Err(OpenError::NoVmcoreinfo(path));
-    };
+    let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
     let profile = match &options.types {
         TypesFrom::Profile(path) => Some(Arc::new(open_profile(&options, &info, path)?)),
         _ => None,

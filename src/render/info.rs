@@ -68,6 +68,10 @@ pub fn write_text(
             )),
         );
     }
+    // Any kdump's note says it: what is else is worth a line.
+    if dump.boot_facts_from != "vmcoreinfo" {
+        row("found by", Some(dump.boot_facts_from.to_owned()));
+    }
     row("types from", Some(dump.types_from.to_owned()));
     row("symbols from", Some(dump.symbols_from.to_owned()));
     row("translation", Some(body.translation.clone()));

@@ -10,9 +10,9 @@ use crate::dump::PageFault;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SpaceError {
-    /// The dump has no VMCOREINFO.
+    /// The dump has no VMCOREINFO, and nothing stands in for it.
     #[error(
-        "the dump has no VMCOREINFO, so its address space is unknown; take the dump with kdump, or with a vmcoreinfo device for QEMU's dump-guest-memory"
+        "no VMCOREINFO came with the dump, none that fits lies in its memory, and no kernel is found there by its page tables: is it whole, and of a Linux machine? take it with kdump, or with a vmcoreinfo device for QEMU's dump-guest-memory"
     )]
     NoVmcoreInfo,
     /// The dump names an architecture that is not known.

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use goblin::elf::header::EM_X86_64;
+
 use super::super::page_source::MachineName;
 
 /// Up to 4 GiB there are devices; what does not fit below them lies above.
@@ -91,7 +93,7 @@ impl Machine {
     /// Of which architecture it is.
     pub(super) fn architecture(&self) -> Option<MachineName> {
         let is_pc = self.name.starts_with("pc") || self.name.starts_with("microvm");
-        is_pc.then(|| MachineName::Utsname("x86_64".to_owned()))
+        is_pc.then_some(MachineName::Elf(EM_X86_64))
     }
 }
 

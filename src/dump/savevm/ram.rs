@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::DumpError;
-use super::super::pieces::{Kind, Piece, Pieces};
+use super::super::piece::{Kind, Piece, Pieces};
 use super::machine::Layout;
 use super::stream::Stream;
 use crate::addr::SMALLEST_PAGE;
@@ -24,7 +24,7 @@ const CONTINUE: u64 = 0x20;
 const COMPRESSED: u64 = 0x100;
 const MULTIFD_FLUSH: u64 = 0x200;
 /// A machine has some dozens.
-const MOST_BLOCKS: usize = 4096;
+const MOST_BLOCKS: usize = 4 << 10;
 /// What is smaller is a device's: the guest's memory comes in larger blocks.
 const LEAST_MEMORY: u64 = 128 << 20;
 

@@ -105,7 +105,7 @@ impl Places {
             token_index: tables.token_index,
             offsets: Some(tables.offsets),
             addresses: None,
-            relative_base: Some(tables.relative_base),
+            relative_base: tables.relative_base,
             found: true,
         })
     }

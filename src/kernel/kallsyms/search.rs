@@ -1,12 +1,13 @@
 //! The tables of kallsyms found by their own structure, for kernels before 6.0 whose
-//! VMCOREINFO does not name them.
+//! VMCOREINFO does not name them, and for those that have none.
 //!
 //! In the table of tokens the digits stand for themselves, one after the other; the
 //! index behind it says where each token begins, which no other data does by chance.
 //! The tables before follow from there (scripts/kallsyms.c up to 6.3):
 //!
 //! `offsets | relative_base | num_syms | names | markers | token_table | token_index`,
-//! each at the next multiple of 8. Nothing is taken that the next step does not confirm.
+//! each at the next multiple of 8. Since 6.4 (commit 404bad70fcf7) the first two come last, and
+//! 7.2 has no base and multiples of 4. Nothing is taken that the next step does not confirm.
 
 use rayon::prelude::*;
 
@@ -18,6 +19,8 @@ use crate::space::AddressSpace;
 const MAX_IMAGE: u64 = 128 << 20;
 /// Of a size that memory is used again for.
 const CHUNK: usize = 64 << 10;
+/// Bytes of the index of tokens.
+const INDEX: u64 = 512;
 const DIGITS: &[u8] = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\0";
 /// Names are at most 127 bytes long where lengths have one byte.
 const MAX_NAMES_OF_MARKER: u64 = 256 * 128;
@@ -34,7 +37,7 @@ pub(super) struct Places {
     pub(super) token_table: VirtAddr,
     pub(super) token_index: VirtAddr,
     pub(super) offsets: VirtAddr,
-    pub(super) relative_base: VirtAddr,
+    pub(super) relative_base: Option<VirtAddr>,
 }
 
 /// Looks through the kernel's image from `_stext` on; at last through what is code, which most of
@@ -45,22 +48,32 @@ pub(super) fn find(space: &AddressSpace, stext: VirtAddr) -> Option<Places> {
     let (code, data): (Vec<VirtAddr>, Vec<_>) = chunks.partition(|at| space.is_executable(*at));
     [data, code].iter().find_map(|chunks| {
         let chunks = chunks.par_iter().with_max_len(1);
-        chunks.find_map_first(|start| tables_in(space, *start))
+        chunks.find_map_first(|start| tables_in(space, *start, stext))
     })
 }
 
 /// The tables whose digits lie in the chunk from `start` on.
-fn tables_in(space: &AddressSpace, start: VirtAddr) -> Option<Places> {
+fn tables_in(space: &AddressSpace, start: VirtAddr, stext: VirtAddr) -> Option<Places> {
     let mut buffer = vec![0; CHUNK + DIGITS.len()];
     // The kernel gives back its init sections.
     space.read_there(start, &mut buffer);
     memchr::memmem::find_iter(&buffer, DIGITS)
         .take(MAX_TRIES)
-        .find_map(|at| tables_around(space, start.plus(at as u64)))
+        .find_map(|at| {
+            let digits = start.plus(at as u64);
+            let mut aligned = [8, 4].into_iter();
+            aligned.find_map(|align| tables_around(space, digits, align, stext))
+        })
 }
 
-/// The tables around the tokens of the digits at `digits`.
-fn tables_around(space: &AddressSpace, digits: VirtAddr) -> Option<Places> {
+/// The tables around the tokens of the digits at `digits`, where each begins at a multiple of
+/// `align`.
+fn tables_around(
+    space: &AddressSpace,
+    digits: VirtAddr,
+    align: u64,
+    stext: VirtAddr,
+) -> Option<Places> {
     // Tokens b'0' to 255 follow, and then the index.
     let after = space.read_bytes(digits, 8 << 10).ok()?;
     let mut starts = Vec::with_capacity(256);
@@ -69,8 +82,8 @@ fn tables_around(space: &AddressSpace, digits: VirtAddr) -> Option<Places> {
         starts.push(at as u64);
         at += memchr::memchr(0, after.get(at..)?)? + 1;
     }
-    let token_index = VirtAddr(digits.plus(at as u64).0.next_multiple_of(8));
-    let index = space.read_bytes(token_index, 512).ok()?;
+    let token_index = VirtAddr(digits.plus(at as u64).0.next_multiple_of(align));
+    let index = space.read_bytes(token_index, INDEX as usize).ok()?;
     let entry = |n: usize| {
         let pair = slice(&index, n * 2, 2)?;
         Some(u64::from(u16::from_le_bytes(pair.try_into().ok()?)))
@@ -83,17 +96,24 @@ fn tables_around(space: &AddressSpace, digits: VirtAddr) -> Option<Places> {
     }
     let token_table = digits.minus(before);
     let (markers, last, count) = markers_before(space, token_table)?;
-    let names = names_before(space, markers, last, count)?;
-    let num_syms = names.minus(8);
-    let relative_base = names.minus(16);
+    let names = names_before(space, markers, last, count, align)?;
+    let num_syms = names.minus(align);
     let symbols = u64::from(space.read_u32(num_syms).ok()?);
+    let len = (symbols * 4).next_multiple_of(8);
+    // The base is where the image begins.
+    let is_base = |at: &VirtAddr| {
+        let base = space.read_ptr(*at).ok();
+        base.is_some_and(|base| base.0.abs_diff(stext.0) < MAX_IMAGE)
+    };
+    let before = Some(names.minus(16)).filter(is_base);
+    let behind = token_index.plus(INDEX);
     Some(Places {
         names,
         num_syms,
         token_table,
         token_index,
-        relative_base,
-        offsets: relative_base.minus((symbols * 4).next_multiple_of(8)),
+        relative_base: before.or(Some(behind.plus(len)).filter(is_base)),
+        offsets: before.map_or(behind, |base| base.minus(len)),
     })
 }
 
@@ -126,21 +146,23 @@ fn names_before(
     markers: VirtAddr,
     last: u64,
     count: u64,
+    align: u64,
 ) -> Option<VirtAddr> {
     if last > MAX_NAMES {
         return None;
     }
     let top = markers.minus(last);
-    let base = VirtAddr(top.0.saturating_sub(MAX_NAMES_OF_MARKER) & !7);
+    let base = VirtAddr(top.0.saturating_sub(MAX_NAMES_OF_MARKER) & !(align - 1));
     let len = usize::try_from(markers.offset_from(base)?).ok()?;
     let bytes = space.read_bytes(base, len).ok()?;
     let room = usize::try_from(top.offset_from(base)?).ok()?;
-    let mut candidates = (8..=room).step_by(8);
+    let step = align as usize;
+    let mut candidates = (step..=room).step_by(step);
     let found = candidates.find(|at| {
-        let number = u32_at(&bytes, at - 8).map_or(0, u64::from);
-        let padding = u32_at(&bytes, at - 4);
+        let number = u32_at(&bytes, at - step).map_or(0, u64::from);
+        let padding = step == 4 || u32_at(&bytes, at - 4) == Some(0);
         let in_range = number > (count - 1) * 256 && number <= count * 256;
-        in_range && padding == Some(0) && names_fill(&bytes, *at, number)
+        in_range && padding && names_fill(&bytes, *at, number)
     })?;
     Some(base.plus(found as u64))
 }
@@ -148,8 +170,12 @@ fn names_before(
 /// Whether `number` names from `at` end within the last 8 bytes.
 fn names_fill(bytes: &[u8], mut at: usize, number: u64) -> bool {
     for _ in 0..number {
-        match bytes.get(at) {
-            Some(len) if *len > 0 => at += usize::from(*len) + 1,
+        match (bytes.get(at), bytes.get(at + 1)) {
+            // Longer names have a second byte of length since 6.1 (commit 73bbb94466fd).
+            (Some(low @ 0x80..), Some(high)) => {
+                at += (usize::from(low & 0x7f) | usize::from(*high) << 7) + 2;
+            }
+            (Some(len), _) if *len > 0 => at += usize::from(*len) + 1,
             _ => return false,
         }
     }

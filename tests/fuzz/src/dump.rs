@@ -60,6 +60,20 @@ pub fn vmware(data: &[u8]) {
     read_all(with_start(data, b"\xd2\xbe\xd2\xbe"));
 }
 
+/// A SADUMP partition whose first header is whole.
+pub fn sadump(data: &[u8]) {
+    let mut file = b"sadump\0\0".to_vec();
+    file.resize(160, 0);
+    file.extend((1u64 << 20).to_le_bytes());
+    let mut number = 1u32;
+    while file.len() < PAGE {
+        file.extend(number.to_le_bytes());
+        number = number.wrapping_add(7).wrapping_mul(11);
+    }
+    file.extend(data);
+    read_all(file);
+}
+
 /// Memory without a note: texts of VMCOREINFO and page tables are looked for in it.
 pub fn locate(data: &[u8]) {
     let mut file = b"EMiL\x01\0\0\0".to_vec();

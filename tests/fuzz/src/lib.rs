@@ -12,7 +12,7 @@ pub mod types;
 pub type Target = fn(&[u8]);
 
 /// All targets by the names of their folders in corpora/seeds.
-pub const ALL: [(&str, Target); 18] = [
+pub const ALL: [(&str, Target); 19] = [
     ("kdump", dump::kdump),
     ("kdump_pages", dump::kdump_pages),
     ("flattened", dump::flattened),
@@ -21,6 +21,7 @@ pub const ALL: [(&str, Target); 18] = [
     ("avml", dump::avml),
     ("savevm", dump::savevm),
     ("vmware", dump::vmware),
+    ("sadump", dump::sadump),
     ("locate", dump::locate),
     ("codecs", dump::codecs),
     ("vmcoreinfo", dump::vmcoreinfo),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use vmleak_synth::debuginfo::{VmlinuxOptions, btf, vmlinux};
 use vmleak_synth::write::codec::Codec;
 use vmleak_synth::write::flattened::{flatten, rearrange};
-use vmleak_synth::write::images::{Image, avml, lime, savevm, vmware};
+use vmleak_synth::write::images::{Image, avml, lime, sadump, savevm, vmware, xen};
 use vmleak_synth::write::notes::note;
 use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
 
@@ -47,6 +47,13 @@ fn main() {
     save("lime", "two-ranges", &lime::lime(&image));
     save("avml", "two-blocks", &avml::avml(&image));
     save("vmware", "two-regions", &vmware::vmss(&image));
+    save("elf", "xen", &xen::core(&image, false));
+    let few = Image::new([1, 2, 64], |pfn| page(pfn as u32));
+    save(
+        "sadump",
+        "partition",
+        &sadump::partition(&few).split_off(PAGE),
+    );
     for again in [false, true] {
         let mut stream = savevm::savevm(&image, again).split_off(8);
         stream.insert(0, u8::from(again));
@@ -99,10 +106,10 @@ fn small_memory(machine: &Machine) -> Vec<u8> {
     memory[PAGE..PAGE + machine.vmcoreinfo.len()].copy_from_slice(machine.vmcoreinfo.as_bytes());
     // Root, pud, pmd: the image is the last four pages of the memory, of which the first is the root.
     for (at, entry) in [
-        (4 * PAGE + 511 * 8, 3 * PAGE | 0x63),
-        (3 * PAGE + 510 * 8, 5 * PAGE | 0x63),
-        (5 * PAGE + 8 * 8, 6 * PAGE | 0x63),
-        (6 * PAGE, 4 * PAGE | 0x63),
+        (4 * PAGE + 511 * 8, (3 * PAGE) | 0x63),
+        (3 * PAGE + 510 * 8, (5 * PAGE) | 0x63),
+        (5 * PAGE + 8 * 8, (6 * PAGE) | 0x63),
+        (6 * PAGE, (4 * PAGE) | 0x63),
     ] {
         memory[at..at + 8].copy_from_slice(&(entry as u64).to_le_bytes());
     }
