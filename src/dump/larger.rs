@@ -187,6 +187,7 @@ mod tests {
         assert!(large.read_part(Pfn(1), 4000, &mut part).is_some());
         let at = |offset: usize| part[offset - 4000];
         assert_eq!((at(4000), at(4096), at(3 * 4096 - 1)), (5, 6, 7));
-        assert_eq!((at(3 * 4096 + 99), at(3 * 4096 + 100)), (8, 0));
+        // Of the small page that is cut nothing is believed.
+        assert_eq!((at(3 * 4096), at(4 * 4096 - 1)), (0, 0));
     }
 }

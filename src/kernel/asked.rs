@@ -181,6 +181,7 @@ pub const SYMBOLS: &[&str] = &[
     "stack_slabs",
     "super_blocks",
     "swap_info",
+    "swapper_pg_dir",
     "swapper_spaces",
     "sysctl_table_root",
     "tcp_orphan_count",
@@ -196,6 +197,7 @@ pub const SYMBOLS: &[&str] = &[
     "vmap_nodes",
     "vmap_purge_list",
     "vmemmap_base",
+    "vmstat_text",
     "zswap_pools",
 ];
 

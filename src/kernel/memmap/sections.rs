@@ -125,7 +125,7 @@ impl Sections {
                     page_ext: VirtAddr(0),
                     online: true,
                 }),
-                Err(why) if why.page_fault().is_none() => {}
+                // Not mapped: a hole, unless this map is no array after all.
                 Ok(_) | Err(_) => self.lost += shape.section_pages,
             }
         }

@@ -163,7 +163,7 @@ pub fn collect(kernel: &Kernel, most: usize) -> Result<FilesFacts, KernelError> 
     }
     cached.sort_by_key(|file: &Cached| (Reverse(file.pages + file.swapped), file.inode));
     cached.truncate(most);
-    let openers = Openers::read(kernel)?;
+    let openers = Openers::read_if_known(kernel)?;
     complete &= openers.complete;
     let files = cached
         .iter()

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::addr::VirtAddr;
 use crate::bytes::{c_string, u64_at};
-use crate::kernel::layout::layout;
+use crate::kernel::layout::{LayoutError, layout};
 use crate::kernel::processes::Processes;
 use crate::kernel::{Kernel, KernelError};
 
@@ -65,7 +65,23 @@ pub(super) struct Openers {
 }
 
 impl Openers {
-    pub(super) fn read(kernel: &Kernel) -> Result<Self, KernelError> {
+    /// None of a kernel whose types are not all there: of a vmlinux with a part of its debug
+    /// information.
+    pub(super) fn read_if_known(kernel: &Kernel) -> Result<Self, KernelError> {
+        match Self::read(kernel) {
+            Err(KernelError::Layout(error)) if !matches!(error, LayoutError::Types(_)) => {
+                let text = format!("who has which files open is not known: {error}");
+                kernel.diag.note("openers-unknown", text);
+                Ok(Self {
+                    complete: true,
+                    ..Self::default()
+                })
+            }
+            other => other,
+        }
+    }
+
+    fn read(kernel: &Kernel) -> Result<Self, KernelError> {
         let task: TaskFilesLayout = kernel.layout()?;
         let reader = TableReader {
             kernel,

@@ -35,7 +35,7 @@ layout! {
 }
 
 /// PATH_MAX, and directories within each other.
-const LONGEST: usize = 4096;
+const LONGEST: usize = 4 << 10;
 const DEEPEST: usize = 512;
 /// NAME_MAX.
 const NAME: usize = 256;

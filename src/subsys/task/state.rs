@@ -7,6 +7,9 @@ const LETTERS: [char; 8] = ['R', 'S', 'D', 'T', 't', 'X', 'Z', 'P'];
 /// Before: EXIT_ZOMBIE lay below EXIT_DEAD up to 3.13 (commit ad86622b478e).
 const OLD_LETTERS: [char; 7] = ['R', 'S', 'D', 'T', 't', 'Z', 'X'];
 
+/// Then, the states of a task that has not exited.
+const OLD_REPORTED: u64 = 0xf;
+
 const UNINTERRUPTIBLE: u64 = 2;
 /// TASK_IDLE without TASK_UNINTERRUPTIBLE: such a task is no load.
 const NO_LOAD: u64 = 0x400;
@@ -31,7 +34,10 @@ impl StateReader {
             return Some('I');
         }
         let waits = state & SHOWN_AS_WAITING != 0 && !self.old;
-        let all = (state | exit_state) & REPORTED;
+        let all = match self.old {
+            true => state & OLD_REPORTED | exit_state,
+            false => (state | exit_state) & REPORTED,
+        };
         let all = if waits { all.max(UNINTERRUPTIBLE) } else { all };
         let index = (u64::BITS - all.leading_zeros()) as usize;
         let letters: &[char] = if self.old { &OLD_LETTERS } else { &LETTERS };

@@ -364,12 +364,11 @@ fn pages_of_kfence_are_counted_for_their_caches() {
     }
 }
 
-/// One page of the table that says where the page structures are. They are one array: where that
-/// begins is a variable, and which of it there is, the page tables tell.
+/// One page of the table that says where the page structures are. Of these machines not all lie in
+/// one array, as they do in real ones: what is not found by it is lost.
 #[test]
 fn sections_of_memory_that_are_lost_are_a_loss() {
     for era in SUPPORTED {
-        let untouched = write(&machine(era));
         for base_is_lost in [false, true] {
             let mut m = machine(era);
             let roots = m.kernel.read_u64(m.kernel.symbol("mem_section"));
@@ -380,14 +379,11 @@ fn sections_of_memory_that_are_lost_are_a_loss() {
                 m.kernel.write_u64(base, 0);
             }
             let files = write(&m);
+            let paths = [&files.dump, &files.vmlinux].map(|path| path.to_str().expect("UTF-8"));
             for command in ["slabs", "leaks"] {
                 let what = format!("{} {command}, base lost: {base_is_lost}", era.name());
-                let of = |files: &Written| {
-                    let paths =
-                        [&files.dump, &files.vmlinux].map(|path| path.to_str().expect("UTF-8"));
-                    run(&[command, "--format", "json", paths[0], paths[1]])
-                };
-                let (code, stdout, stderr) = of(&files);
+                let (code, stdout, stderr) =
+                    run(&[command, "--format", "json", paths[0], paths[1]]);
                 if base_is_lost {
                     // Nothing says where any page structure is.
                     assert_eq!(code, 3, "{what}: {stderr}");
@@ -401,8 +397,16 @@ fn sections_of_memory_that_are_lost_are_a_loss() {
                 let document: Value = serde_json::from_str(&stdout).expect("JSON");
                 assert_eq!(document["complete"], false, "{what}");
                 assert!(codes(&document).contains(&"memmap-section-lost"), "{what}");
-                let whole: Value = serde_json::from_str(&of(&untouched).1).expect("JSON");
-                assert_eq!(document["caches"], whole["caches"], "{what}");
+                if command == "leaks" {
+                    let reasons = document["trust"]["reasons"].as_array().expect("reasons");
+                    let mut codes = reasons.iter().map(|reason| &reason["code"]);
+                    assert!(
+                        codes.any(|code| code == "page-structures-missing"),
+                        "{reasons:?}"
+                    );
+                    let found = document["findings"].as_array().expect("findings");
+                    assert!(found.iter().all(|one| one["level"] != "leak"), "{found:?}");
+                }
             }
         }
     }

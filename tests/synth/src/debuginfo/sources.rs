@@ -59,7 +59,14 @@ pub(super) fn symbols(base: u64, table: &mut Vec<u8>, names: &mut Vec<u8>) -> u3
         add(4, 0xfff1, function.file, 0, 0);
         add(2, 1, &format!("static_{index}"), address(base, index), SIZE);
     }
-    2 * FUNCTIONS.len() as u32
+    // Of those without functions too.
+    let others = super::vmlinux::homes().filter_map(|home| home.rsplit('/').next());
+    let mut count = 2 * FUNCTIONS.len() as u32;
+    for file in others {
+        add(4, 0xfff1, file, 0, 0);
+        count += 1;
+    }
+    count
 }
 
 /// `.debug_aranges` for units as they were written: one set for each.

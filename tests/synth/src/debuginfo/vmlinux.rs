@@ -123,6 +123,11 @@ const UNITS: &[(&str, &[&str], &[&str])] = &[
     ("kernel/nr_rest.c", &[], &[]),
 ];
 
+/// The sources of all units.
+pub(super) fn homes() -> impl Iterator<Item = &'static str> {
+    UNITS.iter().map(|(home, ..)| *home)
+}
+
 /// The file.
 pub fn vmlinux(machine: &Machine, options: VmlinuxOptions) -> Vec<u8> {
     let image = &machine.kernel.image;
