@@ -94,6 +94,7 @@ fn walks(c: &mut Criterion) {
         deadline: None,
         memory: None,
         list: None,
+        suspects: None,
         progress: &NoProgress,
     };
     c.bench_function("leak search", |b| {
