@@ -19,8 +19,9 @@ const COMPARED: u64 = 4 << 10;
 /// What was unreachable once.
 #[derive(Debug, Default)]
 pub struct Suspects {
-    /// By address, a hash of what is there.
-    content: FxHashMap<VirtAddr, u64>,
+    /// By address, a hash of what is there. The addresses are inverted: this memory is part of
+    /// what is searched next, should the kernel take its pages for its own by then.
+    content: FxHashMap<u64, u64>,
 }
 
 impl Suspects {
@@ -38,7 +39,7 @@ impl Suspects {
         let lost = unreachable(search, &done.found);
         let content = lost.filter_map(|(_, start, len)| {
             let content = content(search.kernel, start, len)?;
-            Some((start, content))
+            Some((!start.0, content))
         });
         Self {
             content: content.collect(),
@@ -49,7 +50,7 @@ impl Suspects {
     /// leads to.
     pub(super) fn acquit(&self, search: &Search<'_>, done: &Done) {
         let moved = unreachable(search, &done.found).filter(|(_, start, len)| {
-            let before = self.content.get(start).copied();
+            let before = self.content.get(&!start.0).copied();
             before.is_none() || before != content(search.kernel, *start, *len)
         });
         let moved: Vec<u32> = moved.map(|(number, ..)| number).collect();

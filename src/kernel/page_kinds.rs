@@ -4,6 +4,8 @@
 //! per page. Invariant: a page whose structure does not say what it is counts as the
 //! kernel's own; nothing that may hold pointers is ever taken for free.
 
+mod cpu_lists;
+
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -303,25 +305,7 @@ impl PageKinds {
             };
             self.set(pfn, order, kind);
         }
-        let mut links = std::mem::take(&mut *lock(&self.links));
-        let mut follow = |list: &CpuList| {
-            let mut next = kernel.space.read_ptr(list.head).ok()?;
-            while next != list.head {
-                // A page is on one list only, so none is met twice.
-                let pfn = memmap.pfn_of(next.minus(u64::from(self.usage.lru.offset)))?;
-                next = links.remove(&pfn)?;
-                self.set(pfn, list.order, PageKind::CpuFree);
-            }
-            Some(())
-        };
-        for list in lists {
-            if follow(list).is_none() {
-                kernel.diag.warn(
-                    "cpu-free-list",
-                    "a CPU's list of free pages is broken: pages behind the break are taken for used ones (look at it with crash: kmem -z)",
-                );
-            }
-        }
+        self.mark_cpu_lists(kernel, memmap, lists);
     }
 
     /// Tells the parts of the kernel image that hold no pointers to objects.
