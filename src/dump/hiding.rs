@@ -2,14 +2,12 @@
 //! from less than all is tried on it.
 
 use std::fmt;
-use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
 use super::PageFault;
 use super::facts::DumpFacts;
-use super::notes::Notes;
-use super::page_source::{HeaderFacts, MachineName, PageSource, SharedSource, Stored};
+use super::page_source::{PageSource, SharedSource, Stored, as_below};
 use crate::addr::Pfn;
 
 /// Another source, of which some pages are not to be had.
@@ -31,6 +29,8 @@ impl fmt::Debug for Hiding {
 }
 
 impl PageSource for Hiding {
+    as_below!(notes is_live header machine page_size max_pfn pfns file_bytes);
+
     /// As the writer of such a dump would have stated them: what it leaves out is not missing.
     fn facts(&self) -> DumpFacts {
         let mut facts = self.below.facts();
@@ -39,38 +39,6 @@ impl PageSource for Hiding {
             .dumped_pages
             .saturating_sub(self.hidden.iter().filter(held).count() as u64);
         facts
-    }
-
-    fn notes(&self) -> &Notes {
-        self.below.notes()
-    }
-
-    fn is_live(&self) -> bool {
-        self.below.is_live()
-    }
-
-    fn header(&self) -> Option<&HeaderFacts> {
-        self.below.header()
-    }
-
-    fn machine(&self) -> Option<MachineName> {
-        self.below.machine()
-    }
-
-    fn page_size(&self) -> u32 {
-        self.below.page_size()
-    }
-
-    fn max_pfn(&self) -> u64 {
-        self.below.max_pfn()
-    }
-
-    fn pfns(&self) -> Vec<Range<u64>> {
-        self.below.pfns()
-    }
-
-    fn file_bytes(&self) -> u64 {
-        self.below.file_bytes()
     }
 
     fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {

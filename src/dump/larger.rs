@@ -6,8 +6,7 @@ use std::ops::Range;
 
 use super::PageFault;
 use super::facts::DumpFacts;
-use super::notes::Notes;
-use super::page_source::{HeaderFacts, MachineName, PageSource, SharedSource, Stored};
+use super::page_source::{PageSource, SharedSource, Stored, as_below};
 use crate::addr::Pfn;
 
 /// Another source, of which several pages are one.
@@ -38,6 +37,8 @@ impl fmt::Debug for Larger {
 }
 
 impl PageSource for Larger {
+    as_below!(notes is_live header machine file_bytes);
+
     fn facts(&self) -> DumpFacts {
         let facts = self.below.facts();
         DumpFacts {
@@ -49,22 +50,6 @@ impl PageSource for Larger {
             pages_of_absent_parts: facts.pages_of_absent_parts.div_ceil(self.per),
             ..facts
         }
-    }
-
-    fn notes(&self) -> &Notes {
-        self.below.notes()
-    }
-
-    fn is_live(&self) -> bool {
-        self.below.is_live()
-    }
-
-    fn header(&self) -> Option<&HeaderFacts> {
-        self.below.header()
-    }
-
-    fn machine(&self) -> Option<MachineName> {
-        self.below.machine()
     }
 
     fn page_size(&self) -> u32 {
@@ -80,10 +65,6 @@ impl PageSource for Larger {
         below
             .map(|pfns| pfns.start / self.per..pfns.end.div_ceil(self.per))
             .collect()
-    }
-
-    fn file_bytes(&self) -> u64 {
-        self.below.file_bytes()
     }
 
     fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {

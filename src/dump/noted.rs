@@ -1,12 +1,10 @@
 //! A dump with the VMCOREINFO that was found in its memory, where its format brought none.
 
 use std::fmt;
-use std::ops::Range;
 
 use super::PageFault;
-use super::facts::DumpFacts;
 use super::notes::Notes;
-use super::page_source::{HeaderFacts, MachineName, PageSource, SharedSource, Stored};
+use super::page_source::{PageSource, SharedSource, Stored, as_below};
 use super::vmcoreinfo::VmcoreInfo;
 use crate::addr::Pfn;
 
@@ -33,40 +31,10 @@ impl fmt::Debug for Noted {
 }
 
 impl PageSource for Noted {
-    fn facts(&self) -> DumpFacts {
-        self.below.facts()
-    }
+    as_below!(facts is_live header machine page_size max_pfn pfns file_bytes);
 
     fn notes(&self) -> &Notes {
         &self.notes
-    }
-
-    fn is_live(&self) -> bool {
-        self.below.is_live()
-    }
-
-    fn header(&self) -> Option<&HeaderFacts> {
-        self.below.header()
-    }
-
-    fn machine(&self) -> Option<MachineName> {
-        self.below.machine()
-    }
-
-    fn page_size(&self) -> u32 {
-        self.below.page_size()
-    }
-
-    fn max_pfn(&self) -> u64 {
-        self.below.max_pfn()
-    }
-
-    fn pfns(&self) -> Vec<Range<u64>> {
-        self.below.pfns()
-    }
-
-    fn file_bytes(&self) -> u64 {
-        self.below.file_bytes()
     }
 
     fn locate(&self, pfn: Pfn) -> Result<Stored<'_>, PageFault> {

@@ -120,3 +120,54 @@ pub(crate) trait PageSource: fmt::Debug + Send + Sync {
 
 /// A source may be shared, and stand below another one that changes what it gives.
 pub(crate) type SharedSource = std::sync::Arc<dyn PageSource>;
+
+/// What a source that stands on another one (`below`) gives as that one does, by name.
+macro_rules! as_below {
+    ($($name:ident)*) => { $( $crate::dump::page_source::as_below!(@ $name); )* };
+    (@ facts) => {
+        fn facts(&self) -> $crate::dump::DumpFacts {
+            self.below.facts()
+        }
+    };
+    (@ notes) => {
+        fn notes(&self) -> &$crate::dump::Notes {
+            self.below.notes()
+        }
+    };
+    (@ header) => {
+        fn header(&self) -> Option<&$crate::dump::HeaderFacts> {
+            self.below.header()
+        }
+    };
+    (@ is_live) => {
+        fn is_live(&self) -> bool {
+            self.below.is_live()
+        }
+    };
+    (@ machine) => {
+        fn machine(&self) -> Option<$crate::dump::MachineName> {
+            self.below.machine()
+        }
+    };
+    (@ page_size) => {
+        fn page_size(&self) -> u32 {
+            self.below.page_size()
+        }
+    };
+    (@ max_pfn) => {
+        fn max_pfn(&self) -> u64 {
+            self.below.max_pfn()
+        }
+    };
+    (@ pfns) => {
+        fn pfns(&self) -> Vec<std::ops::Range<u64>> {
+            self.below.pfns()
+        }
+    };
+    (@ file_bytes) => {
+        fn file_bytes(&self) -> u64 {
+            self.below.file_bytes()
+        }
+    };
+}
+pub(crate) use as_below;

@@ -136,21 +136,9 @@ impl PiecesDump {
 
 impl PageSource for PiecesDump {
     fn facts(&self) -> DumpFacts {
-        let missing = self.missing_pages();
-        DumpFacts {
-            source: self.about.source,
-            format: self.about.format.clone(),
-            dump_level: None,
-            page_size: SMALLEST_PAGE,
-            max_pfn: self.max_pfn(),
-            ram_pages: self.pages(),
-            dumped_pages: self.pages(),
-            missing_pages: missing,
-            pages_of_absent_parts: 0,
-            incomplete: self.about.incomplete || missing > 0,
-            contradictory: false,
-            files: self.about.files,
-        }
+        let pages = self.pages();
+        self.about
+            .facts(self.max_pfn(), pages, pages, self.missing_pages())
     }
 
     fn notes(&self) -> &Notes {

@@ -39,6 +39,25 @@ pub(super) struct About {
 }
 
 impl About {
+    /// With what is counted of the file: one past the last page, pages of RAM, pages that it holds
+    /// or should hold, and those of them that it lacks.
+    pub(super) fn facts(&self, max_pfn: u64, ram: u64, dumped: u64, missing: u64) -> DumpFacts {
+        DumpFacts {
+            source: self.source,
+            format: self.format.clone(),
+            dump_level: None,
+            page_size: self.page_size,
+            max_pfn,
+            ram_pages: ram,
+            dumped_pages: dumped,
+            missing_pages: missing,
+            pages_of_absent_parts: 0,
+            incomplete: self.incomplete || missing > 0,
+            contradictory: false,
+            files: self.files,
+        }
+    }
+
     /// Of an image without registers, VMCOREINFO or a word of its machine.
     pub(super) fn image(source: &'static str, format: String) -> Self {
         Self {
@@ -157,21 +176,9 @@ fn worse(known: Option<PageFault>, other: PageFault) -> Option<PageFault> {
 
 impl PageSource for Ranges {
     fn facts(&self) -> DumpFacts {
-        let missing = self.missing_pages();
-        DumpFacts {
-            source: self.about.source,
-            format: self.about.format.clone(),
-            dump_level: None,
-            page_size: self.about.page_size,
-            max_pfn: self.max_pfn(),
-            ram_pages: self.pages(&self.named),
-            dumped_pages: self.pages(&self.held),
-            missing_pages: missing,
-            pages_of_absent_parts: 0,
-            incomplete: self.about.incomplete || missing > 0,
-            contradictory: false,
-            files: self.about.files,
-        }
+        let (ram, dumped) = (self.pages(&self.named), self.pages(&self.held));
+        self.about
+            .facts(self.max_pfn(), ram, dumped, self.missing_pages())
     }
 
     fn is_live(&self) -> bool {

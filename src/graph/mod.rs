@@ -220,12 +220,8 @@ pub fn collect<T: Send>(
     let heap = &search.heap;
     let charges = search.charges()?;
     let coverage = search.coverage(&done, &symbols);
-    for (area, _) in search.areas.holders() {
-        done.found.allocated.set(area);
-    }
+    let waiting = judge_blocks_and_areas(&search, &done);
     let (found, targets) = (&done.found, &search.targets);
-    let given = heap.given_to_rcu().map(|at| at.0).collect();
-    let waiting = lost_blocks::judge_all(found, targets, &given);
     if let Some(suspects) = options.suspects {
         suspects.acquit(&search, &done);
     }
@@ -295,12 +291,18 @@ pub fn suspects(kernel: &Kernel, options: &Options<'_>) -> Result<Suspects, Kern
     let (pages, modules, beside) = Pages::and_beside(kernel, options.progress)?;
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let done = search.run(options, &symbols, None)?;
+    judge_blocks_and_areas(&search, &done);
+    Ok(Suspects::of(&search, &done))
+}
+
+/// Areas and blocks count as in use, as objects do that are not free; how many blocks wait to be
+/// freed, and do not.
+fn judge_blocks_and_areas(search: &Search<'_>, done: &Done) -> u64 {
     for (area, _) in search.areas.holders() {
         done.found.allocated.set(area);
     }
     let given = search.heap.given_to_rcu().map(|at| at.0).collect();
-    lost_blocks::judge_all(&done.found, &search.targets, &given);
-    Ok(Suspects::of(&search, &done))
+    lost_blocks::judge_all(&done.found, &search.targets, &given)
 }
 
 /// The blocks of large kmalloc; those of the lost that are none stay.

@@ -25,16 +25,6 @@ pub struct Suspects {
 }
 
 impl Suspects {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.content.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.content.is_empty()
-    }
-
     pub(super) fn of(search: &Search<'_>, done: &Done) -> Self {
         let lost = unreachable(search, &done.found);
         let content = lost.filter_map(|(_, start, len)| {

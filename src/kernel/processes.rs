@@ -47,39 +47,59 @@ impl Processes {
     /// # Errors
     /// If the kernel's types or symbols lack what tasks are made of.
     pub fn read(kernel: &Kernel) -> Result<Self, KernelError> {
-        let layout: LinkLayout = kernel.layout()?;
-        let threads: ThreadsLayout = kernel.layout()?;
+        let threads = Threads::new(kernel)?;
         let init = kernel.need_symbol("init_task")?;
-        let head = init.plus(u64::from(layout.tasks.offset));
-        let leaders = walk::list(&kernel.space, head, MAX_TASKS);
-        let mut found = Self {
-            list: Vec::with_capacity(leaders.value.len()),
-            complete: leaders.end.is_complete(),
-        };
-        for link in &leaders.value {
-            let leader = link.minus(u64::from(layout.tasks.offset));
-            let signal = kernel
-                .space
-                .read_ptr(leader.plus(u64::from(layout.signal.offset)));
-            let mut all = vec![leader];
-            match signal {
-                // It has exited, and waits to be reaped.
-                Ok(signal) if signal.is_null() => {}
-                Ok(signal) => {
-                    let head = signal.plus(u64::from(threads.thread_head.offset));
-                    let nodes = walk::list(&kernel.space, head, MAX_TASKS);
-                    found.complete &= nodes.end.is_complete();
-                    let node = u64::from(layout.thread_node.offset);
-                    let threads = nodes.value.iter().map(|link| link.minus(node));
-                    all.extend(threads.filter(|thread| *thread != leader));
-                }
-                Err(_) => found.complete = false,
+        let link = u64::from(threads.task.tasks.offset);
+        let leaders = walk::list(&kernel.space, init.plus(link), MAX_TASKS);
+        let mut complete = leaders.end.is_complete();
+        let leaders = leaders.value.iter().map(|at| at.minus(link));
+        let list = leaders.map(|leader| {
+            let (process, whole) = threads.of(leader);
+            complete &= whole;
+            process
+        });
+        Ok(Self {
+            list: list.collect(),
+            complete,
+        })
+    }
+}
+
+/// Finds the threads of a process.
+pub(super) struct Threads<'k> {
+    kernel: &'k Kernel,
+    task: LinkLayout,
+    signal: ThreadsLayout,
+}
+
+impl<'k> Threads<'k> {
+    pub(super) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
+        Ok(Self {
+            task: kernel.layout()?,
+            signal: kernel.layout()?,
+            kernel,
+        })
+    }
+
+    /// The process of a leader, and whether all of its threads were reached; at least the leader is
+    /// among them.
+    pub(super) fn of(&self, leader: VirtAddr) -> (Process, bool) {
+        let space = &self.kernel.space;
+        let mut threads = vec![leader];
+        let signal = space.read_ptr(leader.plus(u64::from(self.task.signal.offset)));
+        let whole = match signal {
+            // It has exited, and waits to be reaped.
+            Ok(signal) if signal.is_null() => true,
+            Ok(signal) => {
+                let head = signal.plus(u64::from(self.signal.thread_head.offset));
+                let nodes = walk::list(space, head, MAX_TASKS);
+                let node = u64::from(self.task.thread_node.offset);
+                let all = nodes.value.iter().map(|link| link.minus(node));
+                threads.extend(all.filter(|thread| *thread != leader));
+                nodes.end.is_complete()
             }
-            found.list.push(Process {
-                leader,
-                threads: all,
-            });
-        }
-        Ok(found)
+            Err(_) => false,
+        };
+        (Process { leader, threads }, whole)
     }
 }

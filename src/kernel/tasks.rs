@@ -7,32 +7,20 @@ use rustc_hash::FxHashSet;
 
 use super::cpus::Cpus;
 use super::layout::layout;
-use super::{Kernel, KernelError, registers, walk};
+use super::processes::{Processes, Threads};
+use super::{Kernel, KernelError, registers};
 use crate::addr::VirtAddr;
 
 layout! {
     /// include/linux/sched.h
     struct TaskLayout = "task_struct" in "kernel/fork.c" {
         need stack = "stack",
-        need tasks = "tasks",
-        need signal = "signal",
-        need thread_node = "thread_node",
         /// The stack pointer of a task that does not run: by architecture.
         need sp = "thread.sp" | "thread.cpu_context.sp",
         /// With CONFIG_SMP.
         maybe on_cpu = "on_cpu",
     }
 }
-
-layout! {
-    /// include/linux/sched/signal.h
-    struct SignalLayout = "signal_struct" in "kernel/fork.c" {
-        need thread_head = "thread_head",
-    }
-}
-
-/// PID_MAX_LIMIT, and some for idle tasks.
-const MAX_TASKS: u64 = 1 << 23;
 
 /// One task's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,38 +51,34 @@ pub struct Stacks {
 /// reached, and a warning.
 pub fn stacks(kernel: &Kernel) -> Result<Stacks, KernelError> {
     let walker = Walker::new(kernel)?;
-    let init = kernel.need_symbol("init_task")?;
+    let threads = Threads::new(kernel)?;
+    let listed = Processes::read(kernel)?;
     let mut found = Stacks {
-        complete: true,
+        complete: listed.complete,
         ..Stacks::default()
     };
-    let mut seen = FxHashSet::default();
-    let mut leaders = vec![init];
-    let head = init.plus(u64::from(walker.task.tasks.offset));
-    let list = walk::list(&kernel.space, head, MAX_TASKS);
-    found.complete &= list.end.is_complete();
-    let to_task = |link: VirtAddr, offset: u32| link.minus(u64::from(offset));
-    leaders.extend(
-        list.value
-            .iter()
-            .map(|link| to_task(*link, walker.task.tasks.offset)),
-    );
+    // On no list: the first task, and those of the other CPUs.
+    let mut unlisted = vec![kernel.need_symbol("init_task")?];
     if let Some(idle) = kernel.symbol("idle_threads") {
-        let tasks = Cpus::read(kernel)?;
-        for (_, at) in tasks.instances(idle) {
+        for (_, at) in Cpus::read(kernel)?.instances(idle) {
             match kernel.space.read_ptr(at) {
                 Ok(task) if task.is_null() => {}
-                Ok(task) => leaders.push(task),
+                Ok(task) => unlisted.push(task),
                 Err(_) => found.complete = false,
             }
         }
     }
-    for leader in leaders {
-        for task in walker.threads(leader, &mut found) {
-            if seen.insert(task) {
-                found.tasks.push(task);
-                walker.add(task, &mut found);
-            }
+    let mut processes = listed.list;
+    for leader in unlisted {
+        let (process, whole) = threads.of(leader);
+        found.complete &= whole;
+        processes.push(process);
+    }
+    let mut seen = FxHashSet::default();
+    for task in processes.into_iter().flat_map(|process| process.threads) {
+        if seen.insert(task) {
+            found.tasks.push(task);
+            walker.add(task, &mut found);
         }
     }
     if !found.complete {
@@ -119,7 +103,6 @@ fn stack_size(known: &[u64], by_types: u64) -> u64 {
 struct Walker<'k> {
     kernel: &'k Kernel,
     task: TaskLayout,
-    signal: SignalLayout,
     size: u64,
     /// The stack pointers that the CPUs saved when the kernel died.
     saved: Vec<VirtAddr>,
@@ -135,7 +118,6 @@ impl<'k> Walker<'k> {
         let arch = kernel.space.boot().arch;
         Ok(Self {
             task: kernel.layout()?,
-            signal: kernel.layout()?,
             size: stack_size(arch.stack_sizes(), size),
             saved: saved
                 .iter()
@@ -143,26 +125,6 @@ impl<'k> Walker<'k> {
                 .collect(),
             kernel,
         })
-    }
-
-    /// The threads of a process; at least the leader itself.
-    fn threads(&self, leader: VirtAddr, found: &mut Stacks) -> Vec<VirtAddr> {
-        let mut threads = vec![leader];
-        let signal = leader.plus(u64::from(self.task.signal.offset));
-        let signal = self.kernel.space.read_ptr(signal);
-        match signal {
-            // The task has exited, and waits to be reaped.
-            Ok(signal) if signal.is_null() => {}
-            Ok(signal) => {
-                let head = signal.plus(u64::from(self.signal.thread_head.offset));
-                let list = walk::list(&self.kernel.space, head, MAX_TASKS);
-                found.complete &= list.end.is_complete();
-                let node = u64::from(self.task.thread_node.offset);
-                threads.extend(list.value.into_iter().map(|link| link.minus(node)));
-            }
-            Err(_) => found.complete = false,
-        }
-        threads
     }
 
     fn add(&self, task: VirtAddr, found: &mut Stacks) {

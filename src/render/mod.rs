@@ -92,6 +92,14 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// How many of a list's rows are not shown, if any.
+fn more(out: &mut dyn Write, all: usize, shown: usize) -> io::Result<()> {
+    match all.checked_sub(shown) {
+        Some(rest) if rest > 0 => writeln!(out, "… and {rest} more (--format json has all)"),
+        _ => Ok(()),
+    }
+}
+
 /// A number with its thousands set apart.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

@@ -8,7 +8,7 @@ use super::conntrack;
 use super::head::head;
 use super::layout::Layout;
 use super::table::{Column, Table};
-use super::{percent, printable, thousands};
+use super::{more, percent, printable, thousands};
 use crate::analysis::nat::Endpoint;
 use crate::report::Document;
 use crate::report::conntrack::{DirectionDoc, NatReport};
@@ -137,11 +137,4 @@ fn translations(
 fn between(direction: &DirectionDoc, reply: bool) -> String {
     let [from, to] = [!reply, reply].map(|source| conntrack::end(direction, source));
     format!("{from} > {to}")
-}
-
-fn more(out: &mut dyn Write, all: usize, shown: usize) -> io::Result<()> {
-    match all.checked_sub(shown) {
-        Some(rest) if rest > 0 => writeln!(out, "… and {rest} more (--format json has all)"),
-        _ => Ok(()),
-    }
 }

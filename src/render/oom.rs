@@ -7,7 +7,7 @@ use super::head::head;
 use super::layout::Layout;
 use super::log::escaped;
 use super::table::{Column, Table};
-use super::{size, thousands};
+use super::{more, size, thousands};
 use crate::analysis::oom::OomReport;
 use crate::report::Document;
 use crate::report::log::OomReports;
@@ -141,7 +141,7 @@ fn write_slabs(out: &mut dyn Write, report: &OomReport, layout: Layout) -> io::R
         rows.add_row([escaped(&slab.name), kb(slab.used_kb), kb(slab.total_kb)]);
     }
     rows.write(out)?;
-    more(out, slabs.len())
+    more(out, slabs.len(), ROWS)
 }
 
 fn write_tasks(out: &mut dyn Write, report: &OomReport, layout: Layout) -> io::Result<()> {
@@ -177,12 +177,5 @@ fn write_tasks(out: &mut dyn Write, report: &OomReport, layout: Layout) -> io::R
         ]);
     }
     rows.write(out)?;
-    more(out, tasks.len())
-}
-
-fn more(out: &mut dyn Write, all: usize) -> io::Result<()> {
-    match all.checked_sub(ROWS) {
-        Some(rest) if rest > 0 => writeln!(out, "… and {rest} more (--format json has all)"),
-        _ => Ok(()),
-    }
+    more(out, tasks.len(), ROWS)
 }

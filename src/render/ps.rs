@@ -8,7 +8,7 @@ use super::head::head;
 use super::layout::Layout;
 use super::rows::Csv;
 use super::table::{Column, Table};
-use super::{printable, size, thousands};
+use super::{more, printable, size, thousands};
 use crate::report::Document;
 use crate::report::ps::{GroupSum, PsReport};
 use crate::subsys::task::ProcessFacts;
@@ -101,8 +101,8 @@ pub fn write_text(
         ]);
     }
     rows.write(out)?;
-    if let Some(more) = listed.len().checked_sub(most).filter(|more| *more > 0) {
-        writeln!(out, "… and {more} more (--all shows them)")?;
+    if let Some(rest) = listed.len().checked_sub(most).filter(|rest| *rest > 0) {
+        writeln!(out, "… and {rest} more (--all shows them)")?;
     }
     groups(out, "By cgroup", &report.cgroups, layout)?;
     groups(out, "By user", &report.users, layout)
@@ -134,10 +134,7 @@ fn groups(out: &mut dyn Write, title: &str, groups: &[GroupSum], layout: Layout)
         ]);
     }
     rows.write(out)?;
-    match groups.len().checked_sub(GROUPS) {
-        Some(more) if more > 0 => writeln!(out, "… and {more} more (--format json has all)"),
-        _ => Ok(()),
-    }
+    more(out, groups.len(), GROUPS)
 }
 
 /// One row a process.

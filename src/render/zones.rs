@@ -192,7 +192,7 @@ fn write_zone(
         "free_highatomic" => zone.free_highatomic,
         _ => None,
     };
-    write!(out, "{}", ZoneinfoText::filled(&text.head, value))?;
+    write!(out, "{}", filled(&text.head, value))?;
     let kept: Vec<String> = zone.protection.iter().map(i64::to_string).collect();
     write!(out, "\n        protection: ({})", kept.join(", "))?;
     if zone.present == 0 {
@@ -211,13 +211,54 @@ fn write_zone(
             "high_max" => pageset.high_max,
             _ => None,
         };
-        write!(out, "{}", ZoneinfoText::filled(&text.pageset, value))?;
+        write!(out, "{}", filled(&text.pageset, value))?;
         write!(out, "\n  vm stats threshold: {}", pageset.threshold)?;
     }
-    write!(out, "{}", ZoneinfoText::filled(&text.tail, value))
+    write!(out, "{}", filled(&text.tail, value))
 }
 
 fn counters(out: &mut dyn Write, counters: &[Counter]) -> io::Result<()> {
     let mut all = counters.iter();
     all.try_for_each(|one| write!(out, "\n      {:<12} {}", printable(&one.name), one.value))
+}
+
+/// A format with each `%…` replaced by the value of its label, which `value` knows.
+fn filled(format: &str, value: impl Fn(&str) -> Option<u64>) -> String {
+    let mut out = String::new();
+    for line in format.split_inclusive('\n') {
+        let Some((before, rest)) = line.split_once('%') else {
+            out.push_str(line);
+            continue;
+        };
+        let label = before.trim().trim_end_matches(':');
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
+        out.push_str(before);
+        match value(label) {
+            Some(value) => out.push_str(&value.to_string()),
+            None => out.push('?'),
+        }
+        out.push_str(rest.get(end.unwrap_or(rest.len())..).unwrap_or_default());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filled;
+
+    /// The format of 6.1.
+    #[test]
+    fn labels_tell_what_stands_where() {
+        let format = "\n    cpu: %i\n              count: %i\n              high:  %i\n              batch: %i";
+        let value = |label: &str| {
+            ["cpu", "count", "high"]
+                .iter()
+                .position(|one| *one == label)
+        };
+        let text = filled(format, |label| value(label).map(|at| at as u64 + 7));
+        assert_eq!(
+            text,
+            "\n    cpu: 7\n              count: 8\n              high:  9\n              batch: ?"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::zones::{Outcome, outcomes};
-use crate::subsys::mm::zones::{NodeFacts, ZoneinfoText, ZonesFacts};
+use crate::subsys::mm::zones::{NodeFacts, ZonesFacts};
 
 /// What one zone could have given.
 #[derive(Clone, Debug, Serialize)]
@@ -24,9 +24,6 @@ pub struct ZonesReport {
     /// Of each zone that has memory: what became of a request of the kernel for a block of each
     /// order.
     pub allocations: Vec<ZoneOutcomes>,
-    /// How this kernel prints /proc/zoneinfo.
-    #[serde(skip)]
-    pub text: Option<ZoneinfoText>,
 }
 
 impl ZonesReport {
@@ -43,7 +40,6 @@ impl ZonesReport {
         Self {
             allocations: zones.collect(),
             nodes: facts.nodes,
-            text: facts.text,
         }
     }
 }

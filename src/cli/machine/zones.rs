@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use vmleak::render;
 use vmleak::report::zones::ZonesReport;
-use vmleak::subsys::mm::zones;
+use vmleak::subsys::mm::zones::{self, ZoneinfoText};
 
 use crate::cli::args::Common;
 use crate::cli::session::{Reader, Session, exit, output};
@@ -39,11 +39,11 @@ pub(crate) enum ZonesFormat {
 pub(crate) fn zones(args: &ZonesArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let facts = session.explain(zones::collect(&session.kernel))?;
-    if args.format == ZonesFormat::Zoneinfo && facts.text.is_none() {
-        bail!(
-            "how this kernel prints /proc/zoneinfo can't be read from its constants: take the dump with kernel pages included, or use --format json"
-        );
-    }
+    // Looked for in all of the kernel's constants, so only where it is wanted.
+    let text = match args.format {
+        ZonesFormat::Zoneinfo => Some(zoneinfo_text(&session)?),
+        _ => None,
+    };
     let complete = facts.complete;
     let document = session.document(&args.common, complete, ZonesReport::new(facts));
     let reader = match args.format {
@@ -53,7 +53,7 @@ pub(crate) fn zones(args: &ZonesArgs) -> Result<ExitCode> {
     let page = session.kernel.dump().page_size() as u64;
     output(&args.common, reader, |out, width| {
         let body = &document.body;
-        match (args.format, &body.text) {
+        match (args.format, &text) {
             (ZonesFormat::Json, _) => render::json(out, &document),
             (ZonesFormat::Buddyinfo, _) => render::zones::write_buddyinfo(out, body),
             (ZonesFormat::Zoneinfo, Some(text)) => {
@@ -63,4 +63,10 @@ pub(crate) fn zones(args: &ZonesArgs) -> Result<ExitCode> {
         }
     })?;
     Ok(exit(document.complete))
+}
+
+fn zoneinfo_text(session: &Session) -> Result<ZoneinfoText> {
+    ZoneinfoText::read(&session.kernel).context(
+        "how this kernel prints /proc/zoneinfo can't be read from its constants: take the dump with kernel pages included, or use --format json",
+    )
 }

@@ -25,12 +25,6 @@ layout! {
     }
 }
 
-const SECTION_HAS_MEM_MAP: u64 = 1 << 1;
-/// 4.13 and later (commit 2d070eab2e82): not on memory of devices, nor on what was taken offline.
-const SECTION_IS_ONLINE: u64 = 1 << 2;
-/// The low bits are flags; the value is a multiple of the size of `struct page` without them.
-const SECTION_FLAGS: u64 = 0x3f;
-
 /// One present section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Section {
@@ -117,12 +111,6 @@ impl SectionLayout {
         VirtAddr(u64_at(entries, at).filter(|at| at & 1 == 0).unwrap_or(0))
     }
 }
-
-/// 64 page structures of free memory take some 80 bytes of a compressed dump; there is room for
-/// five times less.
-const PAGES_PER_BYTE: u64 = 4;
-/// Pages (4 GiB) that any dump may have.
-const SMALL: u64 = 1 << 20;
 
 impl Memmap {
     /// Finds all sections that have a memmap.

@@ -3,12 +3,23 @@
 //! A table that is missing is made up for by the page tables: the map is virtually contiguous
 //! (CONFIG_SPARSEMEM_VMEMMAP), and mapped just where sections are present.
 
-use super::{PAGES_PER_BYTE, SECTION_FLAGS, SECTION_HAS_MEM_MAP, SECTION_IS_ONLINE, SMALL};
 use super::{Section, SectionLayout};
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
 use crate::kernel::{Kernel, KernelError};
 use crate::space::MemFault;
+
+const SECTION_HAS_MEM_MAP: u64 = 1 << 1;
+/// 4.13 and later (commit 2d070eab2e82): not on memory of devices, nor on what was taken offline.
+const SECTION_IS_ONLINE: u64 = 1 << 2;
+/// The low bits are flags; the value is a multiple of the size of `struct page` without them.
+const SECTION_FLAGS: u64 = 0x3f;
+
+/// 64 page structures of free memory take some 80 bytes of a compressed dump; there is room for
+/// five times less.
+const PAGES_PER_BYTE: u64 = 4;
+/// Pages (4 GiB) that any dump may have.
+const SMALL: u64 = 1 << 20;
 
 /// The sections found.
 pub(super) struct Sections {

@@ -56,7 +56,6 @@ layout! {
     /// include/linux/cred.h
     struct CredLayout = "cred" in "kernel/cred.c" {
         need uid = "uid",
-        need euid = "euid",
     }
 }
 
@@ -179,25 +178,30 @@ impl<'k> Reader<'k> {
     ) -> Option<ProcessFacts> {
         let (space, task) = (&self.kernel.space, &self.task);
         let record = space.read_bytes(process.leader, task.len).ok()?;
-        let number = |at: VirtAddr, field: &crate::kernel::layout::Field| {
-            let bytes = space.read_bytes(at.plus(u64::from(field.offset)), field.size as usize);
-            Some(field_of(&bytes.ok()?))
-        };
-        let mut known = |value: Option<u64>| {
-            *complete &= value.is_some();
-            value
+        // Of another structure: `None`, and no longer complete, if it can't be read.
+        let mut part = |at: VirtAddr, len| {
+            let bytes = space.read_bytes(at, len).ok();
+            *complete &= bytes.is_some();
+            bytes
         };
         let signal = VirtAddr(task.signal.get(&record));
-        let signal = (!signal.is_null()).then_some(signal);
-        let cred = VirtAddr(task.cred.get(&record));
+        // It has exited, and waits to be reaped.
+        let signal = match signal.is_null() {
+            true => None,
+            false => part(signal, self.signal.len),
+        };
+        let signal = signal.as_ref();
+        let threads = signal.map(|record| self.signal.nr_threads.get(record));
+        let adj = signal.map(|record| self.signal.oom_score_adj.get(record) as u16 as i16);
+        let cred = part(VirtAddr(task.cred.get(&record)), self.cred.len);
+        let uid = cred.map(|record| self.cred.uid.get(&record) as u32);
         let parent = VirtAddr(task.real_parent.get(&record));
+        let ppid = space
+            .read_u32(parent.plus(u64::from(task.tgid.offset)))
+            .ok();
+        *complete &= ppid.is_some();
         let comm_at = task.comm.offset as usize;
         let comm = record.get(comm_at..comm_at + task.comm.size as usize)?;
-        let adj = signal.map(|at| known(number(at, &self.signal.oom_score_adj)));
-        let adj = adj.flatten().map(|adj| adj as u16 as i16);
-        let threads = signal.map(|at| known(number(at, &self.signal.nr_threads)));
-        let ppid = known(number(parent, &task.tgid));
-        let uid = known(number(cred, &self.cred.uid));
         // The leader may have exited before its threads (find_lock_task_mm, mm/oom_kill.c).
         let mm = process.threads.iter().find_map(|thread| {
             let at = thread.plus(u64::from(task.mm.offset));
@@ -214,7 +218,7 @@ impl<'k> Reader<'k> {
         let booted = self.booted;
         Some(ProcessFacts {
             pid: task.pid.get(&record) as u32,
-            ppid: ppid.map(|pid| pid as u32),
+            ppid,
             comm: c_string(comm),
             state: self
                 .state
@@ -223,8 +227,8 @@ impl<'k> Reader<'k> {
             panicked: self
                 .panicked
                 .is_some_and(|at| process.threads.contains(&at)),
-            uid: uid.map(|uid| uid as u32),
-            threads: threads.flatten(),
+            uid,
+            threads,
             oom_badness: memory
                 .as_ref()
                 .and_then(|memory| self.mm.badness(memory, adj?)),
@@ -244,11 +248,6 @@ impl<'k> Reader<'k> {
         let set = VirtAddr(self.task.cgroups?.get(record));
         self.cgroups.as_ref()?.of_css_set(set)
     }
-}
-
-/// A number of up to 8 bytes.
-fn field_of(bytes: &[u8]) -> u64 {
-    crate::bytes::uint_at(bytes, 0, bytes.len().min(8)).unwrap_or(0)
 }
 
 fn start_seconds(record: &[u8], start: &crate::kernel::layout::Field) -> f64 {

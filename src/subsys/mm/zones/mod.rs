@@ -107,8 +107,6 @@ pub struct NodeFacts {
 pub struct ZonesFacts {
     /// In order.
     pub nodes: Vec<NodeFacts>,
-    /// How this kernel prints /proc/zoneinfo; `None` if its constants can't be read.
-    pub text: Option<ZoneinfoText>,
     /// Whether all could be read.
     pub complete: bool,
 }
@@ -124,7 +122,6 @@ pub fn collect(kernel: &Kernel) -> Result<ZonesFacts, KernelError> {
     let reader = Reader::new(kernel)?;
     let mut facts = ZonesFacts {
         nodes: Vec::new(),
-        text: ZoneinfoText::read(kernel),
         complete: true,
     };
     for (number, at) in zones::nodes(kernel).into_iter().enumerate() {

@@ -17,7 +17,8 @@ pub struct ZoneinfoText {
 }
 
 impl ZoneinfoText {
-    pub(super) fn read(kernel: &Kernel) -> Option<Self> {
+    /// `None` if the kernel's constants can't be read. Looks through all of them.
+    pub fn read(kernel: &Kernel) -> Option<Self> {
         let found = literals::find(
             kernel,
             [
@@ -35,48 +36,5 @@ impl ZoneinfoText {
             pageset: found.next()??,
             tail: found.next()??,
         })
-    }
-
-    /// A format with each `%…` replaced by the value of its label, which `value` knows.
-    pub fn filled(format: &str, value: impl Fn(&str) -> Option<u64>) -> String {
-        let mut out = String::new();
-        for line in format.split_inclusive('\n') {
-            let Some((before, rest)) = line.split_once('%') else {
-                out.push_str(line);
-                continue;
-            };
-            let label = before.trim().trim_end_matches(':');
-            let end = rest
-                .find(|c: char| !c.is_ascii_alphanumeric())
-                .unwrap_or(rest.len());
-            out.push_str(before);
-            match value(label) {
-                Some(value) => out.push_str(&value.to_string()),
-                None => out.push('?'),
-            }
-            out.push_str(rest.get(end..).unwrap_or_default());
-        }
-        out
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ZoneinfoText;
-
-    /// The format of 6.1.
-    #[test]
-    fn labels_tell_what_stands_where() {
-        let format = "\n    cpu: %i\n              count: %i\n              high:  %i\n              batch: %i";
-        let value = |label: &str| {
-            ["cpu", "count", "high"]
-                .iter()
-                .position(|one| *one == label)
-        };
-        let text = ZoneinfoText::filled(format, |label| value(label).map(|at| at as u64 + 7));
-        assert_eq!(
-            text,
-            "\n    cpu: 7\n              count: 8\n              high:  9\n              batch: ?"
-        );
     }
 }
