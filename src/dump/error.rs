@@ -25,6 +25,12 @@ pub enum DumpError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no such file where proc should have it.
+    #[error("{}: the running kernel does not show its memory: it is built without CONFIG_PROC_KCORE, or this is a container; take a dump", path.display())]
+    NotShown {
+        /// The file.
+        path: PathBuf,
+    },
     /// A pipe, a device, a socket.
     #[error("{}: not a regular file; copy the dump to one, it is read in place", path.display())]
     NotRegular {

@@ -56,6 +56,10 @@ impl Kcore {
 
 /// Whether the path is that of the running kernel's memory, in whatever place proc is mounted.
 pub(super) fn is_kcore(path: &Path) -> bool {
+    // The usual place means it, be it there or not.
+    if path == Path::new("/proc/kcore") {
+        return true;
+    }
     let Ok(path) = fs::canonicalize(path) else {
         return false;
     };
@@ -72,6 +76,9 @@ pub(super) fn open(path: &Path) -> Result<DumpFile, DumpError> {
     let (file, len) = open_regular(path).map_err(|error| match error {
         DumpError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => {
             DumpError::Refused { path }
+        }
+        DumpError::Io { path, error } if error.kind() == io::ErrorKind::NotFound => {
+            DumpError::NotShown { path }
         }
         other => other,
     })?;

@@ -220,6 +220,17 @@ fn a_name_that_no_cache_has_is_a_usage_error() {
     assert_refused(&args, &[]);
 }
 
+/// Where it is shown, root alone may read it, and it is no bad input.
+#[test]
+fn a_kernel_that_does_not_show_its_memory_is_named() {
+    if Path::new("/proc/kcore").exists() {
+        return;
+    }
+    for args in [&["slabs", "--live"][..], &["slabs", "/proc/kcore"]] {
+        assert_refused(args, &["/proc/kcore", "CONFIG_PROC_KCORE"]);
+    }
+}
+
 #[test]
 fn usage_errors_exit_with_two() {
     for args in [
