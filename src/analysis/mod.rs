@@ -11,6 +11,7 @@ pub mod leaks;
 pub mod memory;
 pub mod nat;
 pub mod oom;
+pub mod pages;
 pub mod saved_slabinfo;
 pub mod sysctl_check;
 pub mod vmalloc;

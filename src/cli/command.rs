@@ -9,6 +9,7 @@ use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::files::FilesArgs;
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
+use super::machine::pages::PagesArgs;
 use super::machine::ps::PsArgs;
 use super::machine::zones::ZonesArgs;
 use super::manual::{CompletionsArgs, ManArgs};
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Memcg(MemcgArgs),
     /// Page cache, tmpfs and shared memory by mount and by file, and who has the files open
     Files(FilesArgs),
+    /// All of RAM by owner: kinds of pages, who holds the kernel's own, which nobody does
+    Pages(PagesArgs),
     /// Zones of memory: watermarks, free blocks, and whether a request could have been served
     Zones(ZonesArgs),
     /// Processes and kernel threads with their memory, and the one that panicked

@@ -23,6 +23,7 @@ mod lost_areas;
 mod lost_blocks;
 mod objects;
 mod omit;
+mod pages;
 mod references;
 mod rings;
 mod roots;
@@ -58,6 +59,7 @@ pub use holders::Holder;
 use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
 pub use lost_blocks::{BlockReach, BlocksOfSize};
+pub use pages::{AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, pages};
 use scan::Found;
 use search::{Done, Pages, Search};
 use sites::LostSites;
@@ -214,7 +216,7 @@ pub fn collect<T: Send>(
     options: &Options<'_>,
     meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
 ) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
-    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress)?;
+    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
@@ -288,7 +290,7 @@ pub fn collect<T: Send>(
 /// # Errors
 /// As [`collect`].
 pub fn suspects(kernel: &Kernel, options: &Options<'_>) -> Result<Suspects, KernelError> {
-    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress)?;
+    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let done = search.run(options, &symbols, None)?;
     judge_blocks_and_areas(&search, &done);

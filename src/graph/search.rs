@@ -7,6 +7,7 @@ use super::cached_skbs::CachedSkbs;
 use super::charged::Charges;
 use super::closure::Edges;
 use super::omit::{OmittedRanges, SeenObjects};
+use super::pages::Gathered;
 use super::scan::{Edge, Found, Scan};
 use super::structures::PageStructures;
 use super::targets::Targets;
@@ -83,17 +84,30 @@ pub(super) struct Pages<'k> {
     kinds: PageKinds,
     structures: PageStructures,
     heap: SlabHeap<'k>,
+    /// The kernel's own pages, where they are wanted.
+    pub(super) gathered: Option<Gathered>,
 }
 
 impl<'k> Pages<'k> {
-    fn read(kernel: &'k Kernel, progress: &dyn Progress) -> Result<Self, KernelError> {
+    fn read(
+        kernel: &'k Kernel,
+        progress: &dyn Progress,
+        own_pages: bool,
+    ) -> Result<Self, KernelError> {
         let memmap = Memmap::find(kernel)?;
         let kinds = PageKinds::new(kernel, &memmap)?;
         let structures = PageStructures::new(kernel, &kinds)?;
+        let gathered = own_pages.then(|| Gathered::new(kernel, &memmap));
+        let gathered = gathered.transpose()?;
         let heap = SlabHeap::read_with(kernel, &memmap, progress, |chunk| {
-            structures.read(chunk, &kinds);
+            structures.read(chunk, &kinds, |record, pfn, order, kind| {
+                if let Some(gathered) = &gathered {
+                    gathered.take(record, pfn, order, kind);
+                }
+            });
         })?;
         Ok(Self {
+            gathered,
             kernel,
             memmap,
             kinds,
@@ -102,13 +116,15 @@ impl<'k> Pages<'k> {
         })
     }
 
-    /// With what can be read at the same time.
+    /// With what can be read at the same time; `own_pages` is whether the kernel's own pages are
+    /// wanted one by one.
     pub(super) fn and_beside(
         kernel: &'k Kernel,
         progress: &dyn Progress,
+        own_pages: bool,
     ) -> Result<(Self, Modules, Beside), KernelError> {
         let beside = || Beside::read(kernel);
-        let (beside, pages) = rayon::join(beside, || Self::read(kernel, progress));
+        let (beside, pages) = rayon::join(beside, || Self::read(kernel, progress, own_pages));
         let (modules, beside) = beside?;
         Ok((pages?, modules, beside))
     }
@@ -140,6 +156,7 @@ impl<'k> Search<'k> {
             kinds,
             structures,
             heap,
+            gathered: _,
         } = pages;
         kinds.finish(kernel, &memmap, &cpu_lists);
         for pages in memmap.offline() {

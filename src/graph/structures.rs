@@ -63,7 +63,13 @@ impl PageStructures {
         })
     }
 
-    pub(super) fn read(&self, chunk: &Chunk<'_>, kinds: &PageKinds) {
+    /// `each` gets every structure, as [`PageKinds::classify`] gives it.
+    pub(super) fn read(
+        &self,
+        chunk: &Chunk<'_>,
+        kinds: &PageKinds,
+        each: impl Fn(&[u8], Pfn, u32, PageKind),
+    ) {
         let (mut found, mut own) = (Vec::new(), Vec::new());
         let mut add = |word: u64| {
             // Neighbours in a file have the same mapping, and those of a group the same owner.
@@ -72,22 +78,25 @@ impl PageStructures {
                 found.push(word);
             }
         };
-        kinds.classify(chunk, |record, pfn, order, kind| match kind {
-            PageKind::Free | PageKind::Offline | PageKind::Unknown => {}
-            // The others are the allocator's own: lists and free objects.
-            PageKind::Slab => {
-                let owners = self.owners.as_ref().map(|owners| owners.get(record) & !7);
-                match owners {
-                    Some(word) if self.is_within(word, pfn, order) => own.push(word),
-                    Some(word) => add(word),
-                    None => {}
+        kinds.classify(chunk, |record, pfn, order, kind| {
+            each(record, pfn, order, kind);
+            match kind {
+                PageKind::Free | PageKind::Offline | PageKind::Poisoned | PageKind::Unknown => {}
+                // The others are the allocator's own: lists and free objects.
+                PageKind::Slab => {
+                    let owners = self.owners.as_ref().map(|owners| owners.get(record) & !7);
+                    match owners {
+                        Some(word) if self.is_within(word, pfn, order) => own.push(word),
+                        Some(word) => add(word),
+                        None => {}
+                    }
                 }
-            }
-            // The first word is flags.
-            _ => {
-                let (words, _) = record.as_chunks::<8>();
-                let words = words.iter().skip(1);
-                words.for_each(|word| add(u64::from_le_bytes(*word)));
+                // The first word is flags.
+                _ => {
+                    let (words, _) = record.as_chunks::<8>();
+                    let words = words.iter().skip(1);
+                    words.for_each(|word| add(u64::from_le_bytes(*word)));
+                }
             }
         });
         for (words, all) in [(found, &self.words), (own, &self.own)] {

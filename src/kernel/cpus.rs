@@ -42,6 +42,11 @@ impl Cpus {
             .map(move |(cpu, offset)| (*cpu, percpu.plus(*offset)))
     }
 
+    /// Their numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.offsets.iter().map(|(cpu, _)| *cpu)
+    }
+
     /// How many CPUs are possible.
     pub fn len(&self) -> usize {
         self.offsets.len()

@@ -17,6 +17,7 @@ pub mod cpus;
 mod fit;
 #[doc(hidden)]
 pub mod formats;
+pub mod iomem;
 pub mod kallsyms;
 mod known;
 pub mod layout;

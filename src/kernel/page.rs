@@ -39,6 +39,15 @@ layout! {
     }
 }
 
+layout! {
+    /// include/linux/mm_types.h: what tells how page tables are marked before 6.11.
+    struct TableMarkLayout = "page" in "mm/slub.c" | "mm/slab.c" {
+        maybe page_type = "page_type",
+        maybe memcg_data = "memcg_data",
+        maybe mem_cgroup = "mem_cgroup",
+    }
+}
+
 /// Where a compound page keeps its order: one byte, in the structure of its first tail page.
 /// Bytes from the start of the head's structure.
 pub(crate) fn order_offset(
@@ -144,6 +153,28 @@ impl PageMark {
                     "neither VMCOREINFO nor the types say how this kernel marks slab pages".into(),
                 )
             })
+    }
+
+    /// The mark of page tables of processes. A byte since 6.12, an enumerator in 6.11; before, a bit
+    /// that no type has: 0x400 (commit 1d40a5ea01d5, 4.18), and 0x200 since the one below it was
+    /// given up (commit 0c24e061196c, 5.12), when `memcg_data` had come.
+    pub(crate) fn of_tables(kernel: &Kernel) -> Result<Option<Self>, KernelError> {
+        let home = allocator_home(&kernel.types);
+        let value = |name| kernel.types.enumerator("pagetype", home, name);
+        if let Some(byte) = value("PGTY_table")? {
+            return Ok(Some(PageMark::TypeByte(byte as u8)));
+        }
+        if let Some(bit) = value("PG_table")? {
+            return Ok(Some(PageMark::TypeValue(!(bit as u32))));
+        }
+        let members: TableMarkLayout = kernel.layout()?;
+        let bit = match (members.page_type, members.memcg_data, members.mem_cgroup) {
+            (None, ..) => return Ok(None),
+            (_, Some(_), _) => 0x200,
+            (_, None, Some(_)) => 0x400,
+            (_, None, None) => return Ok(None),
+        };
+        Ok(Some(PageMark::TypeValue(!bit)))
     }
 
     /// Whether a page is marked so.

@@ -39,12 +39,18 @@ pub enum PageKind {
     User,
     /// Of the page cache.
     Cache,
+    /// Of tmpfs and shared memory, which only swap can take.
+    Shmem,
     /// A page table.
     Table,
+    /// Compressed memory (zram, zswap), where the kernel marks it.
+    Zsmalloc,
     /// Set apart for huge pages.
     Huge,
-    /// Given back to the host, or taken out of use.
+    /// Given back to the host, or not yet taken from it.
     Offline,
+    /// Taken out of use as broken.
+    Poisoned,
     /// Reserved at boot: the kernel image, early allocations, holes.
     Reserved,
     /// Of the kernel image, but no data: code, and tables about it.
@@ -65,16 +71,19 @@ pub enum PageKind {
 }
 
 impl PageKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::Unknown,
         Self::Free,
         Self::CpuFree,
         Self::Slab,
         Self::User,
         Self::Cache,
+        Self::Shmem,
         Self::Table,
+        Self::Zsmalloc,
         Self::Huge,
         Self::Offline,
+        Self::Poisoned,
         Self::Reserved,
         Self::Code,
         Self::Memmap,
@@ -115,6 +124,8 @@ layout! {
 
 /// PAGE_MAPPING_ANON, `FOLIO_MAPPING_ANON` since 6.17.
 const ANON: u64 = 1;
+/// PAGE_MAPPING_MOVABLE, up to 6.16.
+const MOVABLE: u64 = 2;
 /// PAGE_MAPPING_FLAGS.
 const MAPPING_FLAGS: u64 = 3;
 
@@ -131,6 +142,8 @@ pub struct PageKinds {
     marks: Vec<(PageMark, PageKind)>,
     reserved: u64,
     head: u64,
+    /// What swap could take: of pages of files, those of tmpfs.
+    swap_backed: u64,
     /// Taken out of use as broken: 0 without CONFIG_MEMORY_FAILURE.
     poisoned: u64,
     huge_dtor: Option<(Field, u64)>,
@@ -186,10 +199,15 @@ impl PageKinds {
         let large = kernel
             .types
             .enumerator("pagetype", home, "PGTY_large_kmalloc")?;
-        let table = kernel.types.enumerator("pagetype", home, "PGTY_table")?;
-        for (value, kind) in [(table, PageKind::Table), (large, PageKind::LargeKmalloc)] {
+        let zsmalloc = kernel.types.enumerator("pagetype", home, "PGTY_zsmalloc")?;
+        for (value, kind) in [
+            (large, PageKind::LargeKmalloc),
+            (zsmalloc, PageKind::Zsmalloc),
+        ] {
             marks.extend(value.map(|value| (PageMark::TypeByte(value as u8), kind)));
         }
+        let table = PageMark::of_tables(kernel)?;
+        marks.extend(table.map(|mark| (mark, PageKind::Table)));
         let huge_dtor = usage.compound_dtor.zip(
             kernel
                 .vmcoreinfo()
@@ -203,6 +221,7 @@ impl PageKinds {
             order_at: order_offset(kernel, &page, memmap.struct_page_size())?,
             reserved: flag("PG_reserved")?,
             head: flag("PG_head")?,
+            swap_backed: flag("PG_swapbacked")?,
             poisoned: flag("PG_hwpoison")?,
             page,
             usage,
@@ -356,7 +375,7 @@ impl PageKinds {
             return (*kind, order);
         }
         if flags & self.poisoned != 0 {
-            return (PageKind::Offline, 0);
+            return (PageKind::Poisoned, 0);
         }
         if flags & self.reserved != 0 {
             return (PageKind::Reserved, order);
@@ -368,7 +387,13 @@ impl PageKinds {
         let kind = match mapping & MAPPING_FLAGS {
             _ if self.huge_dtor.as_ref().is_some_and(by_dtor) => PageKind::Huge,
             // An address_space is in kernel memory; other users of the word keep other things there.
-            0 if mapping >> 63 == 1 => PageKind::Cache,
+            0 if mapping >> 63 == 1 => match flags & self.swap_backed {
+                0 => PageKind::Cache,
+                _ => PageKind::Shmem,
+            },
+            // Pages that their user can move: of zsmalloc where they are not typed, for those of
+            // balloons are.
+            MOVABLE if mapping >> 63 == 1 => PageKind::Zsmalloc,
             bits if bits & ANON != 0 && mapping >> 63 == 1 => PageKind::User,
             _ => PageKind::Kernel,
         };

@@ -31,6 +31,7 @@ pub mod objects;
 pub mod oom;
 mod page;
 pub mod pageowner;
+pub mod pages;
 pub mod ps;
 mod rows;
 pub mod slabs;

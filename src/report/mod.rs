@@ -12,6 +12,7 @@ pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod pageowner;
+pub mod pages;
 pub mod ps;
 pub mod sysctl;
 pub mod traces;

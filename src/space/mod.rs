@@ -16,6 +16,7 @@ mod fault;
 mod linear;
 mod mmu;
 mod span;
+mod tables;
 mod there;
 
 pub use boot::BootFacts;
@@ -23,6 +24,7 @@ pub use fault::{MemFault, SpaceError};
 pub use linear::LinearRegion;
 pub use mmu::{Entry, Level, Mapping, MmuSpec, WalkError};
 pub use span::Span;
+pub use tables::{Half, Tables};
 
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::bytes;

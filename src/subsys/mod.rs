@@ -10,6 +10,7 @@ pub mod log;
 pub mod mm;
 pub mod modules;
 pub mod net;
+pub mod owners;
 pub mod sysctl;
 pub mod system;
 pub mod task;

@@ -59,9 +59,10 @@ pub fn by_pages(
             Some(Part { code, name, bytes })
         })
         .collect();
-    let marks_tables = count(PageKind::Table) > 0;
+    let marked = |kind| count(kind) > 0;
     let counted = Counted {
-        page_tables: counted.page_tables.filter(|_| !marks_tables),
+        page_tables: counted.page_tables.filter(|_| !marked(PageKind::Table)),
+        zspages: counted.zspages.filter(|_| !marked(PageKind::Zsmalloc)),
         ..counted
     };
     let rest = take_counted(&mut parts, &counted, count(PageKind::Kernel), page_size);
@@ -114,10 +115,13 @@ fn named(kind: PageKind) -> Option<(&'static str, &'static str)> {
         PageKind::CpuFree => ("free_on_cpus", "free, kept by CPUs"),
         PageKind::Slab => ("slab", "slab caches"),
         PageKind::User => ("user", "of processes"),
-        PageKind::Cache => ("page_cache", "page cache, tmpfs"),
+        PageKind::Cache => ("page_cache", "page cache"),
+        PageKind::Shmem => ("shmem", "tmpfs and shared memory"),
+        PageKind::Zsmalloc => ("zsmalloc", "compressed memory (zram, zswap)"),
         PageKind::Table => ("page_tables", "page tables"),
         PageKind::Huge => ("hugetlb", "set apart for huge pages"),
         PageKind::Offline => ("offline", "given back to the host"),
+        PageKind::Poisoned => ("corrupted", "taken out of use as broken"),
         PageKind::Stack => ("kernel_stacks", "kernel stacks"),
         PageKind::Vmalloc => ("vmalloc", "areas of vmalloc"),
         PageKind::LargeKmalloc => ("large_kmalloc", "large kmalloc"),

@@ -210,6 +210,14 @@ impl Memmap {
         Some(section.bias.plus(pfn.0 * self.struct_page))
     }
 
+    /// The address that the structure of page 0 would have, where all lie one behind the other, as
+    /// with a virtually contiguous memmap.
+    pub fn bias(&self) -> Option<VirtAddr> {
+        let first = self.sections.first()?.bias;
+        let same = self.sections.iter().all(|section| section.bias == first);
+        same.then_some(first)
+    }
+
     /// The page whose structure is at `address`; `None` if that is no structure of this memmap.
     pub fn pfn_of(&self, address: VirtAddr) -> Option<Pfn> {
         // With a virtually contiguous memmap all sections have the same bias.

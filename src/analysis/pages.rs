@@ -1,0 +1,111 @@
+//! All of RAM in lines that do not overlap: whose pages are, by what they say and who has them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::graph::PagesFacts;
+use crate::kernel::page_kinds::PageKind;
+
+/// A line of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// For programs: `anon`, `slab`, `socket_buffers`.
+    pub code: String,
+    /// For people.
+    pub name: String,
+    /// How many pages.
+    pub pages: u64,
+}
+
+/// RAM by owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    /// Most pages first; none is part of another.
+    pub lines: Vec<Line>,
+    /// What all lines add up to.
+    pub pages: u64,
+    /// All of RAM; `None` if that is not known.
+    pub ram_pages: Option<u64>,
+    /// Pages of the kernel without a known owner or a pointer to them.
+    pub unexplained_pages: u64,
+}
+
+/// Sums up.
+pub fn ledger(facts: &PagesFacts) -> Ledger {
+    let mut lines: BTreeMap<String, Line> = BTreeMap::new();
+    let mut add = |code: &str, name: &str, pages: u64| {
+        let line = lines.entry(code.to_owned()).or_insert_with(|| Line {
+            code: code.to_owned(),
+            name: name.to_owned(),
+            pages: 0,
+        });
+        line.pages += pages;
+    };
+    for (kind, pages) in &facts.ram.kinds {
+        if let Some((code, name)) = named(*kind) {
+            add(code, name, *pages);
+        }
+    }
+    for owned in &facts.owned {
+        let name = owner_kind(owned.owner.kind);
+        add(owned.owner.kind, &name, owned.pages);
+    }
+    let pointed = facts.pointed_to.iter().map(|one| one.pages).sum();
+    add(
+        "kernel_pointed_to",
+        "other kernel pages that something points to",
+        pointed,
+    );
+    let lost = facts.lost.iter().map(|one| one.pages).sum::<u64>();
+    add("kernel_lost", "kernel pages that nothing points to", lost);
+    let rest = facts.behind_others + facts.not_counted;
+    add(
+        "kernel_rest",
+        "kernel pages behind others or in transit",
+        rest,
+    );
+    let ram = &facts.ram;
+    add("kernel_image", "the kernel's code and data", ram.image);
+    add(
+        "crash_kernel",
+        "set apart for the capture kernel",
+        ram.crash_kernel,
+    );
+    add("boot", "reserved at boot", ram.boot);
+    add("unknown", "page structure missing or none", ram.unknown);
+    let mut lines: Vec<Line> = lines.into_values().filter(|line| line.pages > 0).collect();
+    lines.sort_by(|a, b| (b.pages, &a.code).cmp(&(a.pages, &b.code)));
+    Ledger {
+        pages: lines.iter().map(|line| line.pages).sum(),
+        lines,
+        ram_pages: ram.pages,
+        unexplained_pages: lost + rest,
+    }
+}
+
+fn owner_kind(kind: &str) -> String {
+    kind.replace('_', " ")
+}
+
+/// Kinds that are a line by themselves: not those of the kernel's own pages, which have owners.
+fn named(kind: PageKind) -> Option<(&'static str, &'static str)> {
+    Some(match kind {
+        PageKind::Free => ("free", "free"),
+        PageKind::CpuFree => ("free_on_cpus", "free, kept by CPUs"),
+        PageKind::Slab => ("slab", "slab caches (vmleak slabs)"),
+        PageKind::User => ("anon", "memory of processes (vmleak ps)"),
+        PageKind::Cache => ("page_cache", "page cache (vmleak files)"),
+        PageKind::Shmem => ("shmem", "tmpfs and shared memory (vmleak files)"),
+        PageKind::Table => ("page_tables", "page tables"),
+        PageKind::Zsmalloc => ("zsmalloc", "compressed memory (zram, zswap)"),
+        PageKind::Huge => ("hugetlb", "set apart for huge pages"),
+        PageKind::Offline => ("offline", "given back to the host"),
+        PageKind::Poisoned => ("corrupted", "taken out of use as broken"),
+        PageKind::Memmap | PageKind::BootMemmap => ("memmap", "page structures"),
+        PageKind::Stack => ("kernel_stacks", "kernel stacks"),
+        PageKind::Vmalloc => ("vmalloc", "areas of vmalloc"),
+        PageKind::Kernel | PageKind::LargeKmalloc => return None,
+        PageKind::Reserved | PageKind::Code | PageKind::Unknown => return None,
+    })
+}

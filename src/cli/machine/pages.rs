@@ -1,0 +1,70 @@
+//! `pages`: all of RAM by owner.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use vmleak::graph;
+use vmleak::render;
+use vmleak::report::pages::PagesReport;
+use vmleak::subsys::owners;
+
+use crate::cli::args::Common;
+use crate::cli::session::{Reader, Session, exit, output};
+
+/// Of `pages`.
+#[derive(Debug, Args)]
+pub(crate) struct PagesArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = PagesFormat::Table, help_heading = "Output")]
+    pub(crate) format: PagesFormat,
+    /// Rows of each list
+    #[arg(long, value_name = "N", default_value_t = 12, conflicts_with = "all")]
+    pub(crate) top: usize,
+    /// All rows
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Formats of `pages`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PagesFormat {
+    /// For people
+    Table,
+    /// One document
+    Json,
+    /// One row a line, an owner, a holder
+    Csv,
+}
+
+/// Runs `vmleak pages`.
+pub(crate) fn pages(args: &PagesArgs) -> Result<ExitCode> {
+    let session = Session::open(&args.common)?;
+    let options = graph::Options {
+        deadline: None,
+        memory: args.common.max_memory,
+        list: None,
+        suspects: None,
+        progress: &*session.progress,
+    };
+    let kernel = &session.kernel;
+    let search = || graph::pages(kernel, &options, |memmap| owners::claims(kernel, memmap));
+    let (facts, _) = rayon::join(search, || session.run());
+    let report = PagesReport::new(session.explain(facts)?);
+    let complete = report.is_complete();
+    let document = session.document(&args.common, complete, report);
+    let reader = match args.format {
+        PagesFormat::Table => Reader::Person,
+        _ => Reader::Program,
+    };
+    let top = if args.all { usize::MAX } else { args.top };
+    output(&args.common, reader, |out, width| match args.format {
+        PagesFormat::Table => render::pages::write_text(out, &document, width, top),
+        PagesFormat::Json => render::json(out, &document),
+        PagesFormat::Csv => render::pages::write_csv(out, &document),
+    })?;
+    Ok(exit(document.complete))
+}

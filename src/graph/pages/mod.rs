@@ -1,0 +1,257 @@
+//! Every page with its owner: by its structure, by who claims it, by who points to it.
+//!
+//! Layer: graph. Input: a [`Kernel`] and the [`Claims`] of known structures. Output:
+//! [`PagesFacts`]. Invariants: each page is counted once; a page is called lost only if no word of
+//! the memory that was searched means it, its structure or what was taken with it.
+
+mod blocks;
+mod holders;
+mod ram;
+mod split;
+mod watch;
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+pub(in crate::graph) use self::blocks::Gathered;
+pub use self::ram::Ram;
+pub(in crate::graph) use self::watch::PageWatch;
+
+use self::blocks::Addresses;
+use self::holders::{Holders, Pointed};
+use self::split::Run;
+use super::search::{Done, Pages, Search};
+use super::watch::Watch;
+use super::{Coverage, Options};
+use crate::addr::Pfn;
+use crate::kernel::memmap::Memmap;
+use crate::kernel::variables::Variables;
+use crate::kernel::{Kernel, KernelError};
+use crate::subsys::owners::{Claims, Owner};
+
+/// Pages that somebody is known to own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Owned {
+    /// Who.
+    #[serde(flatten)]
+    pub owner: Owner,
+    /// How many pages.
+    pub pages: u64,
+    /// In how many blocks.
+    pub blocks: u64,
+}
+
+/// Pages that something points to that is no known owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PointedTo {
+    /// `dentry+0x10`, `tcp_hashinfo`, a member where the type is known.
+    pub holder: String,
+    /// How many pages.
+    pub pages: u64,
+    /// In how many blocks.
+    pub blocks: u64,
+    /// Pages of the largest.
+    pub largest: u64,
+}
+
+/// Areas of vmalloc with the same caller or owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AreasOf {
+    /// Who asked for them, or owns them.
+    pub caller: String,
+    /// How many areas.
+    pub areas: u64,
+    /// Pages that they hold.
+    pub pages: u64,
+}
+
+/// A block that nothing points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LostPages {
+    /// Number of its first page.
+    pub pfn: u64,
+    /// How many pages it has.
+    pub pages: u64,
+}
+
+/// All pages.
+#[derive(Clone, Debug, Serialize)]
+pub struct PagesFacts {
+    /// By what their structures say, and by where they lie.
+    pub ram: Ram,
+    /// Of the kernel's own: those with a known owner, most pages first.
+    pub owned: Vec<Owned>,
+    /// Those that something else points to, most pages first.
+    pub pointed_to: Vec<PointedTo>,
+    /// Blocks that nothing points to, by place.
+    pub lost: Vec<LostPages>,
+    /// Pages that nothing points to, behind one that something points to: what is taken with
+    /// `alloc_pages_exact` is split into single pages, and only the first is known to its user.
+    pub behind_others: u64,
+    /// Pages that are counted by nobody and part of no block: on their way to or from the
+    /// allocator.
+    pub not_counted: u64,
+    /// Areas of vmalloc, most pages first.
+    pub areas: Vec<AreasOf>,
+    /// How much was seen.
+    pub coverage: Coverage,
+}
+
+/// Searches for the owners of all pages. `claims` makes the claims of known structures.
+///
+/// # Errors
+/// If the slab allocator, the memmap or the tasks can't be read at all.
+pub fn pages(
+    kernel: &Kernel,
+    options: &Options<'_>,
+    claims: impl FnOnce(&Memmap) -> Result<Claims, KernelError>,
+) -> Result<PagesFacts, KernelError> {
+    let (mut pages, modules, beside) = Pages::and_beside(kernel, options.progress, true)?;
+    let gathered = pages.gathered.take();
+    let (symbols, search) = Search::prepare(pages, &modules, beside)?;
+    let gathered = match gathered {
+        Some(gathered) => gathered,
+        None => Gathered::new(kernel, &search.memmap)?,
+    };
+    let (blocks, links) = gathered.into_blocks(&search.kinds);
+    let addresses = Addresses::new(kernel, &search.memmap);
+    let watch = PageWatch::new(blocks, &links, &search.memmap, addresses);
+    let claims = claims(&search.memmap)?;
+    let done = search.run(options, &symbols, Some(Watch::Pages(watch)))?;
+    Ok(facts(&search, &done, &symbols, &claims))
+}
+
+fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Claims) -> PagesFacts {
+    let mut facts = PagesFacts {
+        ram: Ram::read(search),
+        owned: Vec::new(),
+        pointed_to: Vec::new(),
+        lost: Vec::new(),
+        behind_others: 0,
+        not_counted: 0,
+        areas: Vec::new(),
+        coverage: search.coverage(done, symbols),
+    };
+    let Some(Watch::Pages(watch)) = &done.found.watch else {
+        return facts;
+    };
+    let owners = Owners::of(search, watch, claims);
+    facts.owned = owners.owned(watch, claims);
+    facts.areas = owners.areas(search, claims);
+    let holders = Holders::new(search, symbols, watch);
+    let mut pointed = Pointed::default();
+    let mut run = Run::default();
+    for (number, block) in (0u32..).zip(&watch.blocks.all) {
+        run.reach(block);
+        let pages = u64::from(block.pages);
+        if owners.of_block.contains_key(&number) {
+            continue;
+        }
+        if watch.count(number) > 0 {
+            pointed.add(holders.name(number), pages);
+            if watch.is_exact(number) {
+                run.add(number, block);
+            }
+        } else if !block.used {
+            facts.not_counted += pages;
+        } else if run.may_hold(block, |number| holders.is_variable(number)) {
+            facts.behind_others += pages;
+        } else {
+            let pfn = block.pfn.0;
+            facts.lost.push(LostPages { pfn, pages });
+        }
+    }
+    facts.pointed_to = pointed.into_rows();
+    facts
+}
+
+/// Who owns which blocks and areas.
+struct Owners {
+    of_block: FxHashMap<u32, u32>,
+    of_area: FxHashMap<u32, u32>,
+}
+
+impl Owners {
+    fn of(search: &Search<'_>, watch: &PageWatch, claims: &Claims) -> Self {
+        let shift = search.kernel.dump().page_shift();
+        let mut found = Self {
+            of_block: FxHashMap::default(),
+            of_area: FxHashMap::default(),
+        };
+        for claim in &claims.claims {
+            // Of the others, whose pages are somebody else's, the page tables tell the pages.
+            let area = search.areas.at(claim.at);
+            if let Some((area, _)) = area.filter(|(_, area)| area.pages > 0) {
+                found.of_area.entry(area).or_insert(claim.owner);
+                continue;
+            }
+            let page = watch.addresses.page(claim.at.0).map(|(pfn, _)| pfn);
+            let page = page.or_else(|| {
+                let mapping = search.kernel.space.quiet().translate(claim.at).ok()?;
+                Some(Pfn::containing(mapping.phys, shift))
+            });
+            let Some(first) = page else {
+                continue;
+            };
+            let mut pfn = first.0;
+            let end = first.0.saturating_add(claim.pages.max(1));
+            while pfn < end {
+                let Some(number) = watch.blocks.at(Pfn(pfn)) else {
+                    pfn += 1;
+                    continue;
+                };
+                found.of_block.entry(number).or_insert(claim.owner);
+                let block = watch.blocks.all.get(number as usize);
+                pfn = block.map_or(pfn + 1, |block| block.end().0.max(pfn + 1));
+            }
+        }
+        found
+    }
+
+    /// The same owner may be known under several numbers.
+    fn owned(&self, watch: &PageWatch, claims: &Claims) -> Vec<Owned> {
+        let mut sums: BTreeMap<&Owner, (u64, u64)> = BTreeMap::new();
+        for (number, owner) in &self.of_block {
+            let block = watch.blocks.all.get(*number as usize);
+            if let (Some(block), Some(owner)) = (block, claims.owners.get(*owner as usize)) {
+                let sum = sums.entry(owner).or_default();
+                sum.0 += u64::from(block.pages);
+                sum.1 += 1;
+            }
+        }
+        let owned = sums.into_iter().map(|(owner, (pages, blocks))| Owned {
+            owner: owner.clone(),
+            pages,
+            blocks,
+        });
+        let mut owned: Vec<Owned> = owned.collect();
+        owned.sort_by_key(|owned| std::cmp::Reverse(owned.pages));
+        owned
+    }
+
+    fn areas(&self, search: &Search<'_>, claims: &Claims) -> Vec<AreasOf> {
+        let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for (number, area) in search.areas.holders() {
+            let owner = self.of_area.get(&number);
+            let owner = owner.and_then(|owner| claims.owners.get(*owner as usize));
+            let caller = match (owner, &area.caller) {
+                (Some(owner), _) => owner.describe(),
+                (None, Some(caller)) => caller.symbol(),
+                (None, None) => "unknown".to_owned(),
+            };
+            let sum = sums.entry(caller).or_default();
+            sum.0 += 1;
+            sum.1 += area.pages;
+        }
+        let areas = sums.into_iter().map(|(caller, (areas, pages))| AreasOf {
+            caller,
+            areas,
+            pages,
+        });
+        let mut areas: Vec<AreasOf> = areas.collect();
+        areas.sort_by_key(|areas| std::cmp::Reverse(areas.pages));
+        areas
+    }
+}

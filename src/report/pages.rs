@@ -1,0 +1,69 @@
+//! The part of `pages`: all of RAM by owner.
+
+use serde::Serialize;
+
+use crate::analysis::leaks::Trust;
+use crate::analysis::pages::{Ledger, ledger};
+use crate::graph::{AreasOf, Coverage, LostPages, Owned, PagesFacts, PointedTo};
+
+/// Lost blocks that are told one by one.
+const LISTED: usize = 10_000;
+
+/// Pages of the kernel that nothing points to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LostReport {
+    /// How many pages.
+    pub pages: u64,
+    /// In how many blocks.
+    pub blocks: u64,
+    /// The first 10,000, by place.
+    pub first: Vec<LostPages>,
+}
+
+/// The part of `pages`.
+#[derive(Clone, Debug, Serialize)]
+pub struct PagesReport {
+    /// Bytes of a page.
+    pub page_bytes: u64,
+    /// All of RAM.
+    pub ledger: Ledger,
+    /// The kernel's own pages with a known owner.
+    pub owned: Vec<Owned>,
+    /// Those that something else points to.
+    pub pointed_to: Vec<PointedTo>,
+    /// Areas of vmalloc.
+    pub areas: Vec<AreasOf>,
+    /// Those that nothing points to.
+    pub lost: LostReport,
+    /// How far the search can be trusted.
+    pub trust: Trust,
+    /// What the search saw.
+    pub coverage: Coverage,
+}
+
+impl PagesReport {
+    /// Sums up.
+    pub fn new(facts: PagesFacts) -> Self {
+        let mut first = facts.lost.clone();
+        first.truncate(LISTED);
+        Self {
+            page_bytes: facts.coverage.page_bytes,
+            ledger: ledger(&facts),
+            lost: LostReport {
+                pages: facts.lost.iter().map(|one| one.pages).sum(),
+                blocks: facts.lost.len() as u64,
+                first,
+            },
+            owned: facts.owned,
+            pointed_to: facts.pointed_to,
+            areas: facts.areas,
+            trust: Trust::of(&facts.coverage),
+            coverage: facts.coverage,
+        }
+    }
+
+    /// Whether all of memory was seen.
+    pub fn is_complete(&self) -> bool {
+        self.coverage.is_complete() && self.trust.reliable
+    }
+}

@@ -1,0 +1,154 @@
+//! Whose the kernel's own pages are, by the structures that hold them: pipes, sockets, rings.
+//!
+//! Layer: subsys. Input: a [`Kernel`] and the slab heap. Output: [`Claims`]: owners with names
+//! that people know, and the places of their pages. Invariants: a claim is made by the word that
+//! the kernel itself would follow to the page; what can't be read is claimed by nobody, and said.
+
+mod block;
+mod descriptors;
+mod packets;
+mod percpu;
+mod pipes;
+mod rings;
+mod sockets;
+mod tables;
+mod tracing;
+
+use serde::Serialize;
+
+use self::descriptors::Kind;
+use self::pipes::Pipes;
+use self::rings::Rings;
+use self::sockets::Sockets;
+use crate::addr::VirtAddr;
+use crate::kernel::layout::LayoutError;
+use crate::kernel::memmap::Memmap;
+use crate::kernel::processes::Processes;
+use crate::kernel::{Kernel, KernelError};
+
+/// Whose pages are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Owner {
+    /// What holds them: `pipe`, `socket`, `packet_ring`.
+    pub kind: &'static str,
+    /// Which one, in words: `TCP write queue`, a map's name; empty if there is only one.
+    pub name: String,
+    /// The process that has it open.
+    pub pid: Option<u32>,
+    /// Its name.
+    pub comm: Option<String>,
+}
+
+impl Owner {
+    /// In one line: `pipe of cat (pid 12)`.
+    pub fn describe(&self) -> String {
+        let kind = self.kind.replace('_', " ");
+        let mut text = match self.name.is_empty() {
+            true => kind,
+            false => format!("{kind} {}", self.name),
+        };
+        if let Some(comm) = &self.comm {
+            text = format!("{text} of {comm}");
+        }
+        match self.pid {
+            Some(pid) => format!("{text} (pid {pid})"),
+            None => text,
+        }
+    }
+
+    /// One that no process has.
+    pub(crate) fn of_kernel(kind: &'static str, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            pid: None,
+            comm: None,
+        }
+    }
+}
+
+/// Memory that somebody owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// An address of it (of the direct map or of vmalloc), or that of a page's structure.
+    pub at: VirtAddr,
+    /// How many pages from there on; 0 for all that was taken with the first.
+    pub pages: u64,
+    /// The owner, by number.
+    pub owner: u32,
+}
+
+/// All that is claimed. Of two claims of one page the first counts.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// By number.
+    pub owners: Vec<Owner>,
+    /// In the order in which they count.
+    pub claims: Vec<Claim>,
+}
+
+/// What all known structures hold. What this kernel's types don't describe is said and left out.
+///
+/// # Errors
+/// If the kernel's types can't be read.
+pub fn claims(kernel: &Kernel, memmap: &Memmap) -> Result<Claims, KernelError> {
+    let mut claims = Claims::default();
+    let processes = Processes::read(kernel)?;
+    let known = |what: &str, result: Result<(), KernelError>| match result {
+        Err(KernelError::Layout(error)) if !matches!(error, LayoutError::Types(_)) => {
+            let text = format!("the pages of {what} are told only by what points to them: {error}");
+            kernel.diag.note("owner-unknown", text);
+            Ok(())
+        }
+        other => other,
+    };
+    known(
+        "page tables",
+        tables::claim(kernel, &processes, &mut claims),
+    )?;
+    known("per-CPU variables", percpu::claim(kernel, &mut claims))?;
+    known("open files", of_files(kernel, &processes, &mut claims))?;
+    known("block devices", block::claim(kernel, memmap, &mut claims))?;
+    known("function tracing", tracing::claim(kernel, &mut claims))?;
+    Ok(claims)
+}
+
+fn of_files(
+    kernel: &Kernel,
+    processes: &Processes,
+    claims: &mut Claims,
+) -> Result<(), KernelError> {
+    let pipes = Pipes::new(kernel)?;
+    let sockets = Sockets::new(kernel)?;
+    let rings = Rings::new(kernel);
+    for open in descriptors::open(kernel, processes)? {
+        // What can't be read, the address space says.
+        match open.kind {
+            Kind::Pipe => pipes.claim(&open, claims),
+            Kind::Socket => sockets.claim(&open, claims),
+            Kind::IoUring => rings.io_uring(&open, claims),
+            Kind::Perf => rings.perf(&open, claims),
+        };
+    }
+    Ok(())
+}
+
+impl Claims {
+    /// Adds an owner, and gives its number.
+    pub(crate) fn owner(&mut self, owner: Owner) -> u32 {
+        self.owners.push(owner);
+        self.owners.len() as u32 - 1
+    }
+
+    /// Claims the page at `at` with all that was taken with it.
+    pub(crate) fn block(&mut self, owner: u32, at: VirtAddr) {
+        self.pages(owner, at, 0);
+    }
+
+    /// Claims so many pages from `at` on.
+    pub(crate) fn pages(&mut self, owner: u32, at: VirtAddr, pages: u64) {
+        if !at.is_null() {
+            self.claims.push(Claim { at, pages, owner });
+        }
+    }
+}
