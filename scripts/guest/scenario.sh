@@ -93,6 +93,15 @@ scenario_start() {
             ;;
         dentries) many_names ;;
         vmalloc) insert areas areas="$(setting areas 40)" ;;
+        owners)
+            insert pages pages="$(setting pages 1000)" blocks="$(setting blocks 50)"
+            keepers >/run/keepers.log 2>&1
+            # Each says what it holds once it does.
+            for _ in $(seq 120); do
+                [ "$(grep -c '^[a-z_]* keep-' /run/keepers.log)" -lt 10 ] || break
+                sleep 1
+            done
+            ;;
         double-free | corrupt-freelist | in-allocator | in-conntrack)
             # Where the panic will be, too.
             taskset 1 insmod /wound.ko wound="$scenario" || say "wound did not load"
@@ -127,6 +136,10 @@ lost() {
             ;;
         slow) line request kmalloc-192 160 "$(made request)" pointer drip_done ;;
         vmalloc) line area vmalloc 12288 "$(made area)" text lost-area- ;;
+        owners)
+            line page pages 4096 "$(made page)" text lost-page- ,
+            line block pages 32768 "$(made block)" text lost-page-
+            ;;
     esac
 }
 
@@ -195,11 +208,17 @@ tell_scenario() {
         conntrack) module=orphan ;;
         slow) module=drip ;;
         vmalloc) module=areas ;;
+        owners) module=pages ;;
         double-free | corrupt-freelist | in-allocator | in-conntrack) module=wound ;;
         *) module=none ;;
     esac
     tell scenario.objects cat /proc/scenario-objects
     tell cgroup.stat cat /sys/fs/cgroup/cgroup.stat
+    tell keepers cat /run/keepers.log
+    tell sockstat cat /proc/net/sockstat
+    tell buddyinfo cat /proc/buddyinfo
+    tell pagetypeinfo cat /proc/pagetypeinfo
+    tell sysvipc_shm cat /proc/sysvipc/shm
     tell cgroups find /sys/fs/cgroup -type d
     tell mounts cat /proc/mounts
     tell processes ps -o pid,ppid,stat,vsz,comm,args

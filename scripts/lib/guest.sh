@@ -35,7 +35,7 @@ gateway_initramfs() {
     base_initramfs "$directory"
     copy_tool "$tools" "$directory" busybox nft conntrack ip modprobe kexec
     cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules,scenario.sh} "$directory/etc/"
-    for program in traffic load; do
+    for program in traffic load keepers; do
         cc -O2 -Wall -static -s -o "$directory/usr/bin/$program" "$SCRIPTS/guest/$program.c"
     done
     mkdir -p "$directory/crash"

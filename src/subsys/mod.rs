@@ -3,6 +3,7 @@
 //! Layer: above `kernel`. Facts are plain data that a document can hold; nothing here
 //! judges or prints.
 
+pub mod bpf;
 pub mod clock;
 pub mod counters;
 pub mod fs;

@@ -4,6 +4,7 @@
 //! Invariants: every inode of a list is counted once; names are looked up only for those that are
 //! shown. Inodes of sockets and pipes are on no list, and hold no pages.
 
+pub(crate) mod descriptors;
 mod openers;
 mod paths;
 

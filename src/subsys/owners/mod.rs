@@ -5,7 +5,6 @@
 //! the kernel itself would follow to the page; what can't be read is claimed by nobody, and said.
 
 mod block;
-mod descriptors;
 mod packets;
 mod percpu;
 mod pipes;
@@ -16,7 +15,6 @@ mod tracing;
 
 use serde::Serialize;
 
-use self::descriptors::Kind;
 use self::pipes::Pipes;
 use self::rings::Rings;
 use self::sockets::Sockets;
@@ -25,6 +23,8 @@ use crate::kernel::layout::LayoutError;
 use crate::kernel::memmap::Memmap;
 use crate::kernel::processes::Processes;
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::bpf;
+use crate::subsys::fs::descriptors::{self, Kind};
 
 /// Whose pages are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -108,9 +108,30 @@ pub fn claims(kernel: &Kernel, memmap: &Memmap) -> Result<Claims, KernelError> {
     )?;
     known("per-CPU variables", percpu::claim(kernel, &mut claims))?;
     known("open files", of_files(kernel, &processes, &mut claims))?;
+    known("BPF", of_bpf(kernel, &processes, &mut claims))?;
     known("block devices", block::claim(kernel, memmap, &mut claims))?;
     known("function tracing", tracing::claim(kernel, &mut claims))?;
     Ok(claims)
+}
+
+fn of_bpf(kernel: &Kernel, processes: &Processes, claims: &mut Claims) -> Result<(), KernelError> {
+    for map in bpf::collect(kernel, processes, None)?.maps {
+        let (pid, comm) = map.open_by.map(|by| (by.pid, by.comm)).unzip();
+        let name = match map.name.is_empty() {
+            true => format!("number {}", map.id),
+            false => map.name,
+        };
+        let owner = claims.owner(Owner {
+            kind: "bpf_map",
+            name: format!("{name} ({})", map.kind),
+            pid,
+            comm,
+        });
+        for place in map.places.iter().chain([&map.address]) {
+            claims.block(owner, *place);
+        }
+    }
+    Ok(())
 }
 
 fn of_files(
@@ -128,6 +149,7 @@ fn of_files(
             Kind::Socket => sockets.claim(&open, claims),
             Kind::IoUring => rings.io_uring(&open, claims),
             Kind::Perf => rings.perf(&open, claims),
+            Kind::BpfMap | Kind::BpfProgram => None,
         };
     }
     Ok(())

@@ -88,7 +88,7 @@ impl<'k> Packets<'k> {
         let next = VirtAddr(self.packet.next.get(&record));
         claims.block(owner, head);
         let shared = head.plus(self.packet.end.get(&record));
-        let record = space.read_bytes(shared, self.shared.len).ok()?;
+        let record = space.read_bytes(shared, self.shared.struct_size).ok()?;
         let array = self.shared.array.offset as usize;
         let most = self.shared.array.size as usize / FRAGMENT;
         let count = (self.shared.fragments.get(&record) as usize).min(most);

@@ -1,10 +1,10 @@
 //! Pages in pipes (fs/pipe.c).
 
-use super::descriptors::Open;
 use super::{Claims, Owner};
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::fs::descriptors::Open;
 
 layout! {
     /// include/linux/pipe_fs_i.h

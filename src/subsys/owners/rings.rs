@@ -1,11 +1,11 @@
 //! Rings that processes share with the kernel: io_uring's, and perf's.
 
-use super::descriptors::Open;
 use super::{Claims, Owner};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::Kernel;
 use crate::kernel::layout::{Field, layout};
+use crate::subsys::fs::descriptors::Open;
 
 layout! {
     /// include/linux/io_uring_types.h; io_uring.c before 6.0

@@ -1,12 +1,12 @@
 //! What sockets hold: packets on their queues, rings, and the page that they fill.
 
-use super::descriptors::Open;
 use super::packets::Packets;
 use super::{Claims, Owner};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::layout::{Field, layout};
 use crate::kernel::{Kernel, KernelError, walk};
+use crate::subsys::fs::descriptors::Open;
 
 layout! {
     /// include/linux/net.h

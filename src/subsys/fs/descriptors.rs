@@ -1,9 +1,9 @@
-//! The open files of all processes that are no files of a file system: pipes, sockets, rings.
+//! The open files of all processes that are no files of a file system: pipes, sockets, rings, maps.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::addr::VirtAddr;
-use crate::bytes::{c_string, u64_at};
+use crate::bytes::u64_at;
 use crate::kernel::layout::layout;
 use crate::kernel::processes::Processes;
 use crate::kernel::{Kernel, KernelError};
@@ -45,33 +45,37 @@ const MAX_FILES: u64 = 1 << 20;
 
 /// What such a file is, by its `file_operations`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Pipe,
     Socket,
     IoUring,
     Perf,
+    BpfMap,
+    BpfProgram,
 }
 
 /// `struct file_operations` of each kind.
-const OPERATIONS: [(&str, Kind); 4] = [
+const OPERATIONS: [(&str, Kind); 6] = [
     ("pipefifo_fops", Kind::Pipe),
     ("socket_file_ops", Kind::Socket),
     ("io_uring_fops", Kind::IoUring),
     ("perf_fops", Kind::Perf),
+    ("bpf_map_fops", Kind::BpfMap),
+    ("bpf_prog_fops", Kind::BpfProgram),
 ];
 
 /// One open file, with the first process that has it.
 #[derive(Clone, Debug)]
-pub(super) struct Open {
-    pub(super) kind: Kind,
+pub(crate) struct Open {
+    pub(crate) kind: Kind,
     /// `file.private_data`.
-    pub(super) data: VirtAddr,
-    pub(super) pid: u32,
-    pub(super) comm: String,
+    pub(crate) data: VirtAddr,
+    pub(crate) pid: u32,
+    pub(crate) comm: String,
 }
 
 /// All of them, each once.
-pub(super) fn open(kernel: &Kernel, processes: &Processes) -> Result<Vec<Open>, KernelError> {
+pub(crate) fn open(kernel: &Kernel, processes: &Processes) -> Result<Vec<Open>, KernelError> {
     let operations = OPERATIONS
         .iter()
         .filter_map(|(name, kind)| Some((kernel.symbol(name)?, *kind)));
@@ -114,9 +118,9 @@ impl Reader<'_> {
         if files.is_null() || !seen.insert(files) {
             return None;
         }
-        let at = self.task.comm.offset as usize;
-        let comm = record.get(at..at + self.task.comm.size as usize);
-        let comm = comm.map(c_string).unwrap_or_default();
+        let comm = thread.plus(u64::from(self.task.comm.offset));
+        let comm = space.read_c_string(comm, self.task.comm.size as usize);
+        let comm = comm.unwrap_or_default();
         let pid = self.task.pid.get(&record) as u32;
         let table = files.plus(u64::from(self.files.table.offset));
         let table = space.read_ptr(table).ok()?;
