@@ -7,6 +7,7 @@ use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::diff::DiffArgs;
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
+use super::machine::bpf::BpfArgs;
 use super::machine::files::FilesArgs;
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
 use super::machine::pages::PagesArgs;
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Files(FilesArgs),
     /// All of RAM by owner: kinds of pages, who holds the kernel's own, which nobody does
     Pages(PagesArgs),
+    /// BPF maps and programs: what each holds, and who has it open
+    Bpf(BpfArgs),
     /// Zones of memory: watermarks, free blocks, and whether a request could have been served
     Zones(ZonesArgs),
     /// Processes and kernel threads with their memory, and the one that panicked

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 pub mod allocinfo;
+pub mod bpf;
 pub mod cache;
 pub mod conntrack;
 pub mod diff;

@@ -2,6 +2,7 @@
 //! findings, warnings. Field names are a contract (see docs/json.md).
 
 pub mod allocinfo;
+pub mod bpf;
 pub mod conntrack;
 pub mod diff;
 pub mod files;

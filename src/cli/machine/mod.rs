@@ -2,6 +2,7 @@
 
 pub(crate) mod allocinfo;
 pub(crate) mod args;
+pub(crate) mod bpf;
 pub(crate) mod files;
 pub(crate) mod kmemleak;
 pub(crate) mod log;
@@ -15,6 +16,7 @@ pub(crate) mod vmalloc;
 pub(crate) mod zones;
 
 pub(crate) use allocinfo::allocinfo;
+pub(crate) use bpf::bpf;
 pub(crate) use files::files;
 pub(crate) use kmemleak::kmemleak;
 pub(crate) use log::log;

@@ -55,8 +55,10 @@ pub(crate) enum Kind {
 }
 
 /// `struct file_operations` of each kind.
-const OPERATIONS: [(&str, Kind); 6] = [
+const OPERATIONS: [(&str, Kind); 7] = [
     ("pipefifo_fops", Kind::Pipe),
+    // Of those without a name, 6.15 and later (commit 7e85a7c4ea74).
+    ("pipeanon_fops", Kind::Pipe),
     ("socket_file_ops", Kind::Socket),
     ("io_uring_fops", Kind::IoUring),
     ("perf_fops", Kind::Perf),
