@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::memory::owner_name;
 use crate::graph::PagesFacts;
 use crate::kernel::page_kinds::PageKind;
 
@@ -48,8 +49,8 @@ pub fn ledger(facts: &PagesFacts) -> Ledger {
         }
     }
     for owned in &facts.owned {
-        let name = owner_kind(owned.owner.kind);
-        add(owned.owner.kind, &name, owned.pages);
+        let kind = owned.owner.kind;
+        add(kind, owner_name(kind), owned.pages);
     }
     let pointed = facts.pointed_to.iter().map(|one| one.pages).sum();
     add(
@@ -82,10 +83,6 @@ pub fn ledger(facts: &PagesFacts) -> Ledger {
         ram_pages: ram.pages,
         unexplained_pages: lost + rest,
     }
-}
-
-fn owner_kind(kind: &str) -> String {
-    kind.replace('_', " ")
 }
 
 /// Kinds that are a line by themselves: not those of the kernel's own pages, which have owners.

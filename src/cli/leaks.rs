@@ -55,6 +55,7 @@ pub(super) fn judged(
         memory,
         list: None,
         suspects: None,
+        own_pages: !kernel.dump().is_live(),
         progress: &*session.progress,
     };
     let suspects = first_search(session, &options)?;
@@ -148,5 +149,6 @@ fn counted(
         percpu: meminfo.percpu_since_boot,
         page_tables: meminfo.page_tables,
         zspages: meminfo.zspages,
+        owners: reach.own_pages.as_ref().map(|pages| pages.unmarked.clone()),
     }
 }

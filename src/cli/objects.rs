@@ -197,6 +197,7 @@ fn chosen(session: &Session, args: &ObjectsArgs, cache: VirtAddr) -> Result<Chos
         deadline: None,
         list: Some(cache),
         suspects: None,
+        own_pages: false,
         progress: &*session.progress,
     };
     let suspects = first_search(session, &options)?;

@@ -27,6 +27,7 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         memory: args.common.max_memory,
         list: None,
         suspects: None,
+        own_pages: false,
         progress: &*session.progress,
     };
     let found = graph::whatis(&session.kernel, address, &options);

@@ -59,7 +59,7 @@ pub use holders::Holder;
 use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
 pub use lost_blocks::{BlockReach, BlocksOfSize};
-pub use pages::{AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, pages};
+pub use pages::{AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, Unmarked, pages};
 use scan::Found;
 use search::{Done, Pages, Search};
 use sites::LostSites;
@@ -175,6 +175,9 @@ pub struct ReachFacts {
     pub areas: AreaReach,
     /// The blocks of large kmalloc.
     pub blocks: BlockReach,
+    /// The kernel's own pages, with their owners.
+    /// `None` if they were not wanted.
+    pub own_pages: Option<PagesFacts>,
     /// How much was seen.
     pub coverage: Coverage,
     /// Pages by what they are used for.
@@ -192,6 +195,8 @@ pub struct Options<'a> {
     pub list: Option<VirtAddr>,
     /// Of a kernel that runs: what an earlier search found unreachable. All else is not.
     pub suspects: Option<&'a Suspects>,
+    /// Whether it is wanted who holds the kernel's own pages.
+    pub own_pages: bool,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
 }
@@ -216,9 +221,11 @@ pub fn collect<T: Send>(
     options: &Options<'_>,
     meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
 ) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
-    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
+    let (mut pages, modules, beside) =
+        Pages::and_beside(kernel, options.progress, options.own_pages)?;
+    let gathered = pages.gathered.take();
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
-    let done = search.run(options, &symbols, None)?;
+    let (done, own_pages) = pages::search(&search, &symbols, options, gathered)?;
     let heap = &search.heap;
     let charges = search.charges()?;
     let coverage = search.coverage(&done, &symbols);
@@ -278,6 +285,7 @@ pub fn collect<T: Send>(
     let reach = ReachFacts {
         caches: caches.collect(),
         blocks,
+        own_pages,
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
         coverage,
         pages: search.kinds.counts(),
@@ -292,7 +300,7 @@ pub fn collect<T: Send>(
 pub fn suspects(kernel: &Kernel, options: &Options<'_>) -> Result<Suspects, KernelError> {
     let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
-    let done = search.run(options, &symbols, None)?;
+    let done = search.run(options, &symbols, None, None)?;
     judge_blocks_and_areas(&search, &done);
     Ok(Suspects::of(&search, &done))
 }

@@ -54,9 +54,13 @@ impl Scan<'_> {
             }
             let (target, cache) = if self.targets.may_point(word) {
                 let Some((object, cache)) = self.targets.object(word) else {
+                    self.to_page(memory, offset, word);
                     return;
                 };
                 pointers += 1;
+                if self.targets.blocks().contains(&object) {
+                    self.to_page(memory, offset, word);
+                }
                 (object, Some(cache))
             } else if self.areas.may_point(word) {
                 let is_record = |cache| self.areas.is_record(cache, memory.bytes);
@@ -67,9 +71,13 @@ impl Scan<'_> {
                 }
                 match self.areas.pointed_to(word, at, memory.node) {
                     Some(area) => (area, None),
-                    None => return,
+                    None => {
+                        self.to_page(memory, offset, word);
+                        return;
+                    }
                 }
             } else {
+                self.to_page(memory, offset, word);
                 return;
             };
             if memory.node != Some(target) {
@@ -82,6 +90,15 @@ impl Scan<'_> {
             }
         });
         pointers
+    }
+
+    /// Takes note of a word that means one of the kernel's own pages, where they are wanted.
+    fn to_page(&self, memory: &Memory<'_>, offset: usize, word: u64) {
+        if let Some(pages) = &self.found.pages {
+            let space = &self.kernel.space;
+            let at = memory.start.map(|start| start.plus(offset as u64));
+            pages.word(word, at.map(|at| space.direct_map_address(at)));
+        }
     }
 
     /// Looks at memory for what can be reached, and who holds it: `source` says of an offset what

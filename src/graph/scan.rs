@@ -13,6 +13,7 @@ use super::bitmap::Bitmap;
 use super::closure::Edges;
 use super::holders::{Held, Holders};
 use super::omit::SeenObjects;
+use super::pages::PageWatch;
 use super::targets::Targets;
 use super::watch::Watch;
 use crate::addr::PhysAddr;
@@ -60,6 +61,8 @@ pub(crate) struct Found {
     pub(crate) holders: Holders,
     /// Whose referrers are wanted.
     pub(crate) watch: Option<Watch>,
+    /// The kernel's own pages, where it is wanted who points to them.
+    pub(super) pages: Option<PageWatch>,
 }
 
 /// How much was looked at.
@@ -114,6 +117,7 @@ impl<'a> Scan<'a> {
                 dropped: AtomicU64::new(0),
                 holders: Holders::of(targets, heap.caches()),
                 watch: None,
+                pages: None,
             },
             symbols,
             edges: Mutex::default(),

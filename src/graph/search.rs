@@ -7,7 +7,7 @@ use super::cached_skbs::CachedSkbs;
 use super::charged::Charges;
 use super::closure::Edges;
 use super::omit::{OmittedRanges, SeenObjects};
-use super::pages::Gathered;
+use super::pages::{Gathered, PageWatch};
 use super::scan::{Edge, Found, Scan};
 use super::structures::PageStructures;
 use super::targets::Targets;
@@ -230,6 +230,7 @@ impl<'k> Search<'k> {
         options: &Options<'_>,
         symbols: &Variables<'_>,
         watch: Option<Watch>,
+        pages: Option<PageWatch>,
     ) -> Result<Done, KernelError> {
         let mut scan = Scan::new(
             self.kernel,
@@ -241,6 +242,7 @@ impl<'k> Search<'k> {
             options.deadline,
         );
         scan.found.watch = watch;
+        scan.found.pages = pages;
         if let Some(memory) = options.memory {
             *scan.room.get_mut() = memory / REFERENCE;
         }

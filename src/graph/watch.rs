@@ -1,44 +1,25 @@
-//! Looking out for words while memory is searched: those that point into one range of addresses,
-//! or to the kernel's own pages.
+//! Looking out for the words that point into one range of addresses.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::holders::Source;
-use super::pages::PageWatch;
 use super::words::words;
 use crate::addr::VirtAddr;
 
 /// Kept at most, some 40 MiB; beyond that they are only counted.
 const MAX: usize = 1 << 20;
 
-/// What is looked out for.
-#[derive(Debug)]
-pub(crate) enum Watch {
-    Range(RangeWatch),
-    Pages(PageWatch),
-}
-
-impl Watch {
-    /// Looks at the words of some memory; `place` says of an offset what it is and where.
-    pub(crate) fn look(&self, bytes: &[u8], place: impl Fn(usize) -> (Source, VirtAddr)) {
-        match self {
-            Watch::Range(range) => range.look(bytes, place),
-            Watch::Pages(pages) => pages.look(bytes, place),
-        }
-    }
-}
-
 /// A range of addresses, and who points into it.
 #[derive(Debug)]
-pub(crate) struct RangeWatch {
+pub(crate) struct Watch {
     range: Range<u64>,
     found: Mutex<Vec<(Source, VirtAddr, u64)>>,
     beyond: AtomicU64,
 }
 
-impl RangeWatch {
+impl Watch {
     pub(crate) fn new(range: Range<VirtAddr>) -> Self {
         Self {
             range: range.start.0..range.end.0,

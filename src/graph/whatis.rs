@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::holders::{Holder, Source, describe};
 use super::search::{Done, Pages, Search};
 use super::typed::{Structures, TypeGuess};
-use super::watch::{RangeWatch, Watch};
+use super::watch::Watch;
 use super::{Coverage, Options};
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
@@ -158,8 +158,8 @@ pub fn whatis(
     let area = search.areas.at(address);
     let around = area.map(|(_, area)| (area.start, area.bytes()));
     let (start, len) = place.or(around).unwrap_or((address, 8));
-    let watch = Watch::Range(RangeWatch::new(start..start.plus(len)));
-    let done = search.run(options, &symbols, Some(watch))?;
+    let watch = Watch::new(start..start.plus(len));
+    let done = search.run(options, &symbols, Some(watch), None)?;
     let charges = search.charges()?;
     let object = found.and_then(|(number, cache)| {
         let cache = search.heap.caches().get(cache as usize)?;
@@ -183,10 +183,8 @@ pub fn whatis(
     let mapping = kernel.space.translate(address).ok();
     let kind = mapping.map(|mapping| search.kinds.get(Pfn::containing(mapping.phys, shift)));
     let structures = Structures::new(kernel, search.heap.caches());
-    let (found, references) = match &done.found.watch {
-        Some(Watch::Range(watch)) => watch.take(),
-        _ => Default::default(),
-    };
+    let found = done.found.watch.as_ref().map(Watch::take);
+    let (found, references) = found.unwrap_or_default();
     let types = types(&structures, &found, start);
     let mut referrers = referrers(&search, &done, &symbols, &structures, found, start);
     let holders = sum_up(&referrers);

@@ -10,6 +10,7 @@ use crate::analysis::leaks::areas::{self, AreasJudgement};
 use crate::analysis::leaks::blocks::{self, BlocksJudgement};
 use crate::analysis::leaks::findings;
 use crate::analysis::leaks::history::Event;
+use crate::analysis::leaks::pages::{self, PagesJudgement};
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::analysis::memory::Memory;
 use crate::graph::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
@@ -58,6 +59,8 @@ pub struct LeaksReport {
     pub vmalloc: AreasJudgement,
     /// The blocks of large kmalloc.
     pub large_kmalloc: BlocksJudgement,
+    /// The kernel's own pages; `None` of a kernel that runs.
+    pub kernel_pages: Option<PagesJudgement>,
     /// Worst first, then largest.
     pub caches: Vec<LeakCache>,
 }
@@ -117,9 +120,13 @@ impl LeaksReport {
             .filter_map(|cache| findings::of_cache(&cache.facts, &cache.judgement, uptime));
         let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
         let large_kmalloc = blocks::judge(&facts.reach.blocks, &trust, totals.memory_bytes);
+        let page_bytes = facts.reach.coverage.page_bytes;
+        let own_pages = facts.reach.own_pages.as_ref();
+        let kernel_pages = pages::judge(own_pages, &trust, page_bytes);
         let judged = of_caches
             .chain(findings::of_areas(&vmalloc))
-            .chain(findings::of_blocks(&large_kmalloc));
+            .chain(findings::of_blocks(&large_kmalloc))
+            .chain(findings::of_kernel_pages(kernel_pages.as_ref()));
         Self {
             findings: findings::all(
                 judged.chain(findings::of_memcgs(facts.memcgs.as_ref())),
@@ -136,6 +143,7 @@ impl LeaksReport {
             history: facts.history,
             vmalloc,
             large_kmalloc,
+            kernel_pages,
             caches,
         }
     }

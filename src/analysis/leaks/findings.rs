@@ -6,6 +6,7 @@ use super::super::finding::{Evidence, Finding, Fingerprint};
 use super::super::memory::Memory;
 use super::areas::AreasJudgement;
 use super::blocks::BlocksJudgement;
+use super::pages::PagesJudgement;
 use super::{CacheJudgement, LeakVerdict, Owner, Trust};
 use crate::graph::Cluster;
 use crate::subsys::mm::memcg::MemcgCount;
@@ -69,6 +70,20 @@ pub fn of_blocks(blocks: &BlocksJudgement) -> Option<Finding> {
         check_with: &blocks.check_with,
     };
     found.finding(blocks.unreachable, blocks.bytes.unwrap_or(0))
+}
+
+/// Of the kernel's own pages, if they are a suspect at least.
+pub fn of_kernel_pages(pages: Option<&PagesJudgement>) -> Option<Finding> {
+    let pages = pages?;
+    let found = Found {
+        code: "kernel-pages",
+        subject: "kernel pages",
+        verdict: &pages.verdict,
+        owners: &pages.owners,
+        clusters: &pages.clusters,
+        check_with: &pages.check_with,
+    };
+    found.finding(pages.unreachable, pages.bytes.unwrap_or(0))
 }
 
 /// Memory cgroups that were removed and do not go, if they are many.

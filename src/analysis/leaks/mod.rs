@@ -12,6 +12,7 @@ mod coverage;
 pub mod findings;
 pub mod history;
 mod owners;
+pub mod pages;
 mod rules;
 
 use serde::Serialize;

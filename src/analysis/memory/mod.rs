@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use counters::{Accounting, FreeSummary};
 pub use kmalloc::LargeKmalloc;
-pub use pages::{Counted, Memory, by_pages};
+pub use pages::{Counted, Memory, by_pages, owner_name};
 
 /// One part of the memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

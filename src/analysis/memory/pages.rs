@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::accounting::share;
 use super::{LargeKmalloc, Part};
+use crate::graph::Unmarked;
 use crate::kernel::page_kinds::PageKind;
 
 /// Kernel memory that no other part explains is worth a look above this share of RAM.
@@ -37,6 +38,9 @@ pub struct Counted {
     pub page_tables: Option<u64>,
     /// Pages of compressed memory (zsmalloc).
     pub zspages: Option<u64>,
+    /// Owners of the kernel's own pages, where they were searched for: then these are asked in
+    /// place of the counters.
+    pub owners: Option<Unmarked>,
 }
 
 /// Sums up pages of `page_size` bytes. Reserved pages, of which many are no RAM at all, are the
@@ -80,9 +84,72 @@ pub fn by_pages(
     }
 }
 
-/// Takes what counters tell from the bytes of the kernel's own pages; gives what is left. Marked
-/// pages of large kmalloc are a kind of their own; of the others the counters only tell how many.
-fn take_counted(parts: &mut Vec<Part>, counted: &Counted, mut rest: u64, page_size: u64) -> u64 {
+/// Takes what is known of the kernel's own pages from their bytes; gives what is left. Marked pages
+/// of large kmalloc are a kind of their own.
+fn take_counted(parts: &mut Vec<Part>, counted: &Counted, rest: u64, page_size: u64) -> u64 {
+    match &counted.owners {
+        Some(owners) => take_owned(parts, counted, owners, rest, page_size),
+        None => take_by_counters(parts, counted, rest, page_size),
+    }
+}
+
+/// By who owns the pages.
+fn take_owned(
+    parts: &mut Vec<Part>,
+    counted: &Counted,
+    owners: &Unmarked,
+    mut rest: u64,
+    page_size: u64,
+) -> u64 {
+    let mut take = |code, name, bytes: u64| {
+        let bytes = bytes.min(rest);
+        rest -= bytes;
+        match parts.iter_mut().find(|part| part.code == code) {
+            Some(part) => part.bytes += bytes,
+            None => parts.push(Part { code, name, bytes }),
+        }
+    };
+    for (kind, pages) in &owners.owned {
+        take(kind, owner_name(kind), pages.saturating_mul(page_size));
+    }
+    // What an object points to is large kmalloc first.
+    let pointed_to = owners.pointed_to.saturating_mul(page_size);
+    let large = &counted.large_kmalloc;
+    let unmarked = large.bytes.filter(|_| large.marked_bytes.is_none());
+    let unmarked = unmarked.unwrap_or(0).min(pointed_to);
+    take("large_kmalloc", "large kmalloc", unmarked);
+    let name = "other kernel pages that something points to";
+    take("kernel_pointed_to", name, pointed_to - unmarked);
+    let (code, bytes) = ("kernel", rest);
+    let name = "kernel pages that nothing explains";
+    parts.push(Part { code, name, bytes });
+    rest
+}
+
+/// What an owner's pages are called among parts of memory.
+pub fn owner_name(kind: &str) -> &'static str {
+    match kind {
+        "page_tables" => "page tables",
+        "percpu" => "per-CPU variables, since boot",
+        "pipe" => "pipes",
+        "socket_buffers" => "socket buffers",
+        "packet_ring" => "rings of packet sockets",
+        "io_uring" => "io_uring",
+        "perf_buffer" => "buffers of perf",
+        "bpf_map" => "BPF maps",
+        "block_requests" => "requests of block devices",
+        "function_tracing" => "function tracing",
+        _ => "other known owners",
+    }
+}
+
+/// By counters: of the others they only tell how many.
+fn take_by_counters(
+    parts: &mut Vec<Part>,
+    counted: &Counted,
+    mut rest: u64,
+    page_size: u64,
+) -> u64 {
     let mut take = |code, name, bytes: Option<u64>| {
         let bytes = bytes.unwrap_or(0).min(rest);
         rest -= bytes;

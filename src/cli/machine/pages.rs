@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use vmleak::graph;
 use vmleak::render;
 use vmleak::report::pages::PagesReport;
-use vmleak::subsys::owners;
 
 use crate::cli::args::Common;
 use crate::cli::session::{Reader, Session, exit, output};
@@ -48,12 +47,13 @@ pub(crate) fn pages(args: &PagesArgs) -> Result<ExitCode> {
         memory: args.common.max_memory,
         list: None,
         suspects: None,
+        own_pages: true,
         progress: &*session.progress,
     };
-    let kernel = &session.kernel;
-    let search = || graph::pages(kernel, &options, |memmap| owners::claims(kernel, memmap));
+    let search = || graph::pages(&session.kernel, &options);
     let (facts, _) = rayon::join(search, || session.run());
-    let report = PagesReport::new(session.explain(facts)?);
+    let facts = session.explain(facts)?;
+    let report = PagesReport::new(facts.context("no page structures were gathered")?);
     let complete = report.is_complete();
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {

@@ -123,6 +123,11 @@ impl<'s, 'k> Holders<'s, 'k> {
         self.watch.blocks.at(pfn)
     }
 
+    /// Of a block that only a physical address means.
+    pub(super) fn by_device() -> Holder {
+        Holder::of("tables and rings of devices, by physical address".to_owned())
+    }
+
     /// Whether what points to a block is a variable of the kernel or of a module.
     pub(super) fn is_variable(&self, number: u32) -> bool {
         let at = self.watch.best(number);

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod holders;
+mod physical;
 mod ram;
 mod split;
 mod watch;
@@ -22,14 +23,17 @@ pub(in crate::graph) use self::watch::PageWatch;
 use self::blocks::Addresses;
 use self::holders::{Holders, Pointed};
 use self::split::Run;
+use super::content::{self, Content};
 use super::search::{Done, Pages, Search};
-use super::watch::Watch;
 use super::{Coverage, Options};
-use crate::addr::Pfn;
-use crate::kernel::memmap::Memmap;
+use crate::addr::{Pfn, VirtAddr};
+use crate::kernel::page_kinds::PageKind;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::owners::{Claims, Owner};
+use crate::subsys::owners::{self, Claims, Owner};
+
+/// Bytes of a block that are looked at.
+const LOOKED_AT: u32 = 512;
 
 /// Pages that somebody is known to own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,8 +76,19 @@ pub struct AreasOf {
 pub struct LostPages {
     /// Number of its first page.
     pub pfn: u64,
+    /// Where that lies in the direct map.
+    pub address: VirtAddr,
     /// How many pages it has.
     pub pages: u64,
+}
+
+/// Pages of the kernel's own that no mark tells, in sums.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unmarked {
+    /// By the kind of owner.
+    pub owned: BTreeMap<&'static str, u64>,
+    /// Those that something else points to.
+    pub pointed_to: u64,
 }
 
 /// All pages.
@@ -87,6 +102,8 @@ pub struct PagesFacts {
     pub pointed_to: Vec<PointedTo>,
     /// Blocks that nothing points to, by place.
     pub lost: Vec<LostPages>,
+    /// What those begin with.
+    pub content: Content,
     /// Pages that nothing points to, behind one that something points to: what is taken with
     /// `alloc_pages_exact` is split into single pages, and only the first is known to its user.
     pub behind_others: u64,
@@ -95,32 +112,45 @@ pub struct PagesFacts {
     pub not_counted: u64,
     /// Areas of vmalloc, most pages first.
     pub areas: Vec<AreasOf>,
+    /// The same without large kmalloc that the kernel marks.
+    #[serde(skip)]
+    pub unmarked: Unmarked,
     /// How much was seen.
     pub coverage: Coverage,
 }
 
-/// Searches for the owners of all pages. `claims` makes the claims of known structures.
+/// Searches for the owners of all pages.
 ///
 /// # Errors
 /// If the slab allocator, the memmap or the tasks can't be read at all.
-pub fn pages(
-    kernel: &Kernel,
-    options: &Options<'_>,
-    claims: impl FnOnce(&Memmap) -> Result<Claims, KernelError>,
-) -> Result<PagesFacts, KernelError> {
-    let (mut pages, modules, beside) = Pages::and_beside(kernel, options.progress, true)?;
+pub fn pages(kernel: &Kernel, options: &Options<'_>) -> Result<Option<PagesFacts>, KernelError> {
+    let (mut pages, modules, beside) =
+        Pages::and_beside(kernel, options.progress, options.own_pages)?;
     let gathered = pages.gathered.take();
-    let (symbols, search) = Search::prepare(pages, &modules, beside)?;
-    let gathered = match gathered {
-        Some(gathered) => gathered,
-        None => Gathered::new(kernel, &search.memmap)?,
+    let (symbols, prepared) = Search::prepare(pages, &modules, beside)?;
+    let (_, facts) = search(&prepared, &symbols, options, gathered)?;
+    Ok(facts)
+}
+
+/// Runs a search that looks out for the kernel's own pages, if they were `gathered`.
+pub(super) fn search(
+    search: &Search<'_>,
+    symbols: &Variables<'_>,
+    options: &Options<'_>,
+    gathered: Option<Gathered>,
+) -> Result<(Done, Option<PagesFacts>), KernelError> {
+    let Some(gathered) = gathered else {
+        return Ok((search.run(options, symbols, None, None)?, None));
     };
     let (blocks, links) = gathered.into_blocks(&search.kinds);
-    let addresses = Addresses::new(kernel, &search.memmap);
+    let addresses = Addresses::new(search.kernel, &search.memmap);
     let watch = PageWatch::new(blocks, &links, &search.memmap, addresses);
-    let claims = claims(&search.memmap)?;
-    let done = search.run(options, &symbols, Some(Watch::Pages(watch)))?;
-    Ok(facts(&search, &done, &symbols, &claims))
+    let claims = || owners::claims(search.kernel, &search.memmap);
+    let run = || search.run(options, symbols, None, Some(watch));
+    let (done, claims) = rayon::join(run, claims);
+    let (done, claims) = (done?, claims?);
+    let facts = facts(search, &done, symbols, &claims);
+    Ok((done, Some(facts)))
 }
 
 fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Claims) -> PagesFacts {
@@ -129,12 +159,14 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         owned: Vec::new(),
         pointed_to: Vec::new(),
         lost: Vec::new(),
+        content: Content::default(),
         behind_others: 0,
         not_counted: 0,
         areas: Vec::new(),
+        unmarked: Unmarked::default(),
         coverage: search.coverage(done, symbols),
     };
-    let Some(Watch::Pages(watch)) = &done.found.watch else {
+    let Some(watch) = &done.found.pages else {
         return facts;
     };
     let owners = Owners::of(search, watch, claims);
@@ -143,13 +175,27 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
     let holders = Holders::new(search, symbols, watch);
     let mut pointed = Pointed::default();
     let mut run = Run::default();
+    let mut lost = Vec::new();
+    let unmarked = |number: u32, pages: u64| {
+        let block = watch.blocks.all.get(number as usize);
+        let kind = block.map(|block| search.kinds.get(block.pfn));
+        match kind {
+            Some(PageKind::Kernel) => pages,
+            _ => 0,
+        }
+    };
     for (number, block) in (0u32..).zip(&watch.blocks.all) {
         run.reach(block);
         let pages = u64::from(block.pages);
-        if owners.of_block.contains_key(&number) {
+        if let Some(owner) = owners.of_block.get(&number) {
+            if let Some(owner) = claims.owners.get(*owner as usize) {
+                let sum = facts.unmarked.owned.entry(owner.kind).or_default();
+                *sum += unmarked(number, pages);
+            }
             continue;
         }
         if watch.count(number) > 0 {
+            facts.unmarked.pointed_to += unmarked(number, pages);
             pointed.add(holders.name(number), pages);
             if watch.is_exact(number) {
                 run.add(number, block);
@@ -159,11 +205,40 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         } else if run.may_hold(block, |number| holders.is_variable(number)) {
             facts.behind_others += pages;
         } else {
-            let pfn = block.pfn.0;
-            facts.lost.push(LostPages { pfn, pages });
+            lost.push(number);
         }
     }
+    let is_table = |number: u32| {
+        let owner = owners.of_block.get(&number);
+        let owner = owner.and_then(|owner| claims.owners.get(*owner as usize));
+        owner.is_some_and(|owner| owner.kind == "page_tables")
+    };
+    for (number, pages) in physical::take(search, watch, &mut lost, is_table) {
+        pointed.add(Holders::by_device(), pages);
+        facts.unmarked.pointed_to += unmarked(number, pages);
+    }
     facts.pointed_to = pointed.into_rows();
+    let shift = search.kernel.dump().page_shift();
+    let blocks = lost
+        .iter()
+        .filter_map(|number| watch.blocks.all.get(*number as usize));
+    let blocks = blocks.map(|block| LostPages {
+        pfn: block.pfn.0,
+        address: search
+            .kernel
+            .space
+            .direct_map_address(block.pfn.start(shift)),
+        pages: u64::from(block.pages),
+    });
+    facts.lost = blocks.collect();
+    let addresses = facts.lost.iter().map(|block| block.address);
+    facts.content = content::look(
+        search.kernel,
+        symbols,
+        addresses,
+        facts.lost.len() as u64,
+        LOOKED_AT,
+    );
     facts
 }
 

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::super::holders::Source;
-use super::super::words::each_address;
 use super::blocks::{Addresses, Blocks, Form, Link};
 use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::memmap::Memmap;
@@ -50,29 +48,27 @@ impl PageWatch {
         };
         for (from, word) in links {
             if let Some(at) = memmap.page_address(*from) {
-                watch.word(*word, || (Place::Page, at, Some(*from)));
+                watch.note(*word, || (Place::Page, at, Some(*from)));
             }
         }
         watch
     }
 
-    /// Looks at the words of some memory; `place` says of an offset what it is and where.
-    pub(crate) fn look(&self, bytes: &[u8], place: impl Fn(usize) -> (Source, VirtAddr)) {
-        each_address(bytes, |offset, word| {
-            self.word(word, || {
-                let (source, at) = place(offset);
-                let page = self.addresses.page(at.0).map(|(pfn, _)| pfn);
-                let own = page.filter(|pfn| self.blocks.at(*pfn).is_some());
-                match (source, own) {
-                    (Source::Stack, _) => (Place::Stack, at, None),
-                    (_, Some(pfn)) => (Place::Page, at, Some(pfn)),
-                    _ => (Place::Owner, at, None),
-                }
-            });
+    /// Takes note of a word, if it means a page; it lies at `at` in the direct map, or on a stack.
+    pub(in crate::graph) fn word(&self, word: u64, at: Option<VirtAddr>) {
+        self.note(word, || {
+            let Some(at) = at else {
+                return (Place::Stack, VirtAddr(u64::MAX), None);
+            };
+            let page = self.addresses.page(at.0).map(|(pfn, _)| pfn);
+            match page.filter(|pfn| self.blocks.at(*pfn).is_some()) {
+                Some(pfn) => (Place::Page, at, Some(pfn)),
+                None => (Place::Owner, at, None),
+            }
         });
     }
 
-    fn word(&self, word: u64, place: impl FnOnce() -> (Place, VirtAddr, Option<Pfn>)) {
+    fn note(&self, word: u64, place: impl FnOnce() -> (Place, VirtAddr, Option<Pfn>)) {
         let Some((pfn, form)) = self.addresses.page(word) else {
             return;
         };

@@ -55,7 +55,7 @@ pub(super) fn claim(kernel: &Kernel, claims: &mut Claims) -> Result<(), KernelEr
         .collect();
     let unit = u64::from(unit).min(MAX_UNIT);
     let page = kernel.dump().page_size() as u64;
-    let owner = claims.owner(Owner::of_kernel("per_cpu", "variables, since boot"));
+    let owner = claims.owner(Owner::of_kernel("percpu", "variables, since boot"));
     for slot in 0..(u64::from(slots) * types).min(MAX_SLOTS) {
         let chunks = walk::list(space, VirtAddr(lists).plus(slot * 16), MAX_CHUNKS);
         for link in chunks.value {
