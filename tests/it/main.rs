@@ -17,6 +17,7 @@ mod modules;
 mod opening;
 mod output;
 mod page_owner;
+mod pages;
 mod ps;
 mod slab;
 mod stack_depot;

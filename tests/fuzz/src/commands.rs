@@ -189,6 +189,7 @@ impl Run {
             memory: None,
             list: None,
             suspects: None,
+            own_pages: true,
             progress: &NoProgress,
         };
         let memcgs = memcg::count(&self.kernel).ok();
@@ -361,5 +362,6 @@ fn counted(
         percpu: facts.percpu_since_boot,
         page_tables: facts.page_tables,
         zspages: facts.zspages,
+        owners: reach.own_pages.as_ref().map(|pages| pages.unmarked.clone()),
     })
 }

@@ -36,6 +36,11 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["allocinfo"],
     &["pageowner"],
     &["objects", "kmalloc-64", "--traces"],
+    &["ps"],
+    &["zones"],
+    &["files"],
+    &["pages"],
+    &["bpf"],
     &["report"],
 ];
 

@@ -50,6 +50,8 @@ const COMMANDS: &[&[&str]] = &[
     &["ps"],
     &["zones"],
     &["files"],
+    &["pages"],
+    &["bpf"],
     &["report"],
 ];
 
