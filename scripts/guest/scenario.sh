@@ -93,6 +93,7 @@ scenario_start() {
             ;;
         dentries) many_names ;;
         vmalloc) insert areas areas="$(setting areas 40)" ;;
+        sockets) queues_start ;;
         double-free | corrupt-freelist | in-allocator | in-conntrack)
             # Where the panic will be, too.
             taskset 1 insmod /wound.ko wound="$scenario" || say "wound did not load"
@@ -175,6 +176,7 @@ hurt() { # CACHE
 scenario_arm() {
     case $scenario in
         in-allocator | in-conntrack) exec 3>>/sys/module/wound/parameters/fire ;;
+        sockets) queues_arm ;;
     esac
 }
 

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod nat;
 pub mod oom;
 pub mod saved_slabinfo;
+pub mod sockets;
 pub mod sysctl_check;
 pub mod vmalloc;
 pub mod zones;

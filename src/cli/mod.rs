@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod save_profile;
 mod session;
+mod sockets;
 mod sysctl;
 mod traces;
 mod whatis;

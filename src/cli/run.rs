@@ -22,6 +22,7 @@ use super::pageowner;
 use super::report;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
+use super::sockets;
 use super::sysctl;
 use super::whatis;
 use super::wrong::nothing_so;
@@ -54,6 +55,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Report(args) => with_threads(&args.common, || report::report(args)),
         Command::Man(args) => manual::man(args),
         Command::Completions(args) => manual::completions(args),
+        Command::Sockets(args) => with_threads(&args.common, || sockets::sockets(args)),
         Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }
 }

@@ -34,6 +34,7 @@ pub mod pageowner;
 pub mod ps;
 mod rows;
 pub mod slabs;
+pub mod sockets;
 pub mod sysctl;
 mod table;
 pub mod traces;

@@ -1,5 +1,6 @@
-//! Networking: the connection table, devices and local ports.
+//! Networking: the connection table, sockets, devices and local ports.
 
 pub mod conntrack;
 pub mod devices;
 pub mod local_ports;
+pub mod sockets;
