@@ -12,6 +12,7 @@ use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
 use super::machine::ps::PsArgs;
 use super::machine::zones::ZonesArgs;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::net::NetArgs;
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
 use super::sockets::SocketsArgs;
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     Nat(Box<NatArgs>),
     /// Every socket with its queues, limits, memory and owners
     Sockets(Box<SocketsArgs>),
+    /// Interfaces, neighbours and routes of each network namespace, and what keeps it
+    Net(Box<NetArgs>),
     /// The sysctls as `sysctl -a` shows them, or those named by PATTERN
     #[command(override_usage = "vmleak sysctl [OPTIONS] [PATTERN]... <VMCORE> [VMLINUX]")]
     Sysctl(Box<SysctlArgs>),

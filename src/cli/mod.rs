@@ -10,6 +10,7 @@ mod leaks_args;
 mod machine;
 mod manual;
 mod names;
+mod net;
 mod objects;
 mod pageowner;
 mod progress;

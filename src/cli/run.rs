@@ -17,6 +17,7 @@ use super::leaks;
 use super::machine;
 use super::manual;
 use super::names::{self, no_such_cache};
+use super::net;
 use super::objects;
 use super::pageowner;
 use super::report;
@@ -56,6 +57,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Man(args) => manual::man(args),
         Command::Completions(args) => manual::completions(args),
         Command::Sockets(args) => with_threads(&args.common, || sockets::sockets(args)),
+        Command::Net(args) => with_threads(&args.common, || net::net(args)),
         Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }
 }

@@ -27,6 +27,7 @@ pub mod memcg;
 pub mod meminfo;
 pub mod modules;
 pub mod nat;
+pub mod net;
 pub mod objects;
 pub mod oom;
 mod page;

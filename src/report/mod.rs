@@ -11,6 +11,7 @@ pub mod log;
 pub mod memcg;
 pub mod meminfo;
 pub mod modules;
+pub mod net;
 pub mod pageowner;
 pub mod ps;
 pub mod sockets;

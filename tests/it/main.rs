@@ -19,6 +19,7 @@ mod output;
 mod page_owner;
 mod ps;
 mod slab;
+mod sockets;
 mod stack_depot;
 mod support;
 mod sysctl;

@@ -1,6 +1,7 @@
-//! Networking: the connection table, sockets, devices and local ports.
+//! Networking: the connection table, sockets, interfaces and local ports.
 
 pub mod conntrack;
 pub mod devices;
+pub mod interfaces;
 pub mod local_ports;
 pub mod sockets;
