@@ -348,8 +348,12 @@ static void hold_one(int index, int wire)
     setsid();
     prctl(PR_SET_NAME, holders[index].name);
     holders[index].hold();
-    if (holders[index].twice && fork() == 0)
+    if (holders[index].twice && fork() == 0) {
         prctl(PR_SET_NAME, "heir");
+        close(wire);
+        for (;;)
+            pause();
+    }
     if (write(wire, "!", 1) < 0)
         exit(1);
     close(wire);

@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod save_profile;
 mod session;
+mod skbs;
 mod sockets;
 mod sysctl;
 mod traces;

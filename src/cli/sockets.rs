@@ -31,6 +31,9 @@ pub(crate) struct SocketsArgs {
     /// Sums and limits alone, no single socket
     #[arg(long, help_heading = "Output")]
     pub(crate) summary: bool,
+    /// Where the socket buffers are: on which queues, or on none
+    #[arg(long, conflicts_with_all = ["summary", "kind", "netns"], help_heading = "Output")]
+    pub(crate) skbs: bool,
     /// Show the N sockets with the most memory
     #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Output")]
     pub(crate) top: usize,
@@ -149,6 +152,9 @@ const PACKET_HEADING: &str = "%*sRefCnt Type Proto  Iface R Rmem   User   Inode"
 
 /// Runs `vmleak sockets`.
 pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
+    if args.skbs {
+        return super::skbs::skbs(args);
+    }
     let session = Session::open(&args.common)?;
     let facts = session.settled(|session| session.explain(sockets::collect(&session.kernel)))?;
     let page = session.kernel.dump().page_size() as u64;

@@ -34,6 +34,7 @@ mod page;
 pub mod pageowner;
 pub mod ps;
 mod rows;
+pub mod skbs;
 pub mod slabs;
 pub mod sockets;
 pub mod sysctl;

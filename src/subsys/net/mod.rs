@@ -4,4 +4,5 @@ pub mod conntrack;
 pub mod devices;
 pub mod interfaces;
 pub mod local_ports;
+pub mod skbs;
 pub mod sockets;

@@ -43,7 +43,6 @@ layout! {
         need device = "dev",
         need state = "nud_state",
         need address = "ha",
-        need queue = "arp_queue",
         need queue_len = "arp_queue_len_bytes",
         need key = "primary_key",
     }
@@ -58,6 +57,8 @@ const NOARP: u64 = 0x40;
 /// One neighbour.
 #[derive(Clone, Debug, Serialize)]
 pub struct NeighbourFacts {
+    /// Its `struct neighbour`.
+    pub entry: VirtAddr,
     /// Its address.
     pub address: String,
     /// Its hardware address, as long as any can be.
@@ -219,6 +220,7 @@ impl Reader<'_> {
         let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
         let number = layout.state.get(&record);
         Some(NeighbourFacts {
+            entry: at,
             address,
             mac: mac.join(":"),
             device: named.map_or_else(|| device.to_string(), |(name, _)| name.clone()),

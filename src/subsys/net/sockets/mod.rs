@@ -18,6 +18,8 @@ mod tables;
 mod tcp;
 mod unix;
 
+use std::sync::PoisonError;
+
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -41,6 +43,8 @@ use crate::subsys::clock::Clock;
 pub struct SocketsFacts {
     /// In the order of the tables; those that no table holds last.
     pub sockets: Vec<SocketFacts>,
+    /// Buffers with the queue that each is on, where that was asked for.
+    pub buffers: Vec<(VirtAddr, &'static str)>,
     /// The namespaces, in the kernel's order.
     pub namespaces: Vec<NetNamespace>,
     /// The kernel's counters and limits.
@@ -56,10 +60,18 @@ pub struct SocketsFacts {
 /// # Errors
 /// If the kernel's types or symbols lack what sockets are made of.
 pub fn collect(kernel: &Kernel) -> Result<SocketsFacts, KernelError> {
+    collect_keeping(kernel, false)
+}
+
+/// As [`collect`]; `keep` says whether where each buffer lies is kept.
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_keeping(kernel: &Kernel, keep: bool) -> Result<SocketsFacts, KernelError> {
     let nets = namespaces::of_networks(kernel)?;
     let common: CommonLayout = kernel.layout()?;
     let tables = Tables::read(kernel, &common, &nets)?;
-    let reader = Reader::new(kernel, common, &nets.all)?;
+    let reader = Reader::new(kernel, common, &nets.all, keep)?;
     let mut complete = tables.complete && reader.owners.complete();
     let mut found = tables.found;
     let mut seen = FxHashSet::default();
@@ -96,7 +108,10 @@ pub fn collect(kernel: &Kernel) -> Result<SocketsFacts, KernelError> {
     }
     name_peers(&mut sockets);
     let counters = Counters::read(kernel, &nets.all)?;
+    let found = reader.queues.found;
+    let found = found.map(|found| found.into_inner().unwrap_or_else(PoisonError::into_inner));
     Ok(SocketsFacts {
+        buffers: found.unwrap_or_default(),
         sockets,
         namespaces: nets.all,
         counters,

@@ -1,5 +1,7 @@
 //! What lies on the queues of a socket.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::facts::QueueFacts;
 use super::layouts::SkbLayout;
 use crate::addr::VirtAddr;
@@ -16,6 +18,8 @@ const MAX_SKBS: u64 = 1 << 24;
 pub(super) struct QueueReader<'k> {
     pub(super) space: &'k AddressSpace,
     pub(super) skb: SkbLayout,
+    /// Where each buffer lies, if that is wanted.
+    pub(super) found: Option<Mutex<Vec<(VirtAddr, &'static str)>>>,
 }
 
 impl QueueReader<'_> {
@@ -65,6 +69,11 @@ impl QueueReader<'_> {
             truesize_bytes: 0,
             end: skbs.end,
         };
+        if let Some(found) = &self.found {
+            let all = skbs.value.iter().map(|at| (*at, name));
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.extend(all);
+        }
         for at in skbs.value {
             let Ok(record) = self.space.span(at, self.skb.len) else {
                 queue.end = End::Fault;

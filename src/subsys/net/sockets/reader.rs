@@ -118,7 +118,7 @@ pub(super) struct Reader<'k> {
     inet: InetLayout,
     protocol: ProtocolLayout,
     udp: UdpLayout,
-    queues: QueueReader<'k>,
+    pub(super) queues: QueueReader<'k>,
     tcp: TcpReader,
     unix: Option<UnixReader>,
     packet: Option<PacketReader>,
@@ -135,6 +135,7 @@ impl<'k> Reader<'k> {
         kernel: &'k Kernel,
         common: CommonLayout,
         nets: &[NetNamespace],
+        keep: bool,
     ) -> Result<Self, KernelError> {
         let unix = kernel.layout().ok().zip(kernel.layout().ok());
         Ok(Self {
@@ -145,6 +146,7 @@ impl<'k> Reader<'k> {
             queues: QueueReader {
                 space: &kernel.space,
                 skb: kernel.layout()?,
+                found: keep.then(Mutex::default),
             },
             tcp: TcpReader::new(kernel)?,
             unix: unix.map(|(socket, address)| UnixReader { socket, address }),
