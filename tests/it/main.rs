@@ -14,6 +14,7 @@ mod log;
 mod memcg;
 mod meminfo;
 mod modules;
+mod net;
 mod opening;
 mod output;
 mod page_owner;

@@ -36,6 +36,9 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["allocinfo"],
     &["pageowner"],
     &["objects", "kmalloc-64", "--traces"],
+    &["sockets"],
+    &["sockets", "--skbs"],
+    &["net"],
     &["report"],
 ];
 

@@ -50,6 +50,9 @@ const COMMANDS: &[&[&str]] = &[
     &["ps"],
     &["zones"],
     &["files"],
+    &["sockets"],
+    &["sockets", "--skbs"],
+    &["net"],
     &["report"],
 ];
 
