@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use vmleak::kernel::modules::Modules;
+use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
 use vmleak::subsys::mm::slab::SlabHeap;
 use vmleak::subsys::net::{skbs as buffers, sockets};
@@ -26,11 +27,14 @@ pub(crate) fn skbs(args: &SocketsArgs) -> Result<ExitCode> {
         let _ = session.add_module_types(&modules, &args.common, &[module]);
     }
     let facts = session.settled(|session| {
+        let names = Symbolizer::new(&session.kernel, &modules);
         let sockets = sockets::collect_keeping(&session.kernel, true);
         let sockets = session.explain(sockets)?;
         let heap = SlabHeap::read(&session.kernel, &*session.progress);
         let heap = session.explain(heap)?;
-        let mut facts = session.explain(buffers::collect(&heap, &sockets.buffers))?;
+        let mut facts = session.explain(buffers::collect(&heap, &sockets.buffers, &|at| {
+            names.print(at)
+        }))?;
         facts.complete &= sockets.complete && heap.is_complete();
         Ok(facts)
     })?;

@@ -64,6 +64,8 @@ pub(crate) enum SocketsFormat {
     Csv,
     /// A file of /proc/net to the letter (--table)
     Proc,
+    /// As `ss -anpmioe -O` prints them, a socket a line, with one blank between columns
+    Ss,
 }
 
 /// Files of /proc/net.
@@ -190,6 +192,7 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
         SocketsFormat::Json => render::json(out, &document),
         SocketsFormat::Jsonl => json_lines(out, &document.dump, &document.body.sockets),
         SocketsFormat::Csv => render::sockets::write_csv(out, &document),
+        SocketsFormat::Ss => render::sockets::ss::write(out, &document.body),
         SocketsFormat::Proc => {
             let (pointers, wide) = proc_view.unwrap_or((Pointers::Real, true));
             let view = proc::View {

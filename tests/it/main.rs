@@ -19,6 +19,7 @@ mod opening;
 mod output;
 mod page_owner;
 mod ps;
+mod skbs;
 mod slab;
 mod sockets;
 mod stack_depot;

@@ -2,6 +2,7 @@
 
 mod counters;
 pub mod proc;
+pub mod ss;
 mod table;
 
 pub use self::table::{write_csv, write_text};

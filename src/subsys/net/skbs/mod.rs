@@ -110,13 +110,15 @@ pub struct SkbsFacts {
     pub complete: bool,
 }
 
-/// Finds each buffer. `on_sockets` are those on queues of sockets, with the place's name.
+/// Finds each buffer. `on_sockets` are those on queues of sockets, with the place's name;
+/// `functions` names one.
 ///
 /// # Errors
 /// If the kernel's types lack what buffers are made of.
 pub fn collect(
     heap: &SlabHeap<'_>,
     on_sockets: &[(VirtAddr, &'static str)],
+    functions: &dyn Fn(u64) -> String,
 ) -> Result<SkbsFacts, KernelError> {
     let kernel = heap.kernel();
     let mut places = Places::new(kernel)?;
@@ -127,6 +129,7 @@ pub fn collect(
     places.add_fragments_of_all();
     let mut finder = Finder {
         kernel,
+        functions,
         buffer: kernel.layout()?,
         pair: kernel.layout()?,
         places,
@@ -169,6 +172,7 @@ fn hot_data(kernel: &Kernel) -> (Option<VirtAddr>, Option<VirtAddr>) {
 
 struct Finder<'k> {
     kernel: &'k Kernel,
+    functions: &'k dyn Fn(u64) -> String,
     buffer: BufferLayout,
     pair: PairLayout,
     places: Places<'k>,
@@ -276,7 +280,7 @@ impl Finder<'_> {
             protocol: format!("{protocol:#06x}"),
             ifindex: layout.interface.get(record),
             users: layout.users.get(record),
-            destructor: (!destructor.is_null()).then(|| destructor.to_string()),
+            destructor: (!destructor.is_null()).then(|| (self.functions)(destructor.0)),
             pair,
         });
     }

@@ -297,6 +297,8 @@ pub struct SocketFacts {
     pub cookie: Option<u64>,
     /// Path of its cgroup.
     pub cgroup: Option<String>,
+    /// Which directions are shut: 1 receiving, 2 sending.
+    pub shutdown: u64,
     /// Its own error, as errno.
     pub error: u64,
     /// What TCP alone has.

@@ -66,6 +66,7 @@ layout! {
         /// 4.15 and later (commit 75c119afe14f).
         maybe rtx_queue = "tcp_rtx_queue",
         maybe cgroup = "sk_cgrp_data.cgroup" | "sk_cgrp_data.val",
+        need shutdown = "sk_shutdown",
         need pacing_rate = "sk_pacing_rate",
     }
 }
@@ -123,5 +124,15 @@ layout! {
     /// include/net/inet_sock.h
     pub(super) struct InetLayout = "inet_sock" in "net/ipv4/af_inet.c" {
         need sport = "inet_sport",
+    }
+}
+
+layout! {
+    /// include/linux/udp.h
+    pub(super) struct UdpLayout = "udp_sock" in "net/ipv4/udp.c" {
+        /// 4.12 and later (commit 6b229cf77d68).
+        maybe deficit = "forward_deficit",
+        /// 4.12 and later (commit 2276f58ac589).
+        maybe reader = "reader_queue",
     }
 }

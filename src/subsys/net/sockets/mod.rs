@@ -9,13 +9,17 @@
 pub mod counters;
 mod facts;
 mod layouts;
+mod names;
 mod netlink;
 mod owners;
 mod packet;
+mod protocols;
 mod queue;
 mod reader;
+mod small;
 mod tables;
 mod tcp;
+mod tcp_layouts;
 mod unix;
 
 use std::sync::PoisonError;
@@ -23,12 +27,13 @@ use std::sync::PoisonError;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub use self::counters::{Counters, ProtocolFacts};
+pub use self::counters::Counters;
 pub use self::facts::{
     Holder, InetFacts, Kind, ListenFacts, MemoryFacts, NetlinkFacts, PacketFacts, QueueFacts,
     SocketFacts, Table, TimerFacts, UnixFacts,
 };
 use self::layouts::CommonLayout;
+pub use self::protocols::ProtocolFacts;
 use self::reader::Reader;
 use self::tables::{Hashed, Tables};
 pub use self::tcp::TcpFacts;

@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::facts::QueueFacts;
+use super::facts::{Kind, QueueFacts, SocketFacts};
 use super::layouts::SkbLayout;
+use super::reader::{LISTEN, Reader};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::layout::Field;
@@ -84,5 +85,40 @@ impl QueueReader<'_> {
             queue.truesize_bytes += self.skb.truesize.get(&record);
         }
         queue
+    }
+}
+
+impl Reader<'_> {
+    /// All queues of a socket that are not empty.
+    pub(super) fn queues(&self, facts: &SocketFacts, record: &[u8]) -> Option<Vec<QueueFacts>> {
+        let (at, sock, reader) = (facts.address, &self.sock, &self.queues);
+        let mut found = Vec::new();
+        found.extend(reader.list("receive", at, record, sock.receive_queue));
+        found.extend(reader.list("write", at, record, sock.write_queue));
+        found.extend(reader.list("error", at, record, sock.error_queue));
+        let backlog = VirtAddr(sock.backlog_first.get(record));
+        found.extend(reader.chain("backlog", backlog));
+        match facts.kind {
+            Kind::Tcp => {
+                if let Some(tree) = sock.rtx_queue.filter(|_| facts.state_number != LISTEN) {
+                    found.extend(reader.tree("retransmit", at, record, tree));
+                }
+                let tcp = &self.tcp.tcp;
+                let own = self.kernel.space.span(at, tcp.len).ok()?;
+                if tcp.out_of_order.size == 8 {
+                    found.extend(reader.tree("out_of_order", at, &own, tcp.out_of_order));
+                } else {
+                    found.extend(reader.list("out_of_order", at, &own, tcp.out_of_order));
+                }
+            }
+            Kind::Udp | Kind::UdpLite => {
+                if let Some(queue) = self.udp.reader {
+                    let own = self.kernel.space.span(at, self.udp.len).ok()?;
+                    found.extend(reader.list("reader", at, &own, queue));
+                }
+            }
+            _ => {}
+        }
+        Some(found)
     }
 }

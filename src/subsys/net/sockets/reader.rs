@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use super::facts::{Holder, InetFacts, Kind, MemoryFacts, QueueFacts, SocketFacts, Table};
-use super::layouts::{CommonLayout, InetLayout, ProtocolLayout, SockLayout};
+use super::facts::{Holder, InetFacts, Kind, MemoryFacts, SocketFacts, Table};
+use super::layouts::{CommonLayout, InetLayout, ProtocolLayout, SockLayout, UdpLayout};
+use super::names::{endpoint, family_name, kind_of, state_name, type_name};
 use super::netlink::NetlinkLayout;
 use super::owners::{Owned, Owners};
 use super::packet::PacketReader;
@@ -16,110 +17,30 @@ use super::tcp::TcpReader;
 use super::unix::UnixReader;
 use crate::addr::VirtAddr;
 use crate::bytes::slice;
-use crate::kernel::layout::{Field, layout};
+use crate::kernel::layout::Field;
 use crate::kernel::namespaces::NetNamespace;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::mm::memcg::CgroupNames;
 
-layout! {
-    /// include/linux/udp.h
-    struct UdpLayout = "udp_sock" in "net/ipv4/udp.c" {
-        /// 4.12 and later (commit 6b229cf77d68).
-        maybe deficit = "forward_deficit",
-        /// 4.12 and later (commit 2276f58ac589).
-        maybe reader = "reader_queue",
-    }
-}
-
 /// The states that are not those of full sockets: TCP_TIME_WAIT and TCP_NEW_SYN_RECV.
 const TIME_WAIT: u64 = 6;
 const NEW_SYN_RECV: u64 = 12;
-const SYN_RECV: u64 = 3;
-const LISTEN: u64 = 10;
+pub(super) const LISTEN: u64 = 10;
 /// SOCK_DEAD of enum sock_flags.
 const DEAD: u64 = 1;
 /// SOCK_SNDBUF_LOCK and SOCK_RCVBUF_LOCK.
 const SNDBUF_LOCK: u64 = 1;
 const RCVBUF_LOCK: u64 = 2;
 
-/// As ss names states.
-fn state_name(state: u64) -> &'static str {
-    match state {
-        1 => "ESTAB",
-        2 => "SYN-SENT",
-        3 => "SYN-RECV",
-        4 => "FIN-WAIT-1",
-        5 => "FIN-WAIT-2",
-        6 => "TIME-WAIT",
-        7 => "UNCONN",
-        8 => "CLOSE-WAIT",
-        9 => "LAST-ACK",
-        10 => "LISTEN",
-        11 => "CLOSING",
-        _ => "UNKNOWN",
-    }
-}
-
-fn family_name(family: u64) -> Option<&'static str> {
-    Some(match family {
-        1 => "unix",
-        2 => "inet",
-        10 => "inet6",
-        16 => "netlink",
-        17 => "packet",
-        40 => "vsock",
-        44 => "xdp",
-        // Other families that a socket of a process may be of: AF_MAX is below that.
-        3..=63 => "other",
-        _ => return None,
-    })
-}
-
-fn type_name(number: u64) -> &'static str {
-    match number {
-        1 => "stream",
-        2 => "dgram",
-        3 => "raw",
-        4 => "rdm",
-        5 => "seqpacket",
-        6 => "dccp",
-        10 => "packet",
-        _ => "unknown",
-    }
-}
-
-/// By the family, and what the protocol calls itself (`proto.name`).
-fn kind_of(family: u64, protocol: &str) -> Kind {
-    match family {
-        1 => return Kind::Unix,
-        16 => return Kind::Netlink,
-        17 => return Kind::Packet,
-        40 => return Kind::Vsock,
-        44 => return Kind::Xdp,
-        2 | 10 => {}
-        _ => return Kind::Other,
-    }
-    match protocol.trim_end_matches("v6") {
-        "TCP" => Kind::Tcp,
-        "MPTCP" => Kind::Mptcp,
-        "UDP" => Kind::Udp,
-        "UDP-Lite" | "UDPLITE" => Kind::UdpLite,
-        "RAW" => Kind::Raw,
-        "PING" => Kind::Ping,
-        "SCTP" => Kind::Sctp,
-        _ => Kind::Other,
-    }
-}
-
 pub(super) struct Reader<'k> {
-    kernel: &'k Kernel,
+    pub(super) kernel: &'k Kernel,
     common: CommonLayout,
-    sock: SockLayout,
+    pub(super) sock: SockLayout,
     inet: InetLayout,
     protocol: ProtocolLayout,
-    udp: UdpLayout,
+    pub(super) udp: UdpLayout,
     pub(super) queues: QueueReader<'k>,
-    tcp: TcpReader,
+    pub(super) tcp: TcpReader,
     unix: Option<UnixReader>,
     packet: Option<PacketReader>,
     netlink: Option<NetlinkLayout>,
@@ -223,6 +144,7 @@ impl<'k> Reader<'k> {
                 .map(|field| field.get(&record))
                 .filter(|cookie| *cookie != 0),
             cgroup: None,
+            shutdown: 0,
             error: 0,
             tcp: None,
             unix: None,
@@ -267,48 +189,6 @@ impl<'k> Reader<'k> {
         }
     }
 
-    fn time_wait(&self, facts: &mut SocketFacts) -> Option<()> {
-        let layout = &self.tcp.timewait;
-        let record = self.kernel.space.span(facts.address, layout.len).ok()?;
-        let state = layout.substate.get(&record);
-        facts.state_number = state;
-        facts.state = state_name(state);
-        facts.type_name = type_name(1);
-        facts.protocol = 6;
-        let port = (layout.sport.get(&record) as u16).swap_bytes();
-        if let Some(inet) = &mut facts.inet {
-            inet.local_port = port;
-            facts.local = endpoint(inet.local, port);
-        }
-        facts.mark = layout.mark.map_or(0, |field| field.get(&record));
-        let expires = layout.expires.get(&record);
-        facts.timer = Some(self.tcp.timer_at("timewait", expires, 0));
-        Some(())
-    }
-
-    fn handshake(&self, facts: &mut SocketFacts) -> Option<()> {
-        let layout = &self.tcp.request;
-        let record = self.kernel.space.span(facts.address, layout.len).ok()?;
-        facts.state_number = SYN_RECV;
-        facts.state = state_name(SYN_RECV);
-        facts.type_name = type_name(1);
-        facts.protocol = 6;
-        // The kernel prints none.
-        facts.refcount = 0;
-        facts.uid = self.listener_uid(&record).unwrap_or(0);
-        let expires = layout.expires.get(&record);
-        let timeouts = layout.timeouts.get(&record);
-        facts.timer = Some(self.tcp.timer_at("on", expires, timeouts));
-        Some(())
-    }
-
-    fn listener_uid(&self, request: &[u8]) -> Option<u64> {
-        let listener = VirtAddr(self.tcp.request.listener?.get(request));
-        let record = self.kernel.space.span(listener, self.sock.len).ok()?;
-        let socket = VirtAddr(self.sock.socket.get(&record));
-        Some(self.owners.of(socket)?.uid)
-    }
-
     fn full(&self, facts: &mut SocketFacts, dead: bool) -> Option<()> {
         let space = &self.kernel.space;
         let record = space.span(facts.address, self.sock.len).ok()?;
@@ -317,6 +197,7 @@ impl<'k> Reader<'k> {
         facts.type_name = type_name(facts.type_number);
         facts.protocol = sock.protocol.get(&record);
         facts.mark = sock.mark.get(&record);
+        facts.shutdown = sock.shutdown.get(&record) & 3;
         facts.error = sock.error.get(&record);
         facts.limits = Some(self.memory(&record));
         self.owned(facts, &record, dead)?;
@@ -402,38 +283,6 @@ impl<'k> Reader<'k> {
         self.named(at, || names.of_cgroup(at))
     }
 
-    fn queues(&self, facts: &SocketFacts, record: &[u8]) -> Option<Vec<QueueFacts>> {
-        let (at, sock, reader) = (facts.address, &self.sock, &self.queues);
-        let mut found = Vec::new();
-        found.extend(reader.list("receive", at, record, sock.receive_queue));
-        found.extend(reader.list("write", at, record, sock.write_queue));
-        found.extend(reader.list("error", at, record, sock.error_queue));
-        let backlog = VirtAddr(sock.backlog_first.get(record));
-        found.extend(reader.chain("backlog", backlog));
-        match facts.kind {
-            Kind::Tcp => {
-                if let Some(tree) = sock.rtx_queue.filter(|_| facts.state_number != LISTEN) {
-                    found.extend(reader.tree("retransmit", at, record, tree));
-                }
-                let tcp = &self.tcp.tcp;
-                let own = self.kernel.space.span(at, tcp.len).ok()?;
-                if tcp.out_of_order.size == 8 {
-                    found.extend(reader.tree("out_of_order", at, &own, tcp.out_of_order));
-                } else {
-                    found.extend(reader.list("out_of_order", at, &own, tcp.out_of_order));
-                }
-            }
-            Kind::Udp | Kind::UdpLite => {
-                if let Some(queue) = self.udp.reader {
-                    let own = self.kernel.space.span(at, self.udp.len).ok()?;
-                    found.extend(reader.list("reader", at, &own, queue));
-                }
-            }
-            _ => {}
-        }
-        Some(found)
-    }
-
     /// What one kind has alone.
     fn own_part(&self, facts: &mut SocketFacts, record: &[u8]) -> Option<()> {
         let at = facts.address;
@@ -515,17 +364,5 @@ impl<'k> Reader<'k> {
                 fast_open: 0,
             });
         }
-    }
-}
-
-/// An address and a port, `*` for any.
-fn endpoint(address: IpAddr, port: u16) -> String {
-    let port = match port {
-        0 => "*".to_owned(),
-        port => port.to_string(),
-    };
-    match address {
-        IpAddr::V4(address) => format!("{address}:{port}"),
-        IpAddr::V6(address) => format!("[{address}]:{port}"),
     }
 }

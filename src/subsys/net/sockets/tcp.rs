@@ -4,111 +4,13 @@ use serde::Serialize;
 
 use super::facts::{ListenFacts, TimerFacts};
 use super::layouts::{SockLayout, TimerLayout};
+use super::tcp_layouts::{
+    CongestionLayout, ConnectionLayout, RequestLayout, TcpLayout, TimewaitLayout,
+};
 use crate::addr::VirtAddr;
-use crate::kernel::layout::layout;
+use crate::bytes::u32_at;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::clock::Clock;
-
-layout! {
-    /// include/linux/tcp.h
-    pub(super) struct TcpLayout = "tcp_sock" in "net/ipv4/tcp.c" {
-        need rcv_nxt = "rcv_nxt",
-        need copied_seq = "copied_seq",
-        need write_seq = "write_seq",
-        need snd_una = "snd_una",
-        need snd_nxt = "snd_nxt",
-        need snd_cwnd = "snd_cwnd",
-        need snd_ssthresh = "snd_ssthresh",
-        need snd_wnd = "snd_wnd",
-        need rcv_wnd = "rcv_wnd",
-        need srtt_us = "srtt_us" | "srtt",
-        need mdev_us = "mdev_us" | "mdev",
-        need mss_cache = "mss_cache",
-        need advmss = "advmss",
-        need packets_out = "packets_out",
-        need retrans_out = "retrans_out",
-        need total_retrans = "total_retrans",
-        need lost_out = "lost_out",
-        need sacked_out = "sacked_out",
-        need rcv_ssthresh = "rcv_ssthresh",
-        need rcv_space = "rcvq_space.space",
-        /// A list before 4.9.
-        need out_of_order = "out_of_order_queue",
-        maybe bytes_sent = "bytes_sent",
-        maybe bytes_retrans = "bytes_retrans",
-        maybe bytes_acked = "bytes_acked",
-        maybe bytes_received = "bytes_received",
-        maybe segs_in = "segs_in",
-        maybe segs_out = "segs_out",
-        maybe data_segs_in = "data_segs_in",
-        maybe data_segs_out = "data_segs_out",
-        maybe delivered = "delivered",
-        maybe lsndtime = "lsndtime",
-        maybe rcv_tstamp = "rcv_tstamp",
-        maybe rcv_ooopack = "rcv_ooopack",
-        maybe rtt_min = "rtt_min.s[0].v",
-        need tstamp_ok = "rx_opt.tstamp_ok",
-        need sack_ok = "rx_opt.sack_ok",
-        need wscale_ok = "rx_opt.wscale_ok",
-        need snd_wscale = "rx_opt.snd_wscale",
-        need rcv_wscale = "rx_opt.rcv_wscale",
-        need ecn_flags = "ecn_flags",
-    }
-}
-
-layout! {
-    /// include/net/inet_connection_sock.h
-    pub(super) struct ConnectionLayout = "inet_connection_sock" in "net/ipv4/inet_connection_sock.c" {
-        need retransmits = "icsk_retransmits",
-        need pending = "icsk_pending",
-        /// Up to 6.19; since, of the timer in `struct sock`.
-        maybe timeout = "icsk_timeout",
-        /// A timer of its own, in stable releases since 2026; before, `sk_timer`.
-        maybe keepalive = "icsk_keepalive_timer",
-        need rto = "icsk_rto",
-        need backoff = "icsk_backoff",
-        need probes_out = "icsk_probes_out",
-        need pmtu = "icsk_pmtu_cookie",
-        need ca_ops = "icsk_ca_ops",
-        need ato = "icsk_ack.ato",
-        need quick = "icsk_ack.quick",
-        need pingpong = "icsk_ack.pingpong",
-        need rcv_mss = "icsk_ack.rcv_mss",
-        need ack_pending = "icsk_ack.pending",
-        maybe ack_timeout = "icsk_ack.timeout",
-        maybe delack = "icsk_delack_timer",
-        maybe lrcvtime = "icsk_ack.lrcvtime",
-        /// 4.4 and later; before, the listener had a table of its own.
-        maybe handshakes = "icsk_accept_queue.qlen.counter",
-        maybe fast_open = "icsk_accept_queue.fastopenq.max_qlen",
-    }
-}
-
-layout! {
-    /// include/net/tcp.h
-    struct CongestionLayout = "tcp_congestion_ops" in "net/ipv4/tcp_cong.c" {
-        need name = "name",
-    }
-}
-
-layout! {
-    /// include/net/inet_timewait_sock.h
-    pub(super) struct TimewaitLayout = "inet_timewait_sock" in "net/ipv4/inet_timewait_sock.c" {
-        need substate = "tw_substate",
-        need sport = "tw_sport",
-        need expires = "tw_timer.expires",
-        maybe mark = "tw_mark",
-    }
-}
-
-layout! {
-    /// include/net/request_sock.h
-    pub(super) struct RequestLayout = "request_sock" in "net/ipv4/inet_connection_sock.c" {
-        need timeouts = "num_timeout",
-        need expires = "rsk_timer.expires",
-        maybe listener = "__req_common.skc_listener",
-    }
-}
 
 /// `tcp_diag` names the timers by these (ICSK_TIME_RETRANS, PROBE0, LOSS_PROBE, REO_TIMEOUT).
 const RETRANSMIT: u64 = 1;
@@ -129,6 +31,8 @@ pub struct TcpFacts {
     pub not_sent: u64,
     pub rto: u64,
     pub ato: u64,
+    pub rto_ms: f64,
+    pub ato_ms: f64,
     pub backoff: u64,
     pub retransmits: u64,
     pub probes_out: u64,
@@ -175,6 +79,13 @@ pub struct TcpFacts {
     /// `cubic`, ….
     pub congestion: Option<String>,
     pub pacing_rate: u64,
+    /// Bytes a second, as measured; `None` if nothing was.
+    pub delivery_rate: Option<u64>,
+    pub app_limited: bool,
+    pub reordering: u64,
+    pub reord_seen: u64,
+    pub dsack_dups: u64,
+    pub rcv_rtt_us: u64,
     pub fast_open_max: u64,
 }
 
@@ -268,7 +179,10 @@ impl TcpReader {
             rcv_wnd: tcp.rcv_wnd.get(record),
             srtt_us: tcp.srtt_us.get(record) >> 3,
             mdev_us: tcp.mdev_us.get(record) >> 2,
-            min_rtt_us: of(tcp.rtt_min),
+            min_rtt_us: tcp
+                .rtt_min
+                .and_then(|field| u32_at(record, field.offset as usize + 4))
+                .map(u64::from),
             mss: tcp.mss_cache.get(record),
             advmss: tcp.advmss.get(record),
             unacked: tcp.packets_out.get(record),
@@ -293,6 +207,18 @@ impl TcpReader {
             timestamps: tcp.tstamp_ok.get(record) != 0,
             sack: tcp.sack_ok.get(record) != 0,
             ecn: tcp.ecn_flags.get(record) & 1 != 0,
+            app_limited: of(tcp.app_limited).unwrap_or(0) != 0,
+            delivery_rate: of(tcp.rate_delivered)
+                .zip(of(tcp.rate_interval))
+                .filter(|(delivered, interval)| *delivered > 0 && *interval > 0)
+                .map(|(delivered, interval)| {
+                    let bytes = delivered.saturating_mul(tcp.mss_cache.get(record));
+                    bytes.saturating_mul(1_000_000) / interval
+                }),
+            reordering: of(tcp.reordering).unwrap_or(0),
+            reord_seen: of(tcp.reord_seen).unwrap_or(0),
+            dsack_dups: of(tcp.dsack_dups).unwrap_or(0),
+            rcv_rtt_us: of(tcp.rcv_rtt).unwrap_or(0) >> 3,
             wscale: (tcp.wscale_ok.get(record) != 0)
                 .then(|| (tcp.snd_wscale.get(record), tcp.rcv_wscale.get(record))),
             ..TcpFacts::default()
@@ -303,6 +229,9 @@ impl TcpReader {
         let layout = &self.connection;
         facts.rto = layout.rto.get(record);
         facts.ato = layout.ato.get(record);
+        let hz = self.clock.map_or(1000, |clock| clock.hz.max(1)) as f64;
+        facts.rto_ms = facts.rto as f64 * 1000.0 / hz;
+        facts.ato_ms = facts.ato as f64 * 1000.0 / hz;
         facts.backoff = layout.backoff.get(record);
         facts.retransmits = layout.retransmits.get(record);
         facts.probes_out = layout.probes_out.get(record);
