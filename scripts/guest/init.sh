@@ -301,6 +301,8 @@ if [ -e /proc/vmcore ]; then
 else
     # shellcheck source=SCRIPTDIR/scenario.sh
     . /etc/scenario.sh
+    # shellcheck source=SCRIPTDIR/network.sh
+    . /etc/network.sh
     gateway
     runs=$(setting live 0)
     [ "$runs" = 0 ] || live "$runs"

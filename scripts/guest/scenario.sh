@@ -102,6 +102,7 @@ scenario_start() {
                 sleep 1
             done
             ;;
+        sockets) queues_start ;;
         double-free | corrupt-freelist | in-allocator | in-conntrack)
             # Where the panic will be, too.
             taskset 1 insmod /wound.ko wound="$scenario" || say "wound did not load"
@@ -188,6 +189,7 @@ hurt() { # CACHE
 scenario_arm() {
     case $scenario in
         in-allocator | in-conntrack) exec 3>>/sys/module/wound/parameters/fire ;;
+        sockets) queues_arm ;;
     esac
 }
 

@@ -33,9 +33,9 @@ capture_initramfs() {
 gateway_initramfs() {
     local tools=$1 directory=$2 program
     base_initramfs "$directory"
-    copy_tool "$tools" "$directory" busybox nft conntrack ip modprobe kexec
-    cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules,scenario.sh} "$directory/etc/"
-    for program in traffic load keepers; do
+    copy_tool "$tools" "$directory" busybox nft conntrack ip ss tc modprobe kexec
+    cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules,scenario.sh,network.sh} "$directory/etc/"
+    for program in traffic load keepers queues; do
         cc -O2 -Wall -static -s -o "$directory/usr/bin/$program" "$SCRIPTS/guest/$program.c"
     done
     mkdir -p "$directory/crash"

@@ -13,6 +13,7 @@ pub mod nat;
 pub mod oom;
 pub mod pages;
 pub mod saved_slabinfo;
+pub mod sockets;
 pub mod sysctl_check;
 pub mod vmalloc;
 pub mod zones;

@@ -14,8 +14,10 @@ use super::machine::pages::PagesArgs;
 use super::machine::ps::PsArgs;
 use super::machine::zones::ZonesArgs;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::net::NetArgs;
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
+use super::sockets::SocketsArgs;
 use super::sysctl::SysctlArgs;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -58,6 +60,10 @@ pub(crate) enum Command {
     Conntrack(Box<ConntrackArgs>),
     /// The address translations, and the ports in use per external address
     Nat(Box<NatArgs>),
+    /// Every socket with its queues, limits, memory and owners
+    Sockets(Box<SocketsArgs>),
+    /// Interfaces, neighbours and routes of each network namespace, and what keeps it
+    Net(Box<NetArgs>),
     /// The sysctls as `sysctl -a` shows them, or those named by PATTERN
     #[command(override_usage = "vmleak sysctl [OPTIONS] [PATTERN]... <VMCORE> [VMLINUX]")]
     Sysctl(Box<SysctlArgs>),

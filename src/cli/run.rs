@@ -17,11 +17,13 @@ use super::leaks;
 use super::machine;
 use super::manual;
 use super::names::{self, no_such_cache};
+use super::net;
 use super::objects;
 use super::pageowner;
 use super::report;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
+use super::sockets;
 use super::sysctl;
 use super::whatis;
 use super::wrong::nothing_so;
@@ -56,6 +58,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Report(args) => with_threads(&args.common, || report::report(args)),
         Command::Man(args) => manual::man(args),
         Command::Completions(args) => manual::completions(args),
+        Command::Sockets(args) => with_threads(&args.common, || sockets::sockets(args)),
+        Command::Net(args) => with_threads(&args.common, || net::net(args)),
         Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
     }
 }

@@ -14,7 +14,7 @@ use crate::space::BootFacts;
 use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, TypeDb, TypeError};
 
 /// Modules whose types are asked for, where the kernel has them as modules.
-pub const MODULES: &[&str] = &["nf_conntrack", "nf_nat"];
+pub const MODULES: &[&str] = &["nf_conntrack", "nf_nat", "sch_netem", "sch_fq_codel"];
 
 /// Structures that are looked up without a layout, with the units that see them.
 pub const STRUCTURES: &[(&str, &str)] = &[

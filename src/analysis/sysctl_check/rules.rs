@@ -86,12 +86,21 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "net.core.somaxconn",
         means: "connections that wait to be accepted, per listening socket",
-        judge: |_, n| {
-            fewer(
-                first(n)?,
-                1024,
-                "a burst of new connections is dropped early",
-            )
+        judge: |facts, n| {
+            let refused = facts.network.listen_overflows;
+            match refused.filter(|count| *count > 0) {
+                Some(count) => Some((
+                    Notice,
+                    format!(
+                        "{count} connections were refused since boot: as many waited for a program as it had asked for, or as this lets it"
+                    ),
+                )),
+                None => fewer(
+                    first(n)?,
+                    1024,
+                    "a burst of new connections is dropped early",
+                ),
+            }
         },
     },
     Rule {

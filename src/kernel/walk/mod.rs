@@ -8,6 +8,7 @@
 mod hlist;
 mod list;
 mod rbtree;
+pub mod rhashtable;
 pub mod xarray;
 
 pub use hlist::{NullsEnd, hlist, hlist_nulls};

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use serde::Serialize;
 
 pub use self::openers::Opener;
-use self::openers::Openers;
+pub(crate) use self::openers::Openers;
 use self::paths::Paths;
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;

@@ -37,6 +37,7 @@ layout! {
     /// include/linux/fs.h
     struct FileLayout = "file" in "fs/file_table.c" {
         need inode = "f_inode",
+        need operations = "f_op",
     }
 }
 
@@ -58,16 +59,18 @@ pub struct Opener {
 
 /// Openers by inode.
 #[derive(Debug, Default)]
-pub(super) struct Openers {
+pub(crate) struct Openers {
     by_inode: FxHashMap<VirtAddr, Vec<Opener>>,
+    /// Inodes of the sockets among them, in the order of processes and descriptors.
+    sockets: Vec<VirtAddr>,
     /// Whether all tables could be read.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Openers {
     /// None of a kernel whose types are not all there: of a vmlinux with a part of its debug
     /// information.
-    pub(super) fn read_if_known(kernel: &Kernel) -> Result<Self, KernelError> {
+    pub(crate) fn read_if_known(kernel: &Kernel) -> Result<Self, KernelError> {
         match Self::read(kernel) {
             Err(KernelError::Layout(error)) if !matches!(error, LayoutError::Types(_)) => {
                 let text = format!("who has which files open is not known: {error}");
@@ -88,6 +91,7 @@ impl Openers {
             files: kernel.layout()?,
             table: kernel.layout()?,
             file: kernel.layout()?,
+            socket: kernel.symbol("socket_file_ops"),
         };
         let processes = Processes::read(kernel)?;
         let mut found = Self {
@@ -112,13 +116,18 @@ impl Openers {
                 comm: comm.unwrap_or_default(),
                 fd: 0,
             };
-            found.complete &= reader.add(files, &opener, &mut found.by_inode).is_some();
+            found.complete &= reader.add(files, &opener, &mut found).is_some();
         }
         Ok(found)
     }
 
+    /// Inodes of all sockets that a process has open.
+    pub(crate) fn sockets(&self) -> &[VirtAddr] {
+        &self.sockets
+    }
+
     /// Of one inode: the first, by process.
-    pub(super) fn of(&self, inode: VirtAddr) -> Vec<Opener> {
+    pub(crate) fn of(&self, inode: VirtAddr) -> Vec<Opener> {
         self.by_inode.get(&inode).cloned().unwrap_or_default()
     }
 }
@@ -128,15 +137,12 @@ struct TableReader<'k> {
     files: FilesLayout,
     table: TableLayout,
     file: FileLayout,
+    /// What a file that is a socket points to.
+    socket: Option<VirtAddr>,
 }
 
 impl TableReader<'_> {
-    fn add(
-        &self,
-        files: VirtAddr,
-        opener: &Opener,
-        found: &mut FxHashMap<VirtAddr, Vec<Opener>>,
-    ) -> Option<()> {
+    fn add(&self, files: VirtAddr, opener: &Opener, found: &mut Openers) -> Option<()> {
         let space = &self.kernel.space;
         let table = space
             .read_ptr(files.plus(u64::from(self.files.table.offset)))
@@ -151,10 +157,13 @@ impl TableReader<'_> {
             if file.is_null() {
                 continue;
             }
-            let inode = space
-                .read_ptr(file.plus(u64::from(self.file.inode.offset)))
-                .ok()?;
-            let openers = found.entry(inode).or_default();
+            let record = space.span(file, self.file.len).ok()?;
+            let inode = VirtAddr(self.file.inode.get(&record));
+            let openers = found.by_inode.entry(inode).or_default();
+            let operations = Some(VirtAddr(self.file.operations.get(&record)));
+            if openers.is_empty() && self.socket.is_some() && self.socket == operations {
+                found.sockets.push(inode);
+            }
             if openers.len() < KEPT {
                 openers.push(Opener {
                     fd,

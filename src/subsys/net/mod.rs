@@ -1,5 +1,8 @@
-//! Networking: the connection table, devices and local ports.
+//! Networking: the connection table, sockets, interfaces and local ports.
 
 pub mod conntrack;
 pub mod devices;
+pub mod interfaces;
 pub mod local_ports;
+pub mod skbs;
+pub mod sockets;

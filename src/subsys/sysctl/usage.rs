@@ -8,6 +8,7 @@ use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::{Field, layout};
 use crate::kernel::namespaces::{self, NetNamespace};
 use crate::kernel::percpu_counter::PercpuCounter;
+use crate::subsys::net::sockets;
 
 layout! {
     /// include/net/neighbour.h
@@ -76,6 +77,8 @@ pub struct NetworkUsage {
     pub inum: u32,
     /// TCP sockets in TIME_WAIT.
     pub tcp_time_wait: Option<u64>,
+    /// Connections that were refused since a listener's queue was full, since boot.
+    pub listen_overflows: Option<u64>,
     /// Bytes of IPv4 fragments that wait for the rest.
     pub ipv4_fragment_bytes: Option<u64>,
     /// Bytes of IPv6 fragments that wait for the rest.
@@ -180,6 +183,7 @@ fn networks(kernel: &Kernel) -> Option<Vec<NetworkUsage>> {
     let layout: NetUse = kernel.layout().ok()?;
     let fragments: Option<FragmentsLayout> = kernel.layout().ok();
     let networks = namespaces::of_networks(kernel).ok()?;
+    let counters = sockets::counters::of_namespaces(kernel, &networks.all).unwrap_or_default();
     let one = |network: NetNamespace| {
         let record = kernel.space.read_bytes(network.address, layout.len).ok()?;
         let waiting = |field: Option<Field>| {
@@ -193,6 +197,10 @@ fn networks(kernel: &Kernel) -> Option<Vec<NetworkUsage>> {
         Some(NetworkUsage {
             inum: network.inum,
             tcp_time_wait: refs.map(|refs| refs.saturating_sub(1)).or(count),
+            listen_overflows: counters
+                .iter()
+                .find(|of| of.inum == network.inum)
+                .and_then(|of| of.listen_overflows),
             ipv4_fragment_bytes: waiting(layout.fragments4),
             ipv6_fragment_bytes: waiting(layout.fragments6),
         })

@@ -41,6 +41,9 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["files"],
     &["pages"],
     &["bpf"],
+    &["sockets"],
+    &["sockets", "--skbs"],
+    &["net"],
     &["report"],
 ];
 

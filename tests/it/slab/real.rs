@@ -272,6 +272,8 @@ fn undamaged_dumps_give_no_warning() {
         "memcg",
         "ps",
         "zones",
+        "sockets",
+        "net",
         "files",
         "report",
     ];

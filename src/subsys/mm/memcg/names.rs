@@ -100,6 +100,11 @@ impl<'k> CgroupNames<'k> {
         })
     }
 
+    /// Of the `struct cgroup` at an address.
+    pub(crate) fn of_cgroup(&self, cgroup: VirtAddr) -> Option<String> {
+        self.names.of(cgroup).path
+    }
+
     /// Of a task's `struct css_set`: its place in the unified hierarchy, or in that of the memory
     /// controller where that one has its own (cgroup v1).
     pub(crate) fn of_css_set(&self, set: VirtAddr) -> Option<String> {

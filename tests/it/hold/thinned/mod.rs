@@ -52,6 +52,9 @@ const COMMANDS: &[&[&str]] = &[
     &["files"],
     &["pages"],
     &["bpf"],
+    &["sockets"],
+    &["sockets", "--skbs"],
+    &["net"],
     &["report"],
 ];
 

@@ -1,0 +1,283 @@
+//! Queues that are not of sockets: CPUs', interfaces', neighbours', and those for fragments.
+
+use super::places::Places;
+use crate::addr::VirtAddr;
+use crate::bytes::u64_at;
+use crate::kernel::cpus::Cpus;
+use crate::kernel::layout::{Field, layout};
+use crate::kernel::walk::rhashtable;
+use crate::kernel::{Kernel, KernelError, namespaces};
+use crate::subsys::net::interfaces;
+
+layout! {
+    /// include/linux/netdevice.h
+    struct SoftnetLayout = "softnet_data" in "net/core/dev.c" {
+        need input = "input_pkt_queue",
+        need process = "process_queue",
+        need completion = "completion_queue",
+        /// 5.19 to 6.18 (commit 68822bdf76f1).
+        maybe deferred = "defer_list",
+    }
+}
+
+layout! {
+    /// net/core/skbuff.c
+    struct KeptLayout = "napi_alloc_cache" in "net/core/skbuff.c" {
+        need count = "skb_count",
+        need slots = "skb_cache",
+    }
+}
+
+layout! {
+    /// include/net/sch_generic.h
+    struct QueueLayout = "Qdisc" in "net/sched/sch_generic.c" {
+        need first = "q.head",
+        need segmented = "gso_skb",
+        need bad = "skb_bad_txq",
+        maybe private = "privdata",
+    }
+}
+
+layout! {
+    /// net/sched/sch_netem.c
+    struct NetemLayout = "netem_sched_data" in "net/sched/sch_netem.c" {
+        need tree = "t_root",
+        /// 5.0 and later (commit d66280b12bd7).
+        maybe first = "t_head",
+    }
+}
+
+layout! {
+    /// net/sched/sch_fq_codel.c
+    struct FairLayout = "fq_codel_sched_data" in "net/sched/sch_fq_codel.c" {
+        need flows = "flows",
+        need count = "flows_cnt",
+    }
+}
+
+layout! {
+    /// net/sched/sch_fq_codel.c
+    struct FlowLayout = "fq_codel_flow" in "net/sched/sch_fq_codel.c" {
+        need first = "head",
+    }
+}
+
+layout! {
+    /// include/linux/ptr_ring.h: an array of pointers, null where it is empty.
+    struct RingLayout = "ptr_ring" in "net/sched/sch_generic.c" {
+        need size = "size",
+        need queue = "queue",
+    }
+}
+
+layout! {
+    /// include/net/neighbour.h
+    struct WaitingLayout = "neighbour" in "net/core/neighbour.c" {
+        need queue = "arp_queue",
+    }
+}
+
+layout! {
+    /// include/net/net_namespace.h
+    struct NetFragmentsLayout = "net" in "net/core/net_namespace.c" {
+        maybe four = "ipv4.fqdir",
+        maybe six = "ipv6.fqdir",
+    }
+}
+
+layout! {
+    /// include/net/inet_frag.h
+    struct DirectoryLayout = "fqdir" in "net/ipv4/inet_fragment.c" {
+        need table = "rhashtable",
+    }
+}
+
+layout! {
+    /// include/net/inet_frag.h
+    struct FragmentsLayout = "inet_frag_queue" in "net/ipv4/inet_fragment.c" {
+        need node = "node",
+        need tree = "rb_fragments",
+    }
+}
+
+/// Of pfifo_fast (PFIFO_FAST_BANDS).
+const BANDS: u64 = 3;
+const MAX_RING: u64 = 1 << 20;
+const MAX_FLOWS: u64 = 1 << 16;
+
+/// Adds what lies on all of them.
+pub(super) fn add_all(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), KernelError> {
+    let cpus = Cpus::read(kernel)?;
+    of_cpus(kernel, &cpus, places)?;
+    for (symbol, name) in [
+        (kernel.symbol("audit_queue"), "audit"),
+        (
+            kernel.symbol("audit_retry_queue"),
+            "audit, to be tried again",
+        ),
+        (kernel.symbol("audit_hold_queue"), "audit, without a daemon"),
+    ] {
+        if let Some(at) = symbol {
+            places.add_list(at, name);
+        }
+    }
+    let net = interfaces::collect(kernel)?;
+    places.complete &= net.complete;
+    let queue: QueueLayout = kernel.layout()?;
+    for qdisc in net
+        .namespaces
+        .iter()
+        .flat_map(|net| &net.devices)
+        .flat_map(|device| &device.qdiscs)
+    {
+        of_qdisc(kernel, &queue, qdisc.address, &qdisc.kind, places);
+    }
+    let waiting: WaitingLayout = kernel.layout()?;
+    let neighbours = net.neighbours.iter().flat_map(|table| &table.neighbours);
+    for neighbour in neighbours.filter(|one| one.waiting_bytes > 0) {
+        let at = neighbour.entry.plus(u64::from(waiting.queue.offset));
+        places.add_list(at, "neighbour");
+    }
+    fragments(kernel, places)
+}
+
+fn of_cpus(kernel: &Kernel, cpus: &Cpus, places: &mut Places<'_>) -> Result<(), KernelError> {
+    let layout: SoftnetLayout = kernel.layout()?;
+    if let Some(softnet) = kernel.symbol("softnet_data") {
+        for (_, at) in cpus.instances(softnet) {
+            places.add_list(at.plus(u64::from(layout.input.offset)), "softnet input");
+            places.add_list(at.plus(u64::from(layout.process.offset)), "softnet process");
+            let done = at.plus(u64::from(layout.completion.offset));
+            places.add_chain(done, "softnet completion");
+            if let Some(field) = layout.deferred {
+                let at = at.plus(u64::from(field.offset));
+                places.add_chain(at, "softnet, to be freed");
+            }
+        }
+    }
+    let kept: Option<KeptLayout> = kernel.layout().ok();
+    if let Some((percpu, kept)) = kernel.symbol("napi_alloc_cache").zip(kept) {
+        for (_, at) in cpus.instances(percpu) {
+            let Ok(record) = kernel.space.read_bytes(at, kept.struct_size.min(1 << 16)) else {
+                places.complete = false;
+                continue;
+            };
+            let slots = u64::from(kept.slots.size) / 8;
+            for slot in 0..kept.count.get(&record).min(slots) {
+                let at = kept.slots.offset as usize + slot as usize * 8;
+                let at = u64_at(&record, at).unwrap_or(0);
+                places.add(VirtAddr(at), "kept for the next packet");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn of_qdisc(
+    kernel: &Kernel,
+    layout: &QueueLayout,
+    at: VirtAddr,
+    kind: &str,
+    places: &mut Places<'_>,
+) {
+    let place = format!("qdisc {kind}");
+    places.add_chain(at.plus(u64::from(layout.first.offset)), &place);
+    places.add_list(at.plus(u64::from(layout.segmented.offset)), &place);
+    places.add_list(at.plus(u64::from(layout.bad.offset)), &place);
+    let Some(private) = layout.private else {
+        return;
+    };
+    let private = at.plus(u64::from(private.offset));
+    match kind {
+        "netem" => {
+            let Ok(netem) = kernel.layout::<NetemLayout>() else {
+                places.unknown(kind);
+                return;
+            };
+            places.add_tree(private.plus(u64::from(netem.tree.offset)), &place);
+            if let Some(first) = netem.first {
+                places.add_chain(private.plus(u64::from(first.offset)), &place);
+            }
+        }
+        "fq_codel" => fair(kernel, private, &place, places),
+        "pfifo_fast" => rings(kernel, private, &place, places),
+        // Those that have what the common part has, or only queues below them.
+        "noqueue" | "pfifo" | "bfifo" | "tbf" | "mq" | "prio" | "htb" | "ingress" | "clsact"
+        | "pfifo_head_drop" => {}
+        _ => places.unknown(kind),
+    }
+}
+
+fn fair(kernel: &Kernel, private: VirtAddr, place: &str, places: &mut Places<'_>) {
+    let layouts = kernel.layout::<FairLayout>().ok();
+    let Some((fair, flow)) = layouts.zip(kernel.layout::<FlowLayout>().ok()) else {
+        places.unknown("fq_codel");
+        return;
+    };
+    let Ok(record) = kernel.space.read_bytes(private, fair.len) else {
+        places.complete = false;
+        return;
+    };
+    let flows = VirtAddr(fair.flows.get(&record));
+    for index in 0..fair.count.get(&record).min(MAX_FLOWS) {
+        let at = flows.plus(index * flow.struct_size as u64);
+        places.add_chain(at.plus(u64::from(flow.first.offset)), place);
+    }
+}
+
+fn rings(kernel: &Kernel, private: VirtAddr, place: &str, places: &mut Places<'_>) {
+    let Ok(ring) = kernel.layout::<RingLayout>() else {
+        places.unknown("pfifo_fast");
+        return;
+    };
+    for band in 0..BANDS {
+        let at = private.plus(band * ring.struct_size as u64);
+        let slots = kernel.space.read_bytes(at, ring.len).and_then(|record| {
+            let size = ring.size.get(&record).min(MAX_RING) as usize;
+            let queue = VirtAddr(ring.queue.get(&record));
+            kernel.space.read_bytes(queue, size * 8)
+        });
+        let Ok(slots) = slots else {
+            places.complete = false;
+            continue;
+        };
+        let (words, _) = slots.as_chunks::<8>();
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)) {
+            if word != 0 {
+                places.add(VirtAddr(word), place);
+            }
+        }
+    }
+}
+
+/// Packets of which parts are missing: each part hangs in the tree of its packet.
+fn fragments(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), KernelError> {
+    let layouts = kernel.layout::<DirectoryLayout>().ok();
+    let layouts = layouts.zip(kernel.layout::<FragmentsLayout>().ok());
+    let Some((directory, queue)) = layouts else {
+        return Ok(());
+    };
+    let net: NetFragmentsLayout = kernel.layout()?;
+    let walker = rhashtable::Walker::new(kernel)?;
+    for namespace in namespaces::of_networks(kernel)?.all {
+        for (field, place) in [(net.four, "ipv4 fragments"), (net.six, "ipv6 fragments")] {
+            let read = |field: Field| {
+                let at = namespace.address.plus(u64::from(field.offset));
+                kernel.space.read_ptr(at)
+            };
+            let Some(Ok(at)) = field.map(read) else {
+                continue;
+            };
+            if at.is_null() {
+                continue;
+            }
+            let nodes = walker.nodes(at.plus(u64::from(directory.table.offset)));
+            places.complete &= nodes.end.is_complete();
+            for node in nodes.value {
+                let at = node.minus(u64::from(queue.node.offset));
+                places.add_tree(at.plus(u64::from(queue.tree.offset)), place);
+            }
+        }
+    }
+    Ok(())
+}
