@@ -8,8 +8,10 @@
 mod hlist;
 mod list;
 mod rbtree;
+mod rhashtable;
 pub mod xarray;
 
 pub use hlist::{NullsEnd, hlist, hlist_nulls};
 pub use list::{chain, list};
 pub use rbtree::rbtree;
+pub use rhashtable::rhashtable;
