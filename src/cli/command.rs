@@ -14,6 +14,7 @@ use super::machine::zones::ZonesArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
+use super::rules::RulesArgs;
 use super::sysctl::SysctlArgs;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Memcg(MemcgArgs),
     /// Page cache, tmpfs and shared memory by mount and by file, and who has the files open
     Files(FilesArgs),
+    /// The packet filters of each network namespace: nf_tables, iptables, ipset
+    Rules(RulesArgs),
     /// Zones of memory: watermarks, free blocks, and whether a request could have been served
     Zones(ZonesArgs),
     /// Processes and kernel threads with their memory, and the one that panicked

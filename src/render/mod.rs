@@ -33,6 +33,7 @@ mod page;
 pub mod pageowner;
 pub mod ps;
 mod rows;
+pub mod rules;
 pub mod slabs;
 pub mod sysctl;
 mod table;
