@@ -40,6 +40,8 @@ pub(crate) enum RulesFormat {
     Table,
     /// One document
     Json,
+    /// As `nft -a list ruleset`
+    Nft,
     /// As `nft --debug=netlink list ruleset`: every expression, nothing guessed
     Netlink,
 }
@@ -59,7 +61,8 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
     };
     output(&args.common, reader, |out, _| match args.format {
         RulesFormat::Json => render::json(out, &document),
-        RulesFormat::Table | RulesFormat::Netlink => render::rules::write_netlink(out, &document.body),
+        RulesFormat::Netlink => render::rules::write_netlink(out, &document.body),
+        RulesFormat::Table | RulesFormat::Nft => render::rules::write_nft(out, &document.body),
     })?;
     Ok(exit(document.complete))
 }
@@ -80,7 +83,7 @@ pub(super) fn add_rule_types(session: &mut Session, modules: &Modules, common: &
 fn choose(args: &RulesArgs, session: &Session, facts: &mut RuleFacts) -> Result<()> {
     let default = match args.format {
         RulesFormat::Table | RulesFormat::Json => Netns::All,
-        RulesFormat::Netlink => Netns::Initial,
+        _ => Netns::Initial,
     };
     if let Some(Netns::Inum(inum)) = args.netns
         && !facts.namespaces.iter().any(|ns| ns.netns == inum)

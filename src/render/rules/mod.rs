@@ -2,6 +2,7 @@
 
 mod names;
 mod netlink;
+mod nft;
 
 use std::io::{self, Write};
 
@@ -13,7 +14,21 @@ use crate::report::rules::RulesReport;
 /// If writing fails.
 pub fn write_netlink(out: &mut dyn Write, body: &RulesReport) -> io::Result<()> {
     for namespace in &body.namespaces {
-        netlink::write(out, &namespace.rules.nf_tables)?;
+        let rules = &namespace.rules;
+        netlink::write(out, &rules.nf_tables)?;
+        nft::write(out, &rules.nf_tables, &rules.devices, false)?;
+    }
+    Ok(())
+}
+
+/// As `nft -a list ruleset`, of all namespaces one after another.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_nft(out: &mut dyn Write, body: &RulesReport) -> io::Result<()> {
+    for namespace in &body.namespaces {
+        let rules = &namespace.rules;
+        nft::write(out, &rules.nf_tables, &rules.devices, true)?;
     }
     Ok(())
 }
