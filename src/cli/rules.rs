@@ -44,6 +44,14 @@ pub(crate) enum RulesFormat {
     Nft,
     /// As `nft --debug=netlink list ruleset`: every expression, nothing guessed
     Netlink,
+    /// As `iptables-save -c`
+    IptablesSave,
+    /// As `ip6tables-save -c`
+    Ip6tablesSave,
+    /// As `arptables-save -c`
+    ArptablesSave,
+    /// As `ipset save`
+    IpsetSave,
 }
 
 /// Runs `vmleak rules`.
@@ -59,10 +67,15 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
         RulesFormat::Table => Reader::Person,
         _ => Reader::Program,
     };
-    output(&args.common, reader, |out, _| match args.format {
+    output(&args.common, reader, |out, layout| match args.format {
         RulesFormat::Json => render::json(out, &document),
         RulesFormat::Netlink => render::rules::write_netlink(out, &document.body),
-        RulesFormat::Table | RulesFormat::Nft => render::rules::write_nft(out, &document.body),
+        RulesFormat::Nft => render::rules::write_nft(out, &document.body),
+        RulesFormat::IptablesSave => render::rules::write_iptables(out, &document.body, 2),
+        RulesFormat::Ip6tablesSave => render::rules::write_iptables(out, &document.body, 10),
+        RulesFormat::ArptablesSave => render::rules::write_iptables(out, &document.body, 3),
+        RulesFormat::IpsetSave => render::rules::write_ipset(out, &document.body),
+        RulesFormat::Table => render::rules::write_text(out, &document, layout),
     })?;
     Ok(exit(document.complete))
 }
@@ -70,11 +83,16 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
 /// Adds the types of the modules that filter. Of those that can't be had, what needs them is shown
 /// as bytes.
 pub(super) fn add_rule_types(session: &mut Session, modules: &Modules, common: &Common) {
-    let wanted = asked::RULE_MODULES.iter().filter(|name| modules.find(name).is_some());
+    let wanted = asked::RULE_MODULES
+        .iter()
+        .filter(|name| modules.find(name).is_some());
     let wanted: Vec<&str> = wanted.copied().collect();
     for name in wanted {
         if let Err(error) = session.add_module_types(modules, common, &[name]) {
-            session.kernel.diag.warn("rule-module", format!("{error:#}"));
+            session
+                .kernel
+                .diag
+                .warn("rule-module", format!("{error:#}"));
         }
     }
 }
@@ -88,18 +106,28 @@ fn choose(args: &RulesArgs, session: &Session, facts: &mut RuleFacts) -> Result<
     if let Some(Netns::Inum(inum)) = args.netns
         && !facts.namespaces.iter().any(|ns| ns.netns == inum)
     {
-        let all: Vec<String> = facts.namespaces.iter().map(|ns| ns.netns.to_string()).collect();
-        let message = format!("no network namespace has the number {inum}; there are {}", all.join(", "));
+        let all: Vec<String> = facts
+            .namespaces
+            .iter()
+            .map(|ns| ns.netns.to_string())
+            .collect();
+        let message = format!(
+            "no network namespace has the number {inum}; there are {}",
+            all.join(", ")
+        );
         return Err(nothing_so(&session.kernel.diag, message));
     }
-    facts.namespaces.retain(|ns| match args.netns.unwrap_or(default) {
-        Netns::All => true,
-        Netns::Initial => ns.initial,
-        Netns::Inum(inum) => ns.netns == inum,
-    });
+    facts
+        .namespaces
+        .retain(|ns| match args.netns.unwrap_or(default) {
+            Netns::All => true,
+            Netns::Initial => ns.initial,
+            Netns::Inum(inum) => ns.netns == inum,
+        });
     if let Some(name) = &args.table {
         for namespace in &mut facts.namespaces {
             namespace.nf_tables.retain(|table| table.name == *name);
+            namespace.x_tables.retain(|table| table.name == *name);
         }
     }
     Ok(())

@@ -56,7 +56,13 @@ pub(super) fn unit(seconds: u64) -> String {
 
 /// `saddr . iif oif present`, as expressions of fib have it.
 pub(super) fn fib(result: u32, flags: u32) -> String {
-    let from = [(1, "saddr"), (2, "daddr"), (4, "mark"), (8, "iif"), (16, "oif")];
+    let from = [
+        (1, "saddr"),
+        (2, "daddr"),
+        (4, "mark"),
+        (8, "iif"),
+        (16, "oif"),
+    ];
     let from: Vec<&str> = from
         .iter()
         .filter(|(bit, _)| flags & bit != 0)

@@ -7,7 +7,9 @@ use std::io::{self, Write};
 use super::names::verdict;
 use crate::subsys::net::rules::Hex;
 use crate::subsys::net::rules::nft::expr::{BitOp, CmpOp, Expr, NatRegs, Reg};
-use crate::subsys::net::rules::nft::{Chain, Data, Element, Flowtable, Object, ObjectBody, Set, Table};
+use crate::subsys::net::rules::nft::{
+    Chain, Data, Element, Flowtable, Object, ObjectBody, Set, Table,
+};
 
 /// Tables before the rules as `nft list ruleset` shows them.
 ///
@@ -15,22 +17,38 @@ use crate::subsys::net::rules::nft::{Chain, Data, Element, Flowtable, Object, Ob
 /// If writing fails.
 pub(super) fn write(out: &mut dyn Write, tables: &[Table]) -> io::Result<()> {
     for table in tables {
-        table.chains.iter().try_for_each(|one| chain(out, table, one))?;
+        table
+            .chains
+            .iter()
+            .try_for_each(|one| chain(out, table, one))?;
     }
     for table in tables {
         table.sets.iter().try_for_each(|one| set(out, table, one))?;
     }
     for table in tables {
-        table.objects.iter().try_for_each(|one| object(out, table, one))?;
+        table
+            .objects
+            .iter()
+            .try_for_each(|one| object(out, table, one))?;
     }
     for table in tables {
-        table.flowtables.iter().try_for_each(|one| flowtable(out, table, one))?;
+        table
+            .flowtables
+            .iter()
+            .try_for_each(|one| flowtable(out, table, one))?;
     }
     tables.iter().try_for_each(|table| body(out, table))
 }
 
 fn chain(out: &mut dyn Write, table: &Table, chain: &Chain) -> io::Result<()> {
-    write!(out, "{} {} {} use {}", table.family.name(), table.name, chain.name, chain.uses)?;
+    write!(
+        out,
+        "{} {} {} use {}",
+        table.family.name(),
+        table.name,
+        chain.name,
+        chain.uses
+    )?;
     let Some(base) = &chain.base else {
         return writeln!(out);
     };
@@ -61,7 +79,11 @@ fn devices(out: &mut dyn Write, names: &[String]) -> io::Result<()> {
 }
 
 fn set(out: &mut dyn Write, table: &Table, set: &Set) -> io::Result<()> {
-    write!(out, "family {} {} {} {:x}", table.family.0, set.name, table.name, set.flags)?;
+    write!(
+        out,
+        "family {} {} {} {:x}",
+        table.family.0, set.name, table.name, set.flags
+    )?;
     if set.timeout_ms > 0 {
         write!(out, " timeout {}ms", set.timeout_ms)?;
     }
@@ -78,20 +100,44 @@ fn set(out: &mut dyn Write, table: &Table, set: &Set) -> io::Result<()> {
 }
 
 fn object(out: &mut dyn Write, table: &Table, object: &Object) -> io::Result<()> {
-    write!(out, "table {} name {} use {} [ ", table.name, object.name, object.uses)?;
+    write!(
+        out,
+        "table {} name {} use {} [ ",
+        table.name, object.name, object.uses
+    )?;
     match &object.body {
         ObjectBody::Expression { expr } => write!(out, "{} ", of_object(expr))?,
-        ObjectBody::CtHelper { helper, l4proto, l3num } => {
-            write!(out, "ct_helper name {helper} family {l3num} protocol {l4proto} ")?;
+        ObjectBody::CtHelper {
+            helper,
+            l4proto,
+            l3num,
+        } => {
+            write!(
+                out,
+                "ct_helper name {helper} family {l3num} protocol {l4proto} "
+            )?;
         }
-        ObjectBody::CtTimeout { l3num, l4proto, seconds } => {
-            write!(out, "ct_timeout family {l3num} protocol {l4proto} policy = {{")?;
+        ObjectBody::CtTimeout {
+            l3num,
+            l4proto,
+            seconds,
+        } => {
+            write!(
+                out,
+                "ct_timeout family {l3num} protocol {l4proto} policy = {{"
+            )?;
             for (state, seconds) in super::names::changed_timeouts(*l4proto, seconds) {
                 write!(out, "{} = {seconds},", state.to_uppercase())?;
             }
             write!(out, "}}")?;
         }
-        ObjectBody::CtExpectation { l3num, l4proto, dport, timeout_ms, size } => write!(
+        ObjectBody::CtExpectation {
+            l3num,
+            l4proto,
+            dport,
+            timeout_ms,
+            size,
+        } => write!(
             out,
             "ct_expect family {l3num} protocol {l4proto} dport {dport} timeout {timeout_ms} size {size} "
         )?,
@@ -105,7 +151,13 @@ fn object(out: &mut dyn Write, table: &Table, object: &Object) -> io::Result<()>
 fn of_object(expr: &Expr) -> String {
     match expr {
         Expr::Quota { bytes, flags, .. } => format!("quota bytes {bytes} flags {flags}"),
-        Expr::Limit { rate, unit_seconds, burst, bytes, inverted } => format!(
+        Expr::Limit {
+            rate,
+            unit_seconds,
+            burst,
+            bytes,
+            inverted,
+        } => format!(
             "limit rate {rate} unit {unit_seconds} burst {burst} type {} flags {}",
             u8::from(*bytes),
             u8::from(*inverted)
@@ -137,7 +189,14 @@ fn body(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     for chain in &table.chains {
         let mut before = None;
         for rule in &chain.rules {
-            write!(out, "{} {} {} {}", table.family.name(), table.name, chain.name, rule.handle)?;
+            write!(
+                out,
+                "{} {} {} {}",
+                table.family.name(),
+                table.name,
+                chain.name,
+                rule.handle
+            )?;
             if let Some(before) = before {
                 write!(out, " {before}")?;
             }
@@ -253,23 +312,52 @@ fn base(base: u8) -> &'static str {
 
 fn loading(expr: &Expr) -> Option<String> {
     Some(match expr {
-        Expr::Payload { base: of, offset, len, dreg } => {
-            format!("payload load {len}b @ {} header + {offset} => reg {}", base(*of), reg(*dreg))
+        Expr::Payload {
+            base: of,
+            offset,
+            len,
+            dreg,
+        } => {
+            format!(
+                "payload load {len}b @ {} header + {offset} => reg {}",
+                base(*of),
+                reg(*dreg)
+            )
         }
         Expr::MetaLoad { name, dreg, .. } => format!("meta load {name} => reg {}", reg(*dreg)),
-        Expr::CtLoad { name, dreg, dir, .. } => {
+        Expr::CtLoad {
+            name, dreg, dir, ..
+        } => {
             let dir = dir.map_or(String::new(), |dir| format!(" , dir {dir}"));
             format!("ct load {name} => reg {}{dir}", reg(*dreg))
         }
         Expr::Immediate { dreg, data } => format!("immediate reg {} {}", reg(*dreg), value(data)),
         Expr::Verdict { verdict: to } => format!("immediate reg 0 {}", verdict(to)),
-        Expr::ExthdrLoad { proto, kind, offset, len, present, dreg } => {
+        Expr::ExthdrLoad {
+            proto,
+            kind,
+            offset,
+            len,
+            present,
+            dreg,
+        } => {
             let present = if *present { " present" } else { "" };
-            format!("exthdr load {proto} {len}b @ {kind} + {offset}{present} => reg {}", reg(*dreg))
+            format!(
+                "exthdr load {proto} {len}b @ {kind} + {offset}{present} => reg {}",
+                reg(*dreg)
+            )
         }
         Expr::Rt { name, dreg, .. } => format!("rt load {name} => reg {}", reg(*dreg)),
-        Expr::Fib { result, flags, dreg } => {
-            format!("fib {} => reg {}", super::names::fib(*result, *flags), reg(*dreg))
+        Expr::Fib {
+            result,
+            flags,
+            dreg,
+        } => {
+            format!(
+                "fib {} => reg {}",
+                super::names::fib(*result, *flags),
+                reg(*dreg)
+            )
         }
         Expr::Socket { key, level, dreg } => {
             let name = super::names::of(&["transparent", "mark", "wildcard", "cgroupv2"], *key);
@@ -279,11 +367,27 @@ fn loading(expr: &Expr) -> Option<String> {
             };
             format!("socket load {name}{level} => reg {}", reg(*dreg))
         }
-        Expr::Numgen { random, modulus, offset, dreg } => {
+        Expr::Numgen {
+            random,
+            modulus,
+            offset,
+            dreg,
+        } => {
             let kind = if *random { "random" } else { "inc" };
-            format!("numgen reg {} = {kind} mod {modulus}{}", reg(*dreg), plus(*offset))
+            format!(
+                "numgen reg {} = {kind} mod {modulus}{}",
+                reg(*dreg),
+                plus(*offset)
+            )
         }
-        Expr::Jhash { sreg, dreg, len, modulus, seed, offset } => {
+        Expr::Jhash {
+            sreg,
+            dreg,
+            len,
+            modulus,
+            seed,
+            offset,
+        } => {
             let seed = seed.map_or("0x0".to_owned(), |seed| format!("{seed:#x}"));
             format!(
                 "hash reg {} = jhash(reg {}, {len}, {seed}) % mod {modulus}{}",
@@ -292,17 +396,40 @@ fn loading(expr: &Expr) -> Option<String> {
                 plus(*offset)
             )
         }
-        Expr::Symhash { dreg, modulus, offset } => {
-            format!("hash reg {} = symhash() % mod {modulus}{}", reg(*dreg), plus(*offset))
+        Expr::Symhash {
+            dreg,
+            modulus,
+            offset,
+        } => {
+            format!(
+                "hash reg {} = symhash() % mod {modulus}{}",
+                reg(*dreg),
+                plus(*offset)
+            )
         }
         Expr::Osf { dreg, .. } => format!("osf dreg {}", reg(*dreg)),
-        Expr::Xfrm { key, dir, spnum, dreg } => {
+        Expr::Xfrm {
+            key,
+            dir,
+            spnum,
+            dreg,
+        } => {
             let dir = super::names::of(&["in", "out"], *dir);
-            let keys = ["unspec", "daddr4", "daddr6", "saddr4", "saddr6", "reqid", "spi"];
-            format!("xfrm load {dir} {spnum} {} => reg {}", super::names::of(&keys, *key), reg(*dreg))
+            let keys = [
+                "unspec", "daddr4", "daddr6", "saddr4", "saddr6", "reqid", "spi",
+            ];
+            format!(
+                "xfrm load {dir} {spnum} {} => reg {}",
+                super::names::of(&keys, *key),
+                reg(*dreg)
+            )
         }
         Expr::Tunnel { key, dreg } => {
-            format!("tunnel load {} => reg {}", super::names::of(&["path", "id"], *key), reg(*dreg))
+            format!(
+                "tunnel load {} => reg {}",
+                super::names::of(&["path", "id"], *key),
+                reg(*dreg)
+            )
         }
         _ => return None,
     })
@@ -328,11 +455,29 @@ fn testing(expr: &Expr) -> Option<String> {
             };
             format!("cmp {op} reg {} {}", reg(*sreg), value(data))
         }
-        Expr::Range { negated, sreg, from, to } => {
+        Expr::Range {
+            negated,
+            sreg,
+            from,
+            to,
+        } => {
             let op = if *negated { "neq" } else { "eq" };
-            format!("range {op} reg {} {} {}", reg(*sreg), value(from), value(to))
+            format!(
+                "range {op} reg {} {} {}",
+                reg(*sreg),
+                value(from),
+                value(to)
+            )
         }
-        Expr::Bitwise { op, sreg, sreg2, dreg, mask, xor, shift } => {
+        Expr::Bitwise {
+            op,
+            sreg,
+            sreg2,
+            dreg,
+            mask,
+            xor,
+            shift,
+        } => {
             let (to, from) = (reg(*dreg), reg(*sreg));
             let pair = |sign| {
                 let other = sreg2.map_or(0, reg);
@@ -340,7 +485,11 @@ fn testing(expr: &Expr) -> Option<String> {
             };
             match op {
                 BitOp::MaskXor => {
-                    format!("bitwise reg {to} = ( reg {from} & {} ) ^ {}", value(mask), value(xor))
+                    format!(
+                        "bitwise reg {to} = ( reg {from} & {} ) ^ {}",
+                        value(mask),
+                        value(xor)
+                    )
                 }
                 BitOp::Lshift => format!("bitwise reg {to} = ( reg {from} << {shift:#010x} )"),
                 BitOp::Rshift => format!("bitwise reg {to} = ( reg {from} >> {shift:#010x} )"),
@@ -349,13 +498,32 @@ fn testing(expr: &Expr) -> Option<String> {
                 BitOp::Xor => pair('^'),
             }
         }
-        Expr::Byteorder { sreg, dreg, hton, len, size } => {
+        Expr::Byteorder {
+            sreg,
+            dreg,
+            hton,
+            len,
+            size,
+        } => {
             let op = if *hton { "hton" } else { "ntoh" };
-            format!("byteorder reg {} = {op}(reg {}, {len}, {size})", reg(*dreg), reg(*sreg))
+            format!(
+                "byteorder reg {} = {op}(reg {}, {len}, {size})",
+                reg(*dreg),
+                reg(*sreg)
+            )
         }
-        Expr::Lookup { set, sreg, dreg, inverted } => {
+        Expr::Lookup {
+            set,
+            sreg,
+            dreg,
+            inverted,
+        } => {
             let dreg = dreg.map_or(String::new(), |dreg| format!(" dreg {}", reg(dreg)));
-            format!("lookup reg {} set {set}{dreg} 0x{}", reg(*sreg), u8::from(*inverted))
+            format!(
+                "lookup reg {} set {set}{dreg} 0x{}",
+                reg(*sreg),
+                u8::from(*inverted)
+            )
         }
         _ => return None,
     })
@@ -364,21 +532,43 @@ fn testing(expr: &Expr) -> Option<String> {
 fn limiting(expr: &Expr) -> Option<String> {
     Some(match expr {
         Expr::Counter { packets, bytes } => format!("counter pkts {packets} bytes {bytes}"),
-        Expr::Last { milliseconds_ago: None } => "last never".to_owned(),
-        Expr::Last { milliseconds_ago: Some(ago) } => format!("last {ago}"),
-        Expr::Limit { rate, unit_seconds, burst, bytes, inverted } => format!(
+        Expr::Last {
+            milliseconds_ago: None,
+        } => "last never".to_owned(),
+        Expr::Last {
+            milliseconds_ago: Some(ago),
+        } => format!("last {ago}"),
+        Expr::Limit {
+            rate,
+            unit_seconds,
+            burst,
+            bytes,
+            inverted,
+        } => format!(
             "limit rate {rate}/{} burst {burst} type {} flags {:#x}",
             super::names::unit(*unit_seconds),
             if *bytes { "bytes" } else { "packets" },
             u8::from(*inverted)
         ),
-        Expr::Quota { bytes, consumed, flags } => {
+        Expr::Quota {
+            bytes,
+            consumed,
+            flags,
+        } => {
             format!("quota bytes {bytes} consumed {consumed} flags {flags}")
         }
         Expr::Connlimit { count, inverted } => {
             format!("connlimit count {count} flags {:x}", u8::from(*inverted))
         }
-        Expr::Dynset { op, set, key, data, timeout_ms, inverted, exprs } => {
+        Expr::Dynset {
+            op,
+            set,
+            key,
+            data,
+            timeout_ms,
+            inverted,
+            exprs,
+        } => {
             let mut text = format!("dynset {op} reg_key {} set {set}", reg(*key));
             if let Some(data) = data {
                 let _ = write!(text, " sreg_data {}", reg(*data));
@@ -394,8 +584,16 @@ fn limiting(expr: &Expr) -> Option<String> {
         }
         Expr::Objref { kind, name } => format!("objref type {kind} name {name}"),
         Expr::ObjrefMap { set, sreg } => format!("objref sreg {} set {set}", reg(*sreg)),
-        Expr::Inner { kind, header_size, flags, inner } => {
-            format!("inner type {kind} hdrsize {header_size} flags {flags:x} [ {} ]", text(inner))
+        Expr::Inner {
+            kind,
+            header_size,
+            flags,
+            inner,
+        } => {
+            format!(
+                "inner type {kind} hdrsize {header_size} flags {flags:x} [ {} ]",
+                text(inner)
+            )
         }
         _ => return None,
     })
@@ -403,7 +601,15 @@ fn limiting(expr: &Expr) -> Option<String> {
 
 fn acting(expr: &Expr) -> Option<String> {
     Some(match expr {
-        Expr::PayloadSet { base: of, offset, len, sreg, csum_type, csum_offset, csum_flags } => format!(
+        Expr::PayloadSet {
+            base: of,
+            offset,
+            len,
+            sreg,
+            csum_type,
+            csum_offset,
+            csum_flags,
+        } => format!(
             "payload write reg {} => {len}b @ {} header + {offset} csum_type {csum_type} csum_off {csum_offset} csum_flags {csum_flags:#x}",
             reg(*sreg),
             base(*of)
@@ -411,18 +617,37 @@ fn acting(expr: &Expr) -> Option<String> {
         Expr::MetaSet { name, sreg, .. } => format!("meta set {name} with reg {}", reg(*sreg)),
         Expr::CtSet { name, sreg, .. } => format!("ct set {name} with reg {}", reg(*sreg)),
         Expr::Notrack => "notrack".to_owned(),
-        Expr::ExthdrSet { proto, kind, offset, len, sreg } => {
-            format!("exthdr write {proto} reg {} => {len}b @ {kind} + {offset}", reg(*sreg))
+        Expr::ExthdrSet {
+            proto,
+            kind,
+            offset,
+            len,
+            sreg,
+        } => {
+            format!(
+                "exthdr write {proto} reg {} => {len}b @ {kind} + {offset}",
+                reg(*sreg)
+            )
         }
         Expr::ExthdrReset { proto, kind } => format!("exthdr reset {proto} {kind}"),
-        Expr::Log { prefix, level, flags, group, snaplen, threshold } => {
+        Expr::Log {
+            prefix,
+            level,
+            flags,
+            group,
+            snaplen,
+            threshold,
+        } => {
             let mut text = "log".to_owned();
             if let Some(prefix) = prefix {
                 let _ = write!(text, " prefix {prefix}");
             }
             match (group, level) {
                 (Some(group), _) => {
-                    let _ = write!(text, " group {group} snaplen {snaplen} qthreshold {threshold}");
+                    let _ = write!(
+                        text,
+                        " group {group} snaplen {snaplen} qthreshold {threshold}"
+                    );
                 }
                 (None, level) => {
                     let _ = write!(text, " level {}", level.unwrap_or(4));
@@ -444,16 +669,37 @@ fn acting(expr: &Expr) -> Option<String> {
 /// What sends packets elsewhere.
 fn sending(expr: &Expr) -> Option<String> {
     Some(match expr {
-        Expr::Nat { dnat, family, flags, regs: given } => {
+        Expr::Nat {
+            dnat,
+            family,
+            flags,
+            regs: given,
+        } => {
             let kind = if *dnat { "dnat" } else { "snat" };
-            with_flags(format!("nat {kind} {}{}", super::names::family(*family), regs(given)), *flags)
+            with_flags(
+                format!(
+                    "nat {kind} {}{}",
+                    super::names::family(*family),
+                    regs(given)
+                ),
+                *flags,
+            )
         }
         Expr::Masq { flags, regs: given } => with_flags(format!("masq{}", regs(given)), *flags),
         Expr::Redir { flags, regs: given } => with_flags(format!("redir{}", regs(given)), *flags),
-        Expr::Queue { sreg: Some(sreg), flags, .. } => {
+        Expr::Queue {
+            sreg: Some(sreg),
+            flags,
+            ..
+        } => {
             format!("queue sreg_qnum {}{}", reg(*sreg), queue_flags(*flags))
         }
-        Expr::Queue { number, total, flags, .. } => {
+        Expr::Queue {
+            number,
+            total,
+            flags,
+            ..
+        } => {
             let last = number.wrapping_add(total.saturating_sub(1));
             let range = match last == *number {
                 true => String::new(),
@@ -502,4 +748,3 @@ fn queue_flags(flags: u32) -> String {
     let fanout = if flags & 2 != 0 { " fanout" } else { "" };
     format!("{bypass}{fanout}")
 }
-

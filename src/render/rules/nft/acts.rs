@@ -27,14 +27,28 @@ pub(super) fn text(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
             let value = given(context, *sreg, ty, true)?;
             format!("ct {name} set {value}")
         }
-        Expr::PayloadSet { base, offset, len, sreg, .. } => {
+        Expr::PayloadSet {
+            base,
+            offset,
+            len,
+            sreg,
+            ..
+        } => {
             let fields = context.header(*base);
-            let field = *fields.iter().find(|f| f.offset == offset * 8 && f.len == len * 8)?;
+            let field = *fields
+                .iter()
+                .find(|f| f.offset == offset * 8 && f.len == len * 8)?;
             let value = given(context, *sreg, field.ty, false)?;
             context.imply_of(&super::terms::Term::new(field.name, field.ty, false, 0));
             format!("{} set {value}", field.name)
         }
-        Expr::ExthdrSet { proto, kind, offset, len, sreg } => {
+        Expr::ExthdrSet {
+            proto,
+            kind,
+            offset,
+            len,
+            sreg,
+        } => {
             let (name, ty) = fields::extension(proto, *kind, *offset, *len)?;
             format!("{name} set {}", given(context, *sreg, ty, false)?)
         }
@@ -43,8 +57,17 @@ pub(super) fn text(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
         }
         Expr::Log { .. } => log(expr)?,
         Expr::Reject { kind, code } => reject(context, *kind, *code)?,
-        Expr::Queue { number, total, flags, sreg: None } => queue(*number, *total, *flags),
-        Expr::Synproxy { mss, wscale, options } => {
+        Expr::Queue {
+            number,
+            total,
+            flags,
+            sreg: None,
+        } => queue(*number, *total, *flags),
+        Expr::Synproxy {
+            mss,
+            wscale,
+            options,
+        } => {
             format!("synproxy{}", synproxy(*mss, *wscale, *options, " "))
         }
         Expr::FlowOffload { flowtable } => format!("flow add @{flowtable}"),
@@ -70,7 +93,15 @@ const LEVELS: [&str; 9] = [
 ];
 
 fn log(expr: &Expr) -> Option<String> {
-    let Expr::Log { prefix, level, flags, group, snaplen, threshold } = expr else {
+    let Expr::Log {
+        prefix,
+        level,
+        flags,
+        group,
+        snaplen,
+        threshold,
+    } = expr
+    else {
         return None;
     };
     let mut text = "log".to_owned();
@@ -111,7 +142,10 @@ fn log(expr: &Expr) -> Option<String> {
 }
 
 fn code(names: &[(u8, &'static str)], code: u8) -> Option<&'static str> {
-    names.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+    names
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|(_, name)| *name)
 }
 
 const ICMP_CODES: [(u8, &str); 7] = [
@@ -199,7 +233,12 @@ pub(super) fn synproxy(mss: u16, wscale: u8, options: u8, between: &str) -> Stri
 /// What sends packets elsewhere.
 fn sending(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
     Some(match expr {
-        Expr::Nat { dnat, family, flags, regs } => {
+        Expr::Nat {
+            dnat,
+            family,
+            flags,
+            regs,
+        } => {
             let kind = if *dnat { "dnat" } else { "snat" };
             nat(context, kind, *family, *flags, regs)?
         }
@@ -217,7 +256,11 @@ fn sending(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
                 10 => (" ip6", IPV6),
                 _ => ("", IPV4),
             };
-            let mixed = if context.table.family.0 == 1 { mixed } else { "" };
+            let mixed = if context.table.family.0 == 1 {
+                mixed
+            } else {
+                ""
+            };
             let addr = match addr {
                 Some(reg) => given(context, *reg, ty, false)?,
                 None => String::new(),
@@ -229,7 +272,11 @@ fn sending(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
             format!("tproxy{mixed} to {}{port}", bracketed(&addr, *family))
         }
         Expr::Dup { addr, dev } => {
-            let ty = if context.table.family.0 == 10 { IPV6 } else { IPV4 };
+            let ty = if context.table.family.0 == 10 {
+                IPV6
+            } else {
+                IPV4
+            };
             match (addr, dev) {
                 (Some(addr), dev) => {
                     let mut text = format!("dup to {}", given(context, *addr, ty, false)?);
@@ -242,13 +289,26 @@ fn sending(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
                 (None, None) => return None,
             }
         }
-        Expr::Fwd { dev, addr: None, .. } => {
+        Expr::Fwd {
+            dev, addr: None, ..
+        } => {
             format!("fwd to {}", given(context, *dev, IFINDEX, true)?)
         }
-        Expr::Fwd { dev, addr: Some(addr), family } => {
-            let (word, ty) = if *family == Some(10) { ("ip6", IPV6) } else { ("ip", IPV4) };
+        Expr::Fwd {
+            dev,
+            addr: Some(addr),
+            family,
+        } => {
+            let (word, ty) = if *family == Some(10) {
+                ("ip6", IPV6)
+            } else {
+                ("ip", IPV4)
+            };
             let addr = given(context, *addr, ty, false)?;
-            format!("fwd {word} to {addr} device {}", given(context, *dev, IFINDEX, true)?)
+            format!(
+                "fwd {word} to {addr} device {}",
+                given(context, *dev, IFINDEX, true)?
+            )
         }
         _ => return None,
     })
@@ -278,7 +338,11 @@ fn range(context: &mut Context<'_>, min: Reg, max: Option<Reg>, ty: u32) -> Opti
     match max.filter(|max| *max != min) {
         Some(max) => {
             let to = given(context, max, ty, false)?;
-            Some(if to == from { from } else { format!("{from}-{to}") })
+            Some(if to == from {
+                from
+            } else {
+                format!("{from}-{to}")
+            })
         }
         None => Some(from),
     }
@@ -292,15 +356,33 @@ fn ports(context: &mut Context<'_>, regs: &NatRegs) -> Option<Option<String>> {
     }
 }
 
-fn nat(context: &mut Context<'_>, kind: &str, family: u8, flags: u32, regs: &NatRegs) -> Option<String> {
-    let (word, ty) = if family == 10 { (" ip6", IPV6) } else { (" ip", IPV4) };
+fn nat(
+    context: &mut Context<'_>,
+    kind: &str,
+    family: u8,
+    flags: u32,
+    regs: &NatRegs,
+) -> Option<String> {
+    let (word, ty) = if family == 10 {
+        (" ip6", IPV6)
+    } else {
+        (" ip", IPV4)
+    };
     let mapped = |context: &Context<'_>, reg: Reg| context.registers.term(reg).cloned();
-    let inet = if context.table.family.0 == 1 { word } else { "" };
+    let inet = if context.table.family.0 == 1 {
+        word
+    } else {
+        ""
+    };
     // NF_NAT_RANGE_NETMAP.
     if flags & 0x40 != 0 {
         let term = mapped(context, regs.addr_min?)?;
         context.imply_of(&term);
-        return Some(format!("{kind}{word} prefix to {}{}", term.text, nat_flags(flags)));
+        return Some(format!(
+            "{kind}{word} prefix to {}{}",
+            term.text,
+            nat_flags(flags)
+        ));
     }
     if let (Some(addr), Some(port)) = (regs.addr_min, regs.proto_min)
         && matches!(context.registers.get(port), Some(Slot::Rest))

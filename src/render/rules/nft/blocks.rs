@@ -53,7 +53,11 @@ fn body(body: &ObjectBody) -> Vec<String> {
     match body {
         ObjectBody::Expression { expr } => match expr {
             Expr::Counter { packets, bytes } => vec![format!("packets {packets} bytes {bytes}")],
-            Expr::Synproxy { mss, wscale, options } => {
+            Expr::Synproxy {
+                mss,
+                wscale,
+                options,
+            } => {
                 let text = acts::synproxy(*mss, *wscale, *options, "\n");
                 text.lines().skip(1).map(str::to_owned).collect()
             }
@@ -62,11 +66,19 @@ fn body(body: &ObjectBody) -> Vec<String> {
                 vec![text.unwrap_or_else(|| super::netlink::text(other))]
             }
         },
-        ObjectBody::CtHelper { helper, l4proto, l3num } => vec![
+        ObjectBody::CtHelper {
+            helper,
+            l4proto,
+            l3num,
+        } => vec![
             format!("type {} protocol {l4proto}", quoted(helper)),
             format!("l3proto {}", family(*l3num)),
         ],
-        ObjectBody::CtTimeout { l3num, l4proto, seconds } => {
+        ObjectBody::CtTimeout {
+            l3num,
+            l4proto,
+            seconds,
+        } => {
             let changed = names::changed_timeouts(*l4proto, seconds);
             let policy: Vec<String> = changed
                 .iter()
@@ -78,7 +90,13 @@ fn body(body: &ObjectBody) -> Vec<String> {
                 format!("policy = {{ {} }}", policy.join(", ")),
             ]
         }
-        ObjectBody::CtExpectation { l3num, l4proto, dport, timeout_ms, size } => vec![
+        ObjectBody::CtExpectation {
+            l3num,
+            l4proto,
+            dport,
+            timeout_ms,
+            size,
+        } => vec![
             format!("protocol {l4proto}"),
             format!("dport {dport}"),
             format!("timeout {}", time(u64::from(*timeout_ms))),
@@ -91,7 +109,11 @@ fn body(body: &ObjectBody) -> Vec<String> {
 }
 
 pub(super) fn set(set: &Set, handle: &str, devices: &Devices) -> String {
-    let kind = if set.flags & MAP != 0 || set.flags & OBJECTS != 0 { "map" } else { "set" };
+    let kind = if set.flags & MAP != 0 || set.flags & OBJECTS != 0 {
+        "map"
+    } else {
+        "set"
+    };
     let mut lines = vec![type_line(set)];
     if set.policy == 1 {
         lines.push("policy memory".to_owned());
@@ -119,7 +141,10 @@ pub(super) fn set(set: &Set, handle: &str, devices: &Devices) -> String {
         lines.push(format!("timeout {}", time(set.timeout_ms)));
     }
     if set.gc_interval_ms > 0 {
-        lines.push(format!("gc-interval {}", time(u64::from(set.gc_interval_ms))));
+        lines.push(format!(
+            "gc-interval {}",
+            time(u64::from(set.gc_interval_ms))
+        ));
     }
     if set.notes.auto_merge {
         lines.push("auto-merge".to_owned());
@@ -171,7 +196,11 @@ fn type_line(set: &Set) -> String {
             number => types::name(number),
         })
     };
-    let interval = if set.notes.data_interval { "interval " } else { "" };
+    let interval = if set.notes.data_interval {
+        "interval "
+    } else {
+        ""
+    };
     let typeof_of = |blob: &Option<Vec<u8>>| blob.as_deref().and_then(expression);
     if let Some(key) = typeof_of(&set.notes.key_typeof) {
         let data = typeof_of(&set.notes.data_typeof).or_else(data);
@@ -240,7 +269,10 @@ fn meta_key(key: u32) -> Option<&'static str> {
 pub(super) fn flowtable(one: &Flowtable, family: Family, handle: &str) -> String {
     // Hooks of flowtables are those of netdev.
     let hook = Family(5).hook(one.hook_number);
-    let mut lines = vec![format!("hook {hook} priority {}", priority(family, hook, one.priority))];
+    let mut lines = vec![format!(
+        "hook {hook} priority {}",
+        priority(family, hook, one.priority)
+    )];
     if !one.devices.is_empty() {
         lines.push(format!("devices = {{ {} }}", devices(&one.devices)));
     }

@@ -8,7 +8,15 @@ use crate::subsys::net::rules::nft::expr::Expr;
 /// `None` of expressions that are something else.
 pub(super) fn text(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
     Some(match expr {
-        Expr::Dynset { op, set, key, data, timeout_ms, exprs, inverted: false } => {
+        Expr::Dynset {
+            op,
+            set,
+            key,
+            data,
+            timeout_ms,
+            exprs,
+            inverted: false,
+        } => {
             let len = context.set(set)?.key_len as usize;
             let (mut inside, _) = context.key(*key, len)?;
             if *timeout_ms > 0 {
@@ -56,8 +64,12 @@ pub(super) fn object(kind: u32) -> Option<&'static str> {
 pub(super) fn stateful(expr: &Expr) -> Option<String> {
     Some(match expr {
         Expr::Counter { packets, bytes } => format!("counter packets {packets} bytes {bytes}"),
-        Expr::Last { milliseconds_ago: None } => "last used never".to_owned(),
-        Expr::Last { milliseconds_ago: Some(ago) } => format!("last used {}", time(*ago)),
+        Expr::Last {
+            milliseconds_ago: None,
+        } => "last used never".to_owned(),
+        Expr::Last {
+            milliseconds_ago: Some(ago),
+        } => format!("last used {}", time(*ago)),
         Expr::Limit { .. } => format!("limit {}", limit(expr)?),
         Expr::Quota { .. } => format!("quota {}", quota(expr)?),
         Expr::Connlimit { count, inverted } => {
@@ -69,7 +81,14 @@ pub(super) fn stateful(expr: &Expr) -> Option<String> {
 
 /// Behind the word.
 pub(super) fn limit(expr: &Expr) -> Option<String> {
-    let Expr::Limit { rate, unit_seconds, burst, bytes, inverted } = expr else {
+    let Expr::Limit {
+        rate,
+        unit_seconds,
+        burst,
+        bytes,
+        inverted,
+    } = expr
+    else {
         return None;
     };
     let over = if *inverted { "over " } else { "" };
@@ -87,7 +106,12 @@ pub(super) fn limit(expr: &Expr) -> Option<String> {
 
 /// Behind the word.
 pub(super) fn quota(expr: &Expr) -> Option<String> {
-    let Expr::Quota { bytes, consumed, flags } = expr else {
+    let Expr::Quota {
+        bytes,
+        consumed,
+        flags,
+    } = expr
+    else {
         return None;
     };
     let over = if flags & 1 != 0 { "over " } else { "" };

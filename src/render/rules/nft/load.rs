@@ -10,32 +10,73 @@ use crate::subsys::net::rules::nft::expr::{Expr, Reg};
 pub(super) fn loaded(context: &mut Context<'_>, expr: &Expr) -> Option<(Reg, Slot)> {
     let (reg, term) = match expr {
         Expr::Immediate { dreg, data } => return Some((*dreg, Slot::Constant(data.0.clone()))),
-        Expr::Payload { base, offset, len, dreg } => (*dreg, payload(context, *base, *offset, *len)),
+        Expr::Payload {
+            base,
+            offset,
+            len,
+            dreg,
+        } => (*dreg, payload(context, *base, *offset, *len)),
         Expr::MetaLoad { name, dreg, .. } => (*dreg, meta(name)),
-        Expr::CtLoad { name, dreg, dir, .. } => (*dreg, ct(name, *dir)),
-        Expr::ExthdrLoad { proto, kind, offset, len, present, dreg } => {
-            (*dreg, extension(proto, *kind, *offset, *len, *present)?)
-        }
+        Expr::CtLoad {
+            name, dreg, dir, ..
+        } => (*dreg, ct(name, *dir)),
+        Expr::ExthdrLoad {
+            proto,
+            kind,
+            offset,
+            len,
+            present,
+            dreg,
+        } => (*dreg, extension(proto, *kind, *offset, *len, *present)?),
         Expr::Rt { name, dreg, .. } => (*dreg, route(name)),
-        Expr::Fib { result, flags, dreg } => (*dreg, fib(*result, *flags)),
+        Expr::Fib {
+            result,
+            flags,
+            dreg,
+        } => (*dreg, fib(*result, *flags)),
         Expr::Socket { key, level, dreg } => (*dreg, socket(*key, *level)?),
-        Expr::Numgen { random, modulus, offset, dreg } => {
+        Expr::Numgen {
+            random,
+            modulus,
+            offset,
+            dreg,
+        } => {
             let kind = if *random { "random" } else { "inc" };
-            (*dreg, number(format!("numgen {kind} mod {modulus}{}", plus(*offset))))
+            (
+                *dreg,
+                number(format!("numgen {kind} mod {modulus}{}", plus(*offset))),
+            )
         }
-        Expr::Jhash { sreg, dreg, len, modulus, seed, offset } => {
+        Expr::Jhash {
+            sreg,
+            dreg,
+            len,
+            modulus,
+            seed,
+            offset,
+        } => {
             let (key, _) = context.key(*sreg, *len as usize)?;
             let seed = seed.map_or(String::new(), |seed| format!(" seed {seed:#x}"));
             let text = format!("jhash {key} mod {modulus}{seed}{}", plus(*offset));
             (*dreg, number(text))
         }
-        Expr::Symhash { dreg, modulus, offset } => {
-            (*dreg, number(format!("symhash mod {modulus}{}", plus(*offset))))
-        }
+        Expr::Symhash {
+            dreg,
+            modulus,
+            offset,
+        } => (
+            *dreg,
+            number(format!("symhash mod {modulus}{}", plus(*offset))),
+        ),
         Expr::Osf { dreg, ttl, flags } => {
-            let ttl = ["", " ttl loose", " ttl skip"].get(usize::from(*ttl)).unwrap_or(&"");
+            let ttl = ["", " ttl loose", " ttl skip"]
+                .get(usize::from(*ttl))
+                .unwrap_or(&"");
             let what = if flags & 1 != 0 { "version" } else { "name" };
-            (*dreg, Term::new(format!("osf{ttl} {what}"), STRING, true, 16))
+            (
+                *dreg,
+                Term::new(format!("osf{ttl} {what}"), STRING, true, 16),
+            )
         }
         _ => return None,
     };
@@ -56,7 +97,9 @@ fn number(text: String) -> Term {
 fn payload(context: &Context<'_>, base: u8, offset: u32, len: u32) -> Term {
     let fields = context.header(base);
     let (start, bits) = (offset * 8, len * 8);
-    let exact = fields.iter().find(|field| field.offset == start && field.len == bits);
+    let exact = fields
+        .iter()
+        .find(|field| field.offset == start && field.len == bits);
     // Whole bytes of an address in front are a prefix of it.
     let begun = fields
         .iter()
@@ -64,8 +107,15 @@ fn payload(context: &Context<'_>, base: u8, offset: u32, len: u32) -> Term {
     let mut term = match exact.or(begun) {
         Some(field) => Term::new(field.name, field.ty, false, len as usize),
         None => {
-            let base = ["ll", "nh", "th", "ih"].get(usize::from(base)).unwrap_or(&"nh");
-            Term::new(format!("@{base},{start},{bits}"), INTEGER, false, len as usize)
+            let base = ["ll", "nh", "th", "ih"]
+                .get(usize::from(base))
+                .unwrap_or(&"nh");
+            Term::new(
+                format!("@{base},{start},{bits}"),
+                INTEGER,
+                false,
+                len as usize,
+            )
         }
     };
     if exact.is_none() && begun.is_none() && fields.is_empty() {
@@ -83,9 +133,8 @@ fn meta(name: &str) -> Term {
         "protocol" | "bri_iifvproto" => (ETHER_TYPE, false, 2),
         "mark" => (MARK, true, 4),
         "iif" | "oif" | "sdif" => (IFINDEX, true, 4),
-        "iifname" | "oifname" | "bri_iifname" | "bri_oifname" | "iifkind" | "oifkind" | "sdifname" => {
-            (IFNAME, true, 16)
-        }
+        "iifname" | "oifname" | "bri_iifname" | "bri_oifname" | "iifkind" | "oifkind"
+        | "sdifname" => (IFNAME, true, 16),
         "nfproto" => (NFPROTO, false, 1),
         "l4proto" => (PROTO, false, 1),
         "pkttype" => (PKT_TYPE, false, 1),

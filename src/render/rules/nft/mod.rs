@@ -93,9 +93,9 @@ impl Tables<'_> {
         let named = table.sets.iter().filter(|set| set.flags & 1 == 0);
         all.extend(named.map(|set| blocks::set(set, &self.handle(set.handle), self.devices)));
         let flowtables = table.flowtables.iter();
-        all.extend(flowtables.map(|one| {
-            blocks::flowtable(one, table.family, &self.handle(one.handle))
-        }));
+        all.extend(
+            flowtables.map(|one| blocks::flowtable(one, table.family, &self.handle(one.handle))),
+        );
         for chain in table.chains.iter().filter(|chain| chain.flags & 4 == 0) {
             let mut block = blocks::chain_head(chain, table.family, &self.handle(chain.handle));
             for rule in &chain.rules {
@@ -120,7 +120,12 @@ pub(in super::super) fn priority(family: Family, hook: &str, priority: i32) -> S
             ("security", 50),
             ("srcnat", 100),
         ],
-        7 => &[("dstnat", -300), ("filter", -200), ("out", 100), ("srcnat", 300)],
+        7 => &[
+            ("dstnat", -300),
+            ("filter", -200),
+            ("out", 100),
+            ("srcnat", 300),
+        ],
         _ => &[("filter", 0)],
     };
     let fits = |name: &str| match name {

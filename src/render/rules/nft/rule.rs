@@ -89,7 +89,12 @@ impl<'t> Context<'t> {
         }
         match expr {
             Expr::Cmp { op, sreg, data } => self.compare(*op, *sreg, &data.0),
-            Expr::Range { negated, sreg, from, to } => {
+            Expr::Range {
+                negated,
+                sreg,
+                from,
+                to,
+            } => {
                 let term = self.used(*sreg)?;
                 let of = |bytes: &[u8]| types::value(term.ty, bytes, self.devices);
                 let sign = if *negated { "!= " } else { "" };
@@ -97,7 +102,14 @@ impl<'t> Context<'t> {
                 self.say(text);
                 Some(())
             }
-            Expr::Bitwise { op: BitOp::MaskXor, sreg, dreg, mask, xor, .. } => {
+            Expr::Bitwise {
+                op: BitOp::MaskXor,
+                sreg,
+                dreg,
+                mask,
+                xor,
+                ..
+            } => {
                 let mut term = self.registers.term(*sreg)?.clone();
                 term.mask = Some((mask.0.clone(), xor.0.clone()));
                 self.registers.put(*dreg, Slot::Term(term));
@@ -109,7 +121,12 @@ impl<'t> Context<'t> {
                 self.registers.put(*dreg, Slot::Term(term));
                 Some(())
             }
-            Expr::Lookup { set, sreg, dreg, inverted } => self.look_up(set, *sreg, *dreg, *inverted),
+            Expr::Lookup {
+                set,
+                sreg,
+                dreg,
+                inverted,
+            } => self.look_up(set, *sreg, *dreg, *inverted),
             _ => {
                 let text = acts::text(self, expr).or_else(|| limits::text(self, expr))?;
                 self.say(text);
@@ -127,9 +144,12 @@ impl<'t> Context<'t> {
 
     /// What a term says of the protocols below it.
     pub(super) fn imply_of(&mut self, term: &Term) {
-        let word = term.text.split(' ').next().unwrap_or_default();
-        match word {
-            "tcp" if term.text.starts_with("tcp option") => {}
+        self.imply_by(&term.text);
+    }
+
+    fn imply_by(&mut self, text: &str) {
+        match text.split(' ').next().unwrap_or_default() {
+            "tcp" if text.starts_with("tcp option") => {}
             "tcp" | "udp" | "udplite" | "sctp" | "dccp" => self.implied(Layer::Transport),
             "icmp" | "icmpv6" => {
                 self.implied(Layer::Transport);
@@ -144,9 +164,11 @@ impl<'t> Context<'t> {
     }
 
     fn compare(&mut self, op: CmpOp, reg: Reg, data: &[u8]) -> Option<()> {
-        let term = self.used(reg)?;
+        let term = self.registers.term(reg)?.clone();
         let number = types::number(data, term.ty.host);
         let text = term.compared(op, data, self.devices);
+        // By the text: a part of a header has no name before its bits are known.
+        self.imply_by(&text);
         self.say(text);
         if op != CmpOp::Eq || term.mask.is_some() {
             return Some(());
@@ -174,18 +196,30 @@ impl<'t> Context<'t> {
             "meta iiftype" | "meta oiftype" => Layer::Link,
             _ => return Some(()),
         };
-        self.pending.push((layer, self.statements.len().checked_sub(1)?));
+        self.pending
+            .push((layer, self.statements.len().checked_sub(1)?));
         Some(())
     }
 
     /// What is looked up, as it stands before a set.
     pub(super) fn key(&mut self, reg: Reg, len: usize) -> Option<(String, Vec<Ty>)> {
-        let terms: Vec<Term> = self.registers.joined(reg, len)?.into_iter().cloned().collect();
+        let terms: Vec<Term> = self
+            .registers
+            .joined(reg, len)?
+            .into_iter()
+            .cloned()
+            .collect();
         for term in &terms {
             self.imply_of(term);
         }
-        let texts: Vec<String> = terms.iter().map(|term| term.changed(self.devices)).collect();
-        Some((texts.join(" . "), terms.iter().map(|term| term.ty).collect()))
+        let texts: Vec<String> = terms
+            .iter()
+            .map(|term| term.changed(self.devices))
+            .collect();
+        Some((
+            texts.join(" . "),
+            terms.iter().map(|term| term.ty).collect(),
+        ))
     }
 
     fn look_up(&mut self, name: &str, sreg: Reg, dreg: Option<Reg>, inverted: bool) -> Option<()> {
@@ -205,9 +239,15 @@ impl<'t> Context<'t> {
             return Some(());
         }
         let host = types::is_host(set.data_type);
-        let term = Term::new(format!("{key} map {body}"), set.data_type, host, set.data_len as usize);
+        let term = Term::new(
+            format!("{key} map {body}"),
+            set.data_type,
+            host,
+            set.data_len as usize,
+        );
         for word in 1..(set.data_len as usize).div_ceil(4) {
-            self.registers.put(Reg(dreg.0.checked_add(word as u8)?), Slot::Rest);
+            self.registers
+                .put(Reg(dreg.0.checked_add(word as u8)?), Slot::Rest);
         }
         self.registers.put(dreg, Slot::Term(term));
         Some(())

@@ -1,9 +1,9 @@
 //! Elements of sets as nft writes them: sorted, with intervals put together.
 
+use super::super::names;
 use super::limits::stateful;
 use super::terms::prefix_len;
 use super::types::{self, Devices, IFNAME, Ty, time, value};
-use super::super::names;
 use crate::subsys::net::rules::nft::{Data, Element, Set};
 
 const INTERVAL: u32 = 4;
@@ -33,7 +33,10 @@ pub(super) fn types_of(number: u32, interval: bool) -> Vec<Ty> {
 pub(super) fn elements(set: &Set, key_types: &[Ty], devices: &Devices) -> Vec<String> {
     let ranges = set.flags & INTERVAL != 0 && set.flags & CONCAT == 0;
     let key_types: Vec<Ty> = match ranges {
-        true => key_types.iter().map(|ty| Ty { host: false, ..*ty }).collect(),
+        true => key_types
+            .iter()
+            .map(|ty| Ty { host: false, ..*ty })
+            .collect(),
         false => key_types.to_vec(),
     };
     let mut sorted: Vec<&Element> = set.elements.iter().collect();
@@ -49,10 +52,17 @@ pub(super) fn elements(set: &Set, key_types: &[Ty], devices: &Devices) -> Vec<St
             (key.is_none(), key, element.flags & 1 == 0)
         });
     }
-    let writer = Writer { set, types: &key_types, devices };
+    let writer = Writer {
+        set,
+        types: &key_types,
+        devices,
+    };
     match ranges {
         true => writer.intervals(&sorted),
-        false => sorted.iter().map(|element| writer.whole(element, writer.key(element))).collect(),
+        false => sorted
+            .iter()
+            .map(|element| writer.whole(element, writer.key(element)))
+            .collect(),
     }
 }
 
@@ -79,7 +89,10 @@ impl Writer<'_> {
     /// Beginnings and ends put together.
     fn intervals(&self, sorted: &[&Element]) -> Vec<String> {
         let mut all = Vec::new();
-        let ty = self.types.first().copied().unwrap_or(Ty { number: types::INTEGER, host: false });
+        let ty = self.types.first().copied().unwrap_or(Ty {
+            number: types::INTEGER,
+            host: false,
+        });
         for (index, element) in sorted.iter().enumerate() {
             let Some(start) = element.key.as_ref() else {
                 all.push(self.whole(element, "*".to_owned()));
@@ -183,7 +196,8 @@ fn range(ty: Ty, from: &[u8], to: &[u8], devices: &Devices) -> String {
         return of(from);
     }
     let same: Vec<u8> = from.iter().zip(to).map(|(a, b)| !(a ^ b)).collect();
-    if let Some(len) = prefix_len(&same).filter(|_| matches!(ty.number, types::IPV4 | types::IPV6)) {
+    if let Some(len) = prefix_len(&same).filter(|_| matches!(ty.number, types::IPV4 | types::IPV6))
+    {
         let mask = same.iter().zip(from);
         // The first one has no bits behind the prefix.
         if mask.clone().all(|(mask, byte)| byte & !mask == 0) {
@@ -196,9 +210,19 @@ fn range(ty: Ty, from: &[u8], to: &[u8], devices: &Devices) -> String {
 /// A name, or all that begin with it.
 fn names_from(from: &[u8], to: &[u8]) -> String {
     if from == to {
-        return value(Ty { number: IFNAME, host: true }, from, &Devices::new());
+        return value(
+            Ty {
+                number: IFNAME,
+                host: true,
+            },
+            from,
+            &Devices::new(),
+        );
     }
-    let len = from.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let len = from
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
     let name = String::from_utf8_lossy(from.get(..len).unwrap_or_default()).into_owned();
     format!("\"{name}*\"")
 }

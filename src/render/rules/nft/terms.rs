@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fields::Field;
-use super::types::{self, Devices, IPV4, IPV6, INTEGER, Ty};
+use super::types::{self, Devices, INTEGER, IPV4, IPV6, Ty};
 use crate::subsys::net::rules::nft::expr::{CmpOp, Reg};
 
 /// A value by where it comes from.
@@ -79,17 +79,25 @@ impl Term {
         }
         let value = types::value(self.ty, data, devices);
         let Some(whole) = self.whole_len().filter(|whole| data.len() < *whole) else {
-            return match types::is_flags(self.ty.number) && data.iter().map(|b| b.count_ones()).sum::<u32>() > 1 {
+            return match types::is_flags(self.ty.number)
+                && data.iter().map(|b| b.count_ones()).sum::<u32>() > 1
+            {
                 true => {
                     let number = types::number(data, self.ty.host);
                     let sign = if op == CmpOp::Eq { "== " } else { sign };
-                    format!("{} {sign}{}", self.text, types::flags(self.ty.number, number, " | "))
+                    format!(
+                        "{} {sign}{}",
+                        self.text,
+                        types::flags(self.ty.number, number, " | ")
+                    )
                 }
                 false => format!("{} {sign}{value}", self.text),
             };
         };
         match whole {
-            4 | 16 if self.is_address() => format!("{} {sign}{value}/{}", self.text, data.len() * 8),
+            4 | 16 if self.is_address() => {
+                format!("{} {sign}{value}/{}", self.text, data.len() * 8)
+            }
             _ => format!("{} {sign}{value}", self.text),
         }
     }
@@ -106,7 +114,10 @@ impl Term {
     }
 
     fn masked(&self, op: CmpOp, mask: &[u8], data: &[u8], devices: &Devices) -> String {
-        let (bits, value) = (types::number(mask, self.ty.host), types::number(data, self.ty.host));
+        let (bits, value) = (
+            types::number(mask, self.ty.host),
+            types::number(data, self.ty.host),
+        );
         if let Some(text) = self.part(op, mask, data, devices) {
             return text;
         }
@@ -127,7 +138,11 @@ impl Term {
                 false => names(value, " | "),
             };
             let sign = if op == CmpOp::Eq { "==" } else { "!=" };
-            let value = if value == 0 { "0x0".to_owned() } else { names(value, " | ") };
+            let value = if value == 0 {
+                "0x0".to_owned()
+            } else {
+                names(value, " | ")
+            };
             return format!("{} & {} {sign} {value}", self.text, group(bits));
         }
         let sign = match sign(op) {
@@ -153,7 +168,9 @@ impl Term {
             return None;
         }
         let offset = start + width - low - len;
-        let found = fields.iter().find(|field| field.offset == offset && field.len == len)?;
+        let found = fields
+            .iter()
+            .find(|field| field.offset == offset && field.len == len)?;
         let ty = Ty {
             number: found.ty,
             host: false,
@@ -214,13 +231,6 @@ impl Registers {
 
     pub(super) fn term(&self, reg: Reg) -> Option<&Term> {
         match self.get(reg) {
-            Some(Slot::Term(term)) => Some(term),
-            _ => None,
-        }
-    }
-
-    pub(super) fn term_mut(&mut self, reg: Reg) -> Option<&mut Term> {
-        match self.0.get_mut(&reg.0) {
             Some(Slot::Term(term)) => Some(term),
             _ => None,
         }

@@ -40,12 +40,52 @@ pub(super) const DAY: u32 = 45;
 pub(super) const HOUR: u32 = 44;
 
 const NAMES: [&str; 47] = [
-    "invalid", "verdict", "nf_proto", "bitmask", "integer", "string", "ll_addr", "ipv4_addr",
-    "ipv6_addr", "ether_addr", "ether_type", "arp_op", "inet_proto", "inet_service", "icmp_type",
-    "tcp_flag", "dccp_pkttype", "mh_type", "time", "mark", "iface_index", "iface_type", "realm",
-    "classid", "uid", "gid", "ct_state", "ct_dir", "ct_status", "icmpv6_type", "ct_label",
-    "pkt_type", "icmp_code", "icmpv6_code", "icmpx_code", "devgroup", "dscp", "ecn",
-    "fib_addrtype", "boolean", "ct_event", "ifname", "igmp_type", "time", "hour", "day",
+    "invalid",
+    "verdict",
+    "nf_proto",
+    "bitmask",
+    "integer",
+    "string",
+    "ll_addr",
+    "ipv4_addr",
+    "ipv6_addr",
+    "ether_addr",
+    "ether_type",
+    "arp_op",
+    "inet_proto",
+    "inet_service",
+    "icmp_type",
+    "tcp_flag",
+    "dccp_pkttype",
+    "mh_type",
+    "time",
+    "mark",
+    "iface_index",
+    "iface_type",
+    "realm",
+    "classid",
+    "uid",
+    "gid",
+    "ct_state",
+    "ct_dir",
+    "ct_status",
+    "icmpv6_type",
+    "ct_label",
+    "pkt_type",
+    "icmp_code",
+    "icmpv6_code",
+    "icmpx_code",
+    "devgroup",
+    "dscp",
+    "ecn",
+    "fib_addrtype",
+    "boolean",
+    "ct_event",
+    "ifname",
+    "igmp_type",
+    "time",
+    "hour",
+    "day",
     "cgroupsv2",
 ];
 
@@ -178,7 +218,12 @@ const ETHER_TYPES: [(u128, &str); 5] = [
     (0x8100, "8021q"),
     (0x88a8, "8021ad"),
 ];
-const PKT_TYPES: [(u128, &str); 4] = [(0, "host"), (1, "broadcast"), (2, "multicast"), (3, "other")];
+const PKT_TYPES: [(u128, &str); 4] = [
+    (0, "host"),
+    (1, "broadcast"),
+    (2, "multicast"),
+    (3, "other"),
+];
 const DIRECTIONS: [(u128, &str); 2] = [(0, "original"), (1, "reply")];
 const FIB_TYPES: [(u128, &str); 11] = [
     (0, "unspec"),
@@ -275,7 +320,11 @@ pub(super) fn value(ty: Ty, bytes: &[u8], devices: &Devices) -> String {
         IPV4 => Ipv4Addr::from((fixed(4) >> 96) as u32).to_string(),
         IPV6 => Ipv6Addr::from(fixed(16)).to_string(),
         ETHER => {
-            let parts: Vec<String> = bytes.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+            let parts: Vec<String> = bytes
+                .iter()
+                .take(6)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             parts.join(":")
         }
         MARK => format!("{number:#010x}"),
@@ -334,7 +383,11 @@ pub(super) fn time(milliseconds: u64) -> String {
         .filter(|(amount, _)| *amount > 0)
         .map(|(amount, unit)| format!("{amount}{unit}"))
         .collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
 }
 
 /// Bytes in the largest of nft's units that leaves nothing over.

@@ -4,7 +4,9 @@
 //! Invariants: what a kernel lacks is no error; what can't be read costs itself and is said.
 
 mod hex;
+pub mod ipset;
 pub mod nft;
+pub mod xt;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +35,10 @@ pub struct NetnsRules {
     pub devices: BTreeMap<u32, String>,
     /// Tables of nf_tables.
     pub nf_tables: Vec<nft::Table>,
+    /// Tables of x_tables, by family.
+    pub x_tables: Vec<xt::XTable>,
+    /// Sets of ipset, by number.
+    pub ipsets: Vec<ipset::IpSet>,
 }
 
 /// All that packets are filtered and translated by.
@@ -52,20 +58,38 @@ pub fn collect(kernel: &Kernel, modules: &Modules) -> Result<RuleFacts, KernelEr
     let clock = Clock::read(kernel)?;
     let cpus = Cpus::read(kernel).ok();
     let nft = nft::Reader::new(kernel, modules, clock, cpus.clone())?;
-    let mut filters = Vec::new();
-    if nft.is_some() {
-        filters.push("nf_tables");
-    }
+    let xt = xt::Reader::new(kernel, modules, cpus)?;
+    let ipset = ipset::Reader::new(kernel, modules, clock)?;
+    let known = [
+        ("nf_tables", nft.is_some()),
+        ("x_tables", xt.is_some()),
+        ("ipset", ipset.is_some()),
+    ];
+    let filters = known
+        .into_iter()
+        .filter(|(_, there)| *there)
+        .map(|(name, _)| name);
     let one = |network: NetNamespace| NetnsRules {
         netns: network.inum,
         initial: network.initial,
         address: network.address,
         devices: devices::names(kernel, network.address),
-        nf_tables: nft.as_ref().map(|nft| nft.tables(network.address)).unwrap_or_default(),
+        x_tables: xt
+            .as_ref()
+            .map(|xt| xt.tables(network.address))
+            .unwrap_or_default(),
+        ipsets: ipset
+            .as_ref()
+            .map(|ipset| ipset.sets(network.address))
+            .unwrap_or_default(),
+        nf_tables: nft
+            .as_ref()
+            .map(|nft| nft.tables(network.address))
+            .unwrap_or_default(),
     };
     let all = namespaces::of_networks(kernel)?.all;
     Ok(RuleFacts {
         namespaces: all.into_iter().map(one).collect(),
-        filters,
+        filters: filters.collect(),
     })
 }

@@ -15,7 +15,9 @@ impl Reader<'_> {
         let records = self.listed(head, layout.list, layout.len, "chains");
         let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
         let chains = records.iter().filter(active);
-        chains.map(|record| self.chain(record, family, current)).collect()
+        chains
+            .map(|record| self.chain(record, family, current))
+            .collect()
     }
 
     fn chain(&self, record: &Record, family: Family, current: u64) -> Chain {
@@ -76,7 +78,10 @@ impl Reader<'_> {
         }
         let name = layout.device_name.and_then(|field| {
             let at = record.address.plus(u64::from(field.offset));
-            self.kernel.space.read_c_string(at, field.size as usize).ok()
+            self.kernel
+                .space
+                .read_c_string(at, field.size as usize)
+                .ok()
         });
         name.into_iter().collect()
     }
@@ -85,7 +90,11 @@ impl Reader<'_> {
         let layout = &self.rule;
         let records = self.listed(head, layout.list, layout.len, "rules");
         let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
-        records.iter().filter(active).map(|record| self.one_rule(record)).collect()
+        records
+            .iter()
+            .filter(active)
+            .map(|record| self.one_rule(record))
+            .collect()
     }
 
     fn one_rule(&self, record: &Record) -> Rule {

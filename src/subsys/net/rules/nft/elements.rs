@@ -66,7 +66,10 @@ pub(super) fn read(
     let layout = &reader.sets.ext;
     let table = (layout.offsets.offset + layout.offsets.size) as usize;
     let head = reader.kernel.space.read_bytes(ext, table).map_err(|_| ())?;
-    let genmask = head.get(layout.genmask.offset as usize).copied().unwrap_or(0);
+    let genmask = head
+        .get(layout.genmask.offset as usize)
+        .copied()
+        .unwrap_or(0);
     // Two bits are generations; with any other it is being taken out.
     if u64::from(genmask) & (current | !3) != 0 {
         return Ok(None);
@@ -74,7 +77,9 @@ pub(super) fn read(
     let raw = Raw {
         reader,
         ext,
-        offsets: head.get(layout.offsets.offset as usize..).unwrap_or_default(),
+        offsets: head
+            .get(layout.offsets.offset as usize..)
+            .unwrap_or_default(),
     };
     raw.element(set)
 }
@@ -96,21 +101,29 @@ impl Raw<'_, '_> {
         let Some(at) = self.part(index) else {
             return Ok(None);
         };
-        let bytes = self.reader.kernel.space.read_bytes(at, (len as usize).min(MOST));
+        let bytes = self
+            .reader
+            .kernel
+            .space
+            .read_bytes(at, (len as usize).min(MOST));
         bytes.map(|bytes| Some(Hex(bytes))).map_err(|_| ())
     }
 
     fn element(&self, set: &Set) -> Result<Option<Element>, ()> {
         let (parts, names) = (&self.reader.sets.parts, self.reader.names());
         let flags = self.bytes(parts.flags, 1)?;
-        let flags = flags.and_then(|hex| hex.0.first().copied()).map_or(0, u32::from);
+        let flags = flags
+            .and_then(|hex| hex.0.first().copied())
+            .map_or(0, u32::from);
         let (timeout, expires) = self.times()?;
         let now = names.clock.map(|clock| clock.jiffies);
         if expires.zip(now).is_some_and(|(at, now)| at <= now) {
             // It has expired, and nobody came to collect it.
             return Ok(None);
         }
-        let left = expires.zip(now).map(|(at, now)| names.milliseconds(at - now));
+        let left = expires
+            .zip(now)
+            .map(|(at, now)| names.milliseconds(at - now));
         let userdata = match self.part(parts.userdata) {
             Some(at) => Some(self.reader.user_data(at).ok_or(())?),
             None => None,

@@ -46,7 +46,14 @@ impl Family {
         let names: &[&str] = match self.0 {
             3 => &["input", "output", "forward"],
             5 => &["ingress", "egress"],
-            _ => &["prerouting", "input", "forward", "output", "postrouting", "ingress"],
+            _ => &[
+                "prerouting",
+                "input",
+                "forward",
+                "output",
+                "postrouting",
+                "ingress",
+            ],
         };
         names.get(number as usize).copied().unwrap_or("unknown")
     }

@@ -22,7 +22,11 @@ impl Reader<'_> {
         let layout = &self.names().objects;
         let records = self.listed(head, layout.list, layout.len, "objects");
         let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
-        records.iter().filter(active).map(|record| self.object(record)).collect()
+        records
+            .iter()
+            .filter(active)
+            .map(|record| self.object(record))
+            .collect()
     }
 
     fn object(&self, record: &Record) -> Object {
@@ -31,7 +35,10 @@ impl Reader<'_> {
         let ops = VirtAddr(get(layout.ops));
         let (kind, size) = self.names().object_kind(ops).unwrap_or((0, 0));
         let data = record.address.plus(u64::from(layout.data.offset));
-        let data = self.kernel.space.read_bytes(data, size.min(MAX_SIZE) as usize);
+        let data = self
+            .kernel
+            .space
+            .read_bytes(data, size.min(MAX_SIZE) as usize);
         let data = data.unwrap_or_default();
         Object {
             name: self.text(get(layout.name)),
@@ -39,7 +46,9 @@ impl Reader<'_> {
             uses: get(layout.uses) as u32,
             kind,
             comment: self.comment(record, layout.udlen, layout.udata),
-            body: self.body(kind, ops, &data).unwrap_or(ObjectBody::Unknown { data: Hex(data) }),
+            body: self
+                .body(kind, ops, &data)
+                .unwrap_or(ObjectBody::Unknown { data: Hex(data) }),
         }
     }
 
@@ -133,7 +142,9 @@ impl Reader<'_> {
         let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
         let one = |record: &Record| {
             let get = |field: Field| field.get(&record.bytes);
-            let hooks = layout.hooks.map(|field| record.address.plus(u64::from(field.offset)));
+            let hooks = layout
+                .hooks
+                .map(|field| record.address.plus(u64::from(field.offset)));
             Flowtable {
                 name: self.text(get(layout.name)),
                 handle: get(layout.handle),

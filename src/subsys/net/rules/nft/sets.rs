@@ -74,7 +74,8 @@ impl Reader<'_> {
         let records = self.listed(head, layout.list, layout.len, "sets");
         let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
         let sets = records.iter().filter(active);
-        sets.map(|record| self.one_set(record, current, table)).collect()
+        sets.map(|record| self.one_set(record, current, table))
+            .collect()
     }
 
     fn one_set(&self, record: &Record, current: u64, table: &str) -> Set {
@@ -138,7 +139,9 @@ impl Reader<'_> {
             _ => Vec::new(),
         };
         let pointers = pointers.into_iter().filter(|at| *at != 0);
-        pointers.filter_map(|at| self.decoder.at(VirtAddr(at))).collect()
+        pointers
+            .filter_map(|at| self.decoder.at(VirtAddr(at)))
+            .collect()
     }
 
     /// libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_SET_*.
@@ -161,22 +164,26 @@ impl Reader<'_> {
     fn exts(&self, symbol: &str, at: VirtAddr, bound: usize) -> (&'static str, Option<Exts>) {
         let readers = &self.sets;
         match symbol {
-            _ if symbol.contains("pipapo") => {
-                ("pipapo", readers.pipapo.as_ref().map(|l| self.pipapo(l, at, bound)))
-            }
-            _ if symbol.contains("rbtree") => {
-                ("rbtree", readers.rbtree.as_ref().map(|l| self.rbtree(l, at, bound)))
-            }
-            _ if symbol.contains("bitmap") => {
-                ("bitmap", readers.bitmap.as_ref().map(|l| self.bitmap(l, at, bound)))
-            }
+            _ if symbol.contains("pipapo") => (
+                "pipapo",
+                readers.pipapo.as_ref().map(|l| self.pipapo(l, at, bound)),
+            ),
+            _ if symbol.contains("rbtree") => (
+                "rbtree",
+                readers.rbtree.as_ref().map(|l| self.rbtree(l, at, bound)),
+            ),
+            _ if symbol.contains("bitmap") => (
+                "bitmap",
+                readers.bitmap.as_ref().map(|l| self.bitmap(l, at, bound)),
+            ),
             _ if symbol.contains("rhash") => {
                 let found = readers.rhash.as_ref();
                 ("rhash", found.and_then(|l| self.rhash(l, at, bound)))
             }
-            _ if symbol.contains("hash") => {
-                ("hash", readers.hash.as_ref().map(|l| self.hash(l, at, bound)))
-            }
+            _ if symbol.contains("hash") => (
+                "hash",
+                readers.hash.as_ref().map(|l| self.hash(l, at, bound)),
+            ),
             _ => ("unknown", None),
         }
     }
@@ -246,12 +253,17 @@ impl Reader<'_> {
     fn pipapo(&self, layout: &Pipapo, at: VirtAddr, bound: usize) -> Exts {
         let space = &self.kernel.space;
         let read = || {
-            let matching = space.read_ptr(at.plus(u64::from(layout.own.matching.offset))).ok()?;
+            let matching = space
+                .read_ptr(at.plus(u64::from(layout.own.matching.offset)))
+                .ok()?;
             let head = space.read_bytes(matching, layout.matching.len).ok()?;
             let count = layout.matching.field_count.get(&head);
             let last = (1..=16).contains(&count).then(|| count - 1)?;
-            let last = u64::from(layout.matching.fields.offset) + last * layout.field.struct_size as u64;
-            let field = space.read_bytes(matching.plus(last), layout.field.len).ok()?;
+            let last =
+                u64::from(layout.matching.fields.offset) + last * layout.field.struct_size as u64;
+            let field = space
+                .read_bytes(matching.plus(last), layout.field.len)
+                .ok()?;
             let rules = layout.field.rules.get(&field).min(MAX_PIPAPO) as usize;
             let map = VirtAddr(layout.field.map.get(&field));
             match rules {

@@ -89,7 +89,11 @@ impl<'k> Reader<'k> {
         let Some(cursor) = self.net.gencursor else {
             return Vec::new();
         };
-        let Ok(cursor) = self.kernel.space.read_bytes(net.plus(u64::from(cursor.offset)), 1) else {
+        let Ok(cursor) = self
+            .kernel
+            .space
+            .read_bytes(net.plus(u64::from(cursor.offset)), 1)
+        else {
             return Vec::new();
         };
         // What has this bit is not there yet, or not any more.
@@ -117,7 +121,10 @@ impl<'k> Reader<'k> {
         let name = self.text(get(layout.name));
         let flags = get(layout.flags) as u32;
         // NFT_TABLE_F_OWNER.
-        let owner = layout.owner.filter(|_| flags & 2 != 0).map(|field| get(field) as u32);
+        let owner = layout
+            .owner
+            .filter(|_| flags & 2 != 0)
+            .map(|field| get(field) as u32);
         Table {
             family: Family(get(layout.family) as u8),
             handle: get(layout.handle),
@@ -168,7 +175,12 @@ impl<'k> Reader<'k> {
     }
 
     /// What userland keeps with a structure.
-    pub(super) fn udata(&self, record: &Record, len: Option<Field>, data: Option<Field>) -> Vec<u8> {
+    pub(super) fn udata(
+        &self,
+        record: &Record,
+        len: Option<Field>,
+        data: Option<Field>,
+    ) -> Vec<u8> {
         let get = |field: Field| field.get(&record.bytes);
         let Some((len, at)) = len.map(get).zip(data.map(get)) else {
             return Vec::new();
@@ -198,7 +210,10 @@ impl<'k> Reader<'k> {
             layout.len.max((name.offset + name.size) as usize)
         });
         let hooks = self.listed(head, layout.list, len, "devices");
-        hooks.iter().filter_map(|hook| self.device_of(hook)).collect()
+        hooks
+            .iter()
+            .filter_map(|hook| self.device_of(hook))
+            .collect()
     }
 
     fn device_of(&self, hook: &Record) -> Option<String> {

@@ -121,7 +121,9 @@ impl<'k> Decoder<'k> {
             return None;
         }
         let kind = VirtAddr(self.ops.kind.get(&record));
-        let name = space.read_ptr(kind.plus(u64::from(self.kind.name.offset))).ok()?;
+        let name = space
+            .read_ptr(kind.plus(u64::from(self.kind.name.offset)))
+            .ok()?;
         let name = space.read_c_string(name, 64).ok()?;
         let symbol = self.names.symbol(ops).unwrap_or_default();
         let kind = Kind::of(self.kernel(), &name, &symbol).unwrap_or_else(|error| {
@@ -162,11 +164,17 @@ impl<'k> Decoder<'k> {
         })
     }
 
-    fn immediate(&self, layout: &super::layouts::ImmediateLayout, data: &Private<'_>) -> Option<Expr> {
+    fn immediate(
+        &self,
+        layout: &super::layouts::ImmediateLayout,
+        data: &Private<'_>,
+    ) -> Option<Expr> {
         let dreg = data.reg(layout.dreg);
         Some(match dreg.0 {
             0 => Expr::Verdict {
-                verdict: self.names.verdict(data.0.get(layout.data.offset as usize..)?)?,
+                verdict: self
+                    .names
+                    .verdict(data.0.get(layout.data.offset as usize..)?)?,
             },
             _ => Expr::Immediate {
                 dreg,
@@ -259,12 +267,22 @@ impl<'k> Decoder<'k> {
         let revision = revision.get(&record) as u8;
         let size = size.get(&record).min(MAX_INFO);
         let info = match is_match && size > LARGE {
-            true => Hex(space.read_bytes(VirtAddr(u64_at(data.0, 0)?), size as usize).ok()?),
+            true => Hex(space
+                .read_bytes(VirtAddr(u64_at(data.0, 0)?), size as usize)
+                .ok()?),
             false => Hex::part(data.0, 0, size as usize),
         };
         Some(match is_match {
-            true => Expr::Match { name: text, revision, info },
-            false => Expr::Target { name: text, revision, info },
+            true => Expr::Match {
+                name: text,
+                revision,
+                info,
+            },
+            false => Expr::Target {
+                name: text,
+                revision,
+                info,
+            },
         })
     }
 
@@ -280,7 +298,8 @@ impl<'k> Decoder<'k> {
                 let record = space.read_bytes(data.pointer(l.last), stamp.len).ok()?;
                 let set = stamp.set.get(&record) != 0;
                 let since = self.names.clock.map(|clock| {
-                    self.names.milliseconds(clock.jiffies.wrapping_sub(stamp.jiffies.get(&record)))
+                    self.names
+                        .milliseconds(clock.jiffies.wrapping_sub(stamp.jiffies.get(&record)))
                 });
                 Expr::Last {
                     milliseconds_ago: since.filter(|_| set),
@@ -296,7 +315,11 @@ impl<'k> Decoder<'k> {
                     flags: if is_group { 0 } else { data.get(l.flags) },
                     group: is_group.then(|| data.get(l.group) as u16),
                     snaplen: if is_group { data.get(l.snaplen) } else { 0 },
-                    threshold: if is_group { data.get(l.threshold) as u16 } else { 0 },
+                    threshold: if is_group {
+                        data.get(l.threshold) as u16
+                    } else {
+                        0
+                    },
                 }
             }
             Kind::Quota(l) => Expr::Quota {

@@ -36,8 +36,14 @@ pub(super) enum Kind {
     Last(LastLayout, LastStampLayout),
     Inner(InnerLayout),
     /// 5.17 and later.
-    LimitPriv { bytes: bool, layout: LimitPrivLayout },
-    Limit { bytes: bool, layout: LimitLayout },
+    LimitPriv {
+        bytes: bool,
+        layout: LimitPrivLayout,
+    },
+    Limit {
+        bytes: bool,
+        layout: LimitLayout,
+    },
     Log(LogLayout),
     Nat(NatLayout),
     Masq(MasqLayout),

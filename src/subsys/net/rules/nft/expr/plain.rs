@@ -75,7 +75,9 @@ pub(super) fn tests(kind: &Kind, data: &Private<'_>) -> Option<Expr> {
         Kind::Bitwise(l) => {
             use BitOp::{And, Lshift, MaskXor, Or, Rshift, Xor};
             let (len, op) = (data.get(l.length), data.maybe(l.op));
-            let shift = l.data.and_then(|field| u32_at(data.0, field.offset as usize));
+            let shift = l
+                .data
+                .and_then(|field| u32_at(data.0, field.offset as usize));
             Expr::Bitwise {
                 op: *[MaskXor, Lshift, Rshift, And, Or, Xor].get(op as usize)?,
                 sreg: data.reg(l.sreg),
