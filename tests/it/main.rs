@@ -18,6 +18,7 @@ mod opening;
 mod output;
 mod page_owner;
 mod ps;
+mod rules;
 mod slab;
 mod stack_depot;
 mod support;

@@ -36,6 +36,7 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["allocinfo"],
     &["pageowner"],
     &["objects", "kmalloc-64", "--traces"],
+    &["rules"],
     &["report"],
 ];
 

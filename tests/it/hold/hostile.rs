@@ -43,6 +43,7 @@ const TEXTS: &[&[&str]] = &[
     &["ps", "--format", "csv"],
     &["zones"],
     &["files"],
+    &["rules"],
     &["kmemleak"],
     &["kmemleak", "--format", "proc"],
     &["allocinfo"],

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::{RealDump, real_dumps, small_dump};
 
 /// Every command that lays a text out, with what it needs besides the dump.
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &["info"],
     &["slabs"],
     &["slabs", "--all"],
@@ -27,6 +27,7 @@ const COMMANDS: [&[&str]; 28] = [
     &["ps", "--all"],
     &["zones"],
     &["files"],
+    &["rules"],
     &["kmemleak"],
     &["allocinfo"],
     &["memcg"],

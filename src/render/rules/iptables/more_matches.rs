@@ -186,7 +186,7 @@ fn string(info: Info<'_>) -> Option<String> {
 
 fn recent(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<String> {
     let (what, inverted) = (info.u8(8)?, info.u8(9)?);
-    let ways = [(1, "set"), (2, "rcheck"), (4, "update"), (8, "remove")];
+    let ways = [(2, "set"), (1, "rcheck"), (4, "update"), (8, "remove")];
     let way = ways.iter().find(|(bit, _)| what & bit != 0)?;
     let mut text = format!("{} --{}", not(inverted != 0), way.1);
     for (name, at) in [("seconds", 0), ("hitcount", 4)] {

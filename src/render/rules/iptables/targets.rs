@@ -244,7 +244,7 @@ fn set_options(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<Strin
         text.push_str(&format!(" --{name} {}", set(around, info, *at)?));
         if *name == "add-set" {
             // IPSET_FLAG_EXIST.
-            if flags & 0x100 != 0 {
+            if flags & 1 != 0 {
                 text.push_str(" --exist");
             }
             if timeout != u32::MAX {
@@ -253,9 +253,9 @@ fn set_options(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<Strin
         }
         if *name == "map-set" {
             for (bit, part) in [
-                (0x400, "map-mark"),
-                (0x800, "map-prio"),
-                (0x1000, "map-queue"),
+                (0x100, "map-mark"),
+                (0x200, "map-prio"),
+                (0x400, "map-queue"),
             ] {
                 if flags & bit != 0 {
                     text.push_str(&format!(" --{part}"));

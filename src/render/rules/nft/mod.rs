@@ -6,8 +6,10 @@ mod blocks;
 mod fields;
 mod limits;
 mod load;
+mod nat;
 mod rule;
 mod sets;
+mod symbols;
 mod terms;
 mod types;
 

@@ -53,13 +53,17 @@ pub struct RuleFacts {
 /// Reads the rules of all namespaces.
 ///
 /// # Errors
-/// If the kernel's types describe no namespace, or not what its filters have.
+/// If the kernel's types describe no namespace.
 pub fn collect(kernel: &Kernel, modules: &Modules) -> Result<RuleFacts, KernelError> {
     let clock = Clock::read(kernel)?;
     let cpus = Cpus::read(kernel).ok();
-    let nft = nft::Reader::new(kernel, modules, clock, cpus.clone())?;
-    let xt = xt::Reader::new(kernel, modules, cpus)?;
-    let ipset = ipset::Reader::new(kernel, modules, clock)?;
+    let nft = said(
+        kernel,
+        "nf_tables",
+        nft::Reader::new(kernel, modules, clock, cpus.clone()),
+    );
+    let xt = said(kernel, "x_tables", xt::Reader::new(kernel, modules, cpus));
+    let ipset = said(kernel, "ipset", ipset::Reader::new(kernel, modules, clock));
     let known = [
         ("nf_tables", nft.is_some()),
         ("x_tables", xt.is_some()),
@@ -91,5 +95,16 @@ pub fn collect(kernel: &Kernel, modules: &Modules) -> Result<RuleFacts, KernelEr
     Ok(RuleFacts {
         namespaces: all.into_iter().map(one).collect(),
         filters: filters.collect(),
+    })
+}
+
+/// What has no types costs its own rules.
+fn said<T>(kernel: &Kernel, what: &str, found: Result<Option<T>, KernelError>) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        kernel.diag.warn(
+            "rules-types",
+            format!("the rules of {what} are missing: {error}"),
+        );
+        None
     })
 }

@@ -50,6 +50,7 @@ const COMMANDS: &[&[&str]] = &[
     &["ps"],
     &["zones"],
     &["files"],
+    &["rules"],
     &["report"],
 ];
 

@@ -56,6 +56,9 @@ impl<'k> Reader<'k> {
         clock: Option<Clock>,
         cpus: Option<Cpus>,
     ) -> Result<Option<Self>, KernelError> {
+        if modules::resolve(kernel, modules, "nft_register_expr").is_none() {
+            return Ok(None);
+        }
         let net: NetLayout = kernel.layout()?;
         let id = modules::resolve(kernel, modules, "nf_tables_net_id");
         if net.gencursor.is_none() || (net.tables.is_none() && id.is_none()) {

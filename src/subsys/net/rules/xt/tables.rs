@@ -98,15 +98,14 @@ impl<'k> Reader<'k> {
         modules: &Modules,
         cpus: Option<Cpus>,
     ) -> Result<Option<Self>, KernelError> {
+        if modules::resolve(kernel, modules, "xt_register_table").is_none() {
+            return Ok(None);
+        }
         let net: NetLayout = kernel.layout()?;
         let id = modules::resolve(kernel, modules, "xt_pernet_id");
         if net.tables.is_none() && id.is_none() {
             return Ok(None);
         }
-        // Without the module there are no tables, and no types.
-        let Ok(table) = kernel.layout() else {
-            return Ok(None);
-        };
         let pernet = match id {
             Some(id) => Some((kernel.layout()?, id)),
             None => None,
@@ -121,7 +120,7 @@ impl<'k> Reader<'k> {
             cpus,
             net,
             pernet,
-            table,
+            table: kernel.layout()?,
         }))
     }
 

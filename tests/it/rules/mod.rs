@@ -1,0 +1,143 @@
+//! `rules` against what a guest printed of a large rule set (the dump rules-6.1), and the rules that
+//! the scenario's guests were given (scripts/guest/gateway.nft).
+
+use std::path::PathBuf;
+
+use crate::support::{dump_named, json, printed, real_dumps, run, skip};
+
+/// The dump and its captures.
+fn guest() -> Option<(PathBuf, PathBuf)> {
+    let Some(vmcore) = dump_named("rules-6.1") else {
+        skip("rules-6.1: no such dump (VMLEAK_DUMPS)");
+        return None;
+    };
+    let captures = vmcore.parent().expect("a folder").join("cap");
+    Some((vmcore, captures))
+}
+
+/// By the types in the dump itself.
+fn rules(vmcore: &std::path::Path, format: &str) -> String {
+    let path = vmcore.to_str().expect("UTF-8");
+    let args = [
+        "rules",
+        "--no-default-debug-directories",
+        "--types",
+        "btf",
+        "--format",
+        format,
+        path,
+    ];
+    let (code, stdout, stderr) = run(&args);
+    assert_eq!(code, 0, "{format}: {stderr}");
+    stdout
+}
+
+/// Without what went on between the capture and the dump: times, and what comments of a program say
+/// of itself.
+fn still(text: &str) -> Vec<String> {
+    let moving = ["expires", "timeout"];
+    let of_line = |line: &str| {
+        let mut words: Vec<&str> = Vec::new();
+        for word in line.split(' ') {
+            let after = words.last().is_some_and(|last| moving.contains(last));
+            words.push(if after { "…" } else { word });
+        }
+        words.join(" ")
+    };
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(of_line)
+        .collect()
+}
+
+#[track_caller]
+fn same(ours: &str, theirs: &str, least: usize) {
+    let (ours, theirs) = (still(ours), still(theirs));
+    for (number, (one, other)) in ours.iter().zip(&theirs).enumerate() {
+        assert_eq!(one, other, "line {}", number + 1);
+    }
+    assert_eq!(ours.len(), theirs.len());
+    assert!(ours.len() > least, "{} lines", ours.len());
+}
+
+fn captured(captures: &std::path::Path, name: &str) -> String {
+    std::fs::read_to_string(captures.join(name)).expect("a capture")
+}
+
+#[test]
+fn the_netlink_form_is_what_nft_printed() {
+    if let Some((vmcore, captures)) = guest() {
+        same(
+            &rules(&vmcore, "netlink"),
+            &captured(&captures, "nft.netlink"),
+            750,
+        );
+    }
+}
+
+#[test]
+fn the_list_is_what_nft_printed() {
+    if let Some((vmcore, captures)) = guest() {
+        let ours = rules(&vmcore, "nft");
+        assert!(!ours.contains("no shorter form"), "{ours}");
+        same(&ours, &captured(&captures, "nft.a"), 230);
+    }
+}
+
+#[test]
+fn tables_of_iptables_are_what_it_saved() {
+    if let Some((vmcore, captures)) = guest() {
+        same(
+            &rules(&vmcore, "iptables-save"),
+            &captured(&captures, "ipt.save"),
+            65,
+        );
+        same(
+            &rules(&vmcore, "ip6tables-save"),
+            &captured(&captures, "ip6t.save"),
+            5,
+        );
+    }
+}
+
+#[test]
+fn sets_of_ipset_are_what_it_saved() {
+    if let Some((vmcore, captures)) = guest() {
+        same(
+            &rules(&vmcore, "ipset-save"),
+            &captured(&captures, "ipset.save"),
+            35,
+        );
+    }
+}
+
+/// scripts/guest/gateway.nft and lan.nft, as they come back from every real kernel: of a vmlinux, in
+/// the namespace that each was given to.
+#[test]
+fn the_gateways_rules_come_back() {
+    let wanted = [
+        "udp dport 69 ct helper set \"tftp\"",
+        "udp dport 443 ct mark set 0x0000002a",
+        "ct state established,related accept",
+        "iifname \"wan\" tcp dport 2222 dnat to 192.168.1.10:22",
+        "oifname \"wan\" masquerade",
+    ];
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
+        let text = printed(&dump, "rules", &["--format", "nft"]);
+        let rules: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.trim().split_once(" # handle"))
+            .map(|(rule, _)| rule)
+            .filter(|rule| !rule.ends_with('{'))
+            .collect();
+        assert_eq!(rules, wanted, "{}", dump.name);
+        let whole = json(&printed(&dump, "rules", &["--format", "json"]));
+        let namespaces = whole["namespaces"].as_array().expect("namespaces");
+        let lan = namespaces
+            .iter()
+            .flat_map(|one| one["nf_tables"].as_array().expect("tables"))
+            .filter(|table| table["name"] == "lan")
+            .count();
+        assert_eq!(lan, 1, "{}", dump.name);
+    }
+}
