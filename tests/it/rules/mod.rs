@@ -141,3 +141,53 @@ fn the_gateways_rules_come_back() {
         assert_eq!(lan, 1, "{}", dump.name);
     }
 }
+
+/// The gateway had one rule for each end: every translation of its own namespace is told to be of
+/// that, and no other rule translates.
+#[test]
+fn translations_are_told_to_be_of_their_rules() {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
+        let whole = json(&printed(&dump, "nat", &["--format", "json"]));
+        let named = |rule: &serde_json::Value| {
+            let part = |name: &str| rule[name].as_str().expect("text").to_owned();
+            format!("{} {} {}", part("family"), part("table"), part("chain"))
+        };
+        let mut seen = [0, 0];
+        for one in whole["translations"].as_array().expect("translations") {
+            let rules = |side: &str| -> Vec<String> {
+                one[side]
+                    .as_array()
+                    .expect("rules")
+                    .iter()
+                    .map(named)
+                    .collect()
+            };
+            if !one["dnat"].is_null() {
+                assert_eq!(
+                    rules("dnat_rules"),
+                    ["ip nat prerouting"],
+                    "{}: {one}",
+                    dump.name
+                );
+                seen[0] += 1;
+            }
+            if !one["snat"].is_null() {
+                assert_eq!(
+                    rules("snat_rules"),
+                    ["ip nat postrouting"],
+                    "{}: {one}",
+                    dump.name
+                );
+                seen[1] += 1;
+            }
+        }
+        let counted: Vec<u64> = whole["rules"]
+            .as_array()
+            .expect("rules")
+            .iter()
+            .map(|rule| rule["translations"].as_u64().expect("a number"))
+            .collect();
+        assert_eq!(counted, [seen[1], seen[0]], "{}", dump.name);
+        assert!(seen[0] > 50 && seen[1] > 1000, "{}: {seen:?}", dump.name);
+    }
+}
