@@ -22,8 +22,7 @@ pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Resu
     let modules = Modules::read(&session.kernel)?;
     let mut held = BTreeMap::new();
     let mut whole = true;
-    let names = asked::MODULES.iter().chain(asked::RULE_MODULES);
-    for module in names.filter_map(|name| modules.find(name)) {
+    for module in asked::MODULES.iter().filter_map(|name| modules.find(name)) {
         match session.add_module_types(&modules, common, &[&module.name]) {
             Ok(()) => {
                 held.insert(module.name.clone(), module.build_id.clone());

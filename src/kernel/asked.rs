@@ -16,7 +16,8 @@ use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, Ty
 /// Modules whose types are asked for, where the kernel has them as modules.
 pub const MODULES: &[&str] = &["nf_conntrack", "nf_nat"];
 
-/// Modules that filter packets, with whose types rules are read.
+/// Modules that filter packets, with whose types rules are read. Profiles are without them: they
+/// are many, and a kernel that has them as modules has their types in its memory.
 pub const RULE_MODULES: &[&str] = &[
     "nf_tables",
     "nft_compat",
@@ -73,14 +74,6 @@ pub const RULE_MODULES: &[&str] = &[
 pub const STRUCTURES: &[(&str, &str)] = &[
     ("cpumask", "kernel/cpu.c"),
     ("folio", "mm/slub.c"),
-    ("hash_ip4", "net/netfilter/ipset/ip_set_hash_ip.c"),
-    ("hash_ip6", "net/netfilter/ipset/ip_set_hash_ip.c"),
-    ("hash_ipmac4", "net/netfilter/ipset/ip_set_hash_ipmac.c"),
-    ("hash_ipmac6", "net/netfilter/ipset/ip_set_hash_ipmac.c"),
-    ("hash_ipmark4", "net/netfilter/ipset/ip_set_hash_ipmark.c"),
-    ("hash_ipmark6", "net/netfilter/ipset/ip_set_hash_ipmark.c"),
-    ("hash_ipport4", "net/netfilter/ipset/ip_set_hash_ipport.c"),
-    ("hash_ipport6", "net/netfilter/ipset/ip_set_hash_ipport.c"),
     (
         "hash_ipportip4",
         "net/netfilter/ipset/ip_set_hash_ipportip.c",
@@ -97,9 +90,6 @@ pub const STRUCTURES: &[(&str, &str)] = &[
         "hash_ipportnet6",
         "net/netfilter/ipset/ip_set_hash_ipportnet.c",
     ),
-    ("hash_mac4", "net/netfilter/ipset/ip_set_hash_mac.c"),
-    ("hash_net4", "net/netfilter/ipset/ip_set_hash_net.c"),
-    ("hash_net6", "net/netfilter/ipset/ip_set_hash_net.c"),
     (
         "hash_netiface4",
         "net/netfilter/ipset/ip_set_hash_netiface.c",
@@ -108,10 +98,6 @@ pub const STRUCTURES: &[(&str, &str)] = &[
         "hash_netiface6",
         "net/netfilter/ipset/ip_set_hash_netiface.c",
     ),
-    ("hash_netnet4", "net/netfilter/ipset/ip_set_hash_netnet.c"),
-    ("hash_netnet6", "net/netfilter/ipset/ip_set_hash_netnet.c"),
-    ("hash_netport4", "net/netfilter/ipset/ip_set_hash_netport.c"),
-    ("hash_netport6", "net/netfilter/ipset/ip_set_hash_netport.c"),
     (
         "hash_netportnet4",
         "net/netfilter/ipset/ip_set_hash_netportnet.c",

@@ -5,7 +5,9 @@
 //! of what is not known any more (interfaces, marks of packets, what was in a set then) nothing is
 //! held against a rule, but it does not end the search then.
 
+mod known;
 mod nft;
+mod sets;
 mod xt;
 
 use std::net::IpAddr;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::known::{meta, payload};
+use super::sets::look_up;
 use super::{Found, Holds, Packet, RuleRef, Target, xt};
 use crate::subsys::net::rules::NetnsRules;
 use crate::subsys::net::rules::nft::expr::{BitOp, CmpOp, Expr, NatRegs, Reg};
@@ -92,7 +94,7 @@ struct Asked<'r> {
 }
 
 /// What registers hold, where that is known.
-type Registers = BTreeMap<u8, Option<Vec<u8>>>;
+pub(super) type Registers = BTreeMap<u8, Option<Vec<u8>>>;
 
 impl Asked<'_> {
     fn chain(&self, chain: &Chain, found: &mut Found, depth: u32, sure: bool) -> Flow {
@@ -171,10 +173,10 @@ impl Asked<'_> {
                 len,
                 dreg,
             } => {
-                registers.insert(dreg.0, self.payload(*base, *offset, *len));
+                registers.insert(dreg.0, payload(self.packet, *base, *offset, *len));
             }
             Expr::MetaLoad { name, dreg, .. } => {
-                registers.insert(dreg.0, self.meta(name));
+                registers.insert(dreg.0, meta(self.packet, name));
             }
             Expr::CtLoad { name, dreg, .. } => {
                 // Others, the mark too, need not have been what they are now.
@@ -286,98 +288,12 @@ impl Asked<'_> {
         }
     }
 
+    fn mapped(&self, name: &str, sreg: Reg, registers: &Registers) -> Option<Option<Data>> {
+        look_up(self.set(name)?, sreg, registers)
+    }
+
     fn set(&self, name: &str) -> Option<&Set> {
         self.table.sets.iter().find(|set| set.name == name)
-    }
-
-    /// The element that holds what lies from a register on; `None` if that is not known.
-    fn mapped(&self, name: &str, sreg: Reg, registers: &Registers) -> Option<Option<Data>> {
-        let set = self.set(name).filter(|set| set.complete)?;
-        let mut key: Vec<u8> = Vec::new();
-        let mut at = sreg.0;
-        while key.len() < set.key_len as usize {
-            let part = registers.get(&at)?.as_ref()?;
-            key.extend(part);
-            key.resize(key.len().next_multiple_of(4), 0);
-            at = at.checked_add(part.len().div_ceil(4).max(1) as u8)?;
-        }
-        key.truncate(set.key_len as usize);
-        let nothing = Data::Verdict(Verdict::Continue);
-        let data = |found: Option<&crate::subsys::net::rules::nft::Element>| {
-            found.map(|element| element.data.clone().unwrap_or(nothing.clone()))
-        };
-        let of_key =
-            |key: &Option<crate::subsys::net::rules::Hex>| key.as_ref().map(|key| key.0.clone());
-        let catchall = set.elements.iter().find(|element| element.key.is_none());
-        let found = if set.flags & 4 == 0 {
-            set.elements
-                .iter()
-                .find(|element| of_key(&element.key).as_ref() == Some(&key))
-        } else if set.flags & 0x80 != 0 {
-            set.elements.iter().find(|element| within(element, &key))
-        } else {
-            // The last beginning or end that is not behind it.
-            let before = set
-                .elements
-                .iter()
-                .filter(|element| of_key(&element.key).is_some_and(|at| at <= key));
-            let last = before.max_by_key(|element| (of_key(&element.key), element.flags & 1 == 0));
-            last.filter(|element| element.flags & 1 == 0)
-        };
-        Some(data(found.or(catchall)))
-    }
-
-    fn payload(&self, base: u8, offset: u32, len: u32) -> Option<Vec<u8>> {
-        let packet = self.packet;
-        let mut header = vec![None; 40];
-        let mut put = |at: usize, bytes: &[u8]| {
-            for (slot, byte) in header.iter_mut().skip(at).zip(bytes) {
-                *slot = Some(*byte);
-            }
-        };
-        match (base, packet.src, packet.dst) {
-            (1, IpAddr::V4(src), IpAddr::V4(dst)) => {
-                put(9, &[packet.l4]);
-                put(12, &src.octets());
-                put(16, &dst.octets());
-            }
-            (1, IpAddr::V6(src), IpAddr::V6(dst)) => {
-                put(6, &[packet.l4]);
-                put(8, &src.octets());
-                put(24, &dst.octets());
-            }
-            (2, ..) => {
-                if let Some((src, dst)) = packet.ports {
-                    put(0, &src.to_be_bytes());
-                    put(2, &dst.to_be_bytes());
-                }
-                if let Some((kind, code)) = packet.icmp {
-                    put(0, &[kind, code]);
-                }
-            }
-            _ => return None,
-        }
-        let part = header.get(offset as usize..(offset as usize).checked_add(len as usize)?)?;
-        part.iter().copied().collect()
-    }
-
-    fn meta(&self, name: &str) -> Option<Vec<u8>> {
-        let packet = self.packet;
-        Some(match name {
-            "nfproto" => vec![packet.family],
-            "l4proto" => vec![packet.l4],
-            "protocol" => match packet.family {
-                10 => vec![0x86, 0xdd],
-                _ => vec![0x08, 0x00],
-            },
-            "oif" => packet.out.as_ref()?.0.to_le_bytes().to_vec(),
-            "oifname" => {
-                let mut name = packet.out.as_ref()?.1.clone().into_bytes();
-                name.resize(16, 0);
-                name
-            }
-            _ => return None,
-        })
     }
 
     fn translation(&self, expr: &Expr, registers: &Registers, sure: bool) -> Outcome {
@@ -446,17 +362,6 @@ impl Asked<'_> {
         };
         (target, known)
     }
-}
-
-/// Of concatenations of ranges: every field within its own.
-fn within(element: &crate::subsys::net::rules::nft::Element, key: &[u8]) -> bool {
-    let (Some(from), Some(to)) = (&element.key, &element.key_end) else {
-        return false;
-    };
-    let words = key.chunks(4).zip(from.0.chunks(4)).zip(to.0.chunks(4));
-    words
-        .into_iter()
-        .all(|((key, from), to)| from <= key && key <= to)
 }
 
 fn compared(op: CmpOp, value: &[u8], data: &[u8]) -> Holds {

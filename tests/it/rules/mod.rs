@@ -1,5 +1,5 @@
 //! `rules` against what a guest printed of a large rule set (the dump rules-6.1), and the rules that
-//! the scenario's guests were given (scripts/guest/gateway.nft).
+//! the gateways of the other guests were given; `nat` names them.
 
 use std::path::PathBuf;
 
@@ -106,21 +106,23 @@ fn sets_of_ipset_are_what_it_saved() {
         same(
             &rules(&vmcore, "ipset-save"),
             &captured(&captures, "ipset.save"),
-            35,
+            30,
         );
     }
 }
 
-/// scripts/guest/gateway.nft and lan.nft, as they come back from every real kernel: of a vmlinux, in
-/// the namespace that each was given to.
+/// The rules that the guests' gateway was given, as they come back from every real kernel, by the
+/// types of a vmlinux and its modules' debug files; and those of its client in a namespace of its
+/// own.
 #[test]
 fn the_gateways_rules_come_back() {
     let wanted = [
-        "udp dport 69 ct helper set \"tftp\"",
-        "udp dport 443 ct mark set 0x0000002a",
-        "ct state established,related accept",
-        "iifname \"wan\" tcp dport 2222 dnat to 192.168.1.10:22",
-        "oifname \"wan\" masquerade",
+        "ip daddr 203.0.113.1 tcp dport 80 dnat to 192.168.1.10:80",
+        "oifname \"vw\" masquerade",
+        "ip saddr 192.168.1.11 ct mark set 0x0000002a",
+        "udp dport 69 ct helper set \"tftp-std\"",
+        "ip saddr 192.168.1.12 ct label set 5",
+        "ct state new accept",
     ];
     for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {
         let text = printed(&dump, "rules", &["--format", "nft"]);
@@ -133,12 +135,15 @@ fn the_gateways_rules_come_back() {
         assert_eq!(rules, wanted, "{}", dump.name);
         let whole = json(&printed(&dump, "rules", &["--format", "json"]));
         let namespaces = whole["namespaces"].as_array().expect("namespaces");
-        let lan = namespaces
+        let with_rules = namespaces
             .iter()
-            .flat_map(|one| one["nf_tables"].as_array().expect("tables"))
-            .filter(|table| table["name"] == "lan")
+            .filter(|one| {
+                one["nf_tables"]
+                    .as_array()
+                    .is_some_and(|all| !all.is_empty())
+            })
             .count();
-        assert_eq!(lan, 1, "{}", dump.name);
+        assert!(with_rules > 1, "{}: the client has rules too", dump.name);
     }
 }
 
@@ -163,21 +168,11 @@ fn translations_are_told_to_be_of_their_rules() {
                     .collect()
             };
             if !one["dnat"].is_null() {
-                assert_eq!(
-                    rules("dnat_rules"),
-                    ["ip nat prerouting"],
-                    "{}: {one}",
-                    dump.name
-                );
+                assert_eq!(rules("dnat_rules"), ["ip nat pre"], "{}: {one}", dump.name);
                 seen[0] += 1;
             }
             if !one["snat"].is_null() {
-                assert_eq!(
-                    rules("snat_rules"),
-                    ["ip nat postrouting"],
-                    "{}: {one}",
-                    dump.name
-                );
+                assert_eq!(rules("snat_rules"), ["ip nat post"], "{}: {one}", dump.name);
                 seen[1] += 1;
             }
         }

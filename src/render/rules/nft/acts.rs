@@ -24,7 +24,11 @@ pub(super) fn text(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
             format!("{} set {value}", meta_name(name))
         }
         Expr::CtSet { name, sreg, .. } => {
-            let ty = if *name == "mark" { MARK } else { INTEGER };
+            let ty = match *name {
+                "mark" => MARK,
+                "label" => CT_LABEL,
+                _ => INTEGER,
+            };
             let value = given(context, *sreg, ty, true)?;
             format!("ct {name} set {value}")
         }

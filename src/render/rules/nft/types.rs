@@ -31,6 +31,7 @@ pub(super) const CT_STATE: u32 = 26;
 pub(super) const CT_DIR: u32 = 27;
 pub(super) const CT_STATUS: u32 = 28;
 pub(super) const ICMPV6_TYPE: u32 = 29;
+pub(super) const CT_LABEL: u32 = 30;
 pub(super) const PKT_TYPE: u32 = 31;
 pub(super) const DSCP: u32 = 36;
 pub(super) const FIB_TYPE: u32 = 38;
@@ -151,6 +152,12 @@ pub(super) fn number(bytes: &[u8], host: bool) -> u128 {
 
 /// The flags that are set, lowest first; what has no name comes last.
 pub(super) fn flags(ty: u32, value: u128, between: &str) -> String {
+    if ty == CT_LABEL {
+        // Names of labels are in a file of the reader; without it they are numbers of bits.
+        let bits = (0..128).filter(|bit| value >> bit & 1 == 1);
+        let bits: Vec<String> = bits.map(|bit: u32| bit.to_string()).collect();
+        return bits.join(between);
+    }
     let known = symbols(ty).iter().filter(|(bit, _)| value & bit != 0);
     let mut names: Vec<String> = known.clone().map(|(_, name)| (*name).to_owned()).collect();
     let rest = known.fold(value, |rest, (bit, _)| rest & !bit);

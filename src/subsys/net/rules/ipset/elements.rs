@@ -46,15 +46,11 @@ impl Reader<'_> {
             element.comment = u64_at(bytes, at).and_then(|at| self.comment(VirtAddr(at)));
         }
         if let Some(at) = at(MARKS_AT, MARKS) {
-            let marks = || {
-                Some((
-                    u32_at(bytes, at)?,
-                    u32_at(bytes, at + 4)?,
-                    u32_at(bytes, at + 8)?,
-                    u16_at(bytes, at + 12)?,
-                ))
-            };
-            element.skb = marks();
+            let mark = u32_at(bytes, at).zip(u32_at(bytes, at + 4));
+            let place = u32_at(bytes, at + 8).zip(u16_at(bytes, at + 12));
+            element.skb = mark
+                .zip(place)
+                .map(|((mark, mask), (priority, queue))| (mark, mask, priority, queue));
         }
         Some(element)
     }

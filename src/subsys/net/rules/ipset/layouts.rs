@@ -4,7 +4,7 @@ use crate::kernel::layout::layout;
 
 layout! {
     /// net/netfilter/ipset/ip_set_core.c
-    pub(super) struct NetLayout = "ip_set_net" in "net/netfilter/ipset/ip_set_core.c" {
+    pub(super) struct IpsetNetLayout = "ip_set_net" in "net/netfilter/ipset/ip_set_core.c" {
         need list = "ip_set_list",
         need max = "ip_set_max",
     }

@@ -6,7 +6,7 @@ use super::layouts::*;
 use super::{Header, IpSet, IpSetElement, Part};
 use crate::addr::VirtAddr;
 use crate::bytes::{c_string, u16_at, u64_at};
-use crate::kernel::layout::{Field, Layout};
+use crate::kernel::layout::Field;
 use crate::kernel::modules::{self, Modules};
 use crate::kernel::{Kernel, KernelError, namespaces, walk};
 use crate::subsys::clock::Clock;
@@ -26,7 +26,7 @@ pub(in super::super) struct Reader<'k> {
     pub(super) kernel: &'k Kernel,
     pub(super) clock: Option<Clock>,
     pub(super) set: SetLayout,
-    net: NetLayout,
+    net: IpsetNetLayout,
     kind: TypeLayout,
     id: VirtAddr,
 }
@@ -156,15 +156,6 @@ impl<'k> Reader<'k> {
         })
     }
 
-    pub(super) fn own<L: Layout>(&self, at: VirtAddr) -> Option<(L, Vec<u8>)>
-    where
-        L: Sized + LayoutLen,
-    {
-        let layout: L = self.kernel.layout().ok()?;
-        let record = self.kernel.space.read_bytes(at, layout.bytes()).ok()?;
-        Some((layout, record))
-    }
-
     /// The bits that are set of a bitmap.
     fn bits(&self, members: u64, count: u64) -> Option<Vec<u64>> {
         let count = count.min(MAX_BITS);
@@ -182,7 +173,8 @@ impl<'k> Reader<'k> {
     }
 
     fn bitmap_ip(&self, raw: &Raw) -> Option<Found> {
-        let (layout, record) = self.own::<BitmapIpLayout>(raw.data)?;
+        let layout: BitmapIpLayout = self.kernel.layout().ok()?;
+        let record = self.kernel.space.read_bytes(raw.data, layout.len).ok()?;
         let get = |field: Field| field.get(&record);
         let (first, last) = (get(layout.first) as u32, get(layout.last) as u32);
         let (hosts, netmask) = (get(layout.hosts).max(1) as u32, get(layout.netmask) as u8);
@@ -205,7 +197,8 @@ impl<'k> Reader<'k> {
     }
 
     fn bitmap_port(&self, raw: &Raw) -> Option<Found> {
-        let (layout, record) = self.own::<BitmapPortLayout>(raw.data)?;
+        let layout: BitmapPortLayout = self.kernel.layout().ok()?;
+        let record = self.kernel.space.read_bytes(raw.data, layout.len).ok()?;
         let get = |field: Field| field.get(&record);
         let (first, last) = (get(layout.first) as u16, get(layout.last) as u16);
         let extensions = raw.data.plus(u64::from(layout.extensions.offset));
@@ -224,7 +217,8 @@ impl<'k> Reader<'k> {
 
     /// Its elements have an address of Ethernet, or none yet (`filled`: 1 where there is one).
     fn bitmap_ipmac(&self, raw: &Raw) -> Option<Found> {
-        let (layout, record) = self.own::<BitmapIpmacLayout>(raw.data)?;
+        let layout: BitmapIpmacLayout = self.kernel.layout().ok()?;
+        let record = self.kernel.space.read_bytes(raw.data, layout.len).ok()?;
         let get = |field: Field| field.get(&record);
         let (first, last) = (get(layout.first) as u32, get(layout.last) as u32);
         let extensions = raw.data.plus(u64::from(layout.extensions.offset));
@@ -277,7 +271,8 @@ impl<'k> Reader<'k> {
     }
 
     fn list(&self, raw: &Raw, names: &BTreeMap<u16, String>) -> Option<Found> {
-        let (layout, record) = self.own::<ListLayout>(raw.data)?;
+        let layout: ListLayout = self.kernel.layout().ok()?;
+        let record = self.kernel.space.read_bytes(raw.data, layout.len).ok()?;
         let element: ListElementLayout = self.kernel.layout().ok()?;
         let head = raw.data.plus(u64::from(layout.members.offset));
         let found = walk::list(&self.kernel.space, head, MAX_SETS as u64);
@@ -309,28 +304,6 @@ impl<'k> Reader<'k> {
 fn ip_of(ip: u32) -> std::net::IpAddr {
     std::net::IpAddr::V4(ip.into())
 }
-
-/// How many bytes hold all that a layout reads.
-pub(super) trait LayoutLen {
-    /// Of its structure.
-    fn bytes(&self) -> usize;
-}
-
-macro_rules! lengths {
-    ($($layout:ident),*) => { $(
-        impl LayoutLen for $layout {
-            fn bytes(&self) -> usize {
-                self.len
-            }
-        }
-    )* };
-}
-lengths!(
-    BitmapIpLayout,
-    BitmapIpmacLayout,
-    BitmapPortLayout,
-    ListLayout
-);
 
 /// Text of at most so many bytes.
 pub(super) fn text(bytes: &[u8], at: usize, len: usize) -> Option<String> {

@@ -4,7 +4,7 @@ use crate::kernel::layout::layout;
 
 layout! {
     /// include/net/net_namespace.h, include/net/netns/nftables.h
-    pub(super) struct NetLayout = "net" in "net/core/net_namespace.c" {
+    pub(super) struct NftNetLayout = "net" in "net/core/net_namespace.c" {
         maybe gencursor = "nft.gencursor",
         /// 4.18 to 5.12.
         maybe tables = "nft.tables",
@@ -13,7 +13,7 @@ layout! {
 
 layout! {
     /// include/net/netfilter/nf_tables.h, 5.13 and later, and stable kernels before.
-    pub(super) struct PernetLayout = "nftables_pernet" in "net/netfilter/nf_tables_api.c" {
+    pub(super) struct NftPernetLayout = "nftables_pernet" in "net/netfilter/nf_tables_api.c" {
         need tables = "tables",
     }
 }
@@ -91,7 +91,7 @@ layout! {
 
 layout! {
     /// include/linux/netdevice.h
-    pub(super) struct DeviceLayout = "net_device" in "net/core/dev.c" {
+    pub(super) struct HookDeviceLayout = "net_device" in "net/core/dev.c" {
         need name = "name",
     }
 }

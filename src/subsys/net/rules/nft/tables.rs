@@ -2,7 +2,7 @@
 
 use super::expr::Decoder;
 use super::layouts::{
-    BaseChainLayout, ChainTypeLayout, DeviceLayout, HookLayout, NetLayout, PernetLayout,
+    BaseChainLayout, ChainTypeLayout, HookDeviceLayout, HookLayout, NftNetLayout, NftPernetLayout,
     RuleLayout, TableLayout,
 };
 use super::names::Names;
@@ -31,11 +31,11 @@ pub(in super::super) struct Reader<'k> {
     pub(super) base: BaseChainLayout,
     pub(super) chain_type: ChainTypeLayout,
     pub(super) hook: HookLayout,
-    pub(super) device: DeviceLayout,
+    pub(super) device: HookDeviceLayout,
     pub(super) rule: RuleLayout,
-    net: NetLayout,
+    net: NftNetLayout,
     /// Where the tables are in net_generic.
-    pernet: Option<(PernetLayout, VirtAddr)>,
+    pernet: Option<(NftPernetLayout, VirtAddr)>,
     table: TableLayout,
 }
 
@@ -59,7 +59,7 @@ impl<'k> Reader<'k> {
         if modules::resolve(kernel, modules, "nft_register_expr").is_none() {
             return Ok(None);
         }
-        let net: NetLayout = kernel.layout()?;
+        let net: NftNetLayout = kernel.layout()?;
         let id = modules::resolve(kernel, modules, "nf_tables_net_id");
         if net.gencursor.is_none() || (net.tables.is_none() && id.is_none()) {
             return Ok(None);

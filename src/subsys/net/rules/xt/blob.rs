@@ -87,7 +87,7 @@ impl Blob<'_, '_> {
         let bytes = self.bytes.get(at..)?;
         let target = usize::from(u16_at(bytes, shape.target_offset)?);
         let next = usize::from(u16_at(bytes, shape.target_offset + 2)?);
-        if target < shape.size || next < target + EXTENSION_HEAD || next % 8 != 0 {
+        if target < shape.size || next < target + EXTENSION_HEAD || !next.is_multiple_of(8) {
             return None;
         }
         let bytes = bytes.get(..next)?;

@@ -15,14 +15,14 @@ use crate::kernel::{Kernel, KernelError, namespaces, walk};
 
 layout! {
     /// include/net/netns/x_tables.h, up to 5.12.
-    struct NetLayout = "net" in "net/core/net_namespace.c" {
+    struct XtNetLayout = "net" in "net/core/net_namespace.c" {
         maybe tables = "xt.tables",
     }
 }
 
 layout! {
     /// net/netfilter/x_tables.c, 5.13 and later.
-    struct PernetLayout = "xt_pernet" in "net/netfilter/x_tables.c" {
+    struct XtPernetLayout = "xt_pernet" in "net/netfilter/x_tables.c" {
         need tables = "tables",
     }
 }
@@ -80,8 +80,8 @@ pub(in super::super) struct Reader<'k> {
     /// Whether counters are per CPU.
     pub(super) many_cpus: bool,
     pub(super) info: InfoLayout,
-    net: NetLayout,
-    pernet: Option<(PernetLayout, VirtAddr)>,
+    net: XtNetLayout,
+    pernet: Option<(XtPernetLayout, VirtAddr)>,
     table: TableLayout,
     matching: MatchLayout,
     target: TargetLayout,
@@ -101,7 +101,7 @@ impl<'k> Reader<'k> {
         if modules::resolve(kernel, modules, "xt_register_table").is_none() {
             return Ok(None);
         }
-        let net: NetLayout = kernel.layout()?;
+        let net: XtNetLayout = kernel.layout()?;
         let id = modules::resolve(kernel, modules, "xt_pernet_id");
         if net.tables.is_none() && id.is_none() {
             return Ok(None);

@@ -117,7 +117,7 @@ impl<'k> Decoder<'k> {
         let space = &self.kernel().space;
         let record = space.read_bytes(ops, self.ops.len).ok()?;
         let size = self.ops.size.get(&record);
-        if !(HEADER as u64..=MAX_SIZE).contains(&size) || size % 8 != 0 {
+        if !(HEADER as u64..=MAX_SIZE).contains(&size) || !size.is_multiple_of(8) {
             return None;
         }
         let kind = VirtAddr(self.ops.kind.get(&record));
