@@ -10,6 +10,7 @@ pub mod kmemleak;
 pub mod leaks;
 pub mod memory;
 pub mod nat;
+pub mod nat_rules;
 pub mod oom;
 pub mod pages;
 pub mod saved_slabinfo;

@@ -17,6 +17,7 @@ use super::manual::{CompletionsArgs, ManArgs};
 use super::net::NetArgs;
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
+use super::rules::RulesArgs;
 use super::sockets::SocketsArgs;
 use super::sysctl::SysctlArgs;
 
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Pages(PagesArgs),
     /// BPF maps and programs: what each holds, and who has it open
     Bpf(BpfArgs),
+    /// The packet filters of each network namespace: nf_tables, iptables, ipset
+    Rules(RulesArgs),
     /// Zones of memory: watermarks, free blocks, and whether a request could have been served
     Zones(ZonesArgs),
     /// Processes and kernel threads with their memory, and the one that panicked

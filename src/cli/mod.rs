@@ -15,6 +15,7 @@ mod objects;
 mod pageowner;
 mod progress;
 mod report;
+mod rules;
 mod run;
 mod save_profile;
 mod session;

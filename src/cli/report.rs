@@ -160,7 +160,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
         "Translations",
         "nat",
         |session| {
-            typed().and_then(|()| conntrack::translated(session, &modules, &Wanted::default()))
+            typed().and_then(|()| conntrack::translated(session, &modules, &Wanted::default(), &[]))
         },
         |out, document| render::nat::write_text(out, document, LAYOUT, most),
     );

@@ -21,6 +21,7 @@ use super::net;
 use super::objects;
 use super::pageowner;
 use super::report;
+use super::rules;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 use super::sockets;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Diff(args) => with_threads(&args.common, || diff::diff(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
+        Command::Rules(args) => with_threads(&args.common, || rules::rules(args)),
         Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
         Command::Log(args) => with_threads(&args.common, || machine::log(args)),
         Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),

@@ -16,10 +16,96 @@ use crate::types::{ProfileIdentity, ProfileWriter, SymbolOrigin, SymbolTable, Ty
 /// Modules whose types are asked for, where the kernel has them as modules.
 pub const MODULES: &[&str] = &["nf_conntrack", "nf_nat", "sch_netem", "sch_fq_codel"];
 
+/// Modules that filter packets, with whose types rules are read. Profiles are without them: they
+/// are many, and a kernel that has them as modules has their types in its memory.
+pub const RULE_MODULES: &[&str] = &[
+    "nf_tables",
+    "nft_compat",
+    "nft_connlimit",
+    "nft_counter",
+    "nft_ct",
+    "nft_dup_ipv4",
+    "nft_dup_ipv6",
+    "nft_dup_netdev",
+    "nft_fib",
+    "nft_flow_offload",
+    "nft_fwd_netdev",
+    "nft_hash",
+    "nft_limit",
+    "nft_log",
+    "nft_masq",
+    "nft_meta_bridge",
+    "nft_nat",
+    "nft_numgen",
+    "nft_objref",
+    "nft_osf",
+    "nft_queue",
+    "nft_quota",
+    "nft_redir",
+    "nft_reject",
+    "nft_reject_inet",
+    "nft_socket",
+    "nft_synproxy",
+    "nft_tproxy",
+    "nft_tunnel",
+    "nft_xfrm",
+    "x_tables",
+    "ebtables",
+    "ip_set",
+    "ip_set_bitmap_ip",
+    "ip_set_bitmap_ipmac",
+    "ip_set_bitmap_port",
+    "ip_set_hash_ip",
+    "ip_set_hash_ipmac",
+    "ip_set_hash_ipmark",
+    "ip_set_hash_ipport",
+    "ip_set_hash_ipportip",
+    "ip_set_hash_ipportnet",
+    "ip_set_hash_mac",
+    "ip_set_hash_net",
+    "ip_set_hash_netiface",
+    "ip_set_hash_netnet",
+    "ip_set_hash_netport",
+    "ip_set_hash_netportnet",
+    "ip_set_list_set",
+];
+
 /// Structures that are looked up without a layout, with the units that see them.
 pub const STRUCTURES: &[(&str, &str)] = &[
     ("cpumask", "kernel/cpu.c"),
     ("folio", "mm/slub.c"),
+    (
+        "hash_ipportip4",
+        "net/netfilter/ipset/ip_set_hash_ipportip.c",
+    ),
+    (
+        "hash_ipportip6",
+        "net/netfilter/ipset/ip_set_hash_ipportip.c",
+    ),
+    (
+        "hash_ipportnet4",
+        "net/netfilter/ipset/ip_set_hash_ipportnet.c",
+    ),
+    (
+        "hash_ipportnet6",
+        "net/netfilter/ipset/ip_set_hash_ipportnet.c",
+    ),
+    (
+        "hash_netiface4",
+        "net/netfilter/ipset/ip_set_hash_netiface.c",
+    ),
+    (
+        "hash_netiface6",
+        "net/netfilter/ipset/ip_set_hash_netiface.c",
+    ),
+    (
+        "hash_netportnet4",
+        "net/netfilter/ipset/ip_set_hash_netportnet.c",
+    ),
+    (
+        "hash_netportnet6",
+        "net/netfilter/ipset/ip_set_hash_netportnet.c",
+    ),
     ("kmem_cache", "mm/slub.c"),
     ("kmem_cache", "mm/slab_common.c"),
     ("page", "mm/slub.c"),
@@ -31,6 +117,7 @@ pub const STRUCTURES: &[(&str, &str)] = &[
 pub const ENUMERATIONS: &[(&str, &str)] = &[
     ("_slab_flag_bits", "mm/slub.c"),
     ("nf_ct_ext_id", "net/netfilter/nf_conntrack_core.c"),
+    ("nft_set_extensions", "net/netfilter/nf_tables_api.c"),
     ("migratetype", "mm/page_alloc.c"),
     ("pageflags", "mm/slub.c"),
     ("page_ext_flags", "mm/page_ext.c"),
@@ -96,6 +183,7 @@ pub const SYMBOLS: &[&str] = &[
     "init_top_pgt",
     "init_uts_ns",
     "iomem_resource",
+    "ip_set_net_id",
     "ipv4_icmp_sk",
     "ipv4_tcp_sk",
     "ipv6_icmp_sk",
@@ -137,6 +225,8 @@ pub const SYMBOLS: &[&str] = &[
     "nf_ct_expect_hash",
     "nf_ct_expect_hsize",
     "nf_ct_expect_max",
+    "nf_tables_net_id",
+    "nft_register_expr",
     "no_hash_pointers",
     "node_data",
     "nr_cpu_ids",
@@ -201,6 +291,8 @@ pub const SYMBOLS: &[&str] = &[
     "vmap_purge_list",
     "vmemmap_base",
     "vmstat_text",
+    "xt_pernet_id",
+    "xt_register_table",
     "zswap_pools",
 ];
 

@@ -15,6 +15,32 @@ layout! {
     }
 }
 
+layout! {
+    /// include/net/net_namespace.h
+    struct GenericLayout = "net" in "net/core/net_namespace.c" {
+        need generic = "gen",
+    }
+}
+
+/// More kinds of data per namespace than there are.
+const MAX_GENERIC: u32 = 4096;
+
+/// What a subsystem keeps per namespace: `net_generic(net, id)`, with the id at `id`. The pointers
+/// overlay the header of their array, so that the id indexes it directly
+/// (include/net/netns/generic.h). `None` if the namespace has none, or memory is missing.
+pub fn generic(kernel: &Kernel, net: VirtAddr, id: VirtAddr) -> Option<VirtAddr> {
+    let layout: GenericLayout = kernel.layout().ok()?;
+    let id = kernel
+        .space
+        .read_u32(id)
+        .ok()
+        .filter(|id| *id < MAX_GENERIC)?;
+    let at = net.plus(u64::from(layout.generic.offset));
+    let array = kernel.space.read_ptr(at).ok().filter(|at| !at.is_null())?;
+    let own = kernel.space.read_ptr(array.plus(u64::from(id) * 8)).ok()?;
+    (!own.is_null()).then_some(own)
+}
+
 /// One network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetNamespace {

@@ -36,6 +36,7 @@ pub mod pageowner;
 pub mod pages;
 pub mod ps;
 mod rows;
+pub mod rules;
 pub mod skbs;
 pub mod slabs;
 pub mod sockets;

@@ -11,7 +11,7 @@ use super::table::{Column, Table};
 use super::{more, percent, printable, thousands};
 use crate::analysis::nat::Endpoint;
 use crate::report::Document;
-use crate::report::conntrack::{DirectionDoc, NatReport};
+use crate::report::conntrack::{DirectionDoc, NatEntryDoc, NatReport};
 
 /// How many groups of ports are listed.
 const GROUPS: usize = 20;
@@ -36,6 +36,7 @@ pub fn write_text(
 ) -> io::Result<()> {
     head(out, document)?;
     ports(out, &document.body, layout)?;
+    rules(out, &document.body, layout)?;
     translations(out, &document.body, layout, most)
 }
 
@@ -93,6 +94,36 @@ fn ports(out: &mut dyn Write, body: &NatReport, layout: Layout) -> io::Result<()
     Ok(())
 }
 
+/// Which rules made how many of them, and those that made none.
+fn rules(out: &mut dyn Write, body: &NatReport, layout: Layout) -> io::Result<()> {
+    if body.rules.is_empty() {
+        return Ok(());
+    }
+    let bold = Style::new().bold();
+    writeln!(
+        out,
+        "\n{bold}Rules that translate, and what fits each{bold:#}"
+    )?;
+    let header = [
+        Column::number("NETNS"),
+        Column::text("RULE"),
+        Column::number("TRANSLATIONS"),
+    ];
+    let mut rows = Table::new(header, layout);
+    for one in body.rules.iter().take(GROUPS) {
+        rows.add_row([
+            one.netns.to_string(),
+            printable(&one.rule.to_string()),
+            match one.translations {
+                0 => "none".to_owned(),
+                some => thousands(some),
+            },
+        ]);
+    }
+    rows.write(out)?;
+    more(out, body.rules.len(), GROUPS)
+}
+
 fn translations(
     out: &mut dyn Write,
     body: &NatReport,
@@ -111,6 +142,7 @@ fn translations(
     let header = [
         Column::text("KIND"),
         Column::text("PROTO"),
+        Column::text("BY").shorten(12).rank(1),
         Column::text("ORIGINAL"),
         Column::flow("BECOMES"),
     ];
@@ -125,12 +157,20 @@ fn translations(
         rows.add_row([
             format!("{}{device}", translation.kind),
             translation.l4proto.to_owned(),
+            by(translation),
             between(&translation.original, false),
             between(&translation.reply, true),
         ]);
     }
     rows.write(out)?;
     more(out, body.translations.len(), most)
+}
+
+/// The rules that can have made it.
+fn by(translation: &NatEntryDoc) -> String {
+    let rules = translation.dnat_rules.iter().chain(&translation.snat_rules);
+    let rules: Vec<String> = rules.map(|rule| printable(&rule.to_string())).collect();
+    rules.join(", ")
 }
 
 /// Both ends of a connection, from who opened it: of a reply the other way round.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::addr::VirtAddr;
 use crate::analysis::conntrack::{Fullness, Summary};
 use crate::analysis::nat::{Nat, PortUse};
+use crate::analysis::nat_rules::{RuleRef, RuleUse};
 use crate::subsys::net::conntrack::entry::{Entry, List};
 use crate::subsys::net::conntrack::expect::Expectation;
 use crate::subsys::net::conntrack::gc::GcFacts;
@@ -253,6 +254,11 @@ pub struct NatEntryDoc {
     pub nat: Nat,
     /// The name of the interface of MASQUERADE, if it is known.
     pub masquerade_device: Option<String>,
+    /// Rules that can have translated its source, likeliest first; of none where rules are not
+    /// known.
+    pub snat_rules: Vec<RuleRef>,
+    /// The same of its destination.
+    pub dnat_rules: Vec<RuleRef>,
     pub original: DirectionDoc,
     pub reply: DirectionDoc,
     pub timeout_seconds: u64,
@@ -267,6 +273,9 @@ pub struct NatReport {
     pub local_port_range: Option<(u16, u16)>,
     /// Ports in use per external address and remote end, fullest first.
     pub ports: Vec<PortUse>,
+    /// Rules that translate, and how many translations each can have made: of none where rules are
+    /// not known.
+    pub rules: Vec<RuleUse>,
     /// Every translation.
     pub translations: Vec<NatEntryDoc>,
 }

@@ -20,6 +20,7 @@ mod output;
 mod page_owner;
 mod pages;
 mod ps;
+mod rules;
 mod skbs;
 mod slab;
 mod sockets;

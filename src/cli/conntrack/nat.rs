@@ -6,22 +6,27 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vmleak::analysis::nat::{Nat, PortCounter};
+use vmleak::analysis::nat_rules::{self, RuleRef, RuleUse};
 use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::conntrack::{DetailDoc, DirectionDoc, NatEntryDoc, NatReport};
 use vmleak::subsys::net::conntrack::Conntrack;
 use vmleak::subsys::net::conntrack::entry::Entry;
 use vmleak::subsys::net::conntrack::tuple::Tuple;
+use vmleak::subsys::net::rules::{self, NetnsRules};
 use vmleak::subsys::net::{devices, local_ports};
 
+use super::super::args::Common;
 use super::super::conntrack_args::{NatArgs, NatFormat, Netns, Wanted};
+use super::super::rules::add_rule_types;
 use super::super::session::{Session, exit, json_lines, output};
 use super::{Selection, open, warn_of_losses};
 
 /// Runs `vmleak nat`.
 pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
-    let (body, complete) = translated(&session, &modules, &args.wanted)?;
+    let rules = rules_of(&session, &modules, &args.common);
+    let (body, complete) = translated(&session, &modules, &args.wanted, &rules)?;
     let document = session.document(&args.common, complete, body);
     output(
         &args.common,
@@ -40,6 +45,7 @@ pub(in crate::cli) fn translated(
     session: &Session,
     modules: &Modules,
     wanted: &Wanted,
+    rules: &[NetnsRules],
 ) -> Result<(NatReport, bool)> {
     let kernel = &session.kernel;
     let symbols = (&**kernel, modules);
@@ -57,7 +63,7 @@ pub(in crate::cli) fn translated(
             if nat.kind().is_empty() || !selection.matches(&conntrack, entry) {
                 return;
             }
-            let document = nat_document(&conntrack, &devices, entry, nat);
+            let document = nat_document(&conntrack, &devices, rules, entry, nat);
             ports.add(entry, document.netns.unwrap_or(0));
             translations.push(document);
         },
@@ -71,9 +77,55 @@ pub(in crate::cli) fn translated(
     let body = NatReport {
         local_port_range: session.explain(local_ports::range(kernel))?,
         ports: ports.finish(),
+        rules: used(rules, &translations),
         translations,
     };
     Ok((body, complete))
+}
+
+/// What packets are translated by. Without the types of its modules translations have no rules;
+/// where memory is missing, the answer says so.
+fn rules_of(session: &Session, modules: &Modules, common: &Common) -> Vec<NetnsRules> {
+    let mut asked = session.question();
+    add_rule_types(&mut asked, modules, common);
+    let kernel = &asked.kernel;
+    let typed = !kernel.diag.has_loss() || session.kernel.diag.has_loss();
+    match (typed, rules::collect(kernel, modules)) {
+        (true, Ok(facts)) => {
+            session.kernel.diag.absorb(&kernel.diag);
+            facts.namespaces
+        }
+        _ => {
+            session.kernel.diag.note(
+                "nat-rules",
+                "which rules made the translations can't be told: the types of their modules are not known (vmleak rules says more)",
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// All rules that translate, most used first.
+fn used(rules: &[NetnsRules], translations: &[NatEntryDoc]) -> Vec<RuleUse> {
+    let mut counts: BTreeMap<(u32, &RuleRef), u64> = BTreeMap::new();
+    for one in translations {
+        for rule in one.snat_rules.iter().chain(&one.dnat_rules) {
+            *counts.entry((one.netns.unwrap_or(0), rule)).or_default() += 1;
+        }
+    }
+    let of = |namespace: &NetnsRules| {
+        let netns = namespace.netns;
+        let rules = nat_rules::all(namespace).into_iter();
+        let counted = rules.map(|rule| RuleUse {
+            netns,
+            translations: counts.get(&(netns, &rule)).copied().unwrap_or(0),
+            rule,
+        });
+        counted.collect::<Vec<_>>()
+    };
+    let mut all: Vec<RuleUse> = rules.iter().flat_map(of).collect();
+    all.sort_by_key(|one| std::cmp::Reverse(one.translations));
+    all
 }
 
 /// Names by index.
@@ -82,6 +134,7 @@ type Devices = BTreeMap<u32, String>;
 fn nat_document(
     conntrack: &Conntrack<'_>,
     devices: &[Devices],
+    rules: &[NetnsRules],
     entry: &Entry,
     nat: Nat,
 ) -> NatEntryDoc {
@@ -93,7 +146,14 @@ fn nat_document(
         packets: None,
         bytes: None,
     };
+    let namespace = rules.iter().find(|one| one.address == entry.net);
+    let (snat_rules, dnat_rules) = match namespace {
+        Some(namespace) => nat_rules::of(namespace, entry, &nat),
+        None => (Vec::new(), Vec::new()),
+    };
     NatEntryDoc {
+        snat_rules,
+        dnat_rules,
         address: entry.address,
         netns: entry
             .netns

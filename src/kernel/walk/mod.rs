@@ -8,9 +8,10 @@
 mod hlist;
 mod list;
 mod rbtree;
-pub mod rhashtable;
+mod rhashtable;
 pub mod xarray;
 
 pub use hlist::{NullsEnd, hlist, hlist_nulls};
 pub use list::{chain, list};
 pub use rbtree::rbtree;
+pub use rhashtable::rhashtable;

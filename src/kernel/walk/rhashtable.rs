@@ -1,123 +1,185 @@
-//! Resizable hash tables (include/linux/rhashtable.h, lib/rhashtable.c).
+//! Resizable hash tables (lib/rhashtable.c).
 
 use rustc_hash::FxHashSet;
 
-use super::{NullsEnd, hlist_nulls};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
-use crate::kernel::Kernel;
-use crate::kernel::layout::{LayoutError, layout};
+use crate::kernel::layout::layout;
+use crate::kernel::{Kernel, KernelError};
 use crate::partial::{End, Partial};
 
 layout! {
-    /// include/linux/rhashtable-types.h, include/linux/rhashtable.h before 4.17.
-    struct TableLayout = "rhashtable" in "lib/rhashtable.c" {
-        need buckets = "tbl",
+    /// include/linux/rhashtable-types.h
+    struct RhashtableLayout = "rhashtable" in "lib/rhashtable.c" {
+        need table = "tbl",
         need elements = "nelems.counter",
     }
 }
 
 layout! {
     /// include/linux/rhashtable.h
-    struct BucketsLayout = "bucket_table" in "lib/rhashtable.c" {
+    struct BucketTableLayout = "bucket_table" in "lib/rhashtable.c" {
         need size = "size",
-        /// 4.12 and later (commit da20420f83ea): where there was no memory in one piece.
+        /// 4.11 and later.
         maybe nest = "nest",
-        /// The table that all are being moved to.
         need future = "future_tbl",
-        need first = "buckets",
+        need buckets = "buckets",
     }
 }
 
-const MAX_BUCKETS: u64 = 1 << 26;
-const MAX_ELEMENTS: u64 = 1 << 26;
-/// A table grows into the next before a third is made.
-const MAX_TABLES: usize = 4;
-const STEP: u64 = 4096;
+/// A table grows while it is used: the old one points to the new one. More at once there are not.
+const MAX_TABLES: usize = 8;
+/// Buckets of the largest table.
+const MAX_BUCKETS: u64 = 1 << 31;
 
-/// Walks tables of this kernel.
-#[derive(Debug)]
-pub struct Walker<'k> {
-    kernel: &'k Kernel,
-    table: TableLayout,
-    buckets: BucketsLayout,
-}
-
-impl<'k> Walker<'k> {
-    /// For this kernel.
-    ///
-    /// # Errors
-    /// If its types do not describe such tables.
-    pub fn new(kernel: &'k Kernel) -> Result<Self, LayoutError> {
-        Ok(Self {
-            table: kernel.layout()?,
-            buckets: kernel.layout()?,
-            kernel,
-        })
-    }
-
-    /// The `struct rhash_head`s in the table at `at`, bucket by bucket. The table's own count says
-    /// how many there should be.
-    pub fn nodes(&self, at: VirtAddr) -> Partial<Vec<VirtAddr>> {
-        let space = &self.kernel.space;
-        let mut found = Vec::new();
-        let Ok(table) = space.read_bytes(at, self.table.len) else {
-            return Partial::new(found, End::Fault, 0);
-        };
-        let expected = self.table.elements.get(&table) & 0xffff_ffff;
-        let mut next = VirtAddr(self.table.buckets.get(&table));
-        let mut end = End::Complete;
-        let mut tables = 0;
-        while !next.is_null() && end.is_complete() {
-            tables += 1;
-            if tables > MAX_TABLES {
-                end = End::Limit;
-                break;
-            }
-            next = match self.one(next, &mut found) {
-                Ok(next) => next,
-                Err(how) => {
-                    end = how;
-                    break;
-                }
+/// The nodes (`struct rhash_head`) of the table at `table`, bucket by bucket, each once. `bound` is
+/// the most that there can be; the table's own count says how many there should be.
+///
+/// # Errors
+/// If the kernel's types don't describe such a table.
+pub fn rhashtable(
+    kernel: &Kernel,
+    table: VirtAddr,
+    bound: usize,
+) -> Result<Partial<Vec<VirtAddr>>, KernelError> {
+    let outer: RhashtableLayout = kernel.layout()?;
+    let inner: BucketTableLayout = kernel.layout()?;
+    let mut walk = Walk {
+        kernel,
+        bound,
+        found: Vec::new(),
+        seen: FxHashSet::default(),
+        end: End::Complete,
+    };
+    let first = table.plus(u64::from(outer.table.offset));
+    let mut next = kernel.space.read_ptr(first);
+    let mut tables = 0;
+    loop {
+        match next {
+            Ok(at) if at.is_null() => break,
+            Ok(at) if tables < MAX_TABLES => next = walk.table(&inner, at),
+            Ok(_) => walk.end = End::Cycle,
+            Err(_) => walk.end = End::Fault,
+        }
+        tables += 1;
+        if tables > MAX_TABLES || next.is_err() || walk.end == End::Limit {
+            walk.end = match walk.end {
+                End::Complete => End::Fault,
+                other => other,
             };
+            break;
         }
-        let seen = found.len() as u64;
-        Partial::new(found, end, seen).expecting(expected)
+    }
+    let seen = walk.found.len() as u64;
+    let walked = Partial::new(walk.found, walk.end, seen);
+    let count = table.plus(u64::from(outer.elements.offset));
+    Ok(match kernel.space.read_u32(count) {
+        Ok(expected) => walked.expecting(expected.into()),
+        Err(_) => walked,
+    })
+}
+
+struct Walk<'k> {
+    kernel: &'k Kernel,
+    bound: usize,
+    found: Vec<VirtAddr>,
+    seen: FxHashSet<VirtAddr>,
+    end: End,
+}
+
+impl Walk<'_> {
+    /// One table; gives the one that takes its place.
+    fn table(
+        &mut self,
+        layout: &BucketTableLayout,
+        at: VirtAddr,
+    ) -> Result<VirtAddr, crate::space::MemFault> {
+        let head = self.kernel.space.read_bytes(at, layout.len)?;
+        let size = layout.size.get(&head);
+        let buckets = at.plus(u64::from(layout.buckets.offset));
+        let nest = layout.nest.map_or(0, |nest| nest.get(&head));
+        if size > MAX_BUCKETS || !size.is_power_of_two() || nest > 31 {
+            self.end = End::BrokenLink;
+        } else if nest == 0 {
+            self.buckets(buckets, size);
+        } else {
+            match self.kernel.space.read_ptr(buckets) {
+                Ok(top) => self.nested(top, size, nest),
+                Err(_) => self.end = End::Fault,
+            }
+        }
+        Ok(VirtAddr(layout.future.get(&head)))
     }
 
-    /// The nodes of one array of buckets, and the next array.
-    fn one(&self, at: VirtAddr, found: &mut Vec<VirtAddr>) -> Result<VirtAddr, End> {
-        let space = &self.kernel.space;
-        let layout = &self.buckets;
-        let record = space.read_bytes(at, layout.len).map_err(|_| End::Fault)?;
-        let size = layout.size.get(&record) & 0xffff_ffff;
-        if layout.nest.is_some_and(|nest| nest.get(&record) != 0) || size > MAX_BUCKETS {
-            return Err(End::BrokenLink);
-        }
-        let first = at.plus(u64::from(layout.first.offset));
-        let mut seen = FxHashSet::default();
-        let mut slot = 0;
-        while slot < size {
-            let many = STEP.min(size - slot);
-            let heads = space.read_bytes(first.plus(slot * 8), many as usize * 8);
-            let heads = heads.map_err(|_| End::Fault)?;
-            for index in 0..many as usize {
-                // Its lowest bit is a lock (5.2 and later); before, it is set in an empty one.
-                let head = u64_at(&heads, index * 8).unwrap_or(0) & !1;
-                if head >> 47 == 0 || head & 7 != 0 {
-                    continue;
-                }
-                let walk = hlist_nulls(VirtAddr(head), MAX_ELEMENTS, &mut seen, |node| {
-                    found.push(node);
-                    space.read_ptr(node).map_err(|_| End::Fault)
-                });
-                if let NullsEnd::Broken(end) = walk {
-                    return Err(end);
+    /// Pages of pointers to pages of pointers, the last of which are buckets
+    /// (`nested_table_free`).
+    fn nested(&mut self, top: VirtAddr, size: u64, nest: u64) {
+        let room = self.kernel.dump().page_size() as u64 / 8;
+        let shift = room.trailing_zeros();
+        let mut todo = vec![(top, 1u64 << nest, size >> nest)];
+        while let Some((at, count, below)) = todo.pop() {
+            if below <= 1 {
+                self.buckets(at, count);
+                continue;
+            }
+            for index in (0..count.min(room)).rev() {
+                match self.kernel.space.read_ptr(at.plus(index * 8)) {
+                    Ok(next) if next.is_null() => {}
+                    Ok(next) => todo.push((next, room, below >> shift)),
+                    Err(_) => self.end = End::Fault,
                 }
             }
-            slot += many;
         }
-        Ok(VirtAddr(layout.future.get(&record)))
+    }
+
+    fn buckets(&mut self, at: VirtAddr, count: u64) {
+        const PIECE: u64 = 512;
+        let mut done = 0;
+        while done < count && self.end != End::Limit {
+            let some = PIECE.min(count - done);
+            match self
+                .kernel
+                .space
+                .read_bytes(at.plus(done * 8), some as usize * 8)
+            {
+                Ok(bytes) => {
+                    for index in 0..some {
+                        let head = u64_at(&bytes, index as usize * 8).unwrap_or(0);
+                        self.chain(at.plus((done + index) * 8), head);
+                    }
+                }
+                Err(_) => {
+                    self.end = End::Fault;
+                    return;
+                }
+            }
+            done += some;
+        }
+    }
+
+    /// The low bit of a bucket is its lock (5.2 and later), or tells that it is empty and holds its
+    /// own address, or the number of its hash. A chain ends with an odd number or null.
+    fn chain(&mut self, bucket: VirtAddr, head: u64) {
+        let mut node = VirtAddr(head & !1);
+        let is_kernel = |node: VirtAddr| node.0 >> 63 == 1;
+        if node == bucket || !is_kernel(node) {
+            return;
+        }
+        while is_kernel(node) && node.0 & 1 == 0 {
+            if self.found.len() >= self.bound {
+                self.end = End::Limit;
+                return;
+            }
+            let Ok(next) = self.kernel.space.read_ptr(node) else {
+                self.end = End::Fault;
+                return;
+            };
+            if !self.seen.insert(node) {
+                self.end = End::Cycle;
+                return;
+            }
+            self.found.push(node);
+            node = next;
+        }
     }
 }

@@ -4,5 +4,6 @@ pub mod conntrack;
 pub mod devices;
 pub mod interfaces;
 pub mod local_ports;
+pub mod rules;
 pub mod skbs;
 pub mod sockets;

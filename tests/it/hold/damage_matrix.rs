@@ -44,6 +44,7 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["sockets"],
     &["sockets", "--skbs"],
     &["net"],
+    &["rules"],
     &["report"],
 ];
 

@@ -46,6 +46,7 @@ const TEXTS: &[&[&str]] = &[
     &["sockets", "--format", "csv"],
     &["net"],
     &["files"],
+    &["rules"],
     &["kmemleak"],
     &["kmemleak", "--format", "proc"],
     &["allocinfo"],

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::{RealDump, real_dumps, small_dump};
 
 /// Every command that lays a text out, with what it needs besides the dump.
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 34] = [
     &["info"],
     &["slabs"],
     &["slabs", "--all"],
@@ -30,6 +30,9 @@ const COMMANDS: [&[&str]; 31] = [
     &["sockets"],
     &["sockets", "--skbs"],
     &["net"],
+    &["rules"],
+    &["pages"],
+    &["bpf"],
     &["kmemleak"],
     &["allocinfo"],
     &["memcg"],

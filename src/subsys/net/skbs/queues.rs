@@ -5,8 +5,7 @@ use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::{Field, layout};
-use crate::kernel::walk::rhashtable;
-use crate::kernel::{Kernel, KernelError, namespaces};
+use crate::kernel::{Kernel, KernelError, namespaces, walk};
 use crate::subsys::net::interfaces;
 
 layout! {
@@ -104,6 +103,8 @@ layout! {
 const BANDS: u64 = 3;
 const MAX_RING: u64 = 1 << 20;
 const MAX_FLOWS: u64 = 1 << 16;
+/// Packets of which parts are missing: far more than `ipfrag_high_thresh` allows.
+const MAX_FRAGMENTED: usize = 1 << 24;
 
 /// Adds what lies on all of them.
 pub(super) fn add_all(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), KernelError> {
@@ -258,7 +259,6 @@ fn fragments(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), KernelError
         return Ok(());
     };
     let net: NetFragmentsLayout = kernel.layout()?;
-    let walker = rhashtable::Walker::new(kernel)?;
     for namespace in namespaces::of_networks(kernel)?.all {
         for (field, place) in [(net.four, "ipv4 fragments"), (net.six, "ipv6 fragments")] {
             let read = |field: Field| {
@@ -271,7 +271,8 @@ fn fragments(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), KernelError
             if at.is_null() {
                 continue;
             }
-            let nodes = walker.nodes(at.plus(u64::from(directory.table.offset)));
+            let at = at.plus(u64::from(directory.table.offset));
+            let nodes = walk::rhashtable(kernel, at, MAX_FRAGMENTED)?;
             places.complete &= nodes.end.is_complete();
             for node in nodes.value {
                 let at = node.minus(u64::from(queue.node.offset));

@@ -5,7 +5,7 @@ use super::tables::Tables;
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
 use crate::kernel::layout::layout;
-use crate::kernel::walk::rhashtable;
+use crate::kernel::walk;
 use crate::partial::End;
 
 layout! {
@@ -26,6 +26,9 @@ layout! {
     }
 }
 
+/// Sockets of one protocol.
+const MAX_SOCKETS: usize = 1 << 26;
+
 /// MAX_LINKS.
 const PROTOCOLS: u64 = 32;
 
@@ -45,13 +48,12 @@ pub(super) fn add_all(kernel: &Kernel, tables: &mut Tables<'_>) {
     let Ok(first) = kernel.space.read_ptr(variable) else {
         return tables.lost("netlink", End::Fault);
     };
-    let walker = match rhashtable::Walker::new(kernel) {
-        Ok(walker) => walker,
-        Err(_) => return,
-    };
     for protocol in 0..PROTOCOLS {
         let at = first.plus(protocol * table.struct_size as u64);
-        let nodes = walker.nodes(at.plus(u64::from(table.hash.offset)));
+        let at = at.plus(u64::from(table.hash.offset));
+        let Ok(nodes) = walk::rhashtable(kernel, at, MAX_SOCKETS) else {
+            return;
+        };
         let node = u64::from(socket.node.offset);
         tables.add(&nodes.value, node, Table::Family, protocol);
         if !nodes.end.is_complete() {

@@ -55,6 +55,7 @@ const COMMANDS: &[&[&str]] = &[
     &["sockets"],
     &["sockets", "--skbs"],
     &["net"],
+    &["rules"],
     &["report"],
 ];
 

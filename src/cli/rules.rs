@@ -1,0 +1,134 @@
+//! `rules`: what packets are filtered and translated by.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use vmleak::kernel::asked;
+use vmleak::kernel::modules::Modules;
+use vmleak::render;
+use vmleak::report::rules::RulesReport;
+use vmleak::subsys::net::rules::{self, RuleFacts};
+
+use super::args::Common;
+use super::conntrack_args::Netns;
+use super::session::{Reader, Session, exit, output};
+use super::wrong::nothing_so;
+
+/// Of `rules`.
+#[derive(Debug, Args)]
+pub(crate) struct RulesArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub(crate) common: Common,
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = RulesFormat::Table, help_heading = "Output")]
+    pub(crate) format: RulesFormat,
+    /// Only this network namespace: initial, all, or its number (all by default; the forms of other
+    /// programs show the initial one)
+    #[arg(long, value_name = "initial|all|NUMBER")]
+    pub(crate) netns: Option<Netns>,
+    /// Only tables of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) table: Option<String>,
+}
+
+/// Formats of `rules`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RulesFormat {
+    /// For people
+    Table,
+    /// One document
+    Json,
+    /// As `nft -a list ruleset`
+    Nft,
+    /// As `nft --debug=netlink list ruleset`: every expression, nothing guessed
+    Netlink,
+    /// As `iptables-save -c`
+    IptablesSave,
+    /// As `ip6tables-save -c`
+    Ip6tablesSave,
+    /// As `arptables-save -c`
+    ArptablesSave,
+    /// As `ipset save`
+    IpsetSave,
+}
+
+/// Runs `vmleak rules`.
+pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
+    let mut session = Session::open(&args.common)?;
+    let modules = Modules::read(&session.kernel)?;
+    add_rule_types(&mut session, &modules, &args.common);
+    let mut facts = session.explain(rules::collect(&session.kernel, &modules))?;
+    choose(args, &session, &mut facts)?;
+    let complete = !session.kernel.diag.has_loss();
+    let document = session.document(&args.common, complete, RulesReport::new(facts));
+    let reader = match args.format {
+        RulesFormat::Table => Reader::Person,
+        _ => Reader::Program,
+    };
+    output(&args.common, reader, |out, layout| match args.format {
+        RulesFormat::Json => render::json(out, &document),
+        RulesFormat::Netlink => render::rules::write_netlink(out, &document.body),
+        RulesFormat::Nft => render::rules::write_nft(out, &document.body),
+        RulesFormat::IptablesSave => render::rules::write_iptables(out, &document.body, 2),
+        RulesFormat::Ip6tablesSave => render::rules::write_iptables(out, &document.body, 10),
+        RulesFormat::ArptablesSave => render::rules::write_iptables(out, &document.body, 3),
+        RulesFormat::IpsetSave => render::rules::write_ipset(out, &document.body),
+        RulesFormat::Table => render::rules::write_text(out, &document, layout),
+    })?;
+    Ok(exit(document.complete))
+}
+
+/// Adds the types of the modules that filter. Of those that can't be had, what needs them is shown
+/// as bytes.
+pub(super) fn add_rule_types(session: &mut Session, modules: &Modules, common: &Common) {
+    let wanted = asked::RULE_MODULES
+        .iter()
+        .filter(|name| modules.find(name).is_some());
+    let wanted: Vec<&str> = wanted.copied().collect();
+    for name in wanted {
+        if let Err(error) = session.add_module_types(modules, common, &[name]) {
+            session
+                .kernel
+                .diag
+                .warn("rule-module", format!("{error:#}"));
+        }
+    }
+}
+
+/// Leaves out what was not asked for.
+fn choose(args: &RulesArgs, session: &Session, facts: &mut RuleFacts) -> Result<()> {
+    let default = match args.format {
+        RulesFormat::Table | RulesFormat::Json => Netns::All,
+        _ => Netns::Initial,
+    };
+    if let Some(Netns::Inum(inum)) = args.netns
+        && !facts.namespaces.iter().any(|ns| ns.netns == inum)
+    {
+        let all: Vec<String> = facts
+            .namespaces
+            .iter()
+            .map(|ns| ns.netns.to_string())
+            .collect();
+        let message = format!(
+            "no network namespace has the number {inum}; there are {}",
+            all.join(", ")
+        );
+        return Err(nothing_so(&session.kernel.diag, message));
+    }
+    facts
+        .namespaces
+        .retain(|ns| match args.netns.unwrap_or(default) {
+            Netns::All => true,
+            Netns::Initial => ns.initial,
+            Netns::Inum(inum) => ns.netns == inum,
+        });
+    if let Some(name) = &args.table {
+        for namespace in &mut facts.namespaces {
+            namespace.nf_tables.retain(|table| table.name == *name);
+            namespace.x_tables.retain(|table| table.name == *name);
+        }
+    }
+    Ok(())
+}

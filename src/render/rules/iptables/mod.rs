@@ -1,0 +1,111 @@
+//! x_tables as `iptables-save -c`, `ip6tables-save -c` and `arptables-save -c` print them. What is
+//! not known of a match or target is shown as its bytes.
+
+mod header;
+mod info;
+mod matches;
+mod more_matches;
+mod nat;
+mod targets;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use crate::subsys::net::rules::xt::{Extension, XChain, XRule, XTable, XTarget, XVerdict};
+
+/// Names of ipsets by their numbers.
+pub(super) type SetNames = BTreeMap<u16, String>;
+
+/// What extensions are printed with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'s> {
+    /// NFPROTO_*.
+    pub(super) family: u8,
+    pub(super) sets: &'s SetNames,
+}
+
+/// All tables, each with its commit.
+///
+/// # Errors
+/// If writing fails.
+pub(super) fn write(out: &mut dyn Write, tables: &[&XTable], sets: &SetNames) -> io::Result<()> {
+    for table in tables {
+        let around = Around {
+            family: table.family.0,
+            sets,
+        };
+        writeln!(out, "*{}", table.name)?;
+        for chain in &table.chains {
+            writeln!(out, "{}", chain_line(chain))?;
+        }
+        for chain in &table.chains {
+            for rule in &chain.rules {
+                writeln!(out, "{}", rule_line(around, chain, rule))?;
+            }
+        }
+        if !table.complete {
+            writeln!(out, "# rules are missing")?;
+        }
+        writeln!(out, "COMMIT")?;
+    }
+    Ok(())
+}
+
+fn chain_line(chain: &XChain) -> String {
+    let policy = match &chain.policy {
+        Some(policy) => verdict(policy).unwrap_or_else(|| "?".to_owned()),
+        None => "-".to_owned(),
+    };
+    format!(
+        ":{} {policy} [{}:{}]",
+        chain.name, chain.packets, chain.bytes
+    )
+}
+
+/// One rule as the command that makes it, with its counters before it.
+pub(super) fn rule_line(around: Around<'_>, chain: &XChain, rule: &XRule) -> String {
+    let mut text = format!("[{}:{}] -A {}", rule.packets, rule.bytes, chain.name);
+    text.push_str(&header::text(around.family, &rule.header.0));
+    for one in &rule.matches {
+        text.push_str(&match_text(around, one));
+    }
+    match &rule.target {
+        XTarget::Extension(target) => text.push_str(&target_text(around, target)),
+        XTarget::Verdict(XVerdict::Goto(chain)) => text.push_str(&format!(" -g {chain}")),
+        XTarget::Verdict(to) => {
+            if let Some(to) = verdict(to) {
+                text.push_str(&format!(" -j {to}"));
+            }
+        }
+    }
+    text
+}
+
+fn verdict(verdict: &XVerdict) -> Option<String> {
+    Some(match verdict {
+        XVerdict::Accept => "ACCEPT".to_owned(),
+        XVerdict::Drop => "DROP".to_owned(),
+        XVerdict::Queue => "QUEUE".to_owned(),
+        XVerdict::Return => "RETURN".to_owned(),
+        XVerdict::Jump(chain) | XVerdict::Goto(chain) => chain.clone(),
+        XVerdict::Other(code) => format!("# verdict {code}"),
+        XVerdict::None => return None,
+    })
+}
+
+/// With its name; of one that is not known, its bytes.
+pub(super) fn match_text(around: Around<'_>, one: &Extension) -> String {
+    let known = matches::text(around, one).or_else(|| more_matches::text(around, one));
+    match known {
+        Some((name, text)) => format!(" -m {name}{text}"),
+        None => format!(" -m {}.{} 0x{}", one.name, one.revision, one.info.digits()),
+    }
+}
+
+/// With its name; of one that is not known, its bytes.
+pub(super) fn target_text(around: Around<'_>, one: &Extension) -> String {
+    match targets::text(around, one).or_else(|| nat::text(around, one)) {
+        Some((name, text)) => format!(" -j {name}{text}"),
+        None => format!(" -j {}.{} 0x{}", one.name, one.revision, one.info.digits()),
+    }
+}

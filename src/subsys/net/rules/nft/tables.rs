@@ -1,0 +1,238 @@
+//! From a namespace to its tables.
+
+use super::expr::Decoder;
+use super::layouts::{
+    BaseChainLayout, ChainTypeLayout, HookDeviceLayout, HookLayout, NftNetLayout, NftPernetLayout,
+    RuleLayout, TableLayout,
+};
+use super::names::Names;
+use super::sets::SetReader;
+use super::{Family, Table, udata};
+use crate::addr::VirtAddr;
+use crate::bytes::c_string;
+use crate::kernel::cpus::Cpus;
+use crate::kernel::layout::Field;
+use crate::kernel::modules::{self, Modules};
+use crate::kernel::namespaces;
+use crate::kernel::{Kernel, KernelError, walk};
+use crate::subsys::clock::Clock;
+
+/// More tables, chains or rules than any machine has.
+const MAX_LISTED: u64 = 1 << 24;
+/// `udlen` has 16 bits.
+const MAX_UDATA: u64 = u16::MAX as u64;
+
+/// Reads what nf_tables has.
+#[derive(Debug)]
+pub(in super::super) struct Reader<'k> {
+    pub(super) kernel: &'k Kernel,
+    pub(super) decoder: Decoder<'k>,
+    pub(super) sets: SetReader,
+    pub(super) base: BaseChainLayout,
+    pub(super) chain_type: ChainTypeLayout,
+    pub(super) hook: HookLayout,
+    pub(super) device: HookDeviceLayout,
+    pub(super) rule: RuleLayout,
+    net: NftNetLayout,
+    /// Where the tables are in net_generic.
+    pernet: Option<(NftPernetLayout, VirtAddr)>,
+    table: TableLayout,
+}
+
+/// One structure with what is read of it.
+pub(super) struct Record {
+    pub(super) address: VirtAddr,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl<'k> Reader<'k> {
+    /// `None` if the kernel has no nf_tables.
+    ///
+    /// # Errors
+    /// If its types don't describe them.
+    pub(in super::super) fn new(
+        kernel: &'k Kernel,
+        modules: &'k Modules,
+        clock: Option<Clock>,
+        cpus: Option<Cpus>,
+    ) -> Result<Option<Self>, KernelError> {
+        if modules::resolve(kernel, modules, "nft_register_expr").is_none() {
+            return Ok(None);
+        }
+        let net: NftNetLayout = kernel.layout()?;
+        let id = modules::resolve(kernel, modules, "nf_tables_net_id");
+        if net.gencursor.is_none() || (net.tables.is_none() && id.is_none()) {
+            return Ok(None);
+        }
+        let pernet = match id {
+            Some(id) => Some((kernel.layout()?, id)),
+            None => None,
+        };
+        Ok(Some(Self {
+            decoder: Decoder::new(Names::new(kernel, modules, clock, cpus)?)?,
+            sets: SetReader::new(kernel)?,
+            base: kernel.layout()?,
+            chain_type: kernel.layout()?,
+            hook: kernel.layout()?,
+            device: kernel.layout()?,
+            rule: kernel.layout()?,
+            table: kernel.layout()?,
+            net,
+            pernet,
+            kernel,
+        }))
+    }
+
+    pub(super) fn names(&self) -> &Names<'k> {
+        &self.decoder.names
+    }
+
+    /// The tables of the namespace at `net`, in the kernel's order.
+    pub(in super::super) fn tables(&self, net: VirtAddr) -> Vec<Table> {
+        let Some(cursor) = self.net.gencursor else {
+            return Vec::new();
+        };
+        let Ok(cursor) = self
+            .kernel
+            .space
+            .read_bytes(net.plus(u64::from(cursor.offset)), 1)
+        else {
+            return Vec::new();
+        };
+        // What has this bit is not there yet, or not any more.
+        let current = 1u64 << (cursor.first().copied().unwrap_or(0) & 1);
+        let head = match (&self.pernet, self.net.tables) {
+            (Some((layout, id)), _) => namespaces::generic(self.kernel, net, *id)
+                .map(|own| own.plus(u64::from(layout.tables.offset))),
+            (None, Some(tables)) => Some(net.plus(u64::from(tables.offset))),
+            (None, None) => None,
+        };
+        let Some(head) = head else {
+            return Vec::new();
+        };
+        let layout = &self.table;
+        let records = self.listed(head, layout.list, layout.len, "tables");
+        let active = |record: &Record| layout.genmask.get(&record.bytes) & current == 0;
+        let records = records.into_iter().filter(active);
+        records.map(|record| self.one(&record, current)).collect()
+    }
+
+    fn one(&self, record: &Record, current: u64) -> Table {
+        let layout = &self.table;
+        let get = |field: Field| field.get(&record.bytes);
+        let at = |field: Field| record.address.plus(u64::from(field.offset));
+        let name = self.text(get(layout.name));
+        let flags = get(layout.flags) as u32;
+        // NFT_TABLE_F_OWNER.
+        let owner = layout
+            .owner
+            .filter(|_| flags & 2 != 0)
+            .map(|field| get(field) as u32);
+        Table {
+            family: Family(get(layout.family) as u8),
+            handle: get(layout.handle),
+            uses: get(layout.uses) as u32,
+            flags,
+            owner,
+            comment: self.comment(record, layout.udlen, layout.udata),
+            chains: self.chains(at(layout.chains), Family(get(layout.family) as u8), current),
+            sets: self.all_sets(at(layout.sets), current, &name),
+            objects: self.objects(at(layout.objects), current),
+            flowtables: self.flowtables(at(layout.flowtables), current),
+            name,
+        }
+    }
+
+    /// The structures on a list, with `len` bytes of each. What is missing is said.
+    pub(super) fn listed(
+        &self,
+        head: VirtAddr,
+        list: Field,
+        len: usize,
+        what: &'static str,
+    ) -> Vec<Record> {
+        let found = walk::list(&self.kernel.space, head, MAX_LISTED);
+        if !found.end.is_complete() {
+            self.kernel.diag.warn(
+                "rules-list",
+                format!(
+                    "the list of {what} of nf_tables at {head} {} after {}: those behind it are missing",
+                    found.end.describe(),
+                    found.seen
+                ),
+            );
+        }
+        let record = |link: VirtAddr| {
+            let address = link.minus(u64::from(list.offset));
+            let bytes = self.kernel.space.read_bytes(address, len).ok()?;
+            Some(Record { address, bytes })
+        };
+        found.value.into_iter().filter_map(record).collect()
+    }
+
+    /// A name that can't be read is said by its address.
+    pub(super) fn text(&self, pointer: u64) -> String {
+        let pointer = VirtAddr(pointer);
+        let text = self.names().text(pointer);
+        text.unwrap_or_else(|| format!("?{pointer}"))
+    }
+
+    /// What userland keeps with a structure.
+    pub(super) fn udata(
+        &self,
+        record: &Record,
+        len: Option<Field>,
+        data: Option<Field>,
+    ) -> Vec<u8> {
+        let get = |field: Field| field.get(&record.bytes);
+        let Some((len, at)) = len.map(get).zip(data.map(get)) else {
+            return Vec::new();
+        };
+        match (len.min(MAX_UDATA), at) {
+            (0, _) | (_, 0) => Vec::new(),
+            (len, at) => {
+                let bytes = self.kernel.space.read_bytes(VirtAddr(at), len as usize);
+                bytes.unwrap_or_default()
+            }
+        }
+    }
+
+    pub(super) fn comment(
+        &self,
+        record: &Record,
+        len: Option<Field>,
+        data: Option<Field>,
+    ) -> Option<String> {
+        udata::comment(&self.udata(record, len, data))
+    }
+
+    /// The devices that a list of `struct nft_hook` names.
+    pub(super) fn devices(&self, head: VirtAddr) -> Vec<String> {
+        let layout = &self.hook;
+        let len = layout.name.map_or(layout.len, |name| {
+            layout.len.max((name.offset + name.size) as usize)
+        });
+        let hooks = self.listed(head, layout.list, len, "devices");
+        hooks
+            .iter()
+            .filter_map(|hook| self.device_of(hook))
+            .collect()
+    }
+
+    fn device_of(&self, hook: &Record) -> Option<String> {
+        let layout = &self.hook;
+        if let Some(name) = layout.name {
+            let start = name.offset as usize;
+            let given = hook.bytes.get(start..start + name.size as usize)?;
+            let text = c_string(given);
+            let len = layout.name_len.map_or(0, |field| field.get(&hook.bytes));
+            // A length without the NUL is that of a pattern.
+            let pattern = len > 0 && len as usize == text.len();
+            return Some(if pattern { text + "*" } else { text });
+        }
+        let device = VirtAddr(layout.device?.get(&hook.bytes));
+        let name = self.device.name;
+        let at = device.plus(u64::from(name.offset));
+        self.kernel.space.read_c_string(at, name.size as usize).ok()
+    }
+}
