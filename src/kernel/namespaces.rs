@@ -23,7 +23,7 @@ layout! {
 }
 
 /// More kinds of data per namespace than there are.
-const MAX_GENERIC: u32 = 4096;
+const MAX_GENERIC: u32 = 4 << 10;
 
 /// What a subsystem keeps per namespace: `net_generic(net, id)`, with the id at `id`. The pointers
 /// overlay the header of their array, so that the id indexes it directly

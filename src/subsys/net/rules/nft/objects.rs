@@ -9,7 +9,7 @@ use crate::bytes::u32_at;
 use crate::kernel::layout::Field;
 
 /// Private structures are small.
-const MAX_SIZE: u64 = 4096;
+const MAX_SIZE: u64 = 4 << 10;
 /// Of TCP; other protocols have fewer.
 const MAX_STATES: usize = 14;
 /// Of `enum tcp_conntrack`, in the order of the attributes of timeouts

@@ -21,11 +21,11 @@ const HEADER: usize = 8;
 /// NFT_RULE_MAXEXPRS.
 const MAX_EXPRS: usize = 128;
 /// An expression has a place in a rule, whose length has 12 bits.
-const MAX_SIZE: u64 = 4096;
+const MAX_SIZE: u64 = 4 << 10;
 /// NFT_MATCH_LARGE_THRESH: larger ones lie behind a pointer.
 const LARGE: u64 = 192;
 /// XT_MAX_TABLE_SIZE is far above what any match has.
-const MAX_INFO: u64 = 4096;
+const MAX_INFO: u64 = 4 << 10;
 
 /// One kind of expressions, by its ops.
 #[derive(Debug)]
