@@ -33,7 +33,7 @@ const MAX_BUCKETS: u64 = 1 << 26;
 const MAX_ELEMENTS: u64 = 1 << 26;
 /// A table grows into the next before a third is made.
 const MAX_TABLES: usize = 4;
-const STEP: u64 = 4096;
+const STEP: u64 = 1 << 13;
 
 /// Walks tables of this kernel.
 #[derive(Debug)]
