@@ -11,6 +11,9 @@ use crate::subsys::net::sockets::{Kind, MemoryFacts, SocketFacts, TcpFacts, Time
 const NO_THRESHOLD: u64 = 0xffff;
 /// TCP_INIT_REORDERING: what it is as long as nothing came out of order.
 const REORDERING: u64 = 3;
+/// TCP_CLOSE and TCP_LISTEN.
+const CLOSE: u64 = 7;
+const LISTEN: u64 = 10;
 /// RCV_SHUTDOWN and SEND_SHUTDOWN.
 const RECEIVING: u64 = 1;
 const SENDING: u64 = 2;
@@ -53,7 +56,8 @@ fn line(socket: &SocketFacts) -> String {
     if socket.mark != 0 {
         words.push(format!("fwmark:{:#x}", socket.mark));
     }
-    if socket.family == "inet6" && socket.limits.is_some() {
+    // inet_diag tells it of no other states.
+    if socket.family == "inet6" && matches!(socket.state_number, CLOSE | LISTEN) {
         let only = socket.inet.is_some_and(|inet| inet.v6_only);
         words.push(format!("v6only:{}", u8::from(only)));
     }
@@ -61,7 +65,7 @@ fn line(socket: &SocketFacts) -> String {
         words.push(shut(socket.shutdown));
         words.push(memory_word(memory));
     }
-    if let Some(tcp) = &socket.tcp {
+    if let Some(tcp) = socket.tcp.as_ref().filter(|_| socket.state_number != CLOSE) {
         tcp_words(socket, tcp, &mut words);
     }
     words.join(" ")
@@ -256,4 +260,9 @@ fn counts(tcp: &TcpFacts, words: &mut Vec<String>) {
     words.extend(least.map(|us| format!("minrtt:{}", milliseconds(us))));
     some(words, "rcv_ooopack", Some(tcp.rcv_ooopack));
     some(words, "snd_wnd", Some(tcp.snd_wnd));
+    // Both came to struct tcp_info together.
+    if tcp.rehash.is_some() {
+        some(words, "rcv_wnd", Some(tcp.rcv_wnd));
+    }
+    some(words, "rehash", tcp.rehash);
 }

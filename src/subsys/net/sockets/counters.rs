@@ -258,7 +258,7 @@ impl<'k> NetReader<'k> {
             let Ok(record) = self
                 .kernel
                 .space
-                .read_bytes(at, layout.struct_size.min(4096))
+                .read_bytes(at, layout.struct_size.min(1 << 13))
             else {
                 return;
             };

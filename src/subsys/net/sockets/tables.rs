@@ -79,7 +79,7 @@ const MAX_BUCKETS: u64 = 1 << 24;
 /// More sockets than any bucket has.
 const MAX_CHAIN: u64 = 1 << 20;
 /// Of an array of heads, so many at a time.
-const STEP: u64 = 4096;
+const STEP: u64 = 1 << 13;
 
 /// A socket in a table.
 #[derive(Clone, Copy, Debug)]

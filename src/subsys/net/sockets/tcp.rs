@@ -86,6 +86,8 @@ pub struct TcpFacts {
     pub reord_seen: u64,
     pub dsack_dups: u64,
     pub rcv_rtt_us: u64,
+    /// How often another way through the network was tried; `None` before 6.2.
+    pub rehash: Option<u64>,
     pub fast_open_max: u64,
 }
 
@@ -218,6 +220,7 @@ impl TcpReader {
             reordering: of(tcp.reordering).unwrap_or(0),
             reord_seen: of(tcp.reord_seen).unwrap_or(0),
             dsack_dups: of(tcp.dsack_dups).unwrap_or(0),
+            rehash: of(tcp.plb_rehash).map(|count| count + of(tcp.timeout_rehash).unwrap_or(0)),
             rcv_rtt_us: of(tcp.rcv_rtt).unwrap_or(0) >> 3,
             wscale: (tcp.wscale_ok.get(record) != 0)
                 .then(|| (tcp.snd_wscale.get(record), tcp.rcv_wscale.get(record))),

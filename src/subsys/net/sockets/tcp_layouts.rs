@@ -53,6 +53,9 @@ layout! {
         maybe reordering = "reordering",
         maybe reord_seen = "reord_seen",
         maybe dsack_dups = "dsack_dups",
+        maybe timeout_rehash = "timeout_rehash",
+        /// 6.2 and later (commit 29c1c44646ae).
+        maybe plb_rehash = "plb_rehash",
         maybe rcv_rtt = "rcv_rtt_est.rtt_us",
     }
 }
