@@ -44,6 +44,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
+use crate::diag::Warning;
 use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
@@ -156,6 +157,9 @@ pub struct Coverage {
     pub out_of_time: bool,
     /// References of objects that there was no memory for.
     pub references_dropped: u64,
+    /// What was said to be missing or broken of a dump that does not change; the warnings have it.
+    #[serde(skip)]
+    pub losses: Vec<Warning>,
 }
 
 impl Coverage {
@@ -216,12 +220,20 @@ pub fn collect<T: Send>(
     options: &Options<'_>,
     meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
 ) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
+    kernel.ask(|kernel| collected(kernel, options, meanwhile))
+}
+
+fn collected<T: Send>(
+    kernel: &Kernel,
+    options: &Options<'_>,
+    meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
+) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
     let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let done = search.run(options, &symbols, None)?;
     let heap = &search.heap;
-    let charges = search.charges()?;
     let coverage = search.coverage(&done, &symbols);
+    let charges = search.charges()?;
     let waiting = judge_blocks_and_areas(&search, &done);
     let (found, targets) = (&done.found, &search.targets);
     if let Some(suspects) = options.suspects {

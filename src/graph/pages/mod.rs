@@ -108,6 +108,14 @@ pub fn pages(
     options: &Options<'_>,
     claims: impl FnOnce(&Memmap) -> Result<Claims, KernelError>,
 ) -> Result<PagesFacts, KernelError> {
+    kernel.ask(|kernel| searched(kernel, options, claims))
+}
+
+fn searched(
+    kernel: &Kernel,
+    options: &Options<'_>,
+    claims: impl FnOnce(&Memmap) -> Result<Claims, KernelError>,
+) -> Result<PagesFacts, KernelError> {
     let (mut pages, modules, beside) = Pages::and_beside(kernel, options.progress, true)?;
     let gathered = pages.gathered.take();
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
