@@ -186,6 +186,13 @@ impl Diagnostics {
         all
     }
 
+    /// Those warnings by which the answer is incomplete.
+    pub fn losses(&self) -> Vec<Warning> {
+        let mut losses = self.warnings();
+        losses.retain(|warning| warning.severity == Severity::Loss);
+        losses
+    }
+
     /// All assumptions so far, by name.
     pub fn assumptions(&self) -> Vec<Assumption> {
         lock(&self.said).assumptions.values().cloned().collect()

@@ -1,6 +1,6 @@
 //! The commands, in the order in which help lists them.
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::args::{InfoArgs, ObjectsArgs, SlabsArgs};
 use super::conntrack_args::{ConntrackArgs, NatArgs};
@@ -28,6 +28,20 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// From the arguments of this process. A number below zero is a value that an option may
+    /// refuse, and no option of its own: clap's tip would be to put `--` before it.
+    pub(crate) fn from_arguments() -> Self {
+        let negative = |argument: Arg| match argument.get_action().takes_values() {
+            true if !argument.is_positional() => argument.allow_negative_numbers(true),
+            _ => argument,
+        };
+        let command = Self::command().mut_subcommands(|one| one.mut_args(negative));
+        let matches = command.get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 const LONG_ABOUT: &str = "\

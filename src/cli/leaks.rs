@@ -67,13 +67,18 @@ pub(super) fn judged(
     // What needs no search fills its gaps.
     let search = || graph::collect(kernel, &options, |known| bounds(kernel, known));
     let (found, (history, meminfo)) = rayon::join(search, || besides(session));
-    let (slabs, reach, (counters, memcgs)) = session.explain(found)?;
+    let (slabs, mut reach, (counters, memcgs)) = session.explain(found)?;
     let memory_bytes = session.run().system.memory_bytes;
     let complete =
         reach.coverage.is_complete() && slabs.caches.iter().all(|cache| cache.exact.complete);
     let counted = counted(session, &meminfo, &slabs, &reach);
+    let counters = session.explain(counters)?;
+    if !reach.coverage.live {
+        // What else was found broken on the way casts doubt on the search, too.
+        reach.coverage.losses = kernel.diag.losses();
+    }
     let report = LeaksReport::new(Facts {
-        counters: session.explain(counters)?,
+        counters,
         memcgs,
         memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
         slabs,

@@ -28,7 +28,6 @@ mod wrong;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use vmleak::render;
 
 /// The arguments can't be meant; clap ends so too.
@@ -38,7 +37,7 @@ const CANNOT_OPEN: u8 = 3;
 
 /// Parses the command line, runs it, and turns errors into one line and an exit code.
 pub(crate) fn main() -> ExitCode {
-    let cli = command::Cli::parse();
+    let cli = command::Cli::from_arguments();
     match run::run(&cli.command) {
         Ok(code) => code,
         Err(error) => {

@@ -52,6 +52,9 @@ pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Resu
     };
     let symbols = Some((kernel.symbol_table(), Some(boot)));
     let bytes = asked::profile(&kernel.types, symbols, identity)?;
-    std::fs::write(path, bytes).with_context(|| path.display().to_string())?;
+    std::fs::write(path, bytes).with_context(|| {
+        let path = path.display();
+        format!("{path}: can't write the profile there; name another file")
+    })?;
     Ok(whole)
 }

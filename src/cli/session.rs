@@ -121,6 +121,8 @@ impl Session {
                     "{path}: {} of {} pages are in parts of the split set that are not given (give all parts)",
                     facts.pages_of_absent_parts, facts.dumped_pages
                 )
+            } else if let Some(at) = facts.ends_early {
+                format!("{path}: {}", vmleak::dump::ends_early(at))
             } else if facts.missing_pages > 0 {
                 format!(
                     "{path}: cut short, {} of {} pages lie beyond its end (copy it again)",
@@ -184,7 +186,11 @@ fn warn_of_loss(kernel: &Kernel, dump: &DumpFacts) {
             absent,
         );
     }
-    if cut > 0 {
+    if let Some(at) = dump.ends_early {
+        kernel
+            .diag
+            .warn_many("dump-truncated", vmleak::dump::ends_early(at), cut.max(1));
+    } else if cut > 0 {
         kernel.diag.warn_many(
             "dump-truncated",
             "pages that the dump should hold lie beyond its end: copy it again, or see why it was cut short",
@@ -288,7 +294,10 @@ pub(crate) fn output(
     };
     let (result, gone) = match &common.output {
         Some(path) => {
-            let file = File::create(path).with_context(|| path.display().to_string())?;
+            let file = File::create(path).with_context(|| {
+                let path = path.display();
+                format!("{path}: can't write the result there; name another file with -o")
+            })?;
             written(AutoStream::new(file, choice), |out| {
                 render(out, Layout::Unbounded)
             })
@@ -308,7 +317,13 @@ pub(crate) fn output(
     };
     match result {
         Err(_) if gone => Ok(()),
-        other => other.context("can't write the result"),
+        other => other.with_context(|| match &common.output {
+            Some(path) => format!(
+                "{}: can't write the result to its end; make room, or name another file with -o",
+                path.display()
+            ),
+            None => "can't write the result to the standard output".to_owned(),
+        }),
     }
 }
 

@@ -88,7 +88,7 @@ pub enum DumpError {
         why: String,
     },
     /// A directory with no complete dump in it.
-    #[error("{}: no complete dump in this directory{hint}", path.display())]
+    #[error("{}: no complete dump (a file called vmcore… or dump…) in this directory or one level below{hint}", path.display())]
     NoDumpInDirectory {
         /// The directory.
         path: PathBuf,

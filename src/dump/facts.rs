@@ -27,6 +27,10 @@ pub struct DumpFacts {
     pub pages_of_absent_parts: u64,
     /// Whether the writer, the length of a file, or an absent part says that not all is there.
     pub incomplete: bool,
+    /// Bytes of the one file, where it ends before what its own headers name: it was cut, by a copy
+    /// or a full disk.
+    #[serde(skip)]
+    pub ends_early: Option<u64>,
     /// Whether the kdump bitmap and the table of page descriptors contradict each other: then
     /// pages may be taken for others.
     pub contradictory: bool,

@@ -53,6 +53,7 @@ pub use facts::DumpFacts;
 pub use file::{Access, WholeFile};
 pub use notes::Notes;
 pub(crate) use notes::gnu_build_id;
+pub(crate) use open::is_vmware_layout;
 pub use open::looks_like_dump;
 pub use page_source::{HeaderFacts, MachineName};
 pub(crate) use raw::may_be_raw;
@@ -369,6 +370,13 @@ impl Dump {
         }
         Ok(())
     }
+}
+
+/// What to say and to do of a file that ends at byte `at` before its time.
+pub fn ends_early(at: u64) -> String {
+    format!(
+        "the file ends early, at byte {at}: what its headers name behind that is missing; copy it again, or see why it was cut short"
+    )
 }
 
 /// Who may want a page again.

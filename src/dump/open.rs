@@ -108,6 +108,14 @@ fn of_this_machine(source: SharedSource, paths: &[PathBuf]) -> Result<SharedSour
     }
 }
 
+/// Whether a file is VMware's layout of a guest's memory, which has the memory beside it.
+pub(crate) fn is_vmware_layout(path: &Path) -> bool {
+    let bytes = path.is_file().then(|| Bytes::open(path, Access::Read).ok());
+    bytes
+        .flatten()
+        .is_some_and(|bytes| vmware::lacks_memory(&bytes))
+}
+
 /// Whether a file starts as one of the dump formats does.
 pub fn looks_like_dump(path: &Path) -> bool {
     use std::io::Read;

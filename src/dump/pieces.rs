@@ -47,11 +47,11 @@ impl PiecesDump {
     /// The pages of `pieces`, whose frames `unpack` unpacks.
     pub(super) fn new(bytes: Bytes, pieces: Pieces, unpack: Unpack, about: About) -> Self {
         Self {
+            about: about.of_file(&bytes),
             bytes,
             pieces: pieces.into_sorted(),
             unpack,
             frames: Cache::new(KEPT_FRAMES),
-            about,
         }
     }
 

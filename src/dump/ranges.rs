@@ -34,6 +34,10 @@ pub(super) struct About {
     /// The table of ranges ends before its time: what the others name nobody knows.
     pub(super) table_cut: bool,
     pub(super) incomplete: bool,
+    /// The file ends before its time, whatever it is of.
+    pub(super) file_cut: bool,
+    /// Bytes of the file.
+    pub(super) file_bytes: u64,
     pub(super) page_size: u32,
     pub(super) files: usize,
 }
@@ -42,6 +46,7 @@ impl About {
     /// With what is counted of the file: one past the last page, pages of RAM, pages that it holds
     /// or should hold, and those of them that it lacks.
     pub(super) fn facts(&self, max_pfn: u64, ram: u64, dumped: u64, missing: u64) -> DumpFacts {
+        let cut = self.file_cut || self.table_cut || missing > 0;
         DumpFacts {
             source: self.source,
             format: self.format.clone(),
@@ -53,8 +58,18 @@ impl About {
             missing_pages: missing,
             pages_of_absent_parts: 0,
             incomplete: self.incomplete || missing > 0,
+            ends_early: cut.then_some(self.file_bytes),
             contradictory: false,
             files: self.files,
+        }
+    }
+
+    /// With what the file itself shows.
+    pub(super) fn of_file(self, bytes: &Bytes) -> Self {
+        Self {
+            file_cut: self.file_cut || bytes.is_cut_short(),
+            file_bytes: bytes.file_len(),
+            ..self
         }
     }
 
@@ -67,6 +82,8 @@ impl About {
             machine: None,
             table_cut: false,
             incomplete: false,
+            file_cut: false,
+            file_bytes: 0,
             page_size: SMALLEST_PAGE,
             files: 1,
         }
@@ -88,10 +105,10 @@ impl Ranges {
     /// Sorts the ranges.
     pub(super) fn new(bytes: Bytes, held: Vec<Extent>, named: Vec<Extent>, about: About) -> Self {
         Self {
+            about: about.of_file(&bytes),
             bytes,
             held: without_overlap(held),
             named: without_overlap(named),
-            about,
         }
     }
 

@@ -306,6 +306,10 @@ impl PageSource for Sadump {
             dumped_pages: pages_of(&self.dumped),
             missing_pages: missing,
             pages_of_absent_parts: 0,
+            ends_early: match self.disks.as_slice() {
+                [one] if missing > 0 || one.bytes.is_cut_short() => Some(one.bytes.file_len()),
+                _ => None,
+            },
             incomplete: missing > 0 || self.disks.iter().any(|disk| disk.bytes.is_cut_short()),
             contradictory: false,
             files: self.disks.len(),

@@ -44,6 +44,12 @@ pub(super) fn is_snapshot(start: &[u8]) -> bool {
     start.starts_with(OLD_MAGIC) || MAGICS.iter().any(|magic| start.starts_with(magic))
 }
 
+/// Whether the file is a snapshot that has no memory in it.
+pub(super) fn lacks_memory(bytes: &Bytes) -> bool {
+    let start = bytes.get_up_to(0, 4);
+    is_snapshot(&start) && Memory::read(bytes).is_ok_and(|memory| memory.block.is_none())
+}
+
 /// The file that goes with one of a snapshot, if it lies beside it.
 pub(super) fn sibling(path: &Path) -> Option<PathBuf> {
     let others: &[&str] = match path.extension()?.to_str()? {

@@ -44,6 +44,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
+use crate::diag::Warning;
 use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
@@ -156,6 +157,9 @@ pub struct Coverage {
     pub out_of_time: bool,
     /// References of objects that there was no memory for.
     pub references_dropped: u64,
+    /// What was said to be missing or broken of a dump that does not change; the warnings have it.
+    #[serde(skip)]
+    pub losses: Vec<Warning>,
 }
 
 impl Coverage {
@@ -221,14 +225,22 @@ pub fn collect<T: Send>(
     options: &Options<'_>,
     meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
 ) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
+    kernel.ask(|kernel| collected(kernel, options, meanwhile))
+}
+
+fn collected<T: Send>(
+    kernel: &Kernel,
+    options: &Options<'_>,
+    meanwhile: impl FnOnce(&Searched<'_>) -> T + Send,
+) -> Result<(SlabFacts, ReachFacts, T), KernelError> {
     let (mut pages, modules, beside) =
         Pages::and_beside(kernel, options.progress, options.own_pages)?;
     let gathered = pages.gathered.take();
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let (done, own_pages) = pages::search(&search, &symbols, options, gathered)?;
     let heap = &search.heap;
-    let charges = search.charges()?;
     let coverage = search.coverage(&done, &symbols);
+    let charges = search.charges()?;
     let waiting = judge_blocks_and_areas(&search, &done);
     let (found, targets) = (&done.found, &search.targets);
     if let Some(suspects) = options.suspects {

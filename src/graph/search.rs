@@ -22,6 +22,7 @@ use crate::kernel::tasks::{self, Stacks};
 use crate::kernel::variables::Variables;
 use crate::kernel::zones::{self, CpuList};
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::mm::meminfo;
 use crate::subsys::mm::slab::{Prepared, Progress, SlabFacts, SlabHeap};
 use crate::subsys::mm::vmalloc::{self, VmallocFacts};
 
@@ -66,6 +67,7 @@ pub(super) struct Beside {
 impl Beside {
     fn read(kernel: &Kernel) -> Result<(Modules, Self), KernelError> {
         let modules = Modules::read(kernel)?;
+        meminfo::look_at_percpu_chunks(kernel)?;
         let areas = vmalloc::collect(kernel, &Symbolizer::new(kernel, &modules));
         let beside = Self {
             areas,
@@ -218,6 +220,11 @@ impl<'k> Search<'k> {
             all_caches: done.slabs.complete,
             out_of_time: found.stopped.load(Ordering::Relaxed),
             references_dropped: found.dropped.load(Ordering::Relaxed),
+            // Of a kernel that runs, what changed under the search is told by searching twice.
+            losses: match self.kernel.dump().is_live() {
+                true => Vec::new(),
+                false => self.kernel.diag.losses(),
+            },
         }
     }
 

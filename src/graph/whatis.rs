@@ -149,6 +149,14 @@ pub fn whatis(
     address: VirtAddr,
     options: &Options<'_>,
 ) -> Result<WhatIs, KernelError> {
+    kernel.ask(|kernel| found_at(kernel, address, options))
+}
+
+fn found_at(
+    kernel: &Kernel,
+    address: VirtAddr,
+    options: &Options<'_>,
+) -> Result<WhatIs, KernelError> {
     let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let targets = &search.targets;
@@ -160,6 +168,7 @@ pub fn whatis(
     let (start, len) = place.or(around).unwrap_or((address, 8));
     let watch = Watch::new(start..start.plus(len));
     let done = search.run(options, &symbols, Some(watch), None)?;
+    let coverage = search.coverage(&done, &symbols);
     let charges = search.charges()?;
     let object = found.and_then(|(number, cache)| {
         let cache = search.heap.caches().get(cache as usize)?;
@@ -211,7 +220,7 @@ pub fn whatis(
         object,
         area,
         block,
-        coverage: search.coverage(&done, &symbols),
+        coverage,
     })
 }
 

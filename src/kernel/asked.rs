@@ -132,6 +132,7 @@ pub const ENUMERATIONS: &[(&str, &str)] = &[
 /// Symbols, sorted. Those of modules are in the dump itself; here they stand for kernels that
 /// have the module built in.
 pub const SYMBOLS: &[&str] = &[
+    "__cpu_active_mask",
     "__cpu_online_mask",
     "__cpu_possible_mask",
     "__cpu_present_mask",

@@ -86,6 +86,24 @@ pub fn mask(kernel: &Kernel, name: &'static str) -> Result<Vec<u32>, KernelError
     Ok(cpus)
 }
 
+/// The CPUs that were up when the kernel died: besides those online, those still active. The CPU
+/// that panics stops the others, which then call themselves offline (`smp_send_stop()`, on arm64
+/// also before a dump is taken), but nobody takes them out of the scheduler.
+///
+/// # Errors
+/// If the mask of those online is missing from the kernel or the dump.
+pub fn up(kernel: &Kernel) -> Result<Vec<u32>, KernelError> {
+    const ACTIVE: &str = "__cpu_active_mask";
+    let mut up = mask(kernel, "__cpu_online_mask")?;
+    // A profile written before this was asked for says nothing of it.
+    if kernel.symbol_table().tells_of(ACTIVE) && kernel.symbol(ACTIVE).is_some() {
+        up.extend(mask(kernel, ACTIVE)?);
+    }
+    up.sort_unstable();
+    up.dedup();
+    Ok(up)
+}
+
 /// Number of possible NUMA nodes; arrays per node have that many entries (mm/page_alloc.c).
 pub fn node_count(kernel: &Kernel) -> usize {
     // The variable exists only in kernels built for more than one node.

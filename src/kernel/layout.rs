@@ -20,6 +20,9 @@ pub struct Field {
     pub bits: Option<Bits>,
 }
 
+/// Arrays of so many bytes are read with their structure: a disk's name, six counters.
+const WHOLE: u32 = 64;
+
 impl Field {
     fn from_member(member: &Member) -> Self {
         Self {
@@ -29,9 +32,12 @@ impl Field {
         }
     }
 
-    /// One past the last byte that reading the member touches.
+    /// One past the last byte that reading the member touches: names and short arrays are read as a
+    /// whole, of what is longer or has members of its own the first word.
     pub fn end(&self) -> usize {
-        self.offset as usize + self.bytes().min(8) as usize
+        let whole = self.bytes();
+        let read = if whole <= WHOLE { whole } else { 8 };
+        self.offset as usize + read as usize
     }
 
     /// Bytes that it lies in: of a bit-field not all that its type has.
@@ -281,6 +287,19 @@ mod tests {
         assert_eq!(field(2, 0, 15).get(&record), 0x15);
         assert_eq!(field(3, 7, 1).get(&record), 1);
         assert_eq!(field(3, 7, 1).end(), 4);
+    }
+
+    /// All of a name and of six counters, and the first word of what is embedded.
+    #[test]
+    fn short_arrays_are_read_as_a_whole() {
+        for (size, end) in [(4, 104), (8, 108), (16, 116), (48, 148), (200, 108)] {
+            let field = Field {
+                offset: 100,
+                size,
+                bits: None,
+            };
+            assert_eq!(field.end(), end, "{size}");
+        }
     }
 
     /// As many bits as a word has, or as damaged types may say: no shift and no sum overflows.

@@ -201,6 +201,15 @@ impl Kernel {
         }
     }
 
+    /// What `ask` finds out by a question of its own, whose `diag` holds what was said when the dump
+    /// was opened and what concerns this answer; this kernel learns of it at the end.
+    pub fn ask<T>(&self, ask: impl FnOnce(&Self) -> T) -> T {
+        let question = self.question();
+        let answer = ask(&question);
+        self.diag.absorb(&question.diag);
+        answer
+    }
+
     /// Adds types behind those there are, a module's for one.
     pub fn add_types(&mut self, source: Box<dyn TypeSource>) {
         Arc::make_mut(&mut self.types).add_source(source);

@@ -55,7 +55,7 @@ pub(super) fn newest_complete(directory: &Path, options: &Options) -> Result<Tak
         path: directory.to_owned(),
         hint: passed_over
             .map(|other| format!("; {other}: name it to analyse what it holds"))
-            .unwrap_or_default(),
+            .unwrap_or_else(|| "; name the file of the dump itself".to_owned()),
     })
 }
 

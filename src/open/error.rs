@@ -35,9 +35,32 @@ pub enum OpenError {
         /// What does not fit.
         source: Box<KernelError>,
     },
+    /// The dump is cut short, so that the kernel is not found in it.
+    #[error("{}: {}", path.display(), crate::dump::ends_early(*at))]
+    EndsEarly {
+        /// The dump.
+        path: PathBuf,
+        /// Bytes of the file.
+        at: u64,
+        /// What is not found.
+        source: Box<KernelError>,
+    },
     /// Only debug files were given.
-    #[error("no dump given, only a debug file; usage: vmleak COMMAND VMCORE [VMLINUX]")]
-    NoDump,
+    #[error("{}: no dump, only a debug file; usage: vmleak COMMAND VMCORE [VMLINUX]", path.display())]
+    NoDump {
+        /// One of them.
+        path: PathBuf,
+    },
+    /// What was given for a file with symbols or types is none.
+    #[error("{}: {what}; {option}", path.display())]
+    NoDebugFile {
+        /// What was given.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What the option takes.
+        option: &'static str,
+    },
     /// Which of the two is meant?
     #[error("two {what} given: {} and {}{hint}", first.display(), second.display())]
     Twice {
@@ -165,6 +188,14 @@ impl OpenError {
     pub(super) fn kernel(path: &Path, source: KernelError) -> Self {
         Self::Kernel {
             path: path.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
+    pub(super) fn ends_early(path: &Path, at: u64, source: KernelError) -> Self {
+        Self::EndsEarly {
+            path: path.to_owned(),
+            at,
             source: Box::new(source),
         }
     }

@@ -41,19 +41,30 @@ impl Inputs {
             }
         }
         for path in &options.symbols {
+            if let Some(what) = no_file(path) {
+                return Err(OpenError::NoDebugFile {
+                    path: path.clone(),
+                    what,
+                    option: "-s takes the kernel's vmlinux with debug information, a module's .ko.debug or a System.map",
+                });
+            }
             inputs.add_debug_file(path, kind_of(path), options)?;
         }
         for path in unknown_files {
             // Beside debug files it may be memory as it is, and alone opening it says what is
             // wrong with it.
             let may_be_dump = options.files.len() == 1 || dump::may_be_raw(path);
-            match may_be_dump && inputs.dump.is_empty() {
+            let beside_layout = matches!(&*inputs.dump, [one] if dump::is_vmware_layout(one));
+            match beside_layout || (may_be_dump && inputs.dump.is_empty()) {
                 true => inputs.dump.push(path.clone()),
                 false => return Err(unknown(path, options)),
             }
         }
         if inputs.dump.is_empty() {
-            return Err(OpenError::NoDump);
+            let debug = [&inputs.vmlinux, &inputs.map].into_iter().flatten();
+            let path = debug.chain(&inputs.modules).next();
+            let path = path.cloned().unwrap_or_default();
+            return Err(OpenError::NoDump { path });
         }
         Ok(inputs)
     }
@@ -86,6 +97,19 @@ impl Inputs {
             second: path.to_owned(),
             hint,
         })
+    }
+}
+
+/// What is there in place of a file that has something in it; what is not there at all is said
+/// when it is opened.
+pub(super) fn no_file(path: &Path) -> Option<&'static str> {
+    let meta = path.metadata().ok()?;
+    if meta.is_dir() {
+        Some("is a directory")
+    } else if !meta.is_file() {
+        Some("is no regular file")
+    } else {
+        (meta.len() == 0).then_some("is empty")
     }
 }
 

@@ -81,9 +81,11 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     let inputs = Inputs::sort_out(&options)?;
     let dump = Dump::open_with(&inputs.dump, options.cache_bytes(), options.access())?;
     let (path, raw) = (dump.path().to_owned(), dump.is_raw());
-    let located = boot::locate(dump).map_err(|error| match raw {
-        true => DumpError::raw_without_kernel(&path).into(),
-        false => OpenError::kernel(&path, error.into()),
+    let ends_early = dump.facts().ends_early;
+    let located = boot::locate(dump).map_err(|error| match (raw, ends_early) {
+        (_, Some(at)) => OpenError::ends_early(&path, at, error.into()),
+        (true, None) => DumpError::raw_without_kernel(&path).into(),
+        (false, None) => OpenError::kernel(&path, error.into()),
     })?;
     let (dump, boot) = (located.dump, located.boot);
     let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
@@ -116,7 +118,10 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     let kernel = Kernel::new(Arc::clone(&dump), found.types, found.symbols).map_err(|error| {
         // What memory lacks is the dump's, and no fault of the file with the symbols.
         match error {
-            KernelError::Memory { .. } => OpenError::kernel(dump.path(), error),
+            KernelError::Memory { .. } => match ends_early {
+                Some(at) => OpenError::ends_early(dump.path(), at, error),
+                None => OpenError::kernel(dump.path(), error),
+            },
             other => OpenError::kernel(whose, other),
         }
     })?;
@@ -134,15 +139,17 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     if let Some(taken) = inputs.taken {
         kernel.diag.note("dump-of-directory", taken);
     }
+    let debug = DebugInfo {
+        given: inputs.modules,
+        vmlinux: inputs.vmlinux,
+        btf: found.btf,
+        profile,
+        options,
+    };
+    debug.note_unfit(&kernel);
     Ok(Opened {
         kernel: kernel.with_own_symbols(found.own),
-        debug: DebugInfo {
-            given: inputs.modules,
-            vmlinux: inputs.vmlinux,
-            btf: found.btf,
-            profile,
-            options,
-        },
+        debug,
     })
 }
 
@@ -167,6 +174,13 @@ fn open_vmlinux(
 
 /// A profile is keyed by the build-id, and by the release where a dump has none (before 5.9).
 fn open_profile(options: &Options, info: &VmcoreInfo, path: &Path) -> Result<Profile, OpenError> {
+    if let Some(what) = inputs::no_file(path) {
+        return Err(OpenError::NoDebugFile {
+            path: path.to_owned(),
+            what,
+            option: "--types profile: takes a file that `vmleak info --save-profile` wrote",
+        });
+    }
     let profile = Profile::open(path)?;
     let whose = profile.identity();
     let (kind, found, wanted) = match (info.build_id(), whose.build_id.as_deref()) {

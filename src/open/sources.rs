@@ -109,6 +109,12 @@ impl Sources<'_> {
     /// What is missing of the dump.
     fn damage(&self) -> Option<String> {
         let facts = self.dump.facts();
+        if let Some(at) = facts.ends_early {
+            return Some(format!(
+                "cut short, the file ends early, at byte {at}, {} of {} pages lie behind it",
+                facts.missing_pages, facts.dumped_pages
+            ));
+        }
         if facts.missing_pages > 0 {
             return Some(format!(
                 "cut short, {} of {} pages lie beyond its end",

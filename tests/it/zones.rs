@@ -85,3 +85,47 @@ fn free_blocks_make_up_the_free_pages() {
         assert_eq!(rows.next(), None, "{}", dump.name);
     }
 }
+
+/// What drgn adds up over all possible CPUs: `per_cpu_zonestat.vm_numa_event` with that of the zone,
+/// and `per_cpu_pages.count`. On arm64 the CPU that panics has stopped the other.
+#[test]
+fn what_cpus_keep_is_added_up() {
+    const KEPT: [(&str, &str, [u64; 6], u64); 3] = [
+        ("6.1", "DMA32", [195_736, 0, 0, 606, 195_736, 0], 6_012),
+        ("7.2", "DMA32", [542_582, 0, 0, 64, 542_582, 0], 9_161),
+        ("6.12-arm64", "DMA", [367_860, 0, 0, 805, 367_860, 0], 8_620),
+    ];
+    const EVENTS: [&str; 6] = [
+        "numa_hit",
+        "numa_miss",
+        "numa_foreign",
+        "numa_interleave",
+        "numa_local",
+        "numa_other",
+    ];
+    for (name, zone, events, kept) in KEPT {
+        for dump in real_dumps(&[name]) {
+            let document = json(&printed(&dump, "zones", &["--format", "json"]));
+            let zones = document["nodes"][0]["zones"].as_array().expect("zones");
+            let found = zones.iter().find(|one| one["name"] == zone);
+            let found = found.expect("the zone");
+            let counted = found["numa_events"].as_array().expect("events").iter();
+            let counted: Vec<_> = counted
+                .map(|event| {
+                    (
+                        event["name"].as_str().expect("a name"),
+                        number(&event["value"]),
+                    )
+                })
+                .collect();
+            assert_eq!(
+                counted,
+                EVENTS.into_iter().zip(events).collect::<Vec<_>>(),
+                "{name}"
+            );
+            let pagesets = found["pagesets"].as_array().expect("pagesets").iter();
+            let sum: u64 = pagesets.map(|set| number(&set["count"])).sum();
+            assert_eq!(sum, kept, "{name}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::accounting::{Reason, share};
+use crate::diag::Warning;
 use crate::graph::Coverage;
 
 /// Fewer than this share of what there is: no verdict rests on a search that lacks something, for
@@ -13,7 +14,7 @@ const FEW: f64 = 0.001;
 /// Whether objects that nothing points to can be called unreachable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trust {
-    /// Whether a verdict may rest on the search: nothing that can change it was missing.
+    /// Whether a verdict may rest on the search: nothing that can change it was missing or broken.
     pub reliable: bool,
     /// Why not.
     pub reasons: Vec<Reason>,
@@ -48,6 +49,11 @@ impl Trust {
                 "not all tasks were found: what only their stacks point to looks unreachable";
             reasons.push(reason("tasks-missing", text.to_owned()));
         }
+        if reasons.is_empty() {
+            // What is missing explains what is broken; where nothing is, memory was overwritten.
+            reasons = broken(&coverage.losses);
+            nearly = coverage.losses.iter().all(is_of_one_cache);
+        }
         Self {
             reliable: reasons.is_empty(),
             nearly: nearly && !reasons.is_empty(),
@@ -62,6 +68,40 @@ fn reason(code: &'static str, message: String) -> Reason {
         basis: "coverage",
         message,
     }
+}
+
+/// Damage to some slabs or counters of a cache: so few objects hang on it that thousands which are
+/// alike have another reason. What hides other caches and areas is none.
+const OF_ONE_CACHE: [&str; 7] = [
+    "freelist-broken",
+    "freelist-circular",
+    "freelist-counter",
+    "partial-list-broken",
+    "object-count",
+    "free-count",
+    "sheaf-pointer",
+];
+
+fn is_of_one_cache(loss: &Warning) -> bool {
+    OF_ONE_CACHE.contains(&loss.code)
+}
+
+/// What nobody counts as missing, and yet is lost or broken: one reason for each kind of it.
+fn broken(losses: &[Warning]) -> Vec<Reason> {
+    let kinds = losses.chunk_by(|a, b| a.code == b.code);
+    let told = kinds.filter_map(|kind| {
+        let (first, others) = kind.split_first()?;
+        let more = match others.len() {
+            0 => String::new(),
+            more => format!(" (and {more} more of the kind)"),
+        };
+        let text = format!(
+            "what the search rests on is broken, so that objects may look unreachable which are not: {}{more}",
+            first.message
+        );
+        Some(reason("structures-broken", text))
+    });
+    told.collect()
 }
 
 /// What ended the search early.
@@ -186,6 +226,30 @@ mod tests {
             let codes: Vec<&str> = trust.reasons.iter().map(|reason| reason.code).collect();
             assert_eq!(codes, [code]);
         }
+    }
+
+    #[test]
+    fn whatever_is_broken_is_told_by_name() {
+        let diag = crate::diag::Diagnostics::default();
+        diag.note("live", "is no loss");
+        let told = |diag: &crate::diag::Diagnostics| {
+            Trust::of(&Coverage {
+                losses: diag.losses(),
+                ..whole()
+            })
+        };
+        assert!(told(&diag).reliable);
+        diag.warn("freelist-broken", "dentry: free chains are corrupt");
+        let trust = told(&diag);
+        assert!(!trust.reliable && trust.nearly);
+        diag.warn("slab-count", "TCP: 2 slabs found");
+        diag.warn("slab-count", "UDP: 2 slabs found");
+        let trust = told(&diag);
+        assert!(!trust.reliable && !trust.nearly);
+        let messages: Vec<&str> = trust.reasons.iter().map(|why| &*why.message).collect();
+        assert_eq!(messages.len(), 2);
+        assert!(messages[0].ends_with("dentry: free chains are corrupt"));
+        assert!(messages[1].ends_with("TCP: 2 slabs found (and 1 more of the kind)"));
     }
 
     #[test]

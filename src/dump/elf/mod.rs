@@ -93,6 +93,8 @@ pub(crate) fn open(bytes: Bytes) -> Result<Ranges, DumpError> {
             || bytes.is_cut_short()
             || table.cut
             || segments.cut,
+        file_cut: segments.cut,
+        file_bytes: 0,
         files: 1,
     };
     Ok(Ranges::new(bytes, segments.held, segments.named, about))

@@ -110,6 +110,10 @@ impl PageSource for KdumpSet {
             missing_pages: missing,
             pages_of_absent_parts: self.absent,
             contradictory: !parts.iter().all(KdumpFile::bitmap_fits_descriptors),
+            ends_early: match parts.as_slice() {
+                [one] if cut > 0 || one.bytes().is_cut_short() => Some(one.bytes().file_len()),
+                _ => None,
+            },
             incomplete: missing > 0 || parts.iter().any(|part| part.facts.incomplete),
             files: parts.len(),
         }

@@ -66,7 +66,7 @@ pub(super) fn open(bytes: Bytes) -> Result<PiecesDump, DumpError> {
     };
     let whole = saved.read()?;
     if saved.ram.size() == 0 {
-        let why = "the stream ends before the guest's memory: it was not written to its end";
+        let why = "the stream ends before the guest's memory: it was not written to its end, or is cut short; copy it again";
         return Err(saved.stream.bad(why.into()));
     }
     let (machine, ram) = (saved.machine, saved.ram);

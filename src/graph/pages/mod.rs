@@ -124,6 +124,10 @@ pub struct PagesFacts {
 /// # Errors
 /// If the slab allocator, the memmap or the tasks can't be read at all.
 pub fn pages(kernel: &Kernel, options: &Options<'_>) -> Result<Option<PagesFacts>, KernelError> {
+    kernel.ask(|kernel| searched(kernel, options))
+}
+
+fn searched(kernel: &Kernel, options: &Options<'_>) -> Result<Option<PagesFacts>, KernelError> {
     let (mut pages, modules, beside) =
         Pages::and_beside(kernel, options.progress, options.own_pages)?;
     let gathered = pages.gathered.take();

@@ -21,6 +21,38 @@ use crate::kernel::modules::{Module, Modules};
 use crate::types::{Btf, DebugFile, Dwarf, Profile, TypeError, TypeSource, module_name_of};
 
 impl DebugInfo {
+    /// Says of each module's file that was given and is of no use here why that is so.
+    pub(super) fn note_unfit(&self, kernel: &Kernel) {
+        if self.given.is_empty() {
+            return;
+        }
+        // Where they can't be read, who needs them says so.
+        let Ok(modules) = Modules::read(&kernel.question()) else {
+            return;
+        };
+        let files = ModuleFiles::new(self, kernel.vmcoreinfo());
+        for (name, path) in files.given() {
+            let why = match modules.find(name) {
+                None => format!("no module {name} was loaded"),
+                Some(module) => {
+                    let file = files.open(path).ok();
+                    let found = file.as_ref().and_then(DebugFile::build_id);
+                    match (found, module.build_id.as_deref()) {
+                        (Some(found), Some(wanted)) if !same_build_id(found, wanted) => format!(
+                            "it has build-id {found}, the module {name} in the dump {wanted}; give the file of the kernel {}",
+                            files.release()
+                        ),
+                        _ => continue,
+                    }
+                }
+            };
+            let path = path.display();
+            kernel
+                .diag
+                .note("module-file-unused", format!("{path} is not used: {why}"));
+        }
+    }
+
     /// Adds the types of those of `names` that are loaded modules; others are built in, or not
     /// there. A module without a debug file has its own types in the dump, if the kernel keeps them.
     ///

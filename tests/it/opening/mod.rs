@@ -4,6 +4,7 @@ pub(crate) mod bad_input;
 pub(crate) mod corpora;
 pub(crate) mod files;
 pub(crate) mod forms;
+pub(crate) mod given;
 pub(crate) mod identity;
 pub(crate) mod images;
 pub(crate) mod matrix;

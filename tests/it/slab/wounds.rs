@@ -122,7 +122,18 @@ fn what_was_not_hurt_is_complete_and_as_the_guest_counted() {
 fn no_leak_is_seen_in_what_is_hurt() {
     for dump in all() {
         let (_, document) = leaks(&dump.vmcore, Some(&dump.vmlinux), &[]);
-        assert_others_clear(&document, &[], &dump.name);
+        if document["trust"]["reliable"] == true {
+            assert_others_clear(&document, &[], &dump.name);
+            continue;
+        }
+        // Where something is broken no count of unreachable objects is given.
+        for cache in document["caches"].as_array().expect("caches") {
+            assert_ne!(
+                cache["verdict"]["level"], "leak",
+                "{}: {}",
+                dump.name, cache["name"]
+            );
+        }
     }
 }
 

@@ -229,6 +229,15 @@ pub fn of_kernel(kernel: &Kernel) -> Result<MeminfoFacts, KernelError> {
     })
 }
 
+/// Looks whether the lists of per-CPU chunks are whole, and says so if they are not: their areas of
+/// vmalloc hang on them.
+///
+/// # Errors
+/// If the type information is damaged.
+pub fn look_at_percpu_chunks(kernel: &Kernel) -> Result<(), KernelError> {
+    percpu::grown(&Reader::new(kernel)).map(|_| ())
+}
+
 /// What nodes and zones count.
 fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
     let get = |name: &str| counters.get(&[name]);

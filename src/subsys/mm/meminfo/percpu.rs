@@ -50,7 +50,7 @@ pub(super) fn pages(reader: &Reader<'_>, cpus: &Cpus) -> Result<Option<PercpuPag
 }
 
 /// Pages per CPU in the chunks that were added after boot: all but the first.
-fn grown(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
+pub(super) fn grown(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
     let kernel = reader.kernel;
     // `pcpu_slot` up to 5.8.
     let lists = ["pcpu_chunk_lists", "pcpu_slot"]

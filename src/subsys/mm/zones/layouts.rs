@@ -100,12 +100,13 @@ impl PcpReader {
         })
     }
 
-    /// Of the online CPUs, and the NUMA events that any CPU has not handed over.
+    /// Of the CPUs that were `up`, or kept pages, and the NUMA events that any CPU has not handed
+    /// over.
     pub(super) fn read(
         &self,
         kernel: &Kernel,
         cpus: &Cpus,
-        online: &[u32],
+        up: &[u32],
         zone: &[u8],
         layout: &ZoneLayout,
     ) -> Option<(Vec<PagesetFacts>, Items)> {
@@ -127,10 +128,10 @@ impl PcpReader {
                 .ok()?;
             let (threshold, events) = self.stats(kernel, stats)?;
             numa.add(&events);
-            if !online.contains(&cpu) {
+            let of = |field: &crate::kernel::layout::Field| field.get(&pages);
+            if of(&self.pages.count) == 0 && !up.contains(&cpu) {
                 continue;
             }
-            let of = |field: &crate::kernel::layout::Field| field.get(&pages);
             found.push(PagesetFacts {
                 cpu,
                 count: of(&self.pages.count),

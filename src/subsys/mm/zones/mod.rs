@@ -83,7 +83,7 @@ pub struct ZoneFacts {
     pub counters: Vec<Counter>,
     /// Where memory was asked for and where it came from; none with one node's kernels.
     pub numa_events: Vec<Counter>,
-    /// By CPU that was online.
+    /// By CPU that was up, or kept pages all the same.
     pub pagesets: Vec<PagesetFacts>,
 }
 
@@ -146,7 +146,7 @@ struct Reader<'k> {
     area: FreeAreaLayout,
     pcp: PcpReader,
     names: Names,
-    online: Vec<u32>,
+    up: Vec<u32>,
     cpus: cpus::Cpus,
 }
 
@@ -158,7 +158,7 @@ impl<'k> Reader<'k> {
             area: kernel.layout()?,
             pcp: PcpReader::new(kernel, &zone)?,
             names: Names::read(kernel)?,
-            online: cpus::mask(kernel, "__cpu_online_mask")?,
+            up: cpus::up(kernel)?,
             cpus: cpus::Cpus::read(kernel)?,
             zone,
             kernel,
@@ -213,7 +213,7 @@ impl<'k> Reader<'k> {
             0 => (Vec::new(), Items::default()),
             _ => self
                 .pcp
-                .read(self.kernel, &self.cpus, &self.online, record, layout)?,
+                .read(self.kernel, &self.cpus, &self.up, record, layout)?,
         };
         let mut numa_events = Vec::new();
         if let Some(field) = layout.numa.filter(|_| present > 0) {

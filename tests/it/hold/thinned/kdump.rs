@@ -11,14 +11,14 @@ const SUB_HDR_SIZE: usize = 432;
 const BITMAP_BLOCKS: usize = 436;
 
 /// A whole dump to thin.
-pub(super) struct Whole {
+pub(crate) struct Whole {
     bytes: Vec<u8>,
     /// Where the bitmap of dumped pages lies.
     bitmap: std::ops::Range<usize>,
     /// Where the page descriptors end.
     table_end: usize,
     /// The pages dumped, in the order of their descriptors.
-    pub(super) pages: Vec<u64>,
+    pub(crate) pages: Vec<u64>,
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> usize {
@@ -42,7 +42,7 @@ fn unflattened(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 impl Whole {
-    pub(super) fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let bytes = unflattened(bytes);
         assert!(bytes.starts_with(b"KDUMP   "), "{}", path.display());
@@ -58,6 +58,25 @@ impl Whole {
             pages,
             bytes,
         }
+    }
+
+    /// Writes the dump to `path` with zeros in place of what the pages `zeroed` hold.
+    pub(crate) fn write_with_zeros(&self, zeroed: &BTreeSet<u64>, path: &Path) {
+        let mut bytes = self.bytes.clone();
+        let end = bytes.len() as u64;
+        let page = u32_at(&bytes, BLOCK_SIZE);
+        for (index, _) in (0..)
+            .zip(&self.pages)
+            .filter(|(_, pfn)| zeroed.contains(pfn))
+        {
+            // `struct page_desc`: where, how many bytes, not compressed, flags of the page.
+            let at = self.bitmap.end + index * DESCRIPTOR;
+            bytes[at..at + 8].copy_from_slice(&end.to_le_bytes());
+            bytes[at + 8..at + 12].copy_from_slice(&(page as u32).to_le_bytes());
+            bytes[at + 12..at + DESCRIPTOR].fill(0);
+        }
+        bytes.resize(bytes.len() + page, 0);
+        std::fs::write(path, bytes).expect("the dump with zeros is written");
     }
 
     /// Writes the dump to `path` without the pages `left_out`.

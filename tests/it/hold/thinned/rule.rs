@@ -29,33 +29,62 @@ pub(super) fn faults(before: &Answer, after: &Answer) -> Vec<String> {
     if complete {
         faults.extend(change(whole, thin, "").map(|at| format!("says it is complete, but {at}")));
     }
-    if reliable(thin) {
-        let (known, found) = (unreachable(whole), unreachable(thin));
-        let more = |(cache, verdict): &(&String, &(u64, bool))| {
-            let (count, leak) = known.get(*cache).copied().unwrap_or_default();
-            verdict.0 > count || (verdict.1 && !leak)
-        };
-        for (cache, (count, leak)) in found.iter().filter(more) {
-            faults.push(format!("calls itself reliable: {cache} {count} {leak}"));
-        }
-    }
+    faults.extend(more_unreachable(before, after));
     faults
 }
 
-fn reliable(document: &Value) -> bool {
-    document["trust"]["reliable"] == true
+/// What is called a leak in `after` and not `before`.
+pub(super) fn new_leaks(before: &Answer, after: &Answer) -> Vec<String> {
+    let (Some(whole), Some(after)) = (&before.document, &after.document) else {
+        return Vec::new();
+    };
+    let known = unreachable(whole);
+    let was_leak = |subject: &String| known.get(subject).is_some_and(|(_, leak)| *leak);
+    let found = unreachable(after).into_iter();
+    let new = found.filter(|(subject, (_, leak))| *leak && !was_leak(subject));
+    new.map(|(subject, (count, _))| format!("{subject}: {count} unreachable, called a leak"))
+        .collect()
 }
 
-/// Per cache: unreachable objects, and whether it is called a leak.
+/// What is unreachable, or called a leak, in `after` and not `before`.
+fn more_unreachable(before: &Answer, after: &Answer) -> Vec<String> {
+    let (Some(whole), Some(after)) = (&before.document, &after.document) else {
+        return Vec::new();
+    };
+    let (known, found) = (unreachable(whole), unreachable(after));
+    let more = found.iter().filter(|(subject, (count, leak))| {
+        let (before, was_leak) = known.get(*subject).copied().unwrap_or_default();
+        *count > before || (*leak && !was_leak)
+    });
+    let told = |(subject, (count, leak)): (&String, &(u64, bool))| {
+        let leak = if *leak { ", called a leak" } else { "" };
+        format!("{subject}: {count} unreachable{leak}")
+    };
+    more.map(told).collect()
+}
+
+/// Of each cache, the areas and the blocks: how many nothing points to, as far as that is said,
+/// and whether that is called a leak.
 fn unreachable(document: &Value) -> BTreeMap<String, (u64, bool)> {
     let caches = document["caches"].as_array().into_iter().flatten();
-    let row = |cache: &Value| {
-        let count = cache["verdict"]["unreachable"]["objects"].as_u64();
+    let of_cache = |cache: &Value| {
+        let count = cache["unreachable"]["objects"].as_u64();
         let leak = cache["verdict"]["level"] == "leak";
         let name = cache["name"].as_str().unwrap_or_default().to_owned();
         (name, (count.unwrap_or(0), leak))
     };
-    caches.map(row).collect()
+    let others = ["vmalloc", "large_kmalloc"].map(|kind| {
+        let of_kind = &document[kind];
+        let count = of_kind["unreachable"].as_u64();
+        let leak = of_kind["verdict"]["level"] == "leak";
+        (kind.to_owned(), (count.unwrap_or(0), leak))
+    });
+    // Of `objects --unreachable`: there are none where the search can't be believed.
+    let listed = document["matching"].as_u64();
+    let listed = listed.filter(|_| document["chosen"] == "unreachable");
+    let listed = ("those listed".to_owned(), (listed.unwrap_or(0), false));
+    let all = caches.map(of_cache).chain(others).chain([listed]);
+    all.collect()
 }
 
 /// The first place where two documents differ.

@@ -47,7 +47,7 @@ impl Machine {
             nodes.clear();
         }
         Ok(Self {
-            several_cpus: cpus::mask(kernel, "__cpu_online_mask")?.len() > 1,
+            several_cpus: cpus::up(kernel)?.len() > 1,
             clock,
             nodes,
         })
