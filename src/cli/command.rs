@@ -14,6 +14,7 @@ use super::machine::zones::ZonesArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
+use super::retained::RetainedArgs;
 use super::sysctl::SysctlArgs;
 
 /// vmleak reads a Linux crash dump (kdump vmcore) and says what filled the memory.
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Leaks(LeaksArgs),
     /// Which object lies at an address, and who points to it
     Whatis(WhatisArgs),
+    /// Who keeps how much alive: what would go with each module, process and variable
+    Retained(RetainedArgs),
     /// Which caches grew from one dump to another, or since a saved /proc/slabinfo
     #[command(override_usage = "vmleak diff [OPTIONS] <OLDER> <NEWER> [VMLINUX]...")]
     Diff(DiffArgs),

@@ -14,6 +14,7 @@ mod objects;
 mod pageowner;
 mod progress;
 mod report;
+mod retained;
 mod run;
 mod save_profile;
 mod session;

@@ -20,6 +20,7 @@ use super::names::{self, no_such_cache};
 use super::objects;
 use super::pageowner;
 use super::report;
+use super::retained;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
 use super::sysctl;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Info(args) => with_threads(&args.common, || info(args)),
         Command::Leaks(args) => with_threads(&args.common, || leaks::leaks(args)),
         Command::Whatis(args) => with_threads(&args.common, || whatis::whatis(args)),
+        Command::Retained(args) => with_threads(&args.common, || retained::retained(args)),
         Command::Diff(args) => with_threads(&args.common, || diff::diff(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),

@@ -33,7 +33,7 @@ pub(super) struct Search<'k> {
     pub(super) memmap: Memmap,
     pub(super) kinds: PageKinds,
     pub(super) heap: SlabHeap<'k>,
-    prepared: Prepared<'k>,
+    pub(super) prepared: Prepared<'k>,
     pub(super) stacks: Stacks,
     pub(super) targets: Targets,
     pub(super) areas: Areas,

@@ -32,6 +32,7 @@ pub mod oom;
 mod page;
 pub mod pageowner;
 pub mod ps;
+pub mod retained;
 mod rows;
 pub mod slabs;
 pub mod sysctl;

@@ -13,6 +13,7 @@ pub mod meminfo;
 pub mod modules;
 pub mod pageowner;
 pub mod ps;
+pub mod retained;
 pub mod sysctl;
 pub mod traces;
 pub mod vmalloc;

@@ -1,0 +1,426 @@
+//! Who retains how much: what would go if a module, a variable, a process went.
+//!
+//! Input: the graph. Output: [`RetainedFacts`]. A thing is its owner's if every way to it leads
+//! through that one; what several hold is nobody's, and is told with who they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use super::links::Successors;
+use super::strong::{Reached, Role};
+use super::table::Table;
+use super::{Alive, GraphFacts};
+use crate::addr::VirtAddr;
+use crate::graph::Options;
+use crate::kernel::{Kernel, KernelError};
+
+/// What an owner is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerKind {
+    /// A module with its variables.
+    Module,
+    /// A process with its threads.
+    Process,
+    /// A variable of the kernel.
+    Variable,
+    /// What each CPU has.
+    PerCpu,
+    /// Stacks, page structures and pages that no variable leads to.
+    Unnamed,
+}
+
+/// Things of one kind that hang on one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Their cache, or what else they are.
+    pub name: String,
+    /// How many of them.
+    pub objects: u64,
+    /// Bytes that they retain.
+    pub retained_bytes: u64,
+    /// What they hang on: a variable, an object.
+    pub held_by: String,
+    /// Where that is.
+    pub holder: Option<VirtAddr>,
+    /// Where in the holder: a member, an offset.
+    pub place: String,
+    /// Whether they are on a list whose head that is.
+    pub listed: bool,
+}
+
+/// One who retains something.
+#[derive(Clone, Debug, Serialize)]
+pub struct Owner {
+    /// `module hoard`, `task nginx[86]`, `init_net`.
+    pub name: String,
+    /// What it is.
+    pub kind: OwnerKind,
+    /// The module that it is, or is a variable of.
+    pub module: Option<String>,
+    /// Where it is; `None` for what is in many places.
+    pub address: Option<VirtAddr>,
+    /// Bytes of slab objects, areas and pages that would go with it.
+    pub retained_bytes: u64,
+    /// How many of those there are.
+    pub objects: u64,
+    /// Bytes of page cache that would go, too.
+    pub page_cache_bytes: u64,
+    /// Of the retained, what only links lead to that do not own by themselves.
+    pub weak_bytes: u64,
+    /// Where it falls apart into many: the largest groups.
+    pub groups: Vec<Group>,
+}
+
+/// What several hold, and none alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shared {
+    /// Who they are, some of them.
+    pub by: Vec<String>,
+    /// How many of them are not named.
+    pub more: u64,
+    /// Bytes.
+    pub retained_bytes: u64,
+    /// How many objects.
+    pub objects: u64,
+    /// What the topmost of them are.
+    pub groups: Vec<Group>,
+}
+
+/// Who retains what.
+#[derive(Clone, Debug, Serialize)]
+pub struct RetainedFacts {
+    /// Those with most first.
+    pub owners: Vec<Owner>,
+    /// What is shared, most first.
+    pub shared: Vec<Shared>,
+    /// Bytes of all slab objects in use, areas and pages of the kernel that were looked at.
+    pub bytes: u64,
+    /// How many of those there are.
+    pub objects: u64,
+    /// Bytes that nothing reaches.
+    pub unreachable_bytes: u64,
+    /// How many objects.
+    pub unreachable: u64,
+    /// Bytes that one owner has alone.
+    pub owned_bytes: u64,
+    /// How much was seen.
+    pub graph: GraphFacts,
+}
+
+/// Groups named of each owner.
+const GROUPS: usize = 4;
+/// Owners named of what is shared.
+const SHARERS: usize = 4;
+/// One that has less than this part of what is above it, in per cent, is not what it is about.
+const MOST: u64 = 80;
+/// No chain of owners is longer.
+const DEEPEST: usize = 1 << 20;
+
+/// Asks a whole dump who retains what. Of one owner alone where `root` is a part of its name.
+///
+/// # Errors
+/// If the slab allocator, the memmap or the tasks can't be read at all.
+pub fn retained(
+    kernel: &Kernel,
+    options: &Options<'_>,
+    root: Option<&str>,
+) -> Result<RetainedFacts, KernelError> {
+    super::with_graph(kernel, options, |alive| Summing::of(alive).facts(root))
+}
+
+/// The tree with its sums.
+struct Summing<'a, 'k> {
+    alive: &'a Alive<'k>,
+    bytes: Table<u64>,
+    objects: Table<u64>,
+    cached: Table<u64>,
+    weak: Table<u64>,
+    tops: Table<u32>,
+    children: Successors,
+}
+
+impl<'a, 'k> Summing<'a, 'k> {
+    fn of(alive: &'a Alive<'k>) -> Self {
+        let tree = &alive.dominators;
+        let own = |node| alive.bytes.sum(node);
+        let is_weak = |node| alive.strong.reached.get(node) == Some(Reached::Weakly as u8);
+        let pairs = || {
+            tree.reached()
+                .filter_map(|node| Some((tree.parent(node)?, node)))
+        };
+        Self {
+            bytes: tree.sums(own),
+            objects: tree.sums(|node| u64::from(own(node) > 0)),
+            cached: tree.sums(|node| alive.cached.sum(node)),
+            weak: tree.sums(|node| if is_weak(node) { own(node) } else { 0 }),
+            tops: tree.tops(),
+            children: Successors::of(alive.links.nodes(), pairs),
+            alive,
+        }
+    }
+
+    fn role(&self, node: u32) -> Role {
+        self.alive.roles.get(node).unwrap_or(Role::Absent)
+    }
+
+    fn facts(&self, root: Option<&str>) -> RetainedFacts {
+        let alive = self.alive;
+        let tree = &alive.dominators;
+        let tops: Vec<u32> = tree
+            .reached()
+            .filter(|node| tree.parent(*node).is_none())
+            .collect();
+        let wanted = |name: &str| root.is_none_or(|root| matches_root(name, root));
+        let mut by_name: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for node in tops.iter().filter(|node| self.role(**node).is_root()) {
+            if self.bytes.sum(*node) + self.cached.sum(*node) > 0 {
+                by_name.entry(alive.name(*node)).or_default().push(*node);
+            }
+        }
+        if let Some(root) = root {
+            self.add_variables(root, &mut by_name);
+        }
+        let mut owners: Vec<Owner> = by_name
+            .into_iter()
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, nodes)| self.owner(name, &nodes))
+            .collect();
+        owners.sort_by(|a, b| (b.retained_bytes, &a.name).cmp(&(a.retained_bytes, &b.name)));
+        let of_roots = tops.iter().filter(|node| self.role(**node).is_root());
+        let owned_bytes = of_roots.map(|node| self.bytes.sum(*node)).sum();
+        let loose = tops.iter().filter(|node| !self.role(**node).is_root());
+        let shared = self.shared(loose.copied(), &wanted);
+        let all = alive.roles.iter().filter(|(_, role)| *role != Role::Absent);
+        let lost = all
+            .clone()
+            .filter(|(node, role)| matches!(role, Role::Plain) && !tree.is_reached(*node));
+        let count = |nodes: &mut dyn Iterator<Item = u32>| {
+            nodes.fold((0, 0), |(bytes, objects), node| {
+                let own = alive.bytes.sum(node);
+                (bytes + own, objects + u64::from(own > 0))
+            })
+        };
+        let (bytes, objects) = count(&mut all.map(|(node, _)| node));
+        let (unreachable_bytes, unreachable) = count(&mut lost.map(|(node, _)| node));
+        RetainedFacts {
+            owners,
+            shared,
+            bytes,
+            objects,
+            unreachable_bytes,
+            unreachable,
+            owned_bytes,
+            graph: alive.facts.clone(),
+        }
+    }
+
+    /// Variables of modules by their own names, where one is asked for.
+    fn add_variables(&self, root: &str, by_name: &mut BTreeMap<String, Vec<u32>>) {
+        let variables = self.alive.roles.iter();
+        let variables = variables.filter(|(_, role)| *role == Role::ModuleVariable);
+        for (node, _) in variables {
+            let name = self.alive.name(node);
+            if matches_root(&name, root) && self.bytes.sum(node) > 0 {
+                by_name.entry(name).or_default().push(node);
+            }
+        }
+    }
+
+    fn owner(&self, name: String, nodes: &[u32]) -> Owner {
+        let sum = |table: &Table<u64>| nodes.iter().map(|node| table.sum(*node)).sum();
+        let first = nodes.first().copied().unwrap_or(0);
+        let mut groups: Vec<Group> = nodes.iter().flat_map(|node| self.groups(*node)).collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.retained_bytes));
+        groups.truncate(GROUPS);
+        Owner {
+            kind: self.kind(first),
+            module: self.alive.module(first),
+            address: (nodes.len() == 1)
+                .then(|| self.alive.address(first, 0))
+                .flatten(),
+            retained_bytes: sum(&self.bytes),
+            objects: sum(&self.objects),
+            page_cache_bytes: sum(&self.cached),
+            weak_bytes: sum(&self.weak),
+            groups,
+            name,
+        }
+    }
+
+    fn kind(&self, node: u32) -> OwnerKind {
+        match self.role(node) {
+            Role::Module | Role::ModuleVariable => OwnerKind::Module,
+            Role::Process | Role::Thread => OwnerKind::Process,
+            Role::Variable => OwnerKind::Variable,
+            _ if self.alive.is_named(node) => OwnerKind::PerCpu,
+            _ => OwnerKind::Unnamed,
+        }
+    }
+
+    /// Down from a node to where it falls apart: while one child has nearly all of it.
+    fn accumulates(&self, from: u32) -> u32 {
+        let mut at = from;
+        for _ in 0..DEEPEST {
+            let largest = self
+                .children
+                .of_node(at)
+                .max_by_key(|child| self.bytes.sum(*child));
+            match largest {
+                Some(child)
+                    if self.bytes.sum(child) * 100 >= self.bytes.sum(at) * MOST
+                        && self.children.len_of(child) > 0 =>
+                {
+                    at = child;
+                }
+                _ => break,
+            }
+        }
+        at
+    }
+
+    /// What hangs on the place where a node falls apart, by kind and place, most first.
+    fn groups(&self, from: u32) -> Vec<Group> {
+        let holder = self.accumulates(from);
+        let on_lists = self.alive.listed(holder);
+        let mut groups: FxHashMap<(u32, Option<u32>, bool), (u64, u64, u32)> = FxHashMap::default();
+        for child in self.children.of_node(holder) {
+            let listed = on_lists.get(&child).copied();
+            let at = match listed {
+                Some(at) => Some(at),
+                None => self.alive.link(holder, child).map(|link| link.at),
+            };
+            // Of an array or a table, the places differ.
+            let at = at.filter(|_| self.alive.classes.is_object(holder) || listed.is_some());
+            let key = (self.alive.classes.of(child), at, listed.is_some());
+            let (count, bytes, example) = groups.entry(key).or_insert((0, 0, child));
+            *count += 1;
+            *bytes += self.bytes.sum(child);
+            *example = child.min(*example);
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_key(|(key, (count, bytes, _))| std::cmp::Reverse((*bytes, *count, *key)));
+        let largest = groups
+            .into_iter()
+            .take(GROUPS)
+            .filter(|(_, (_, bytes, _))| *bytes > 0);
+        let group = |((_, at, listed), (objects, retained_bytes, example))| Group {
+            name: self.alive.class_name(example),
+            objects,
+            retained_bytes,
+            held_by: self.alive.name(holder),
+            holder: self.alive.address(holder, 0),
+            place: match at {
+                Some(at) => self.alive.place(holder, at),
+                None => String::new(),
+            },
+            listed,
+        };
+        largest.map(group).collect()
+    }
+
+    /// What no root has alone, by who holds it.
+    fn shared(
+        &self,
+        loose: impl Iterator<Item = u32>,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Vec<Shared> {
+        let pairs = || {
+            let nodes = 0..self.alive.strong.edges.nodes();
+            nodes.flat_map(|node| {
+                self.alive
+                    .strong
+                    .edges
+                    .of_node(node)
+                    .map(move |to| (to, node))
+            })
+        };
+        let holders = Successors::of(self.alive.strong.edges.nodes(), pairs);
+        let mut sets: BTreeMap<BTreeSet<u32>, Vec<u32>> = BTreeMap::new();
+        for node in loose {
+            let tops = holders.of_node(node).filter(|holder| *holder != node);
+            let tops = tops.filter_map(|holder| self.tops.get(holder));
+            sets.entry(
+                tops.filter(|top| *top != node && *top != u32::MAX)
+                    .collect(),
+            )
+            .or_default()
+            .push(node);
+        }
+        let mut shared: BTreeMap<Vec<String>, (u64, Vec<u32>)> = BTreeMap::new();
+        for (tops, nodes) in sets {
+            let mut names: Vec<String> = tops.iter().map(|top| self.alive.name(*top)).collect();
+            names.sort();
+            names.dedup();
+            let more = names.len().saturating_sub(SHARERS) as u64;
+            names.truncate(SHARERS);
+            let (all, own) = shared.entry(names).or_default();
+            *all = more.max(*all);
+            own.extend(nodes);
+        }
+        let of = |(by, (more, nodes)): (Vec<String>, (u64, Vec<u32>))| Shared {
+            more,
+            retained_bytes: nodes.iter().map(|node| self.bytes.sum(*node)).sum(),
+            objects: nodes.iter().map(|node| self.objects.sum(*node)).sum(),
+            groups: self.of_kinds(&nodes),
+            by,
+        };
+        let mut shared: Vec<Shared> = shared
+            .into_iter()
+            .filter(|(by, _)| by.iter().any(|name| wanted(name)))
+            .map(of)
+            .collect();
+        shared.sort_by(|a, b| (b.retained_bytes, &a.by).cmp(&(a.retained_bytes, &b.by)));
+        shared
+    }
+
+    fn of_kinds(&self, nodes: &[u32]) -> Vec<Group> {
+        let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for node in nodes {
+            let (count, bytes) = kinds.entry(self.alive.class_name(*node)).or_default();
+            *count += 1;
+            *bytes += self.bytes.sum(*node);
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+        let group = |(name, (objects, retained_bytes))| Group {
+            name,
+            objects,
+            retained_bytes,
+            held_by: String::new(),
+            holder: None,
+            place: String::new(),
+            listed: false,
+        };
+        kinds.into_iter().take(GROUPS).map(group).collect()
+    }
+}
+
+/// A whole name, a name without its module, a module, or a process's name or number.
+fn matches_root(name: &str, root: &str) -> bool {
+    let bare = name
+        .strip_prefix("module ")
+        .or_else(|| name.strip_prefix("task "));
+    let bare = bare
+        .or_else(|| name.strip_prefix("per-CPU "))
+        .unwrap_or(name);
+    let first = bare.split([' ', '[']).next();
+    let within = bare
+        .split_once('[')
+        .and_then(|(_, rest)| rest.strip_suffix(']'));
+    name == root || bare == root || first == Some(root) || within == Some(root)
+}
+
+impl Alive<'_> {
+    /// What is on lists whose heads lie in a node, each with where the head is.
+    pub(super) fn listed(&self, head: u32) -> FxHashMap<u32, u32> {
+        let own = self.lists.lists.iter().filter_map(|list| {
+            let (node, at) = list.head?;
+            (node == head).then_some((at, &list.members))
+        });
+        own.flat_map(|(at, members)| members.iter().map(move |(node, _)| (*node, at)))
+            .collect()
+    }
+}
