@@ -132,6 +132,11 @@ impl<'a> Ground<'a> {
         self.in_image(word).or_else(|| self.by_structure(word))
     }
 
+    /// Whether a block is a part of the image.
+    pub(super) fn is_image(&self, number: u32) -> bool {
+        self.image.iter().any(|part| part.block == number)
+    }
+
     fn in_image(&self, word: u64) -> Option<(u32, u64)> {
         let place = self
             .image

@@ -60,7 +60,7 @@ impl Groups {
             };
             let is_object = classes.is_object(head.0);
             let role = roles.get(head.0).unwrap_or(Role::Absent);
-            for member in &list.members {
+            for member in list.members.iter().filter(|member| member.0 != head.0) {
                 let kind = (classes.of(member.0), member.1);
                 // Of a table, each bucket is the same.
                 let at = if is_object { head.1 } else { 0 };
@@ -117,6 +117,13 @@ impl Groups {
             }
             if !dropped {
                 break;
+            }
+        }
+        // What no owner leads to owns nothing.
+        let lost = self.lost(base, nodes, roots);
+        for (group, lost) in self.0.iter_mut().zip(lost) {
+            if group.state == State::Owns && lost.is_none() {
+                group.state = State::Known;
             }
         }
         self.take_back(base, nodes, roots);

@@ -70,6 +70,7 @@ impl Lists {
             classes,
             population,
             seen: Table::new(links.len(), false),
+            rings: Vec::new(),
             found: Self {
                 strings: Table::new(links.len(), false),
                 lists: Vec::new(),
@@ -86,6 +87,7 @@ impl Lists {
                 finder.walk((node, link.at));
             }
         }
+        finder.head_rings();
         finder.found
     }
 }
@@ -108,6 +110,8 @@ struct Finder<'a> {
     population: &'a Table<u64>,
     /// Links that are part of a list.
     seen: Table<bool>,
+    /// Rings with their links: what is a head in a long one is it in a short one.
+    rings: Vec<(Vec<Place>, Vec<u32>)>,
     found: Lists,
 }
 
@@ -157,32 +161,57 @@ impl Finder<'_> {
             elements.push(next);
             at = next;
         }
-        let head = match is_ring {
-            true => self.head_of(&elements),
-            false => Some(0),
-        };
-        let Some(head) = head else {
-            return self.found.lists.push(List {
-                head: None,
-                members: elements,
-                is_ring,
-            });
-        };
-        elements.rotate_left(head);
-        let head = elements.remove(0);
-        for number in strings {
-            self.found.strings.set(number, true);
+        match is_ring {
+            true => self.rings.push((elements, strings)),
+            false => self.add(Some(0), elements, &strings, false),
+        }
+    }
+
+    fn add(
+        &mut self,
+        head: Option<usize>,
+        mut members: Vec<Place>,
+        strings: &[u32],
+        is_ring: bool,
+    ) {
+        let head = head.map(|head| {
+            members.rotate_left(head);
+            members.remove(0)
+        });
+        if head.is_some() {
+            for number in strings {
+                self.found.strings.set(*number, true);
+            }
         }
         self.found.lists.push(List {
-            head: Some(head),
-            members: elements,
+            head,
+            members,
             is_ring,
         });
     }
 
-    /// Which element of a ring is the head: the only one of its kind. Of two, what is no object, or
-    /// what there are fewer of.
-    fn head_of(&self, elements: &[Place]) -> Option<usize> {
+    /// Tells the heads of rings: of those that leave no choice first.
+    fn head_rings(&mut self) {
+        let rings = std::mem::take(&mut self.rings);
+        let mut votes: FxHashMap<Place, i64> = FxHashMap::default();
+        for (elements, _) in rings.iter().filter(|(elements, _)| elements.len() > 2) {
+            let Some(head) = self.head_of(elements, &FxHashMap::default()) else {
+                continue;
+            };
+            for (index, (node, at)) in elements.iter().enumerate() {
+                let vote = if index == head { 1 } else { -1 };
+                *votes.entry((self.classes.of(*node), *at)).or_default() += vote;
+            }
+        }
+        for (elements, strings) in rings {
+            let head = self.head_of(&elements, &votes);
+            self.add(head, elements, &strings, true);
+        }
+    }
+
+    /// Which element of a ring is the head: the only one of its kind. Of two, what is no object, what
+    /// is a head elsewhere, or what there are fewer of.
+    fn head_of(&self, elements: &[Place], votes: &FxHashMap<Place, i64>) -> Option<usize> {
         let mut kinds: FxHashMap<Place, (u32, usize)> = FxHashMap::default();
         for (index, (node, at)) in elements.iter().enumerate() {
             let kind = kinds.entry((self.classes.of(*node), *at)).or_default();
@@ -194,7 +223,9 @@ impl Finder<'_> {
         let rank = |(_, (node, at)): &(usize, Place)| {
             let class = self.classes.of(*node);
             let many = self.population.sum(class);
-            (self.classes.is_object(*node), many, *node, *at)
+            let votes = votes.get(&(class, *at)).copied().unwrap_or(0);
+            let against = std::cmp::Reverse(votes.signum());
+            (self.classes.is_object(*node), against, many, *node, *at)
         };
         heads.min_by_key(rank).map(|(index, _)| index)
     }
@@ -308,6 +339,16 @@ mod tests {
         let (_, found) = lists(&ring(&[(3, 16), (4, 16), (5, 16)]));
         assert_eq!(found.lists[0].head, None);
         assert!(found.strings.iter().all(|(_, strings)| !strings));
+    }
+
+    #[test]
+    fn what_is_a_head_elsewhere_is_one() {
+        // Children of one kind with their parents, which have children at 40 and are ones at 16.
+        let long = ring(&[(9, 40), (1, 16), (2, 16)]);
+        let short = ring(&[(3, 16), (4, 40)]);
+        let (_, found) = lists(&[long, short].concat());
+        let heads: Vec<_> = found.lists.iter().map(|list| list.head).collect();
+        assert_eq!(heads, [Some((9, 40)), Some((4, 40))]);
     }
 
     #[test]

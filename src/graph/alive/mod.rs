@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use self::dominators::Dominators;
 use self::ground::Ground;
-use self::links::{Links, Reference};
+use self::links::{Links, Reference, Successors};
 use self::lists::{Classes, Lists};
 pub use self::path::{OtherHolder, PathFacts, PathStep, why};
 use self::pieces::{Piece, Pieces};
@@ -67,6 +67,8 @@ pub(super) struct Alive<'a> {
     links: Links,
     classes: Classes,
     lists: Lists,
+    /// For each node the lists whose heads lie in it.
+    by_head: Successors,
     roles: Table<Role>,
     strong: Strong,
     dominators: Dominators,
@@ -152,6 +154,10 @@ impl<'a> Alive<'a> {
         let (bytes, cached) = weights(&ground, &pieces, &roles);
         let population = population(&classes, &roles);
         let lists = Lists::find(&links, &classes, &population);
+        let by_head = Successors::of(links.nodes(), || {
+            let numbered = (0u32..).zip(&lists.lists);
+            numbered.filter_map(|(number, list)| Some((list.head?.0, number)))
+        });
         let structures = Structures::new(kernel, search.heap.caches());
         let is_index = |cache, at| names::is_called(&structures, (cache, at), &INDEXES);
         let belongings = [belongings, tasks.threads.clone()].concat();
@@ -186,6 +192,7 @@ impl<'a> Alive<'a> {
             links,
             classes,
             lists,
+            by_head,
             roles,
             strong,
             dominators,

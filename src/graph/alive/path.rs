@@ -232,6 +232,12 @@ fn folded(steps: impl Iterator<Item = PathStep>) -> Vec<PathStep> {
 }
 
 impl Alive<'_> {
+    /// The lists whose heads lie in a node.
+    pub(super) fn lists_in(&self, head: u32) -> impl Iterator<Item = &List> + '_ {
+        let numbers = self.by_head.of_node(head);
+        numbers.filter_map(|number| self.lists.lists.get(number as usize))
+    }
+
     /// The list whose head lies in one node and on which the other is, with its place from 1 on.
     fn list_of(&self, head: u32, member: u32) -> Option<(&List, u64)> {
         let own = self

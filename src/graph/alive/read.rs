@@ -12,9 +12,11 @@ use rayon::prelude::*;
 use super::ground::Ground;
 use super::links::{Link, Reference};
 use crate::addr::{Pfn, VirtAddr};
+use crate::dump::PageFault;
 use crate::graph::bitmap::Bitmap;
 use crate::graph::search::Search;
 use crate::graph::words::each_address;
+use crate::kernel::page_kinds::PageKind;
 use crate::kernel::tasks::Stack;
 use crate::subsys::mm::slab::visit::{SlabView, SlabVisitor};
 
@@ -154,8 +156,13 @@ impl<'a> Reader<'a> {
             if !kind.holds_pointers() {
                 continue;
             }
-            if kernel.dump().read_page(pfn, page).is_err() {
-                self.missing.fetch_add(1, Ordering::Relaxed);
+            if let Err(fault) = kernel.dump().read_page(pfn, page) {
+                // No RAM: a hole that the memmap covers. All else is missing.
+                let is_hole = matches!(fault, PageFault::NotInDump(_))
+                    && matches!(kind, PageKind::Reserved | PageKind::Kernel)
+                    && !self.ground.is_image(run.node);
+                self.missing
+                    .fetch_add(u64::from(!is_hole), Ordering::Relaxed);
                 continue;
             }
             self.search.omitted.clear(pfn, page);

@@ -110,8 +110,12 @@ pub struct RetainedFacts {
     pub graph: GraphFacts,
 }
 
+/// Things of one kind in more places than this are in an array or a table.
+const PLACES: usize = 4;
 /// Groups named of each owner.
 const GROUPS: usize = 4;
+/// So many of those that share something are asked who shares them.
+const ASKED: usize = 64;
 /// Owners named of what is shared.
 const SHARERS: usize = 4;
 /// One that has less than this part of what is above it, in per cent, is not what it is about.
@@ -285,16 +289,25 @@ impl<'a, 'k> Summing<'a, 'k> {
     fn groups(&self, from: u32) -> Vec<Group> {
         let holder = self.accumulates(from);
         let on_lists = self.alive.listed(holder);
+        let place = |child: u32| {
+            let listed = on_lists.get(&child).copied();
+            let link = || self.alive.link(holder, child).map(|link| link.at);
+            (listed.is_some(), listed.or_else(link))
+        };
+        let mut places: FxHashMap<(u32, bool), BTreeSet<Option<u32>>> = FxHashMap::default();
+        for child in self.children.of_node(holder) {
+            let (listed, at) = place(child);
+            let kind = (self.alive.classes.of(child), listed);
+            places.entry(kind).or_default().insert(at);
+        }
         let mut groups: FxHashMap<(u32, Option<u32>, bool), (u64, u64, u32)> = FxHashMap::default();
         for child in self.children.of_node(holder) {
-            let listed = on_lists.get(&child).copied();
-            let at = match listed {
-                Some(at) => Some(at),
-                None => self.alive.link(holder, child).map(|link| link.at),
-            };
-            // Of an array or a table, the places differ.
-            let at = at.filter(|_| self.alive.classes.is_object(holder) || listed.is_some());
-            let key = (self.alive.classes.of(child), at, listed.is_some());
+            let (listed, at) = place(child);
+            let class = self.alive.classes.of(child);
+            let many = places
+                .get(&(class, listed))
+                .is_some_and(|all| all.len() > PLACES);
+            let key = (class, at.filter(|_| !many), listed);
             let (count, bytes, example) = groups.entry(key).or_insert((0, 0, child));
             *count += 1;
             *bytes += self.bytes.sum(child);
@@ -340,14 +353,9 @@ impl<'a, 'k> Summing<'a, 'k> {
         let holders = Successors::of(self.alive.strong.edges.nodes(), pairs);
         let mut sets: BTreeMap<BTreeSet<u32>, Vec<u32>> = BTreeMap::new();
         for node in loose {
-            let tops = holders.of_node(node).filter(|holder| *holder != node);
-            let tops = tops.filter_map(|holder| self.tops.get(holder));
-            sets.entry(
-                tops.filter(|top| *top != node && *top != u32::MAX)
-                    .collect(),
-            )
-            .or_default()
-            .push(node);
+            sets.entry(self.roots_of(node, &holders))
+                .or_default()
+                .push(node);
         }
         let mut shared: BTreeMap<Vec<String>, (u64, Vec<u32>)> = BTreeMap::new();
         for (tops, nodes) in sets {
@@ -374,6 +382,27 @@ impl<'a, 'k> Summing<'a, 'k> {
             .collect();
         shared.sort_by(|a, b| (b.retained_bytes, &a.by).cmp(&(a.retained_bytes, &b.by)));
         shared
+    }
+
+    /// The roots below which those lie that hold a node, or that hold what holds it.
+    fn roots_of(&self, node: u32, holders: &Successors) -> BTreeSet<u32> {
+        let mut roots = BTreeSet::new();
+        let mut seen = vec![node];
+        let mut next = 0;
+        while let Some(at) = seen.get(next).copied().filter(|_| next < ASKED) {
+            next += 1;
+            let tops = holders
+                .of_node(at)
+                .filter_map(|holder| self.tops.get(holder));
+            for top in tops.take(ASKED) {
+                if self.role(top).is_root() {
+                    roots.insert(top);
+                } else if top != u32::MAX && !seen.contains(&top) {
+                    seen.push(top);
+                }
+            }
+        }
+        roots
     }
 
     fn of_kinds(&self, nodes: &[u32]) -> Vec<Group> {
@@ -416,10 +445,9 @@ fn matches_root(name: &str, root: &str) -> bool {
 impl Alive<'_> {
     /// What is on lists whose heads lie in a node, each with where the head is.
     pub(super) fn listed(&self, head: u32) -> FxHashMap<u32, u32> {
-        let own = self.lists.lists.iter().filter_map(|list| {
-            let (node, at) = list.head?;
-            (node == head).then_some((at, &list.members))
-        });
+        let own = self
+            .lists_in(head)
+            .map(|list| (list.head.map_or(0, |(_, at)| at), &list.members));
         own.flat_map(|(at, members)| members.iter().map(move |(node, _)| (*node, at)))
             .collect()
     }

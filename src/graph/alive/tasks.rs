@@ -18,9 +18,6 @@ layout! {
     }
 }
 
-/// TASK_COMM_LEN.
-const COMM: usize = 16;
-
 /// What a task is called.
 #[derive(Clone, Debug)]
 pub(super) struct TaskName {
@@ -49,14 +46,12 @@ impl Tasks {
             let Some((node, _)) = ground.targets.object(at.0) else {
                 continue;
             };
-            let Ok(record) = kernel.space.span(*at, layout.len) else {
+            let comm = layout.comm.offset as usize;
+            let comm = comm..comm + layout.comm.size as usize;
+            let Ok(record) = kernel.space.span(*at, layout.len.max(comm.end)) else {
                 continue;
             };
-            let comm = layout.comm.offset as usize;
-            let comm = record
-                .get(comm..comm + COMM)
-                .map(c_string)
-                .unwrap_or_default();
+            let comm = record.get(comm).map(c_string).unwrap_or_default();
             let leader = ground.targets.object(layout.leader.get(&record));
             let leader = leader.map_or(node, |(leader, _)| leader);
             let name = TaskName {
