@@ -43,7 +43,7 @@ pub(super) struct Search<'k> {
     /// Whether the kernel marks blocks of large kmalloc.
     pub(super) marks_blocks: bool,
     /// Places that had to be known and can't be told, beside those of areas and of what is left out.
-    gaps: u64,
+    pub(super) gaps: u64,
 }
 
 /// What a search through memory leaves behind.

@@ -6,9 +6,12 @@ use super::head::head;
 use super::layout::Layout;
 use super::table::{Column, Table};
 use super::{percent, printable, size, thousands};
-use crate::graph::alive::{Group, RetainedFacts};
+use crate::graph::alive::{Container, ContainerKind, Group, RetainedFacts};
 use crate::report::Document;
 use crate::report::retained::RetainedReport;
+
+/// Containers of modules shown, and of others.
+const CONTAINERS: usize = 10;
 
 /// For people: who keeps how much, and what.
 ///
@@ -38,6 +41,13 @@ pub fn write_text(
     if !facts.shared.is_empty() {
         writeln!(out, "\nSHARED: would go only with all of those who hold it")?;
         shared(out, facts, layout)?;
+    }
+    if !facts.containers.is_empty() {
+        writeln!(
+            out,
+            "\nPILED UP: lists, tables and arrays, those of modules first"
+        )?;
+        containers(out, &facts.containers, layout)?;
     }
     if facts.graph.out_of_memory {
         writeln!(
@@ -124,6 +134,59 @@ fn shared(out: &mut dyn Write, facts: &RetainedFacts, layout: Layout) -> io::Res
     rows.write(out)
 }
 
+fn containers(out: &mut dyn Write, all: &[Container], layout: Layout) -> io::Result<()> {
+    let header = [
+        Column::number("OBJECTS"),
+        Column::text("CACHE").shorten(24),
+        Column::number("OF CACHE").rank(1),
+        Column::text("KIND").rank(2),
+        Column::number("OTHERS").rank(4),
+        Column::number("LARGEST OTHER").rank(3),
+        Column::flow("IN"),
+    ];
+    let mut rows = Table::new(header, layout);
+    let of_modules = all
+        .iter()
+        .filter(|one| one.module.is_some())
+        .take(CONTAINERS);
+    let others = all
+        .iter()
+        .filter(|one| one.module.is_none())
+        .take(CONTAINERS);
+    for one in of_modules.chain(others) {
+        rows.add_row([
+            thousands(one.objects),
+            printable(&one.cache),
+            percent(one.objects, Some(one.of_cache)),
+            match one.kind {
+                ContainerKind::List => "list".to_owned(),
+                ContainerKind::Table => "table".to_owned(),
+                ContainerKind::Array => "array".to_owned(),
+            },
+            thousands(one.others),
+            thousands(one.next),
+            printable(&within(one)),
+        ]);
+    }
+    rows.write(out)
+}
+
+/// What a container lies in; of pages and objects, who leads there.
+fn within(one: &Container) -> String {
+    match &one.root {
+        Some(root) if !one.in_variable => format!("{root} → {}", place(&one.holder, &one.place)),
+        _ => place(&one.holder, &one.place),
+    }
+}
+
+/// A member with its structure says all; an offset does not.
+fn place(holder: &str, place: &str) -> String {
+    match place.contains('.') {
+        true => place.to_owned(),
+        false => format!("{holder}{place}"),
+    }
+}
+
 /// `4,000 skbuff_head_cache (4.9 MiB) on the list hoard_queue [hoard]`.
 fn described(group: &Group) -> String {
     let mut text = format!(
@@ -134,10 +197,7 @@ fn described(group: &Group) -> String {
     );
     if !group.held_by.is_empty() {
         let how = if group.listed { "on the list" } else { "in" };
-        let place = match group.place.contains('.') {
-            true => printable(&group.place),
-            false => printable(&format!("{}{}", group.held_by, group.place)),
-        };
+        let place = printable(&place(&group.held_by, &group.place));
         text.push_str(&format!(" {how} {place}"));
     }
     text

@@ -6,6 +6,7 @@
 //! told from those that own (`strong`, `indexes`, `many`), and dominators say what would go with
 //! what (`dominators`). Invariant: no type is needed for any of it; types only name members.
 
+mod containers;
 mod dominators;
 mod ground;
 mod indexes;
@@ -15,6 +16,7 @@ mod many;
 mod names;
 mod path;
 mod pieces;
+mod reached;
 mod read;
 mod retained;
 mod strong;
@@ -24,12 +26,14 @@ mod tasks;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+pub use self::containers::{Container, ContainerKind};
 use self::dominators::Dominators;
 use self::ground::Ground;
 use self::links::{Links, Reference, Successors};
 use self::lists::{Classes, Lists};
 pub use self::path::{OtherHolder, PathFacts, PathStep, why};
 use self::pieces::{Piece, Pieces};
+pub use self::reached::CachePaths;
 use self::read::Reader;
 pub use self::retained::{Group, Owner, OwnerKind, RetainedFacts, Shared, retained};
 use self::strong::{Known, Role, Strong};
@@ -40,6 +44,7 @@ use super::search::{Pages, Search};
 use super::typed::Structures;
 use crate::kernel::modules::Modules;
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::mm::slab::SlabFacts;
 
 /// How much of the graph there is.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -66,6 +71,8 @@ pub(super) struct Alive<'a> {
     pieces: Pieces,
     links: Links,
     classes: Classes,
+    /// How many nodes there are of each cache.
+    population: Table<u64>,
     lists: Lists,
     /// For each node the lists whose heads lie in it.
     by_head: Successors,
@@ -100,6 +107,15 @@ const INDEXES: [&str; 15] = [
     "i_dentry",
     "rb",
 ];
+
+/// Where things pile up in a whole dump: lists, tables and arrays, those in variables of modules
+/// first, then the largest.
+///
+/// # Errors
+/// If the slab allocator, the memmap or the tasks can't be read at all.
+pub fn containers(kernel: &Kernel, options: &Options<'_>) -> Result<Vec<Container>, KernelError> {
+    with_graph(kernel, options, |alive| alive.containers())
+}
 
 /// Reads the graph of a whole dump and hands it to `ask`.
 fn with_graph<T>(
@@ -179,10 +195,7 @@ impl<'a> Alive<'a> {
             lists: lists.lists.len() as u64,
             missing_pages: read.missing,
             out_of_memory: read.is_full,
-            complete: !read.is_full
-                && slabs.complete
-                && search.stacks.complete
-                && search.areas.complete,
+            complete: !read.is_full && is_complete(search, &slabs),
         };
         Ok(Self {
             kernel,
@@ -191,6 +204,7 @@ impl<'a> Alive<'a> {
             pieces,
             links,
             classes,
+            population,
             lists,
             by_head,
             roles,
@@ -203,6 +217,18 @@ impl<'a> Alive<'a> {
             facts,
         })
     }
+}
+
+/// Whether all was found that the graph hangs on.
+fn is_complete(search: &Search<'_>, slabs: &SlabFacts) -> bool {
+    let gaps = search.gaps + search.areas.gaps + search.omitted.gaps;
+    let structures = slabs.missing_page_structs + search.memmap.lost_pages();
+    let lost = slabs.stray_slabs + search.heap.broken_lists() + gaps + structures;
+    lost == 0
+        && slabs.complete
+        && slabs.caches.iter().all(|cache| cache.exact.complete)
+        && search.stacks.complete
+        && search.areas.complete
 }
 
 /// References between pieces; those to what is free are stale.

@@ -1,6 +1,6 @@
 //! Why one thing is alive: the way from a root to it, by links that own where there are any.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -81,6 +81,8 @@ pub fn why(
 pub(super) struct Paths<'a, 'k> {
     alive: &'a Alive<'k>,
     before: Table<u32>,
+    /// Nodes in the order in which they were reached.
+    order: Vec<u32>,
 }
 
 /// No node.
@@ -90,20 +92,40 @@ impl<'a, 'k> Paths<'a, 'k> {
     pub(super) fn of(alive: &'a Alive<'k>) -> Self {
         let edges = &alive.strong.edges;
         let mut before = Table::new(edges.nodes(), NONE);
-        let mut open = VecDeque::new();
-        for root in &alive.strong.roots {
+        let mut order = alive.strong.roots.clone();
+        for root in &order {
             before.set(*root, *root);
-            open.push_back(*root);
         }
-        while let Some(node) = open.pop_front() {
+        let mut next = 0;
+        while let Some(node) = order.get(next).copied() {
+            next += 1;
             for target in edges.of_node(node) {
                 if before.get(target) == Some(NONE) {
                     before.set(target, node);
-                    open.push_back(target);
+                    order.push(target);
                 }
             }
         }
-        Self { alive, before }
+        Self {
+            alive,
+            before,
+            order,
+        }
+    }
+
+    /// For each node that is reached the root at which its way begins.
+    pub(super) fn roots(&self) -> Table<u32> {
+        let mut roots = Table::new(self.before.len(), NONE);
+        for node in &self.order {
+            let before = self.before.get(*node).unwrap_or(NONE);
+            let root = if before == *node {
+                Some(before)
+            } else {
+                roots.get(before)
+            };
+            roots.set(*node, root.unwrap_or(NONE));
+        }
+        roots
     }
 
     /// From the root to a node; empty if nothing leads there.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::links::Successors;
 use super::strong::{Reached, Role};
 use super::table::Table;
-use super::{Alive, GraphFacts};
+use super::{Alive, CachePaths, Container, GraphFacts};
 use crate::addr::VirtAddr;
 use crate::graph::Options;
 use crate::kernel::{Kernel, KernelError};
@@ -106,6 +106,10 @@ pub struct RetainedFacts {
     pub unreachable: u64,
     /// Bytes that one owner has alone.
     pub owned_bytes: u64,
+    /// Where things pile up: in variables of modules first, then the largest.
+    pub containers: Vec<Container>,
+    /// How many objects of the largest caches paths lead to.
+    pub paths: Vec<CachePaths>,
     /// How much was seen.
     pub graph: GraphFacts,
 }
@@ -217,6 +221,8 @@ impl<'a, 'k> Summing<'a, 'k> {
             unreachable_bytes,
             unreachable,
             owned_bytes,
+            containers: alive.containers(),
+            paths: alive.paths(),
             graph: alive.facts.clone(),
         }
     }

@@ -32,6 +32,8 @@ const COMMANDS: &[&[&str]] = &[
     &["objects", "kmalloc-256", "--unreachable"],
     &["leaks"],
     &["whatis", "OBJECT"],
+    &["whatis", "OBJECT", "--path"],
+    &["retained"],
     &["conntrack", "--netns", "all"],
     &["conntrack", "--summary"],
     &["conntrack", "--expect"],
