@@ -45,6 +45,7 @@ fn judged(cache: &CacheFacts, reach: &CacheReach, coverage: &Coverage) -> CacheJ
         trust: &Trust::of(coverage),
         coverage,
         bounds: &[],
+        containers: &[],
     };
     judge(cache, reach, &context)
 }
