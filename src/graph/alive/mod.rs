@@ -34,12 +34,13 @@ use self::lists::{Classes, Lists};
 pub use self::path::{OtherHolder, PathFacts, PathStep, why};
 use self::pieces::{Piece, Pieces};
 pub use self::reached::CachePaths;
-use self::read::Reader;
+use self::read::{Read, Reader};
 pub use self::retained::{Group, Owner, OwnerKind, RetainedFacts, Shared, retained};
 use self::strong::{Known, Role, Strong};
 use self::table::Table;
 use self::tasks::Tasks;
 use super::Options;
+use super::bitmap::Bitmap;
 use super::search::{Pages, Search};
 use super::typed::Structures;
 use crate::kernel::modules::Modules;
@@ -137,31 +138,10 @@ impl<'a> Alive<'a> {
     ) -> Result<Self, KernelError> {
         let kernel = search.kernel;
         let ground = Ground::of(search);
-        let reader = Reader::new(search, &ground, options.memory);
-        let first_stack = ground.end();
-        let structures_at = first_stack.saturating_add(search.stacks.stacks.len() as u32);
-        options
-            .progress
-            .start("reading references", search.kinds.index().len() as u64);
-        reader.pages();
-        reader.stacks(first_stack, &search.stacks.stacks);
-        reader.page_structures(structures_at);
-        let slabs = search
-            .heap
-            .facts_with(&search.prepared, options.progress, &reader)?;
-        let read = reader.finish();
-        let (live, references) = (read.live, read.references);
-        let first = Pieces::of(kernel, &ground, modules);
-        let mut pieces = Pieces::at_pointers(&ground, &first, &references);
-        drop(first);
-        let stack_nodes = pieces.end();
-        pieces.extend((0..search.stacks.stacks.len() as u32).map(Piece::Stack));
-        pieces.extend(std::iter::once(Piece::PageStructures));
-        let references = renumbered(references, &pieces, (first_stack, stack_nodes), |node| {
-            live.get(node)
-        });
-        let belongings = module_nodes(&mut pieces, ground.first_area());
-        let links = Links::of(pieces.end(), references);
+        let (read, slabs) = read_all(search, &ground, options)?;
+        let live = read.live;
+        let named = Named::of(search, &ground, modules, read.references, &live);
+        let (pieces, links) = (named.pieces, named.links);
         let classes = classes(search);
         let tasks = Tasks::read(kernel, search, &ground);
         let roles = roles(&pieces, &tasks, ground.first_area(), |object| {
@@ -176,7 +156,7 @@ impl<'a> Alive<'a> {
         });
         let structures = Structures::new(kernel, search.heap.caches());
         let is_index = |cache, at| names::is_called(&structures, (cache, at), &INDEXES);
-        let belongings = [belongings, tasks.threads.clone()].concat();
+        let belongings = [named.belongings, tasks.threads.clone()].concat();
         let strong = Strong::of(&Known {
             links: &links,
             classes: &classes,
@@ -216,6 +196,56 @@ impl<'a> Alive<'a> {
             structures,
             facts,
         })
+    }
+}
+
+/// All references, and what is known of slabs.
+fn read_all(
+    search: &Search<'_>,
+    ground: &Ground<'_>,
+    options: &Options<'_>,
+) -> Result<(Read, SlabFacts), KernelError> {
+    let reader = Reader::new(search, ground, options.memory);
+    let progress = options.progress;
+    progress.start("reading references", search.kinds.index().len() as u64);
+    reader.pages();
+    let stacks = &search.stacks.stacks;
+    reader.stacks(ground.end(), stacks);
+    reader.page_structures(ground.end().saturating_add(stacks.len() as u32));
+    let slabs = search
+        .heap
+        .facts_with(&search.prepared, progress, &reader)?;
+    Ok((reader.finish(), slabs))
+}
+
+/// Pieces with names, and the links between them.
+struct Named {
+    pieces: Pieces,
+    links: Links,
+    /// Modules with their variables.
+    belongings: Vec<(u32, u32)>,
+}
+
+impl Named {
+    fn of(
+        search: &Search<'_>,
+        ground: &Ground<'_>,
+        modules: &Modules,
+        references: Vec<Reference>,
+        live: &Bitmap,
+    ) -> Self {
+        let first = Pieces::of(search.kernel, ground, modules);
+        let mut pieces = Pieces::at_pointers(ground, &first, &references);
+        let stacks = (ground.end(), pieces.end());
+        pieces.extend((0..search.stacks.stacks.len() as u32).map(Piece::Stack));
+        pieces.extend(std::iter::once(Piece::PageStructures));
+        let references = renumbered(references, &pieces, stacks, |node| live.get(node));
+        let belongings = module_nodes(&mut pieces, ground.first_area());
+        Self {
+            links: Links::of(pieces.end(), references),
+            pieces,
+            belongings,
+        }
     }
 }
 

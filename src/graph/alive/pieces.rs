@@ -205,6 +205,11 @@ fn cut_image(
     }
 }
 
+/// More than any kernel's variables of one CPU, in bytes.
+const PER_CPU: u64 = 16 << 20;
+/// Beyond so many, the variables of CPUs are not told from each other.
+const NAMED: usize = 1 << 21;
+
 /// What each CPU has, as far as it has a name.
 fn cut_per_cpu(kernel: &Kernel, ground: &Ground<'_>, cuts: &mut FxHashMap<u32, Vec<Cut>>) {
     let (Some(start), Some(end)) = (
@@ -216,6 +221,9 @@ fn cut_per_cpu(kernel: &Kernel, ground: &Ground<'_>, cuts: &mut FxHashMap<u32, V
     let (Ok(cpus), Ok(names)) = (Cpus::read(kernel), kernel.own_symbols()) else {
         return;
     };
+    if end.0.saturating_sub(start.0) > PER_CPU {
+        return;
+    }
     let mut variables: Vec<(u64, Box<str>)> = Vec::new();
     let mut at = start.0;
     while at < end.0 {
@@ -224,6 +232,9 @@ fn cut_per_cpu(kernel: &Kernel, ground: &Ground<'_>, cuts: &mut FxHashMap<u32, V
         };
         variables.push((at, found.name.into()));
         at += found.size.saturating_sub(found.offset).max(8);
+    }
+    if variables.len() * cpus.len() > NAMED {
+        variables = vec![(start.0, "variables".into())];
     }
     let mut cut = |at: VirtAddr, piece: Piece| {
         let phys = kernel.space.translate(at).map(|mapping| mapping.phys);

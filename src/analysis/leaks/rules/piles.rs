@@ -106,6 +106,7 @@ fn told(pile: &Container) -> Reason {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::cache;
     use super::*;
     use crate::addr::VirtAddr;
 
@@ -128,10 +129,8 @@ mod tests {
     }
 
     fn is_piled(pile: Container) -> bool {
-        let cache = CacheFacts {
-            address: VirtAddr(64),
-            ..CacheFacts::default()
-        };
+        let mut cache = cache("skbuff_head_cache", 4768);
+        cache.address = VirtAddr(64);
         let mut evidence = Evidence::default();
         evidence.piled(&cache, &CacheReach::default(), &[pile])
     }

@@ -4,7 +4,7 @@ use crate::graph::{Cluster, Content};
 use crate::kernel::formats::Format;
 use crate::subsys::mm::slab::{Damage, ExactView, Occupancy, SlabinfoView};
 
-fn cache(name: &str, allocated: u64) -> CacheFacts {
+pub(super) fn cache(name: &str, allocated: u64) -> CacheFacts {
     CacheFacts {
         name: name.into(),
         aliases: vec![],
