@@ -191,8 +191,8 @@ fn blocks(
     shift: u32,
 ) -> (Vec<Block>, Vec<(VirtAddr, u64)>) {
     let of_chunk = |chunk: &Chunk<'_>| {
-        let (mut blocks, mut files): (Vec<(Block, bool)>, Vec<(VirtAddr, u64)>) =
-            Default::default();
+        let mut blocks: Vec<(Block, bool)> = Vec::new();
+        let mut files: Vec<(VirtAddr, u64)> = Vec::new();
         kinds.blocks(chunk, |first, pages, kind| {
             let mut add = |reserved, joins| {
                 let block = Block {

@@ -137,6 +137,11 @@ pub fn retained(
     super::with_graph(kernel, options, |alive| Summing::of(alive).facts(root))
 }
 
+/// A class, where in the holder it hangs, and whether on a list there.
+type Kind = (u32, Option<u32>, bool);
+/// How many, what they retain, and one of them.
+type Sum = (u64, u64, u32);
+
 /// The tree with its sums.
 struct Summing<'a, 'k> {
     alive: &'a Alive<'k>,
@@ -309,7 +314,7 @@ impl<'a, 'k> Summing<'a, 'k> {
             let kind = (self.alive.classes.of(child), listed);
             places.entry(kind).or_default().insert(at);
         }
-        let mut groups: FxHashMap<(u32, Option<u32>, bool), (u64, u64, u32)> = FxHashMap::default();
+        let mut groups: FxHashMap<Kind, Sum> = FxHashMap::default();
         for child in self.children.of_node(holder) {
             let (listed, at) = place(child);
             let class = self.alive.classes.of(child);
