@@ -17,6 +17,7 @@ use super::manual::{CompletionsArgs, ManArgs};
 use super::net::NetArgs;
 use super::pageowner::PageOwnerArgs;
 use super::report::ReportArgs;
+use super::retained::RetainedArgs;
 use super::rules::RulesArgs;
 use super::sockets::SocketsArgs;
 use super::sysctl::SysctlArgs;
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Leaks(LeaksArgs),
     /// Which object lies at an address, and who points to it
     Whatis(WhatisArgs),
+    /// Who keeps how much alive: what would go with each module, process and variable
+    Retained(RetainedArgs),
     /// Which caches grew from one dump to another, or since a saved /proc/slabinfo
     #[command(override_usage = "vmleak diff [OPTIONS] <OLDER> <NEWER> [VMLINUX]...")]
     Diff(DiffArgs),

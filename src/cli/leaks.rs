@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use vmleak::analysis::leaks::history::{self, Event};
+use vmleak::analysis::leaks::may_pile_up;
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
 use vmleak::graph;
+use vmleak::graph::alive::Container;
 use vmleak::graph::{ReachFacts, Searched, Suspects};
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
@@ -78,6 +80,7 @@ pub(super) fn judged(
         reach.coverage.losses = kernel.diag.losses();
     }
     let report = LeaksReport::new(Facts {
+        containers: containers(session, &options, &slabs, &reach),
         counters,
         memcgs,
         memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
@@ -90,6 +93,23 @@ pub(super) fn judged(
     warn_of_doubt(session, &report.trust);
     let complete = complete && report.trust.reliable;
     Ok((report, complete))
+}
+
+/// Where things pile up, if a module may have piled something up: that takes as long as the search.
+/// What there is to warn of, the search has said.
+fn containers(
+    session: &Session,
+    options: &graph::Options<'_>,
+    slabs: &SlabFacts,
+    reach: &ReachFacts,
+) -> Vec<Container> {
+    let wanted =
+        !session.kernel.dump().is_live() && options.deadline.is_none() && may_pile_up(slabs, reach);
+    if !wanted {
+        return Vec::new();
+    }
+    let question = session.question();
+    graph::alive::containers(&question.kernel, options).unwrap_or_default()
 }
 
 /// Between the two searches of a kernel that runs: longer than anything is on its way, and than

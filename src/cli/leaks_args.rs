@@ -34,6 +34,9 @@ pub(crate) struct WhatisArgs {
     pub(crate) address: String,
     #[command(flatten)]
     pub(crate) common: Common,
+    /// Why it is alive: the chain of owners from a root to it, and who else holds it
+    #[arg(long)]
+    pub(crate) path: bool,
     /// How to show the result
     #[arg(long, value_enum, default_value_t = WhatisFormat::Table, help_heading = "Output")]
     pub(crate) format: WhatisFormat,

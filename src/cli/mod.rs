@@ -15,6 +15,7 @@ mod objects;
 mod pageowner;
 mod progress;
 mod report;
+mod retained;
 mod rules;
 mod run;
 mod save_profile;

@@ -21,6 +21,7 @@ use super::net;
 use super::objects;
 use super::pageowner;
 use super::report;
+use super::retained;
 use super::rules;
 use super::save_profile;
 use super::session::{Session, exit, json_lines, output};
@@ -40,6 +41,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Info(args) => with_threads(&args.common, || info(args)),
         Command::Leaks(args) => with_threads(&args.common, || leaks::leaks(args)),
         Command::Whatis(args) => with_threads(&args.common, || whatis::whatis(args)),
+        Command::Retained(args) => with_threads(&args.common, || retained::retained(args)),
         Command::Diff(args) => with_threads(&args.common, || diff::diff(args)),
         Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
         Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),

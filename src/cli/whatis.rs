@@ -31,7 +31,10 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         progress: &*session.progress,
     };
     let found = graph::whatis(&session.kernel, address, &options);
-    let report = WhatIsReport::new(session.explain(found)?);
+    let mut report = WhatIsReport::new(session.explain(found)?);
+    if args.path {
+        report.path = session.explain(graph::alive::why(&session.kernel, &options, address))?;
+    }
     let complete = report.is_complete();
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {

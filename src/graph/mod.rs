@@ -9,6 +9,7 @@
 //! as their counters say are followed but never reported.
 
 mod ages;
+pub mod alive;
 mod areas;
 mod bitmap;
 mod cached_skbs;

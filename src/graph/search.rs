@@ -35,7 +35,7 @@ pub(super) struct Search<'k> {
     pub(super) memmap: Memmap,
     pub(super) kinds: PageKinds,
     pub(super) heap: SlabHeap<'k>,
-    prepared: Prepared<'k>,
+    pub(super) prepared: Prepared<'k>,
     pub(super) stacks: Stacks,
     pub(super) targets: Targets,
     pub(super) areas: Areas,
@@ -45,7 +45,7 @@ pub(super) struct Search<'k> {
     /// Whether the kernel marks blocks of large kmalloc.
     pub(super) marks_blocks: bool,
     /// Places that had to be known and can't be told, beside those of areas and of what is left out.
-    gaps: u64,
+    pub(super) gaps: u64,
 }
 
 /// What a search through memory leaves behind.

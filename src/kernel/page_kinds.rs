@@ -4,7 +4,10 @@
 //! per page. Invariant: a page whose structure does not say what it is counts as the
 //! kernel's own; nothing that may hold pointers is ever taken for free.
 
+mod blocks;
 mod cpu_lists;
+
+pub use blocks::PageBlock;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

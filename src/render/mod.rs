@@ -35,6 +35,7 @@ mod page;
 pub mod pageowner;
 pub mod pages;
 pub mod ps;
+pub mod retained;
 mod rows;
 pub mod rules;
 pub mod skbs;

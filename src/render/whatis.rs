@@ -7,6 +7,7 @@ use anstyle::Style;
 use super::head::head;
 use super::{printable, thousands};
 use crate::graph::WhatIs;
+use crate::graph::alive::PathFacts;
 use crate::kernel::symbolize::Symbolized;
 use crate::report::Document;
 use crate::report::whatis::WhatIsReport;
@@ -33,6 +34,9 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIsReport>) -> io:
     area_and_block(out, found)?;
     if let Some(symbol) = &found.symbol {
         writeln!(out, "symbol {}", printable(symbol))?;
+    }
+    if let Some(path) = &document.body.path {
+        path_to_it(out, path)?;
     }
     words(out, found)?;
     referrers(out, found)?;
@@ -81,6 +85,58 @@ fn object(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
             guess.count,
             guess.of,
             printable(&guess.members.join(", ")),
+        )?;
+    }
+    Ok(())
+}
+
+/// The way to it, a step a line, and who else holds it.
+fn path_to_it(out: &mut dyn Write, path: &PathFacts) -> io::Result<()> {
+    let why = match (path.steps.is_empty(), path.owned) {
+        (true, _) => "nothing that was seen leads to it from a root",
+        (false, true) => "the shortest chain of owners; * all ways lead through it",
+        (false, false) => "no owner was found, but this leads to it",
+    };
+    writeln!(out, "\nWHY IT IS ALIVE: {why}")?;
+    for step in &path.steps {
+        let mark = if step.sole { '*' } else { ' ' };
+        let mut line = match step.address {
+            Some(address) => format!("{mark} {address}  {}", printable(&step.name)),
+            None => format!("{mark} {:18}  {}", "", printable(&step.name)),
+        };
+        let place = printable(&step.place);
+        match (step.listed, step.word) {
+            (Some((place_on, length)), _) => line.push_str(&format!(
+                " {place} list, {} of {} by +{:#x}",
+                thousands(place_on),
+                thousands(length),
+                step.into
+            )),
+            (None, Some(_)) => {
+                line.push_str(&format!(" {place}"));
+                if step.into > 0 {
+                    line.push_str(&format!(" to +{:#x}", step.into));
+                }
+            }
+            (None, None) => {}
+        }
+        if step.times > 1 {
+            line.push_str(&format!(" × {}", thousands(step.times)));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    let words = path.steps.iter().filter_map(|step| step.word);
+    let words: Vec<String> = words.take(4).map(|at| format!("rd {at}")).collect();
+    if !words.is_empty() {
+        writeln!(out, "  check in crash: {}", words.join("; "))?;
+    }
+    for other in &path.others {
+        writeln!(
+            out,
+            "  also held by {} ({}), of {}",
+            printable(&other.name),
+            thousands(other.references),
+            printable(&other.owner)
         )?;
     }
     Ok(())

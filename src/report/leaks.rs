@@ -13,6 +13,7 @@ use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::pages::{self, PagesJudgement};
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::analysis::memory::Memory;
+use crate::graph::alive::Container;
 use crate::graph::{CacheReach, Coverage, Holder, ReachFacts, TypeGuess};
 use crate::kernel::symbolize::Symbolized;
 use crate::subsys::counters::Bound;
@@ -80,6 +81,8 @@ pub struct Facts {
     pub history: Vec<Event>,
     /// Where the memory went.
     pub memory: Memory,
+    /// Where things pile up, if that was looked for.
+    pub containers: Vec<Container>,
     /// MemTotal.
     pub memory_bytes: Option<u64>,
     /// Seconds from boot to crash.
@@ -96,6 +99,7 @@ impl LeaksReport {
             trust: &trust,
             coverage: &facts.reach.coverage,
             bounds: &facts.counters,
+            containers: &facts.containers,
         };
         let reach = facts.reach.caches.into_iter();
         let mut reach: FxHashMap<VirtAddr, CacheReach> =

@@ -16,6 +16,7 @@ pub mod net;
 pub mod pageowner;
 pub mod pages;
 pub mod ps;
+pub mod retained;
 pub mod rules;
 pub mod sockets;
 pub mod sysctl;

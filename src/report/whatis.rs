@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::analysis::leaks::Trust;
 use crate::graph::WhatIs;
+use crate::graph::alive::PathFacts;
 
 /// The part of `whatis`.
 #[derive(Clone, Debug, Serialize)]
@@ -13,6 +14,9 @@ pub struct WhatIsReport {
     pub found: WhatIs,
     /// Whether what was not reached can be called unreachable.
     pub trust: Trust,
+    /// Why it is alive, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathFacts>,
 }
 
 impl WhatIsReport {
@@ -22,7 +26,11 @@ impl WhatIsReport {
         if !trust.reliable {
             found.doubt();
         }
-        Self { found, trust }
+        Self {
+            found,
+            trust,
+            path: None,
+        }
     }
 
     /// Whether nothing was missing.

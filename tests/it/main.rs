@@ -7,6 +7,7 @@ mod findings;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
+mod graph;
 mod hold;
 mod kmemleak;
 mod leaks;

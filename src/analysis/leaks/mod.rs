@@ -19,7 +19,7 @@ use serde::Serialize;
 
 pub use coverage::Trust;
 pub use owners::Owner;
-pub use rules::{Context, judge};
+pub use rules::{Context, judge, may_pile_up};
 
 use super::accounting::{Level, Reason};
 use crate::graph::{AgeField, Charge, Cluster};

@@ -1,12 +1,17 @@
 //! The rules by which evidence becomes a verdict. The thresholds are explained in
 //! docs/verdicts.md.
 
+mod piles;
+
+pub use piles::may_pile_up;
+
 use super::super::accounting::{self, Level, RAM_UNKNOWN, Reason, SlabTotals, share};
 use super::benign;
 use super::checks;
 use super::coverage::Trust;
 use super::owners;
 use super::{CacheJudgement, LeakVerdict, Unreachable};
+use crate::graph::alive::Container;
 use crate::graph::{AgeShape, CacheReach, Coverage, Holder};
 use crate::subsys::counters::Bound;
 use crate::subsys::mm::slab::CacheFacts;
@@ -37,6 +42,8 @@ pub struct Context<'a> {
     pub coverage: &'a Coverage,
     /// Counters that bound caches.
     pub bounds: &'a [Bound],
+    /// Where things pile up, if that was looked for.
+    pub containers: &'a [Container],
 }
 
 /// Judges one cache.
@@ -48,7 +55,9 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
     let unreachable = unreachable(cache, reach, context.trust);
     let owners = owners::owners(reach);
     evidence.reach(reach, &unreachable, context);
-    evidence.hoarded(cache, reach);
+    if !evidence.piled(cache, reach, context.containers) {
+        evidence.hoarded(cache, reach);
+    }
     if evidence.lost || evidence.in_part {
         evidence.content(reach);
         if let Some(from) = reach.led_by.first().filter(|from| from.references >= LOST) {

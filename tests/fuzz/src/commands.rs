@@ -206,6 +206,7 @@ impl Run {
         let memory_bytes = self.memory_bytes();
         let records = log::records_if_any(&self.kernel).0;
         let report = LeaksReport::new(Facts {
+            containers: Vec::new(),
             counters: counters?,
             memcgs,
             memory: memory::by_pages(

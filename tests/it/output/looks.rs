@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::{RealDump, real_dumps, small_dump};
 
 /// Every command that lays a text out, with what it needs besides the dump.
-const COMMANDS: [&[&str]; 34] = [
+const COMMANDS: [&[&str]; 36] = [
     &["info"],
     &["slabs"],
     &["slabs", "--all"],
@@ -42,6 +42,8 @@ const COMMANDS: [&[&str]; 34] = [
     &["sysctl", "--check"],
     &["sysctl", "--check", "--netns", "all"],
     &["whatis", "0xffff999dcca6b000"],
+    &["whatis", "0xffff999dcca6b000", "--path"],
+    &["retained"],
 ];
 
 /// Those that are paragraphs more than tables.

@@ -4,7 +4,7 @@ use crate::graph::{Cluster, Content};
 use crate::kernel::formats::Format;
 use crate::subsys::mm::slab::{Damage, ExactView, Occupancy, SlabinfoView};
 
-fn cache(name: &str, allocated: u64) -> CacheFacts {
+pub(super) fn cache(name: &str, allocated: u64) -> CacheFacts {
     CacheFacts {
         name: name.into(),
         aliases: vec![],
@@ -45,6 +45,7 @@ fn judged(cache: &CacheFacts, reach: &CacheReach, coverage: &Coverage) -> CacheJ
         trust: &Trust::of(coverage),
         coverage,
         bounds: &[],
+        containers: &[],
     };
     judge(cache, reach, &context)
 }

@@ -34,6 +34,8 @@ const COMMANDS: &[&[&str]] = &[
     &["objects", "kmalloc-256", "--unreachable"],
     &["leaks"],
     &["whatis", "OBJECT"],
+    &["whatis", "OBJECT", "--path"],
+    &["retained"],
     &["conntrack", "--netns", "all"],
     &["conntrack", "--summary"],
     &["conntrack", "--expect"],

@@ -1,0 +1,160 @@
+//! What piles up in one place: a list, a table or an array that holds much of a cache.
+
+use super::{Evidence, HOARD, reason};
+use crate::analysis::accounting::{Level, Reason};
+use crate::graph::alive::{Container, ContainerKind};
+use crate::graph::{CacheReach, ReachFacts};
+use crate::subsys::mm::slab::CacheFacts;
+use crate::subsys::mm::slab::SlabFacts;
+
+/// As many on one list of a module's are a list that only grows.
+const PILE: u64 = 10 * HOARD;
+/// A pile is so many times as large as any other of its kind.
+const LARGER: u64 = 10;
+/// It holds at least one of so many objects of the cache.
+const PART: u64 = 10;
+
+/// Whether it is worth to look where things pile up, which takes as long as the search: a module
+/// holds something of a cache with many objects that is not its own.
+pub fn may_pile_up(slabs: &SlabFacts, reach: &ReachFacts) -> bool {
+    let large = |reach: &&CacheReach| {
+        let mut caches = slabs.caches.iter();
+        let cache = caches.find(|cache| cache.address == reach.address);
+        cache.is_some_and(|cache| cache.exact.allocated >= PILE)
+    };
+    let foreign = |reach: &CacheReach| {
+        reach
+            .in_modules
+            .iter()
+            .any(|one| !is_own(reach, &one.module))
+    };
+    reach
+        .caches
+        .iter()
+        .filter(|reach| foreign(reach))
+        .any(|reach| large(&reach))
+}
+
+/// Whether a module's variable holds the cache itself.
+fn is_own(reach: &CacheReach, module: &Option<String>) -> bool {
+    let mut variables = reach.variables.iter();
+    variables.any(|variable| variable.module == *module)
+}
+
+impl Evidence {
+    /// Whether a list or array in a variable of a module holds much of a cache that is not its own,
+    /// and more than others of its kind; of other piles it is told which is the largest.
+    pub(super) fn piled(
+        &mut self,
+        cache: &CacheFacts,
+        reach: &CacheReach,
+        containers: &[Container],
+    ) -> bool {
+        let of_cache = containers.iter().filter(|one| {
+            one.cache_address == Some(cache.address) && one.objects * PART >= one.of_cache
+        });
+        let is_pile = |one: &&Container| {
+            let many = match one.kind {
+                ContainerKind::Array => HOARD,
+                _ => PILE,
+            };
+            let of_module = one.in_variable && one.module.is_some();
+            let foreign = of_module && !is_own(reach, &one.module);
+            foreign && one.objects >= many && one.objects >= one.next * LARGER
+        };
+        if let Some(pile) = of_cache.clone().find(is_pile) {
+            self.hoard = true;
+            self.r#for.push(told(pile));
+            return true;
+        }
+        let largest = of_cache.max_by_key(|one| one.objects);
+        if let Some(pile) = largest.filter(|_| self.by_size >= Some(Level::Suspect)) {
+            self.weak.push(told(pile));
+        }
+        false
+    }
+}
+
+/// `4,000 of 4,013 are on one list, hoard_queue [hoard]; the next of 12 such lists has 3`.
+fn told(pile: &Container) -> Reason {
+    let how = match pile.kind {
+        ContainerKind::List => "on one list,",
+        ContainerKind::Table => "in one table of lists, in",
+        ContainerKind::Array => "in one array, in",
+    };
+    let root = match &pile.root {
+        Some(root) if !pile.in_variable => format!(", which {root} leads to"),
+        _ => String::new(),
+    };
+    let place = match pile.place.contains('.') {
+        true => pile.place.clone(),
+        false => format!("{}{}", pile.holder, pile.place),
+    };
+    let others = match pile.others {
+        0 => "no other holds such objects so".to_owned(),
+        others => format!(
+            "of {others} others of its kind the largest has {}",
+            pile.next
+        ),
+    };
+    let text = format!(
+        "{} of its {} objects are {how} {place}{root}; {others}",
+        pile.objects, pile.of_cache
+    );
+    reason("piled-up", "reachability", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::cache;
+    use super::*;
+    use crate::addr::VirtAddr;
+
+    fn pile(objects: u64, next: u64, module: Option<&str>) -> Container {
+        Container {
+            kind: ContainerKind::List,
+            cache: "skbuff_head_cache".to_owned(),
+            cache_address: Some(VirtAddr(64)),
+            objects,
+            of_cache: 4768,
+            holder: "hoard_queue [hoard]".to_owned(),
+            root: None,
+            place: String::new(),
+            address: None,
+            module: module.map(str::to_owned),
+            in_variable: true,
+            others: 12,
+            next,
+        }
+    }
+
+    fn is_piled(pile: Container) -> bool {
+        let mut cache = cache("skbuff_head_cache", 4768);
+        cache.address = VirtAddr(64);
+        let mut evidence = Evidence::default();
+        evidence.piled(&cache, &CacheReach::default(), &[pile])
+    }
+
+    #[test]
+    fn only_a_modules_list_far_beyond_its_sisters_is_a_pile() {
+        assert!(is_piled(pile(4000, 3, Some("hoard"))));
+        assert!(!is_piled(pile(4000, 3, None)));
+        assert!(!is_piled(pile(4000, 401, Some("hoard"))));
+        assert!(!is_piled(pile(999, 3, Some("hoard"))));
+        let mut other = pile(4000, 3, Some("hoard"));
+        other.cache_address = Some(VirtAddr(128));
+        assert!(!is_piled(other));
+        let mut part = pile(4000, 3, Some("hoard"));
+        part.of_cache = 40_001;
+        assert!(!is_piled(part));
+    }
+
+    #[test]
+    fn a_pile_is_told_in_one_line() {
+        let text = told(&pile(4000, 3, Some("hoard"))).message;
+        assert_eq!(
+            text,
+            "4000 of its 4768 objects are on one list, hoard_queue [hoard]; of 12 others of its kind the largest has 3"
+        );
+    }
+}
