@@ -95,6 +95,7 @@ fn walks(c: &mut Criterion) {
         memory: None,
         list: None,
         suspects: None,
+        own_pages: true,
         progress: &NoProgress,
     };
     c.bench_function("leak search", |b| {

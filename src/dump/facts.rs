@@ -37,3 +37,10 @@ pub struct DumpFacts {
     /// How many files the dump consists of.
     pub files: usize,
 }
+
+/// What to say and to do of a file that ends at byte `at` before its time.
+pub fn ends_early(at: u64) -> String {
+    format!(
+        "the file ends early, at byte {at}: what its headers name behind that is missing; copy it again, or see why it was cut short"
+    )
+}

@@ -49,7 +49,7 @@ mod vmware;
 
 pub use codec::Codec;
 pub use error::{DumpError, PageFault};
-pub use facts::DumpFacts;
+pub use facts::{DumpFacts, ends_early};
 pub use file::{Access, WholeFile};
 pub use notes::Notes;
 pub(crate) use notes::gnu_build_id;
@@ -370,13 +370,6 @@ impl Dump {
         }
         Ok(())
     }
-}
-
-/// What to say and to do of a file that ends at byte `at` before its time.
-pub fn ends_early(at: u64) -> String {
-    format!(
-        "the file ends early, at byte {at}: what its headers name behind that is missing; copy it again, or see why it was cut short"
-    )
 }
 
 /// Who may want a page again.
