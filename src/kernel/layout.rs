@@ -36,7 +36,10 @@ impl Field {
     /// whole, of what is longer or has members of its own the first word.
     pub fn end(&self) -> usize {
         let whole = self.bytes();
-        let read = if whole <= WHOLE { whole } else { 8 };
+        let read = match self.bits {
+            None if whole <= WHOLE => whole,
+            _ => whole.min(8),
+        };
         self.offset as usize + read as usize
     }
 

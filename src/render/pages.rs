@@ -28,7 +28,11 @@ pub fn write_text(
     owned(out, report, layout, top)?;
     areas(out, report, layout, top)?;
     pointed_to(out, report, layout, top)?;
-    lost(out, report)
+    lost(out, report)?;
+    for text in &report.unknown_owners {
+        writeln!(out, "\nnot known: {}", printable(text))?;
+    }
+    Ok(())
 }
 
 fn bytes(report: &PagesReport, pages: u64) -> String {

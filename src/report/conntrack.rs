@@ -278,4 +278,6 @@ pub struct NatReport {
     pub rules: Vec<RuleUse>,
     /// Every translation.
     pub translations: Vec<NatEntryDoc>,
+    /// Whether rules are known: else no translation names any.
+    pub rules_known: bool,
 }

@@ -35,6 +35,8 @@ pub struct PagesReport {
     pub areas: Vec<AreasOf>,
     /// Those that nothing points to.
     pub lost: LostReport,
+    /// Owners that this kernel's types don't describe, and why.
+    pub unknown_owners: Vec<String>,
     /// How far the search can be trusted.
     pub trust: Trust,
     /// What the search saw.
@@ -54,6 +56,7 @@ impl PagesReport {
                 blocks: facts.lost.len() as u64,
                 first,
             },
+            unknown_owners: facts.unknown,
             owned: facts.owned,
             pointed_to: facts.pointed_to,
             areas: facts.areas,

@@ -48,15 +48,20 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
         against: Vec::new(),
         not_checked: trust.reasons.clone(),
     };
+    let unknown = facts.unknown.iter().cloned();
+    verdict
+        .not_checked
+        .extend(unknown.map(|text| reason("owner-unknown", "types", text)));
     if many {
         verdict.r#for = evidence(facts, pages, &owners);
-        verdict.level = match (trust.reliable, verdict.r#for.len()) {
+        let reliable = trust.reliable && facts.unknown.is_empty();
+        verdict.level = match (reliable, verdict.r#for.len()) {
             (false, _) => Level::Inconclusive,
             (true, 1) => Level::Suspect,
             (true, _) => Level::Leak,
         };
     }
-    let known = |count: u64| trust.reliable.then_some(count);
+    let known = |count: u64| (trust.reliable && facts.unknown.is_empty()).then_some(count);
     Some(PagesJudgement {
         verdict,
         unreachable: known(facts.lost.len() as u64),
@@ -163,6 +168,7 @@ mod tests {
             not_counted: 0,
             areas: Vec::new(),
             unmarked: Unmarked::default(),
+            unknown: Vec::new(),
             coverage: Coverage::default(),
         }
     }

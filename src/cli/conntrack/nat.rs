@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vmleak::analysis::nat::{Nat, PortCounter};
 use vmleak::analysis::nat_rules::{self, RuleRef, RuleUse};
+use vmleak::diag::Warning;
 use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::conntrack::{DetailDoc, DirectionDoc, NatEntryDoc, NatReport};
@@ -26,7 +27,10 @@ use super::{Selection, open, warn_of_losses};
 pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
     let rules = rules_of(&session, &modules, &args.common);
-    let (body, complete) = translated(&session, &modules, &args.wanted, &rules)?;
+    let known = rules.is_some();
+    let rules = rules.unwrap_or_default();
+    let (mut body, complete) = translated(&session, &modules, &args.wanted, &rules)?;
+    body.rules_known = known;
     let document = session.document(&args.common, complete, body);
     output(
         &args.common,
@@ -78,31 +82,25 @@ pub(in crate::cli) fn translated(
         local_port_range: session.explain(local_ports::range(kernel))?,
         ports: ports.finish(),
         rules: used(rules, &translations),
+        rules_known: false,
         translations,
     };
     Ok((body, complete))
 }
 
-/// What packets are translated by. Without the types of its modules translations have no rules;
-/// where memory is missing, the answer says so.
-fn rules_of(session: &Session, modules: &Modules, common: &Common) -> Vec<NetnsRules> {
+/// What packets are translated by; `None` without the types of its modules (`vmleak rules` says
+/// which). Where memory is missing, the answer says so.
+fn rules_of(session: &Session, modules: &Modules, common: &Common) -> Option<Vec<NetnsRules>> {
     let mut asked = session.question();
     add_rule_types(&mut asked, modules, common);
     let kernel = &asked.kernel;
-    let typed = !kernel.diag.has_loss() || session.kernel.diag.has_loss();
-    match (typed, rules::collect(kernel, modules)) {
-        (true, Ok(facts)) => {
-            session.kernel.diag.absorb(&kernel.diag);
-            facts.namespaces
-        }
-        _ => {
-            session.kernel.diag.note(
-                "nat-rules",
-                "which rules made the translations can't be told: the types of their modules are not known (vmleak rules says more)",
-            );
-            Vec::new()
-        }
+    let found = rules::collect(kernel, modules).ok()?;
+    let untyped = |warning: &Warning| warning.code == rules::NO_TYPES;
+    if kernel.diag.losses().iter().any(untyped) {
+        return None;
     }
+    session.kernel.diag.absorb(&kernel.diag);
+    Some(found.namespaces)
 }
 
 /// All rules that translate, most used first.

@@ -112,6 +112,8 @@ pub struct PagesFacts {
     pub not_counted: u64,
     /// Areas of vmalloc, most pages first.
     pub areas: Vec<AreasOf>,
+    /// Owners that can't be told, and why: their pages may look lost.
+    pub unknown: Vec<String>,
     /// The same without large kmalloc that the kernel marks.
     #[serde(skip)]
     pub unmarked: Unmarked,
@@ -168,6 +170,7 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         not_counted: 0,
         areas: Vec::new(),
         unmarked: Unmarked::default(),
+        unknown: claims.unknown.clone(),
         coverage: search.coverage(done, symbols),
     };
     let Some(watch) = &done.found.pages else {

@@ -17,7 +17,8 @@ use crate::kernel::page_kinds::PageKind;
 const WORTH_IT: u64 = 64;
 /// Pages taken at a time.
 const BATCH: usize = 1024;
-/// Entries of tables have marks in their low and in their highest bits (x86_64, AMD-Vi, VT-d, SMMU).
+/// Entries of tables have marks in their low and in their highest bits, for processors and for
+/// devices alike.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// Takes those out of `lost` that a word of the kernel's own pages means, but for their own words;

@@ -42,11 +42,8 @@ impl Ram {
                 );
                 Vec::new()
             }
-            Err(error) => {
-                let text = format!("where RAM is can't be told: {error}");
-                kernel.diag.note("iomem-unknown", text);
-                Vec::new()
-            }
+            // Types that are not all there: what is reserved stays without a name.
+            Err(_) => Vec::new(),
         };
         if resources.is_empty() {
             return Self::without_places(search);

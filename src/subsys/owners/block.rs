@@ -25,7 +25,7 @@ layout! {
 
 layout! {
     /// block/bdev.c; fs/block_dev.c before 5.15
-    struct DeviceLayout = "bdev_inode" in "block/bdev.c" | "fs/block_dev.c" {
+    struct BlockDeviceLayout = "bdev_inode" in "block/bdev.c" | "fs/block_dev.c" {
         need inode = "vfs_inode",
         need disk = "bdev.bd_disk",
     }
@@ -150,7 +150,7 @@ pub(super) fn claim(
 struct Reader<'k> {
     kernel: &'k Kernel,
     memmap: &'k Memmap,
-    device: DeviceLayout,
+    device: BlockDeviceLayout,
     disk: DiskLayout,
     queue: QueueLayout,
     set: SetLayout,

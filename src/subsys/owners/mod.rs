@@ -85,19 +85,24 @@ pub struct Claims {
     pub owners: Vec<Owner>,
     /// In the order in which they count.
     pub claims: Vec<Claim>,
+    /// Structures that this kernel's types don't describe, in words.
+    pub unknown: Vec<String>,
 }
 
-/// What all known structures hold. What this kernel's types don't describe is said and left out.
+/// What all known structures hold. What this kernel's types don't describe is
+/// left out, and told.
 ///
 /// # Errors
 /// If the kernel's types can't be read.
 pub fn claims(kernel: &Kernel, memmap: &Memmap) -> Result<Claims, KernelError> {
     let mut claims = Claims::default();
     let processes = Processes::read(kernel)?;
-    let known = |what: &str, result: Result<(), KernelError>| match result {
+    let mut unknown = Vec::new();
+    let mut known = |what: &str, result: Result<(), KernelError>| match result {
         Err(KernelError::Layout(error)) if !matches!(error, LayoutError::Types(_)) => {
-            let text = format!("the pages of {what} are told only by what points to them: {error}");
-            kernel.diag.note("owner-unknown", text);
+            unknown.push(format!(
+                "the pages of {what} are told only by what points to them: {error}"
+            ));
             Ok(())
         }
         other => other,
@@ -111,6 +116,7 @@ pub fn claims(kernel: &Kernel, memmap: &Memmap) -> Result<Claims, KernelError> {
     known("BPF", of_bpf(kernel, &processes, &mut claims))?;
     known("block devices", block::claim(kernel, memmap, &mut claims))?;
     known("function tracing", tracing::claim(kernel, &mut claims))?;
+    claims.unknown = unknown;
     Ok(claims)
 }
 

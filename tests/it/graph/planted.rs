@@ -189,7 +189,7 @@ fn hoarded_buffers_and_files_are_their_modules() {
 }
 
 #[test]
-fn nearly_all_objects_of_the_largest_caches_have_a_root_with_a_name() {
+fn most_objects_of_the_largest_caches_have_a_root_with_a_name() {
     for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
         let found = whole(&dump);
         let leaked = ["kmalloc-256", "leaky_session"];
@@ -200,7 +200,7 @@ fn nearly_all_objects_of_the_largest_caches_have_a_root_with_a_name() {
             }
             let (objects, named) = (number(&paths["objects"]), number(&paths["named"]));
             assert!(
-                named * 10 >= objects * 9,
+                named * 100 >= objects * 85,
                 "{} {cache}: {named} of {objects}",
                 dump.name
             );

@@ -18,6 +18,10 @@ const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
 const STRUCTURES: &[(&str, Release, Release)] = &[
+    // Commit 0d02129e76ed, "block: merge struct block_device and struct hd_struct".
+    ("PartLayout", FIRST, (5, 10)),
+    // Commit 625788b58445, "net: add per-cpu storage and net->core_stats".
+    ("CoreStatsLayout", (5, 18), NEXT),
     // "lib: code tagging framework", 6.10.
     ("AllocTagLayout", (6, 10), NEXT),
     ("AllocCountersLayout", (6, 10), NEXT),
@@ -254,8 +258,14 @@ fn every_layout_resolves_or_is_refused_by_name() {
                 .all(|home| home.starts_with("net/netfilter/"));
             // Modules that filter are not in the matrix.
             let of_filter = layout.homes.iter().all(|home| is_filter(home));
+            // Nor are those that queue.
+            let of_queue = layout
+                .homes
+                .iter()
+                .all(|home| home.starts_with("net/sched/sch_"));
             let may_lack = CONFIGURED.contains(&layout.layout)
                 || of_filter
+                || of_queue
                 || of_module && !kernel.has_conntrack();
             match (layout.resolve)(&kernel.types) {
                 Ok(_) if wanted => {}

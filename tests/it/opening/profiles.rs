@@ -32,6 +32,23 @@ fn content(path: &Path) -> Value {
     serde_json::from_slice(&plain).expect("JSON")
 }
 
+fn without_rules(mut document: Value) -> Value {
+    if let Some(fields) = document.as_object_mut() {
+        fields.remove("rules");
+        fields.remove("rules_known");
+    }
+    let translations = document["translations"].as_array_mut();
+    for fields in translations
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        fields.remove("snat_rules");
+        fields.remove("dnat_rules");
+    }
+    document
+}
+
 fn assert_same_reports(dump: &RealDump, profile: &Path) {
     let option = format!("profile:{}", text(profile));
     let more = ["--types", &option, NOWHERE];
@@ -40,6 +57,8 @@ fn assert_same_reports(dump: &RealDump, profile: &Path) {
         let (wanted, _) = document(command, &[&dump.vmcore, &dump.vmlinux], &[]);
         let (found, from) = document(command, &[&dump.vmcore], &more);
         assert_eq!(from, ["profile", "profile"], "{what}");
+        // Profiles have no types of the modules that filter: no rules are named by them.
+        let [wanted, found] = [wanted, found].map(without_rules);
         assert!(wanted == found, "{what}: another report");
     }
     let cache = Path::new("kmalloc-64");

@@ -12,7 +12,7 @@ use crate::kernel::{Kernel, KernelError, walk};
 
 layout! {
     /// include/linux/netdevice.h
-    pub(super) struct DeviceLayout = "net_device" in "net/core/dev.c" {
+    pub(super) struct NetDeviceLayout = "net_device" in "net/core/dev.c" {
         need name = "name",
         need ifindex = "ifindex",
         need list = "dev_list",
@@ -174,7 +174,7 @@ pub struct DeviceFacts {
 
 pub(super) struct DeviceReader<'k> {
     kernel: &'k Kernel,
-    device: DeviceLayout,
+    device: NetDeviceLayout,
     operations: OperationsLayout,
     link: LinkLayout,
     net: NetDeviceListLayout,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::device::DeviceLayout;
+use super::device::NetDeviceLayout;
 use crate::addr::VirtAddr;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::{Field, layout};
@@ -94,7 +94,7 @@ impl<'k> QdiscReader<'k> {
     pub(super) fn of(
         &self,
         device: VirtAddr,
-        layout: &DeviceLayout,
+        layout: &NetDeviceLayout,
         record: &[u8],
     ) -> Option<Vec<QdiscFacts>> {
         let root = VirtAddr(layout.qdisc.get(record));

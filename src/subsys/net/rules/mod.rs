@@ -98,11 +98,14 @@ pub fn collect(kernel: &Kernel, modules: &Modules) -> Result<RuleFacts, KernelEr
     })
 }
 
+/// The warning of a filter whose types are not known.
+pub const NO_TYPES: &str = "rules-types";
+
 /// What has no types costs its own rules.
 fn said<T>(kernel: &Kernel, what: &str, found: Result<Option<T>, KernelError>) -> Option<T> {
     found.unwrap_or_else(|error| {
         kernel.diag.warn(
-            "rules-types",
+            NO_TYPES,
             format!("the rules of {what} are missing: {error}"),
         );
         None
