@@ -19,7 +19,7 @@ const NEXT: Release = (u32::MAX, 0);
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
 const STRUCTURES: &[(&str, Release, Release)] = &[
     // Commit 0d02129e76ed, "block: merge struct block_device and struct hd_struct".
-    ("PartLayout", FIRST, (5, 10)),
+    ("PartLayout", FIRST, (5, 11)),
     // Commit 625788b58445, "net: add per-cpu storage and net->core_stats".
     ("CoreStatsLayout", (5, 18), NEXT),
     // "lib: code tagging framework", 6.10.
