@@ -1,7 +1,7 @@
 //! Why things are alive: the graph of all objects, areas, pages and variables, who owns what in it.
 //!
-//! Input: what is known before memory is searched. Output: [`Alive`], which [`retained`] and
-//! [`path`] ask. One pass reads all references (`read`), areas and pages are cut into pieces with
+//! Input: what is known before memory is searched. Output: `Alive`, which [`retained`] and
+//! `path` ask. One pass reads all references (`read`), areas and pages are cut into pieces with
 //! names (`pieces`), lists and trees are found by their shape (`lists`), links that only find are
 //! told from those that own (`strong`, `indexes`, `many`), and dominators say what would go with
 //! what (`dominators`). Invariant: no type is needed for any of it; types only name members.
