@@ -10,7 +10,7 @@ use vmleak::analysis::leaks::may_pile_up;
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
 use vmleak::graph;
 use vmleak::graph::alive::Container;
-use vmleak::graph::{ReachFacts, Searched, Suspects};
+use vmleak::graph::{CacheReach, ReachFacts, Searched, Suspects};
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
@@ -95,6 +95,9 @@ pub(super) fn judged(
     Ok((report, complete))
 }
 
+/// So many unreachable objects of one cache are a finding.
+const MANY_LOST: u64 = 100;
+
 /// Where things pile up, if a module may have piled something up: that takes as long as the search.
 /// What there is to warn of, the search has said.
 fn containers(
@@ -103,8 +106,12 @@ fn containers(
     slabs: &SlabFacts,
     reach: &ReachFacts,
 ) -> Vec<Container> {
-    let wanted =
-        !session.kernel.dump().is_live() && options.deadline.is_none() && may_pile_up(slabs, reach);
+    // Where much is lost that is the answer, and piles are a question for `retained`.
+    let lost = |cache: &CacheReach| cache.unreachable >= MANY_LOST;
+    let wanted = !session.kernel.dump().is_live()
+        && options.deadline.is_none()
+        && !reach.caches.iter().any(lost)
+        && may_pile_up(slabs, reach);
     if !wanted {
         return Vec::new();
     }
