@@ -7,6 +7,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::core::{Core, ROOT, spread};
 use super::dominators::Dominators;
 use super::links::Successors;
 use super::lists::{Classes, Lists, Place};
@@ -101,14 +102,19 @@ impl Groups {
 
     /// Tells which are indexes, among the links `base` that own anyway.
     pub(super) fn drop_indexes(&mut self, base: &[(u32, u32)], nodes: u32, roots: &[u32]) {
+        let of_lists = self.0.iter().flat_map(|group| &group.held);
+        let held = of_lists.flat_map(|(head, member)| [head.0, member.0]);
+        let core = Core::of(base, nodes, roots, held);
+        let held: Vec<Held> = self.0.iter().map(|group| Held::of(group, &core)).collect();
+        let mut lost = self.lost(&core, &held);
         for _ in 0..ROUNDS {
-            let lost = self.lost(base, nodes, roots);
             let mut touched = FxHashSet::default();
             let mut dropped = false;
-            for (group, lost) in self.0.iter_mut().zip(lost) {
+            for ((group, lost), held) in self.0.iter_mut().zip(&lost).zip(&held) {
                 let redundant = group.state == State::Owns
                     && lost.is_some_and(|lost| lost * LOST <= group.held.len());
-                let members = || group.held.iter().map(|(_, member)| member.0);
+                // What is reached without lists is never lost: no lists overlap in it.
+                let members = || held.members.iter().copied();
                 if redundant && !members().any(|member| touched.contains(&member)) {
                     touched.extend(members());
                     group.state = State::Index;
@@ -118,40 +124,36 @@ impl Groups {
             if !dropped {
                 break;
             }
+            lost = self.lost(&core, &held);
         }
         // What no owner leads to owns nothing.
-        let lost = self.lost(base, nodes, roots);
         for (group, lost) in self.0.iter_mut().zip(lost) {
             if group.state == State::Owns && lost.is_none() {
                 group.state = State::Known;
             }
         }
-        self.take_back(base, nodes, roots);
+        self.take_back(&core, &held);
     }
 
     /// Of each kind how many of its members would be lost without it; `None` of those that none of
     /// the members is reached by.
-    fn lost(&self, base: &[(u32, u32)], nodes: u32, roots: &[u32]) -> Vec<Option<usize>> {
-        let virtual_nodes = (nodes..).zip(&self.0);
-        let owning = virtual_nodes.filter(|(_, group)| group.state == State::Owns);
+    fn lost(&self, core: &Core, held: &[Held]) -> Vec<Option<usize>> {
+        let virtual_nodes = (core.nodes..).zip(self.0.iter().zip(held));
+        let owning = virtual_nodes.filter(|(_, (group, _))| group.state == State::Owns);
         let mut pairs = Vec::new();
-        for (between, group) in owning {
-            for (head, member) in &group.held {
-                if pairs.last() != Some(&(between, member.0)) {
-                    pairs.push((head.0, between));
-                }
-                pairs.push((between, member.0));
-            }
+        for (between, (_, held)) in owning {
+            pairs.extend(held.heads.iter().map(|head| (*head, between)));
+            pairs.extend(held.members.iter().map(|member| (between, *member)));
         }
-        let all = nodes.saturating_add(self.0.len() as u32);
-        let graph = Successors::of(all, || base.iter().chain(&pairs).copied());
-        let found = Dominators::of(&graph, roots.iter().copied());
+        let all = core.nodes.saturating_add(self.0.len() as u32);
+        let graph = Successors::of(all, || core.links.iter().chain(&pairs).copied());
+        let found = Dominators::of(&graph, std::iter::once(ROOT));
         let tree = Intervals::of(&found, all);
-        let lost = (nodes..).zip(&self.0).map(|(between, group)| {
+        let lost = (core.nodes..).zip(held).map(|(between, held)| {
             found.is_reached(between).then(|| {
-                let members = group.held.iter().map(|(_, member)| member.0);
+                let members = held.members.iter();
                 members
-                    .filter(|member| tree.is_below(between, *member))
+                    .filter(|member| tree.is_below(between, **member))
                     .count()
             })
         });
@@ -160,39 +162,66 @@ impl Groups {
 
     /// Two that each stand in for the other may both have been dropped: the later one owns after
     /// all.
-    fn take_back(&mut self, base: &[(u32, u32)], nodes: u32, roots: &[u32]) {
+    fn take_back(&mut self, core: &Core, held: &[Held]) {
         for _ in 0..ROUNDS {
-            let held = self.kept().flat_map(|group| &group.held);
-            let mut pairs: Vec<(u32, u32)> =
-                held.map(|(head, member)| (head.0, member.0)).collect();
-            pairs.extend(base);
-            let graph = Successors::of(nodes, || pairs.iter().copied());
-            let reached = reach(&graph, roots);
+            let groups = self.0.iter().zip(held);
+            let kept = groups.filter(|(group, _)| group.state == State::Owns);
+            let mut pairs = core.links.clone();
+            for (_, held) in kept {
+                pairs.extend(held.pairs.iter().copied());
+            }
+            let graph = Successors::of(core.nodes, || pairs.iter().copied());
+            let mut reached = Table::new(core.nodes, false);
+            spread(&graph, std::iter::once(ROOT), |node| {
+                let is_new = reached.get(node) == Some(false);
+                reached.set(node, true);
+                is_new
+            });
             let is_reached = |node| reached.get(node) == Some(true);
-            let of_objects = |group: &&mut Group| group.state == State::Index && group.rank > 0;
-            let lost = |group: &&mut Group| {
-                let held = group.held.iter().filter(|(head, _)| is_reached(head.0));
-                held.filter(|(_, member)| !is_reached(member.0)).count() * LOST > group.held.len()
+            let lost = |(group, held): &(&mut Group, &Held)| {
+                let pairs = held.pairs.iter().filter(|(head, _)| is_reached(*head));
+                let lost = pairs.filter(|(_, member)| !is_reached(*member)).count();
+                group.state == State::Index && group.rank > 0 && lost * LOST > group.held.len()
             };
-            let later = self.0.iter_mut().rev().filter(of_objects).find(lost);
-            match later {
-                Some(group) => group.state = State::Owns,
+            let groups = self.0.iter_mut().zip(held);
+            match groups.rev().find(lost) {
+                Some((group, _)) => group.state = State::Owns,
                 None => break,
             }
         }
     }
 }
 
-fn reach(graph: &Successors, roots: &[u32]) -> Table<bool> {
-    let mut reached = Table::new(graph.nodes(), false);
-    let mut open = roots.to_vec();
-    while let Some(node) = open.pop() {
-        if reached.get(node) == Some(false) {
-            reached.set(node, true);
-            open.extend(graph.of_node(node));
+/// What a kind of lists holds, in the core's numbers, but for what is reached without lists.
+#[derive(Debug)]
+struct Held {
+    heads: Vec<u32>,
+    members: Vec<u32>,
+    /// Head and member.
+    pairs: Vec<(u32, u32)>,
+}
+
+impl Held {
+    fn of(group: &Group, core: &Core) -> Self {
+        let number = |place: &Place| core.number(place.0);
+        let mut heads: Vec<u32> = group
+            .held
+            .iter()
+            .filter_map(|(head, _)| number(head))
+            .collect();
+        heads.sort_unstable();
+        heads.dedup();
+        let pairs = group
+            .held
+            .iter()
+            .filter_map(|(head, member)| Some((number(head)?, number(member)?)));
+        let pairs: Vec<(u32, u32)> = pairs.filter(|(_, member)| *member != ROOT).collect();
+        Self {
+            heads,
+            members: pairs.iter().map(|(_, member)| *member).collect(),
+            pairs,
         }
     }
-    reached
 }
 
 /// Who lies below whom in the tree of dominators, in constant time.

@@ -85,8 +85,15 @@ impl Links {
 
     /// All links with source and number.
     pub(super) fn all(&self) -> impl Iterator<Item = (u32, u32, &Link)> + '_ {
-        (0..self.nodes())
-            .flat_map(|node| self.of_node(node).map(move |(at, link)| (node, at, link)))
+        let mut node = 0;
+        let mut end = self.start(1);
+        (0u32..).zip(&self.links).map(move |(number, link)| {
+            while number >= end && node < self.nodes() {
+                node += 1;
+                end = self.start(node.saturating_add(1));
+            }
+            (node, number, link)
+        })
     }
 }
 

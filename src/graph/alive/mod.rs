@@ -7,6 +7,7 @@
 //! what (`dominators`). Invariant: no type is needed for any of it; types only name members.
 
 mod containers;
+mod core;
 mod dominators;
 mod ground;
 mod indexes;
