@@ -7,6 +7,7 @@
 pub(crate) mod descriptors;
 mod openers;
 mod paths;
+mod tables;
 
 use std::cmp::Reverse;
 
