@@ -108,7 +108,7 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     ),
 ];
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (
         "/usr/lib/debug/.build-id/xx/*.debug",
         "Debug files by build-id. --debug-directory adds directories that are laid out alike.",
@@ -125,6 +125,10 @@ const FILES: [(&str, &str); 6] = [
     (
         "/lib/modules/RELEASE/build/vmlinux",
         "Where they were built.",
+    ),
+    (
+        "vmlinux, vmlinux-RELEASE",
+        "Beside the dump, if the build-id is the dump's.",
     ),
     (
         "/var/crash",

@@ -1,16 +1,21 @@
 //! Where a dump's vmlinux lies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Options;
 use crate::dump::VmcoreInfo;
 use crate::types::build_id_of;
 
 /// Looks for the dump's vmlinux: by build-id, then by release, under each debug directory, then
-/// where kernels are installed and built. Returns the places looked at if there is none.
-pub(super) fn find_vmlinux(options: &Options, info: &VmcoreInfo) -> Result<PathBuf, Vec<PathBuf>> {
+/// where kernels are installed and built, then beside the dump. Returns the places looked at if
+/// there is none.
+pub(super) fn find_vmlinux(
+    options: &Options,
+    info: &VmcoreInfo,
+    dump: &Path,
+) -> Result<PathBuf, Vec<PathBuf>> {
     let mut looked = Vec::new();
-    for path in candidates(options, info) {
+    for path in candidates(options, info, dump) {
         let usable = path.is_file()
             && match (build_id_of(&path, options.access()), info.build_id()) {
                 (Some(found), Some(wanted)) => found == wanted,
@@ -33,7 +38,7 @@ pub(super) fn debug_directories(options: &Options) -> Vec<PathBuf> {
     roots
 }
 
-fn candidates(options: &Options, info: &VmcoreInfo) -> Vec<PathBuf> {
+fn candidates(options: &Options, info: &VmcoreInfo, dump: &Path) -> Vec<PathBuf> {
     let roots = debug_directories(options);
     let mut paths = Vec::new();
     for root in &roots {
@@ -51,5 +56,22 @@ fn candidates(options: &Options, info: &VmcoreInfo) -> Vec<PathBuf> {
         paths.push(format!("/lib/modules/{release}/build/vmlinux").into());
         paths.push(format!("/lib/modules/{release}/vmlinux").into());
     }
+    if !options.no_default_debug_directories {
+        paths.extend(beside(info, dump.parent().unwrap_or(dump)));
+    }
     paths
+}
+
+/// What people put into the folder of a dump. Where the dump has no build-id, only a name with the
+/// release tells that it is this kernel's.
+fn beside(info: &VmcoreInfo, folder: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    if let Some(release) = info.release().filter(|release| !release.contains('/')) {
+        names.push(format!("vmlinux-{release}"));
+        names.push(format!("vmlinux-{release}.debug"));
+    }
+    if info.build_id().is_some() {
+        names.extend(["vmlinux", "vmlinux.debug"].map(str::to_owned));
+    }
+    names.iter().map(|name| folder.join(name)).collect()
 }

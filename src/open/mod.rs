@@ -97,7 +97,7 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
         Some(path) => Ok(path.clone()),
         // A profile is there to do without.
         None if profile.is_some() => Err(Vec::new()),
-        None => locate::find_vmlinux(&options, &info),
+        None => locate::find_vmlinux(&options, &info, &path),
     };
     let (file, looked) = match found {
         Ok(path) => (Some(open_vmlinux(&options, &info, &path)?), Vec::new()),
