@@ -56,15 +56,20 @@ fn chain_line(chain: &XChain) -> String {
         Some(policy) => verdict(policy).unwrap_or_else(|| "?".to_owned()),
         None => "-".to_owned(),
     };
-    format!(
-        ":{} {policy} [{}:{}]",
-        chain.name, chain.packets, chain.bytes
-    )
+    match chain.packets.zip(chain.bytes) {
+        Some((packets, bytes)) => format!(":{} {policy} [{packets}:{bytes}]", chain.name),
+        // Of a chain of a user's own there are none, and iptables-save prints zeros.
+        None if chain.hook.is_none() => format!(":{} {policy} [0:0]", chain.name),
+        None => format!(":{} {policy}", chain.name),
+    }
 }
 
-/// One rule as the command that makes it, with its counters before it.
+/// One rule as the command that makes it, with its counters before it where they are known.
 pub(super) fn rule_line(around: Around<'_>, chain: &XChain, rule: &XRule) -> String {
-    let mut text = format!("[{}:{}] -A {}", rule.packets, rule.bytes, chain.name);
+    let mut text = match rule.packets.zip(rule.bytes) {
+        Some((packets, bytes)) => format!("[{packets}:{bytes}] -A {}", chain.name),
+        None => format!("-A {}", chain.name),
+    };
     text.push_str(&header::text(around.family, &rule.header.0));
     for one in &rule.matches {
         text.push_str(&match_text(around, one));

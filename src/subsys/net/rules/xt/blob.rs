@@ -91,11 +91,10 @@ impl Blob<'_, '_> {
             return None;
         }
         let bytes = bytes.get(..next)?;
-        let (packets, counted) = (
+        let counters = self.reader.counters(
             u64_at(bytes, shape.counters)?,
             u64_at(bytes, shape.counters + 8)?,
         );
-        let (packets, counted) = self.reader.counters(packets, counted);
         let header = Hex(bytes.get(..shape.header)?.to_vec());
         let mut jump = None;
         let mut error = None;
@@ -126,8 +125,8 @@ impl Blob<'_, '_> {
             at,
             next: at + next,
             rule: XRule {
-                packets,
-                bytes: counted,
+                packets: counters.map(|(packets, _)| packets),
+                bytes: counters.map(|(_, bytes)| bytes),
                 header,
                 matches: self.matches(bytes.get(shape.size..target_at)?)?,
                 target,
@@ -229,8 +228,8 @@ fn empty(name: String, hook: Option<u32>) -> XChain {
         name,
         hook,
         policy: None,
-        packets: 0,
-        bytes: 0,
+        packets: None,
+        bytes: None,
         rules: Vec::new(),
     }
 }

@@ -58,10 +58,10 @@ pub struct XChain {
     pub hook: Option<u32>,
     /// What becomes of packets at its end; of base chains.
     pub policy: Option<XVerdict>,
-    /// Of packets that got there.
-    pub packets: u64,
+    /// Of packets that got to its end, of base chains; `None` where that is not known.
+    pub packets: Option<u64>,
     /// The same in bytes.
-    pub bytes: u64,
+    pub bytes: Option<u64>,
     /// In order.
     pub rules: Vec<XRule>,
 }
@@ -106,10 +106,10 @@ pub enum XTarget {
 /// One rule.
 #[derive(Clone, Debug, Serialize)]
 pub struct XRule {
-    /// Packets that it fitted.
-    pub packets: u64,
+    /// Packets that it fitted; `None` where that is not known.
+    pub packets: Option<u64>,
     /// The same in bytes.
-    pub bytes: u64,
+    pub bytes: Option<u64>,
     /// Addresses, interfaces and protocol: `struct ipt_ip`, `ip6t_ip6` or `arpt_arp`.
     pub header: Hex,
     /// What else it asks.

@@ -11,7 +11,7 @@ use crate::bytes::{c_string, u64_at};
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::{Field, layout};
 use crate::kernel::modules::{self, Modules};
-use crate::kernel::{Kernel, KernelError, namespaces, walk};
+use crate::kernel::{Kernel, KernelError, Known, namespaces, walk};
 
 layout! {
     /// include/net/netns/x_tables.h, up to 5.12.
@@ -77,8 +77,8 @@ const MAX_BLOB: u64 = 512 << 20;
 pub(in super::super) struct Reader<'k> {
     pub(super) kernel: &'k Kernel,
     pub(super) cpus: Option<Cpus>,
-    /// Whether counters are per CPU.
-    pub(super) many_cpus: bool,
+    /// Whether counters are per CPU; `None` if that can't be read.
+    pub(super) many_cpus: Option<bool>,
     pub(super) info: InfoLayout,
     net: XtNetLayout,
     pernet: Option<(XtPernetLayout, VirtAddr)>,
@@ -111,7 +111,11 @@ impl<'k> Reader<'k> {
             None => None,
         };
         Ok(Some(Self {
-            many_cpus: kernel.u32_of("nr_cpu_ids").value().unwrap_or(1) > 1,
+            many_cpus: match kernel.u32_of("nr_cpu_ids") {
+                Known::Value(cpus) => Some(cpus > 1),
+                Known::Absent => Some(false),
+                Known::Missing(_) => cpus.as_ref().map(|cpus| cpus.len() > 1),
+            },
             info: kernel.layout()?,
             matching: kernel.layout()?,
             target: kernel.layout()?,
@@ -189,6 +193,13 @@ impl<'k> Reader<'k> {
             valid_hooks: layout.valid_hooks.get(&record) as u32,
         };
         let mut table = blob.table(c_string(name));
+        let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+        if rules.clone().any(|rule| rule.packets.is_none()) {
+            self.kernel.diag.warn(
+                "xt-counters",
+                format!("counters of the table {} of {} are not known: memory of the CPUs' parts is not in the dump", table.name, table.family.name()),
+            );
+        }
         if !table.complete || !holes.is_empty() {
             table.complete = false;
             self.kernel.diag.warn(
@@ -225,17 +236,17 @@ impl<'k> Reader<'k> {
     }
 
     /// Packets and bytes of `struct xt_counters`, at both words of which there is what is given.
-    pub(super) fn counters(&self, packets: u64, bytes: u64) -> (u64, u64) {
-        let Some(cpus) = self.cpus.as_ref().filter(|_| self.many_cpus) else {
-            return (packets, bytes);
-        };
-        let mut sum = (0u64, 0u64);
-        for (_, at) in cpus.instances(VirtAddr(packets)) {
-            if let Ok(both) = self.kernel.space.read_bytes(at, 16) {
-                sum.0 = sum.0.wrapping_add(u64_at(&both, 0).unwrap_or(0));
-                sum.1 = sum.1.wrapping_add(u64_at(&both, 8).unwrap_or(0));
-            }
+    /// `None` if not all CPUs' parts can be read.
+    pub(super) fn counters(&self, packets: u64, bytes: u64) -> Option<(u64, u64)> {
+        if !self.many_cpus? {
+            return Some((packets, bytes));
         }
-        sum
+        let mut sum = (0u64, 0u64);
+        for (_, at) in self.cpus.as_ref()?.instances(VirtAddr(packets)) {
+            let both = self.kernel.space.read_bytes(at, 16).ok()?;
+            sum.0 = sum.0.wrapping_add(u64_at(&both, 0)?);
+            sum.1 = sum.1.wrapping_add(u64_at(&both, 8)?);
+        }
+        Some(sum)
     }
 }

@@ -125,11 +125,17 @@ impl<'k> Decoder<'k> {
             .read_ptr(kind.plus(u64::from(self.kind.name.offset)))
             .ok()?;
         let name = space.read_c_string(name, 64).ok()?;
-        let symbol = self.names.symbol(ops).unwrap_or_default();
-        let kind = Kind::of(self.kernel(), &name, &symbol).unwrap_or_else(|error| {
+        let kind = match self.names.symbol(ops) {
+            None if Kind::has_variants(&name) => {
+                Err("what their operations are called is not known".to_owned())
+            }
+            symbol => Kind::of(self.kernel(), &name, &symbol.unwrap_or_default())
+                .map_err(|error| error.to_string()),
+        };
+        let kind = kind.unwrap_or_else(|why| {
             self.kernel().diag.warn(
                 "rule-types",
-                format!("expressions {name} of nf_tables are shown as bytes: {error}"),
+                format!("expressions {name} of nf_tables are shown as bytes: {why}"),
             );
             Kind::Unknown
         });

@@ -74,7 +74,18 @@ pub(super) enum Kind {
     Unknown,
 }
 
+/// Types of which several expressions are: only the symbol of their ops tells them apart.
+const VARIANTS: [&str; 12] = [
+    "payload", "cmp", "bitwise", "meta", "ct", "objref", "exthdr", "limit", "numgen", "hash",
+    "dup", "fwd",
+];
+
 impl Kind {
+    /// Whether the symbol of its ops is needed to tell what an expression of a type is.
+    pub(super) fn has_variants(name: &str) -> bool {
+        VARIANTS.contains(&name)
+    }
+
     /// Of a type of that name, whose ops have that symbol (empty if they have none).
     pub(super) fn of(kernel: &Kernel, name: &str, ops: &str) -> Result<Self, LayoutError> {
         Ok(match name {
