@@ -41,6 +41,9 @@ pub struct Nat {
     pub dnat: Option<Translation>,
     /// The interface, if the source was translated by MASQUERADE.
     pub masquerade_ifindex: Option<u32>,
+    /// Whether it can't be told if that was MASQUERADE: memory or types are missing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub masquerade_unknown: bool,
 }
 
 impl Nat {
@@ -74,12 +77,16 @@ impl Nat {
                 .ext
                 .masquerade_ifindex
                 .filter(|index| *index != 0 && snat.is_some()),
+            masquerade_unknown: entry.ext.masquerade_unknown && snat.is_some(),
         }
     }
 
-    /// `MASQUERADE`, `SNAT`, `DNAT`, `SNAT+DNAT`; empty for none.
+    /// `MASQUERADE`, `SNAT`, `DNAT`, `SNAT+DNAT`, `SNAT?` where it may be `MASQUERADE`; empty for
+    /// none.
     pub fn kind(&self) -> &'static str {
         match (self.snat, self.dnat, self.masquerade_ifindex) {
+            (Some(_), Some(_), None) if self.masquerade_unknown => "SNAT?+DNAT",
+            (Some(_), None, None) if self.masquerade_unknown => "SNAT?",
             (Some(_), Some(_), Some(_)) => "MASQUERADE+DNAT",
             (Some(_), Some(_), None) => "SNAT+DNAT",
             (Some(_), None, Some(_)) => "MASQUERADE",

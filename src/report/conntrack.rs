@@ -278,6 +278,6 @@ pub struct NatReport {
     pub rules: Vec<RuleUse>,
     /// Every translation.
     pub translations: Vec<NatEntryDoc>,
-    /// Whether rules are known: else no translation names any.
+    /// Whether all rules are known: else a translation may name none, or not all that fit.
     pub rules_known: bool,
 }

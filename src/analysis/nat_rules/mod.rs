@@ -103,8 +103,8 @@ struct Packet {
     dnat: bool,
     to: IpAddr,
     to_port: Option<u16>,
-    /// Whether MASQUERADE chose the address.
-    masqueraded: bool,
+    /// Whether MASQUERADE chose the address, where that is known.
+    masqueraded: Option<bool>,
 }
 
 /// What a rule translates to.
@@ -123,7 +123,8 @@ impl Target {
         if self.dnat != packet.dnat || !self.addresses.is_none_or(within) {
             return false;
         }
-        if !self.dnat && self.own_address != packet.masqueraded {
+        let other = |masqueraded| self.own_address != masqueraded;
+        if !self.dnat && packet.masqueraded.is_some_and(other) {
             return false;
         }
         match (self.ports, packet.to_port) {
@@ -167,7 +168,7 @@ pub fn of(
         if let (Some(ports), Detail::Ports { src, .. }) = (packet.ports.as_mut(), reply.detail) {
             ports.1 = src;
         }
-        packet.masqueraded = nat.masquerade_ifindex.is_some();
+        packet.masqueraded = (!nat.masquerade_unknown).then_some(nat.masquerade_ifindex.is_some());
         packet.out = nat
             .masquerade_ifindex
             .and_then(|index| Some((index, rules.devices.get(&index)?.clone())));
@@ -197,7 +198,7 @@ fn packet(entry: &Entry, orig: &Tuple, dnat: bool, translation: Translation) -> 
         dnat,
         to: translation.to.address,
         to_port: translation.to.port.filter(|_| ports.is_some()),
-        masqueraded: false,
+        masqueraded: Some(false),
     }
 }
 

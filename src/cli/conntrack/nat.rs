@@ -27,8 +27,8 @@ use super::{Selection, open, warn_of_losses};
 pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
     let rules = rules_of(&session, &modules, &args.common);
-    let known = rules.is_some();
-    let rules = rules.unwrap_or_default();
+    let known = rules.as_ref().is_some_and(|(_, whole)| *whole);
+    let rules = rules.map(|(rules, _)| rules).unwrap_or_default();
     let (mut body, complete) = translated(&session, &modules, &args.wanted, &rules)?;
     body.rules_known = known;
     let document = session.document(&args.common, complete, body);
@@ -88,19 +88,24 @@ pub(in crate::cli) fn translated(
     Ok((body, complete))
 }
 
-/// What packets are translated by; `None` without the types of its modules (`vmleak rules` says
-/// which). Where memory is missing, the answer says so.
-fn rules_of(session: &Session, modules: &Modules, common: &Common) -> Option<Vec<NetnsRules>> {
+/// What packets are translated by, and whether that is all; `None` without the types of its modules
+/// (`vmleak rules` says which). Where memory is missing, the answer says so.
+fn rules_of(
+    session: &Session,
+    modules: &Modules,
+    common: &Common,
+) -> Option<(Vec<NetnsRules>, bool)> {
     let mut asked = session.question();
     add_rule_types(&mut asked, modules, common);
     let kernel = &asked.kernel;
     let found = rules::collect(kernel, modules).ok()?;
     let untyped = |warning: &Warning| warning.code == rules::NO_TYPES;
-    if kernel.diag.losses().iter().any(untyped) {
+    let losses = kernel.diag.losses();
+    if losses.iter().any(untyped) {
         return None;
     }
     session.kernel.diag.absorb(&kernel.diag);
-    Some(found.namespaces)
+    Some((found.namespaces, losses.is_empty()))
 }
 
 /// All rules that translate, most used first.

@@ -34,6 +34,8 @@ pub struct Extensions {
     pub helper: Option<String>,
     /// Interface that MASQUERADE went out of; 0 for other translations.
     pub masquerade_ifindex: Option<u32>,
+    /// Whether that can't be told: memory or types are missing.
+    pub masquerade_unknown: bool,
     /// Which extensions are present: bits in the order of [`NAMES`].
     present: u16,
 }
@@ -148,12 +150,14 @@ impl ExtReader {
                     }
                 }
                 "helper" => out.helper = self.helper_name(kernel, at)?,
-                "nat" => {
-                    if let Some(field) = self.nat.as_ref().and_then(|nat| nat.masq_index) {
-                        let at = at.plus(u64::from(field.offset));
-                        out.masquerade_ifindex = Some(space.read_u32(at)?);
+                "nat" => match &self.nat {
+                    Some(nat) => {
+                        let field = nat.masq_index.map(|field| u64::from(field.offset));
+                        let read = field.map(|offset| space.read_u32(at.plus(offset)));
+                        out.masquerade_ifindex = read.transpose()?;
                     }
-                }
+                    None => out.masquerade_unknown = true,
+                },
                 _ => {}
             }
         }
