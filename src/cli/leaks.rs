@@ -99,13 +99,14 @@ pub(super) fn judged(
 const MANY_LOST: u64 = 100;
 
 /// Where things pile up, if a module may have piled something up: that takes as long as the search.
+/// `None` if that was not looked for.
 /// What there is to warn of, the search has said.
 fn containers(
     session: &Session,
     options: &graph::Options<'_>,
     slabs: &SlabFacts,
     reach: &ReachFacts,
-) -> Vec<Container> {
+) -> Option<Vec<Container>> {
     // Where much is lost that is the answer, and piles are a question for `retained`.
     let lost = |cache: &CacheReach| cache.unreachable >= MANY_LOST;
     let wanted = !session.kernel.dump().is_live()
@@ -113,10 +114,10 @@ fn containers(
         && !reach.caches.iter().any(lost)
         && may_pile_up(slabs, reach);
     if !wanted {
-        return Vec::new();
+        return None;
     }
     let question = session.question();
-    graph::alive::containers(&question.kernel, options).unwrap_or_default()
+    graph::alive::containers(&question.kernel, options).ok()
 }
 
 /// Between the two searches of a kernel that runs: longer than anything is on its way, and than
@@ -160,7 +161,7 @@ fn bounds(kernel: &Kernel, known: &Searched<'_>) -> Bounds {
         kernel,
         known.modules,
         &known.slabs.caches,
-        known.tasks,
+        known.all_tasks.then_some(known.tasks),
         memcgs.as_ref(),
     );
     (counters, memcgs)

@@ -213,6 +213,8 @@ pub struct Searched<'a> {
     pub modules: &'a Modules,
     /// All tasks that were reached.
     pub tasks: &'a [VirtAddr],
+    /// Whether those are all.
+    pub all_tasks: bool,
     /// Of each cache.
     pub slabs: &'a SlabFacts,
 }
@@ -256,6 +258,7 @@ fn collected<T: Send>(
     let searched = Searched {
         modules: &modules,
         tasks: &search.stacks.tasks,
+        all_tasks: search.stacks.complete,
         slabs: &done.slabs,
     };
     let named = || {

@@ -82,7 +82,7 @@ pub struct Facts {
     /// Where the memory went.
     pub memory: Memory,
     /// Where things pile up, if that was looked for.
-    pub containers: Vec<Container>,
+    pub containers: Option<Vec<Container>>,
     /// MemTotal.
     pub memory_bytes: Option<u64>,
     /// Seconds from boot to crash.
@@ -99,7 +99,7 @@ impl LeaksReport {
             trust: &trust,
             coverage: &facts.reach.coverage,
             bounds: &facts.counters,
-            containers: &facts.containers,
+            containers: facts.containers.as_deref(),
         };
         let reach = facts.reach.caches.into_iter();
         let mut reach: FxHashMap<VirtAddr, CacheReach> =

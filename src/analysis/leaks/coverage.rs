@@ -33,6 +33,11 @@ struct Lack {
 }
 
 impl Trust {
+    /// Whether so much is missing that what speaks for a leak may be made of it.
+    pub(super) fn is_doubted(&self) -> bool {
+        !self.reliable && !self.nearly
+    }
+
     /// Judges what was seen.
     pub fn of(coverage: &Coverage) -> Self {
         let mut reasons = cut_short(coverage);

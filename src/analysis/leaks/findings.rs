@@ -170,7 +170,7 @@ pub fn all(
 ) -> Vec<Finding> {
     let mut findings: Vec<Finding> = judged.collect();
     findings.extend(slab_is_large(totals));
-    findings.extend(of_pages(memory));
+    findings.extend(of_pages(memory, trust));
     findings.extend(trust.reasons.iter().map(|why| {
         Finding::new(
             why.code,
@@ -196,8 +196,8 @@ fn slab_is_large(totals: &SlabTotals) -> Option<Finding> {
     })
 }
 
-/// Memory that no cache shows.
-fn of_pages(memory: &Memory) -> Vec<Finding> {
+/// Memory that no cache shows. What is missing may be what would explain it.
+fn of_pages(memory: &Memory, trust: &Trust) -> Vec<Finding> {
     let large = &memory.large_kmalloc;
     let mut found = Vec::new();
     if memory.unexplained_is_large {
@@ -211,9 +211,13 @@ fn of_pages(memory: &Memory) -> Vec<Finding> {
                 "kernel memory outside of slab",
             ),
         };
+        let level = match trust.is_doubted() {
+            true => Level::Inconclusive,
+            false => Level::Suspect,
+        };
         found.push(Finding {
             bytes: memory.unexplained_bytes,
-            ..Finding::new("unexplained-large", Level::Suspect, subject, text.into())
+            ..Finding::new("unexplained-large", level, subject, text.into())
                 .on_its_message("accounting")
                 .check_with(&["vmleak meminfo", "vmleak pageowner"])
         });

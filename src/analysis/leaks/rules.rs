@@ -43,7 +43,7 @@ pub struct Context<'a> {
     /// Counters that bound caches.
     pub bounds: &'a [Bound],
     /// Where things pile up, if that was looked for.
-    pub containers: &'a [Container],
+    pub containers: Option<&'a [Container]>,
 }
 
 /// Judges one cache.
@@ -55,8 +55,12 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
     let unreachable = unreachable(cache, reach, context.trust);
     let owners = owners::owners(reach);
     evidence.reach(reach, &unreachable, context);
-    if !evidence.piled(cache, reach, context.containers) {
-        evidence.hoarded(cache, reach);
+    evidence.doubted = context.trust.is_doubted();
+    if !evidence.piled(cache, reach, context.containers.unwrap_or_default()) {
+        evidence.hoarded(reach);
+        if context.containers.is_none() {
+            evidence.linked(cache, reach);
+        }
     }
     if evidence.lost || evidence.in_part {
         evidence.content(reach);
@@ -132,6 +136,8 @@ struct Evidence {
     uncertain: bool,
     /// Many objects are held by one module.
     hoard: bool,
+    /// Who holds what may be told by what is missing.
+    doubted: bool,
     /// Further kinds of evidence for the lost.
     support: u32,
 }
@@ -308,39 +314,44 @@ impl Evidence {
     }
 
     /// A list or table of one module that holds much of a cache which is not its own.
-    fn hoarded(&mut self, cache: &CacheFacts, reach: &CacheReach) {
-        let own = |holder: &&Holder| {
-            let mut variables = reach.variables.iter();
-            variables.any(|variable| variable.module == holder.module)
-        };
-        let Some(holder) = reach.in_modules.iter().find(|holder| !own(holder)) else {
+    fn hoarded(&mut self, reach: &CacheReach) {
+        let holder = piles::foreign(reach).filter(|holder| holder.references >= HOARD);
+        let Some(holder) = holder else {
             return;
         };
+        let text = format!(
+            "{} of its objects are held by {}",
+            holder.references, holder.holder
+        );
+        self.holds(reason("held-by-module", "reachability", text));
+    }
+
+    /// One who holds many: a suspect, unless what is missing may have made it so.
+    fn holds(&mut self, reason: Reason) {
+        self.hoard |= !self.doubted;
+        match self.doubted {
+            true => self.weak.push(reason),
+            false => self.r#for.push(reason),
+        }
+    }
+
+    /// Objects that point to each other, and a module to some: a hint, where nobody has looked how
+    /// long the list is.
+    fn linked(&mut self, cache: &CacheFacts, reach: &CacheReach) {
         let itself = format!("{}+", cache.name);
-        let linked = reach
-            .holders
-            .first()
-            .filter(|first| first.holder.starts_with(&itself));
-        let many = holder.references >= HOARD;
-        if many {
-            self.hoard = true;
-            let text = format!(
-                "{} of its objects are held by {}",
-                holder.references, holder.holder
-            );
-            self.r#for
-                .push(reason("held-by-module", "reachability", text));
-        } else if let Some(linked) = linked.filter(|_| cache.exact.allocated >= 10 * HOARD)
+        let first = reach.holders.first();
+        let linked = first.filter(|first| first.holder.starts_with(&itself));
+        if let Some((linked, holder)) = linked.zip(piles::foreign(reach))
+            && cache.exact.allocated >= 10 * HOARD
             && only_linked(reach, &itself)
             // Of kmalloc's caches nobody knows whose list it is.
             && !cache.name.contains("kmalloc")
         {
-            self.hoard = true;
             let text = format!(
-                "its objects are linked to each other, most often at {}, and {} holds some of them: a list that only grows?",
+                "its objects are linked to each other, most often at {}, and {} holds some of them: `vmleak retained` says how long the list is",
                 linked.holder, holder.holder
             );
-            self.r#for
+            self.weak
                 .push(reason("linked-from-module", "reachability", text));
         }
     }

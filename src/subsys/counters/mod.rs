@@ -174,8 +174,8 @@ impl Bound {
 /// Objects above a counter that prove nothing.
 const SLACK: u64 = 50;
 
-/// Reads the counters that this kernel has of `caches`. `tasks` and `modules` are all of them,
-/// `memcgs` are memory cgroups, where there are any.
+/// Reads the counters that this kernel has of `caches`. `tasks` are all of them, `None` where not all
+/// were found; `modules` are all modules, `memcgs` are memory cgroups, where there are any.
 ///
 /// # Errors
 /// If the kernel's CPUs can't be told.
@@ -183,7 +183,7 @@ pub fn collect(
     kernel: &Kernel,
     modules: &Modules,
     caches: &[CacheFacts],
-    tasks: &[VirtAddr],
+    tasks: Option<&[VirtAddr]>,
     memcgs: Option<&MemcgCount>,
 ) -> Result<Vec<Bound>, KernelError> {
     let cpus = Cpus::read(kernel)?;
@@ -203,7 +203,7 @@ pub fn collect(
     });
     let mut bounds: Vec<Bound> = bounds.collect();
     let walks: [&(dyn Fn() -> Option<Bound> + Sync); 5] = [
-        &|| tasks::areas(kernel, caches, tasks),
+        &|| tasks::areas(kernel, caches, tasks?),
         &|| namespaces::of_networks(kernel, caches),
         &|| mounts::in_namespaces(kernel, caches),
         &|| connections::in_table(kernel, modules, caches),

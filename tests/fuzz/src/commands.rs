@@ -198,7 +198,7 @@ impl Run {
                 &self.kernel,
                 known.modules,
                 &known.slabs.caches,
-                known.tasks,
+                known.all_tasks.then_some(known.tasks),
                 memcgs.as_ref(),
             )
         })?;
@@ -206,7 +206,7 @@ impl Run {
         let memory_bytes = self.memory_bytes();
         let records = log::records_if_any(&self.kernel).0;
         let report = LeaksReport::new(Facts {
-            containers: Vec::new(),
+            containers: None,
             counters: counters?,
             memcgs,
             memory: memory::by_pages(

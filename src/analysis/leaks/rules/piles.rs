@@ -3,7 +3,7 @@
 use super::{Evidence, HOARD, reason};
 use crate::analysis::accounting::{Level, Reason};
 use crate::graph::alive::{Container, ContainerKind};
-use crate::graph::{CacheReach, ReachFacts};
+use crate::graph::{CacheReach, Holder, ReachFacts};
 use crate::subsys::mm::slab::CacheFacts;
 use crate::subsys::mm::slab::SlabFacts;
 
@@ -41,6 +41,12 @@ fn is_own(reach: &CacheReach, module: &Option<String>) -> bool {
     variables.any(|variable| variable.module == *module)
 }
 
+/// The first variable of a module that holds objects of a cache which is not the module's own.
+pub(super) fn foreign(reach: &CacheReach) -> Option<&Holder> {
+    let mut holders = reach.in_modules.iter();
+    holders.find(|holder| !is_own(reach, &holder.module))
+}
+
 impl Evidence {
     /// Whether a list or array in a variable of a module holds much of a cache that is not its own,
     /// and more than others of its kind; of other piles it is told which is the largest.
@@ -63,8 +69,7 @@ impl Evidence {
             foreign && one.objects >= many && one.objects >= one.next * LARGER
         };
         if let Some(pile) = of_cache.clone().find(is_pile) {
-            self.hoard = true;
-            self.r#for.push(told(pile));
+            self.holds(told(pile));
             return true;
         }
         let largest = of_cache.max_by_key(|one| one.objects);
