@@ -28,7 +28,11 @@ pub fn write_text(
     writeln!(
         out,
         "\n{} socket buffers in use (a pair made for cloning is one), {} on no queue that is known",
-        thousands(facts.objects),
+        match facts.objects {
+            Some(objects) if document.complete => thousands(objects),
+            Some(objects) => format!("at least {}", thousands(objects)),
+            None => "an unknown number of".to_owned(),
+        },
         thousands(facts.nowhere_objects)
     )?;
     let bold = Style::new().bold();

@@ -1,33 +1,33 @@
-//! /proc/net/sockstat and sockstat6 to the letter (net/ipv4/proc.c, net/ipv6/proc.c).
+//! /proc/net/sockstat and sockstat6 to the letter (net/ipv4/proc.c, net/ipv6/proc.c). What is not
+//! known is `-`.
 
 use std::io::{self, Write};
 
-use super::proc::View;
+use super::proc::{View, known};
 
-fn in_use(view: &View<'_>, protocol: &str) -> u64 {
+fn in_use(view: &View<'_>, protocol: &str) -> String {
     let counters = &view.report.counters;
-    let protocol = counters.protocol(protocol);
-    let both = view.namespace().zip(protocol);
-    both.map_or(0, |(net, protocol)| counters.in_use(net, protocol))
+    let both = view.namespace().zip(counters.protocol(protocol));
+    known(both.and_then(|(net, protocol)| counters.in_use(net, protocol)))
 }
 
 pub(super) fn sockstat(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     let counters = &view.report.counters;
     let net = view.namespace();
-    let used = net.and_then(|net| net.used).unwrap_or(0);
-    let time_wait = net.and_then(|net| net.time_wait).unwrap_or(0);
     let pages = |name: &str| {
-        let protocol = counters.protocol(name);
-        protocol.and_then(|one| one.memory_pages).unwrap_or(0)
+        let pages = counters.protocol(name).and_then(|one| one.memory_pages);
+        pages.map_or_else(|| "-".to_owned(), |pages| pages.to_string())
     };
     let allocated = counters.protocol("TCP").and_then(|one| one.allocated);
+    let used = known(net.and_then(|net| net.used));
     writeln!(out, "sockets: used {used}")?;
     writeln!(
         out,
-        "TCP: inuse {} orphan {} tw {time_wait} alloc {} mem {}",
+        "TCP: inuse {} orphan {} tw {} alloc {} mem {}",
         in_use(view, "TCP"),
-        counters.orphans.unwrap_or(0),
-        allocated.unwrap_or(0),
+        known(counters.orphans),
+        known(net.and_then(|net| net.time_wait)),
+        known(allocated),
         pages("TCP")
     )?;
     writeln!(
@@ -40,8 +40,8 @@ pub(super) fn sockstat(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
         writeln!(out, "UDPLITE: inuse {}", in_use(view, "UDP-Lite"))?;
     }
     writeln!(out, "RAW: inuse {}", in_use(view, "RAW"))?;
-    let (queues, bytes) = net.and_then(|net| net.fragments).unwrap_or((0, 0));
-    writeln!(out, "FRAG: inuse {queues} memory {bytes}")
+    let (queues, bytes) = net.and_then(|net| net.fragments).unzip();
+    writeln!(out, "FRAG: inuse {} memory {}", known(queues), known(bytes))
 }
 
 pub(super) fn sockstat6(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
@@ -51,7 +51,11 @@ pub(super) fn sockstat6(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> 
         writeln!(out, "UDPLITE6: inuse {}", in_use(view, "UDPLITEv6"))?;
     }
     writeln!(out, "RAW6: inuse {}", in_use(view, "RAWv6"))?;
-    let net = view.namespace();
-    let (queues, bytes) = net.and_then(|net| net.fragments6).unwrap_or((0, 0));
-    writeln!(out, "FRAG6: inuse {queues} memory {bytes}")
+    let (queues, bytes) = view.namespace().and_then(|net| net.fragments6).unzip();
+    writeln!(
+        out,
+        "FRAG6: inuse {} memory {}",
+        known(queues),
+        known(bytes)
+    )
 }

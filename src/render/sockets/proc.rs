@@ -323,6 +323,11 @@ fn netlink(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// A number, or `-` where it is not known.
+pub(super) fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
 fn protocols(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     let counters = &view.report.counters;
     let sendpage = if counters.sendpage { "sp " } else { "" };
@@ -330,10 +335,11 @@ fn protocols(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     for protocol in &counters.protocols {
         let sockets = view
             .namespace()
-            .map_or(0, |net| counters.in_use(net, protocol));
+            .and_then(|net| counters.in_use(net, protocol));
+        let sockets = known(sockets);
         write!(
             out,
-            "{:<9} {:4} {sockets:6}  {:6}   {:<3} {:6}   {:<3}  {:<10} ",
+            "{:<9} {:4} {sockets:>6}  {:6}   {:<3} {:6}   {:<3}  {:<10} ",
             protocol.name,
             protocol.object_bytes,
             protocol.memory_pages.unwrap_or(-1),

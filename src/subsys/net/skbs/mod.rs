@@ -95,8 +95,8 @@ pub struct LostSkb {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SkbsFacts {
-    /// Objects of both caches that are in use; a pair is one.
-    pub objects: u64,
+    /// Objects of both caches that are in use; a pair is one. `None` if a cache was not found.
+    pub objects: Option<u64>,
     /// Where they are, the most first.
     pub places: Vec<SkbPlace>,
     /// Objects on none.
@@ -135,7 +135,7 @@ pub fn collect(
         places,
         sums: FxHashMap::default(),
         facts: SkbsFacts {
-            objects: 0,
+            objects: Some(0),
             places: Vec::new(),
             nowhere_objects: 0,
             nowhere: Vec::new(),
@@ -186,6 +186,7 @@ impl Finder<'_> {
         let found = at.and_then(|at| heap.caches().iter().position(|cache| cache.address == at));
         let Some(index) = found else {
             self.facts.complete = false;
+            self.facts.objects = None;
             self.kernel.diag.warn(
                 "skb-cache",
                 "a cache of socket buffers is not among the slab caches: its buffers are missing",
@@ -210,7 +211,7 @@ impl Finder<'_> {
 
     fn one(&mut self, at: VirtAddr) -> Option<()> {
         let record = self.kernel.space.read_bytes(at, self.buffer.len).ok()?;
-        self.facts.objects += 1;
+        self.facts.objects = self.facts.objects.map(|count| count + 1);
         match self.places.of(at) {
             Some(place) => self.count(place.to_owned(), &record),
             None => self.nowhere(at, &record, false),
@@ -235,7 +236,7 @@ impl Finder<'_> {
             self.facts.others += 1;
             return Some(());
         }
-        self.facts.objects += 1;
+        self.facts.objects = self.facts.objects.map(|count| count + 1);
         let first_place = self.places.of(at).map(str::to_owned);
         let second_place = self.places.of(second).map(str::to_owned);
         match (first_place, second_place) {

@@ -153,12 +153,9 @@ impl Counters {
         self.protocols.iter().find(|one| one.name == name)
     }
 
-    /// Sockets of a protocol that a namespace counts.
-    pub fn in_use(&self, net: &NamespaceCounters, protocol: &ProtocolFacts) -> u64 {
-        let index = protocol.index;
-        index
-            .and_then(|at| net.in_use.get(at).copied())
-            .unwrap_or(0)
+    /// Sockets of a protocol that a namespace counts; `None` if that can't be read.
+    pub fn in_use(&self, net: &NamespaceCounters, protocol: &ProtocolFacts) -> Option<u64> {
+        net.in_use.get(protocol.index?).copied()
     }
 }
 
