@@ -151,7 +151,7 @@ pub(super) fn search(
     let (blocks, links) = gathered.into_blocks(&search.kinds);
     let addresses = Addresses::new(search.kernel, &search.memmap);
     let watch = PageWatch::new(blocks, &links, &search.memmap, addresses);
-    let claims = || owners::claims(search.kernel, &search.memmap);
+    let claims = || owners::claims(search.kernel, &search.memmap, search.heap.bulk_pages());
     let run = || search.run(options, symbols, None, Some(watch));
     let (done, claims) = rayon::join(run, claims);
     let (done, claims) = (done?, claims?);

@@ -25,6 +25,7 @@ use crate::kernel::processes::Processes;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::bpf;
 use crate::subsys::fs::descriptors::{self, Kind};
+use crate::subsys::mm::slab::BulkPages;
 
 /// Whose pages are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -89,12 +90,12 @@ pub struct Claims {
     pub unknown: Vec<String>,
 }
 
-/// What all known structures hold. What this kernel's types don't describe is
+/// What all known structures hold; `bulk` are the pages that kfree_rcu() fills and keeps. What this kernel's types don't describe is
 /// left out, and told.
 ///
 /// # Errors
 /// If the kernel's types can't be read.
-pub fn claims(kernel: &Kernel, memmap: &Memmap) -> Result<Claims, KernelError> {
+pub fn claims(kernel: &Kernel, memmap: &Memmap, bulk: &BulkPages) -> Result<Claims, KernelError> {
     let mut claims = Claims::default();
     let processes = Processes::read(kernel)?;
     let mut unknown = Vec::new();
@@ -116,6 +117,10 @@ pub fn claims(kernel: &Kernel, memmap: &Memmap) -> Result<Claims, KernelError> {
     known("BPF", of_bpf(kernel, &processes, &mut claims))?;
     known("block devices", block::claim(kernel, memmap, &mut claims))?;
     known("function tracing", tracing::claim(kernel, &mut claims))?;
+    let owner = claims.owner(Owner::of_kernel("kfree_rcu", "pages of pointers"));
+    for page in bulk.in_use.iter().chain(&bulk.spare) {
+        claims.block(owner, *page);
+    }
     claims.unknown = unknown;
     Ok(claims)
 }

@@ -52,7 +52,8 @@ pub use facts::{CacheFacts, Damage, ExactView, Occupancy, SlabFacts, SlabinfoVie
 use flags::CacheFlags;
 use freelist::Geometry;
 pub(crate) use kfence::pool as kfence_pool;
-use kfree_rcu::{BulkPages, KfreeRcuFacts};
+pub use kfree_rcu::BulkPages;
+use kfree_rcu::KfreeRcuFacts;
 use nodes::{NodeFacts, NodeReader};
 use pages::{Slab, SlabScan};
 use percpu::{CpuFacts, CpuReader};
