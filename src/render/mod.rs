@@ -34,6 +34,7 @@ pub mod oom;
 mod page;
 pub mod pageowner;
 pub mod pages;
+pub mod pagetypes;
 pub mod ps;
 pub mod retained;
 mod rows;
