@@ -11,6 +11,7 @@ pub mod allocinfo;
 pub mod bpf;
 pub mod cache;
 pub mod conntrack;
+pub mod dentries;
 pub mod diff;
 pub mod files;
 mod finding;
