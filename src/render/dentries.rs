@@ -76,7 +76,7 @@ fn mounts(out: &mut dyn Write, report: &DentriesReport, layout: Layout) -> io::R
         Column::number("NEGATIVE"),
         Column::number("UNHASHED").rank(2),
         Column::number("INODES"),
-        Column::number("UNUSED").rank(2),
+        Column::number("UNUSED INODES").rank(2),
     ];
     let mut rows = Table::new(header, layout);
     for mount in &report.mounts {

@@ -217,12 +217,7 @@ fn zones_have_the_pages_that_the_kernel_counts() {
         assert_eq!(ours.len(), told.len(), "{what}");
         for (zone, told) in ours.iter().zip(told) {
             assert_eq!(zone["zone"], told["name"], "{what}");
-            // Only whole pages of RAM are counted here, of a range that ends within one as well there.
-            let (pages, present) = (number(&zone["pages"]), number(&told["present"]));
-            assert!(
-                pages.abs_diff(present) <= 4,
-                "{what}: {pages} for {present}"
-            );
+            assert_eq!(zone["pages"], told["present"], "{what}");
             let lines = zone["lines"].as_array().expect("lines");
             let free = lines.iter().find(|line| line["code"] == "free");
             let blocks = told["free_blocks"].as_array().expect("blocks").iter();

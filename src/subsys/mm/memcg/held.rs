@@ -139,8 +139,7 @@ impl Reader<'_> {
             return Some(at);
         }
         let memcg = at.plus(u64::from(self.objcg.as_ref()?.memcg.offset));
-        // Words of pages that are charged to nobody may mean anything.
-        let memcg = self.kernel.space.quiet().read_ptr(memcg).ok()?;
+        let memcg = self.kernel.space.read_ptr(memcg).ok()?;
         self.removed.contains(&memcg).then_some(memcg)
     }
 }

@@ -165,10 +165,8 @@ impl<'k> Reader<'k> {
     fn tell_order(&mut self, link: &LinkLayout) {
         let free = self.some_free(link);
         let fit = |from_top: bool| {
-            let blocks = PageBlocks {
-                from_top,
-                ..self.blocks
-            };
+            let mut blocks = self.blocks;
+            blocks.from_top = from_top;
             let kind = |pfn: Pfn| blocks.kind(self.kernel, &self.memmap, pfn).ok().flatten();
             free.iter()
                 .filter(|(pfn, of)| kind(*pfn) == Some(*of))
