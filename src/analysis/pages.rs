@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::memory::owner_name;
-use crate::graph::PagesFacts;
+use crate::graph::{PagesFacts, ZonePages};
 use crate::kernel::page_kinds::PageKind;
 
 /// A line of the ledger.
@@ -82,6 +82,82 @@ pub fn ledger(facts: &PagesFacts) -> Ledger {
         lines,
         ram_pages: ram.pages,
         unexplained_pages: lost + rest,
+    }
+}
+
+/// RAM of one zone, or of all zones of a node, by owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ZoneLedger {
+    /// The number of the node; `None` of RAM that is of no zone.
+    pub node: Option<u64>,
+    /// The zone; `None` of a whole node.
+    pub zone: Option<String>,
+    /// Most pages first; none is part of another.
+    pub lines: Vec<Line>,
+    /// What all lines add up to.
+    pub pages: u64,
+}
+
+/// The same ledger zone by zone. What was reserved at boot, the kernel's image too, is one line.
+pub fn by_zone(zones: &[ZonePages]) -> Vec<ZoneLedger> {
+    zones.iter().map(|zone| of_zones(&[zone])).collect()
+}
+
+/// And node by node.
+pub fn by_node(zones: &[ZonePages]) -> Vec<ZoneLedger> {
+    let mut nodes: BTreeMap<Option<u64>, Vec<&ZonePages>> = BTreeMap::new();
+    for zone in zones {
+        nodes.entry(zone.node).or_default().push(zone);
+    }
+    let nodes = nodes.into_values();
+    nodes
+        .map(|zones| ZoneLedger {
+            zone: None,
+            ..of_zones(&zones)
+        })
+        .collect()
+}
+
+fn of_zones(zones: &[&ZonePages]) -> ZoneLedger {
+    let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
+    let mut add = |code: &'static str, name: &str, pages: u64| {
+        let line = lines.entry(code).or_insert_with(|| Line {
+            code: code.to_owned(),
+            name: name.to_owned(),
+            pages: 0,
+        });
+        line.pages += pages;
+    };
+    for zone in zones {
+        for (kind, pages) in &zone.kinds {
+            match (named(*kind), kind) {
+                (Some((code, name)), _) => add(code, name, *pages),
+                // By owner, below.
+                (None, PageKind::Kernel | PageKind::LargeKmalloc) => {}
+                (None, PageKind::Unknown) => {
+                    add("unknown", "page structure missing or none", *pages);
+                }
+                (None, _) => add("reserved", "the kernel's image, reserved at boot", *pages),
+            }
+        }
+        for (code, pages) in &zone.own {
+            let name = match *code {
+                "kernel_pointed_to" => "other kernel pages that something points to",
+                "kernel_lost" => "kernel pages that nothing points to",
+                "kernel_rest" => "kernel pages behind others or in transit",
+                code => owner_name(code),
+            };
+            add(code, name, *pages);
+        }
+    }
+    let first = zones.first();
+    let mut lines: Vec<Line> = lines.into_values().filter(|line| line.pages > 0).collect();
+    lines.sort_by(|a, b| (b.pages, &a.code).cmp(&(a.pages, &b.code)));
+    ZoneLedger {
+        node: first.and_then(|zone| zone.node),
+        zone: first.map(|zone| zone.zone.clone()),
+        pages: lines.iter().map(|line| line.pages).sum(),
+        lines,
     }
 }
 

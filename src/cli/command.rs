@@ -8,6 +8,7 @@ use super::diff::DiffArgs;
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::bpf::BpfArgs;
+use super::machine::dentries::DentriesArgs;
 use super::machine::files::FilesArgs;
 use super::machine::own_args::{AllocinfoArgs, KmemleakArgs, MemcgArgs};
 use super::machine::pages::PagesArgs;
@@ -101,6 +102,11 @@ pub(crate) enum Command {
     Memcg(MemcgArgs),
     /// Page cache, tmpfs and shared memory by mount and by file, and who has the files open
     Files(FilesArgs),
+    /// Names and inodes in memory: which mounts and directories hold them, and which are unused
+    ///
+    /// Counts every dentry that there is, also those that no look-up finds any more; the kernel's
+    /// own counters and its hash table stand beside. Example: vmleak dentries vmcore --top 5
+    Dentries(DentriesArgs),
     /// All of RAM by owner: kinds of pages, who holds the kernel's own, which nobody does
     Pages(PagesArgs),
     /// BPF maps and programs: what each holds, and who has it open

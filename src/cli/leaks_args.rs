@@ -29,8 +29,11 @@ pub(crate) struct LeaksArgs {
 /// Of `whatis`.
 #[derive(Debug, Args)]
 pub(crate) struct WhatisArgs {
-    /// The address, in hexadecimal, or a symbol (jiffies, tcp_prot+0x10)
-    #[arg(value_name = "ADDRESS|SYMBOL")]
+    /// The address, in hexadecimal, or a symbol (jiffies, tcp_prot+0x10), a page by its number
+    /// (pfn:4660), or a physical address (phys:0x1234000)
+    ///
+    /// The address of a page's structure tells of the page too.
+    #[arg(value_name = "ADDRESS|SYMBOL|pfn:N|phys:ADDRESS")]
     pub(crate) address: String,
     #[command(flatten)]
     pub(crate) common: Common,

@@ -53,6 +53,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
         Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
         Command::Files(args) => with_threads(&args.common, || machine::files(args)),
+        Command::Dentries(args) => with_threads(&args.common, || machine::dentries(args)),
         Command::Bpf(args) => with_threads(&args.common, || machine::bpf(args)),
         Command::Pages(args) => with_threads(&args.common, || machine::pages(args)),
         Command::Zones(args) => with_threads(&args.common, || machine::zones(args)),

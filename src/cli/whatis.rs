@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vmleak::addr::VirtAddr;
-use vmleak::graph;
+use vmleak::addr::{Pfn, PhysAddr, VirtAddr};
+use vmleak::graph::{self, Place};
 use vmleak::kernel::modules::{self, Modules};
 use vmleak::render;
 use vmleak::report::whatis::WhatIsReport;
@@ -17,11 +17,7 @@ use super::wrong::{nothing_so, wrong};
 pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
     let (place, common) = word_and_files(&args.address, &args.common);
     let session = Session::open(&common)?;
-    let address = address(&session, &place)?;
-    if address.is_null() || !session.kernel.space.is_canonical(address) {
-        let message = format!("{address} is no address that this machine has: nothing lies there");
-        return Err(wrong(message));
-    }
+    let place = asked(&session, &place)?;
     let options = graph::Options {
         deadline: None,
         memory: args.common.max_memory,
@@ -30,8 +26,9 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         own_pages: false,
         progress: &*session.progress,
     };
-    let found = graph::whatis(&session.kernel, address, &options);
+    let found = graph::whatis(&session.kernel, place, &options);
     let mut report = WhatIsReport::new(session.explain(found)?);
+    let address = report.found.address;
     if args.path {
         report.path = session.explain(graph::alive::why(&session.kernel, &options, address))?;
     }
@@ -46,6 +43,39 @@ pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {
         WhatisFormat::Json => render::json(out, &document),
     })?;
     Ok(exit(document.complete))
+}
+
+/// `pfn:` with the number of a page, `phys:` with a physical address, else an address.
+fn asked(session: &Session, place: &str) -> Result<Place> {
+    let number = |text: &str| match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    let shift = session.kernel.dump().page_shift();
+    let reach = 1u64 << session.kernel.space.physical_bits().min(63);
+    let within = |phys: Option<u64>| {
+        let beyond = || {
+            wrong(format!(
+                "{place} is no page that this machine can have: give pfn: and the number of one, or phys: and a physical address in hexadecimal"
+            ))
+        };
+        phys.filter(|phys| *phys < reach).ok_or_else(beyond)
+    };
+    if let Some(text) = place.strip_prefix("pfn:") {
+        let phys = number(text).and_then(|pfn| pfn.checked_mul(1 << shift));
+        return Ok(Place::Page(Pfn(within(phys)? >> shift)));
+    }
+    if let Some(text) = place.strip_prefix("phys:") {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let phys = within(u64::from_str_radix(digits, 16).ok())?;
+        return Ok(Place::Physical(PhysAddr(phys)));
+    }
+    let address = address(session, place)?;
+    if address.is_null() || !session.kernel.space.is_canonical(address) {
+        let message = format!("{address} is no address that this machine has: nothing lies there");
+        return Err(wrong(message));
+    }
+    Ok(Place::Address(address))
 }
 
 /// Hexadecimal, as crash and drgn print it, or a symbol of the kernel or of a module, with an

@@ -24,6 +24,7 @@ mod lost_areas;
 mod lost_blocks;
 mod objects;
 mod omit;
+mod page_at;
 mod pages;
 mod references;
 mod rings;
@@ -31,6 +32,7 @@ mod roots;
 mod scan;
 mod search;
 mod sites;
+mod spot;
 mod structures;
 mod targets;
 mod twice;
@@ -61,7 +63,10 @@ pub use holders::Holder;
 use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
 pub use lost_blocks::{BlockReach, BlocksOfSize};
-pub use pages::{AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, Unmarked, pages};
+pub use page_at::{PageAt, PageOwner};
+pub use pages::{
+    AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, Unmarked, ZonePages, pages,
+};
 use scan::Found;
 use search::{Done, Pages, Search};
 use sites::LostSites;
@@ -69,7 +74,7 @@ use targets::Targets;
 pub use twice::Suspects;
 use typed::Structures;
 pub use typed::TypeGuess;
-pub use whatis::{BlockAt, ObjectAt, Referrer, WhatIs, WordAt, whatis};
+pub use whatis::{BlockAt, ObjectAt, Place, Referrer, WhatIs, WordAt, whatis};
 
 /// What blocks of large kmalloc are called among caches.
 const LARGE_KMALLOC: &str = "large kmalloc";

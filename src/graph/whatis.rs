@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::holders::{Holder, Source, describe};
+use super::page_at::PageAt;
+use super::pages::OnePage;
 use super::search::{Done, Pages, Search};
+pub use super::spot::Place;
+use super::spot::Spot;
 use super::typed::{Structures, TypeGuess};
 use super::watch::Watch;
 use super::{Coverage, Options};
-use crate::addr::{Pfn, VirtAddr};
+use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
@@ -97,8 +101,13 @@ pub struct Referrer {
 /// All about one address.
 #[derive(Clone, Debug, Serialize)]
 pub struct WhatIs {
-    /// The address asked for.
+    /// The address asked for; of a physical one, where that lies in the direct map.
     pub address: VirtAddr,
+    /// Whether the address is that of a page's structure: what is said of the page is then of that
+    /// page, and what lies there and who points there of its structure.
+    pub page_structure: bool,
+    /// The page that was asked about, or that the address lies in; `None` if there is none.
+    pub page_at: Option<PageAt>,
     /// What its page is used for; `None` if nothing is mapped there.
     pub page: Option<PageKind>,
     /// The variable or function there.
@@ -134,6 +143,9 @@ impl WhatIs {
         for reachable in object.chain(area).chain(block).chain(referrers) {
             *reachable = reachable.filter(|reachable| *reachable);
         }
+        if let Some(page) = &mut self.page_at {
+            page.lost = false;
+        }
     }
 }
 
@@ -144,30 +156,30 @@ const LISTED: usize = 10_000;
 ///
 /// # Errors
 /// If the slab allocator, the memmap or the tasks can't be read at all.
-pub fn whatis(
-    kernel: &Kernel,
-    address: VirtAddr,
-    options: &Options<'_>,
-) -> Result<WhatIs, KernelError> {
-    kernel.ask(|kernel| found_at(kernel, address, options))
+pub fn whatis(kernel: &Kernel, place: Place, options: &Options<'_>) -> Result<WhatIs, KernelError> {
+    kernel.ask(|kernel| found_at(kernel, place, options))
 }
 
-fn found_at(
-    kernel: &Kernel,
-    address: VirtAddr,
-    options: &Options<'_>,
-) -> Result<WhatIs, KernelError> {
-    let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
+fn found_at(kernel: &Kernel, asked: Place, options: &Options<'_>) -> Result<WhatIs, KernelError> {
+    let (mut pages, modules, beside) = Pages::and_beside(kernel, options.progress, true)?;
+    let gathered = pages.gathered.take();
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
+    let spot = Spot::of(&search, asked);
+    let address = spot.address;
+    let own = spot.pfn.and_then(|pfn| OnePage::of(&search, pfn));
+    let page_watch = own.and(gathered);
+    let page_watch = page_watch.map(|gathered| OnePage::watch(&search, gathered));
     let targets = &search.targets;
     let found = targets.object(address.0);
     let place = found.and_then(|(object, _)| targets.address(object));
     let place = place.map(|(start, len)| (start, u64::from(len)));
     let area = search.areas.at(address);
     let around = area.map(|(_, area)| (area.start, area.bytes()));
-    let (start, len) = place.or(around).unwrap_or((address, 8));
+    let (start, len) = place.or(around).unwrap_or((address, spot.len));
     let watch = Watch::new(start..start.plus(len));
-    let done = search.run(options, &symbols, Some(watch), None)?;
+    let done = search.run(options, &symbols, Some(watch), page_watch)?;
+    let own = own.map(|own| own.found(&search, &done, &symbols));
+    let own = own.transpose()?.flatten();
     let coverage = search.coverage(&done, &symbols);
     let charges = search.charges()?;
     let object = found.and_then(|(number, cache)| {
@@ -188,9 +200,8 @@ fn found_at(
         size: len,
         reachable: Some(done.found.marked.get(number)),
     });
-    let shift = kernel.dump().page_shift();
-    let mapping = kernel.space.translate(address).ok();
-    let kind = mapping.map(|mapping| search.kinds.get(Pfn::containing(mapping.phys, shift)));
+    let page_at = spot.pfn.map(|pfn| PageAt::read(&search, pfn, own));
+    let kind = spot.pfn.map(|pfn| search.kinds.get(pfn));
     let structures = Structures::new(kernel, search.heap.caches());
     let found = done.found.watch.as_ref().map(Watch::take);
     let (found, references) = found.unwrap_or_default();
@@ -210,9 +221,14 @@ fn found_at(
     });
     Ok(WhatIs {
         address,
+        page_structure: spot.structure,
+        page_at,
         page: kind,
         symbol: symbols.name(address).as_ref().map(placed),
-        words: words(&search, &symbols, start, size),
+        words: match kind.is_some_and(is_left_out) {
+            true => Vec::new(),
+            false => words(&search, &symbols, start, size),
+        },
         types,
         holders,
         referrers,
@@ -292,6 +308,20 @@ fn sum_up(referrers: &[Referrer]) -> Vec<Holder> {
     let mut holders: Vec<Holder> = counts.into_iter().map(holder).collect();
     holders.sort_by_key(|holder| Reverse(holder.references));
     holders
+}
+
+/// Whether such pages hold nothing of the kernel's: dumps are mostly made without them.
+fn is_left_out(kind: PageKind) -> bool {
+    matches!(
+        kind,
+        PageKind::Free
+            | PageKind::CpuFree
+            | PageKind::User
+            | PageKind::Cache
+            | PageKind::Shmem
+            | PageKind::Zsmalloc
+            | PageKind::Huge
+    )
 }
 
 fn words(search: &Search<'_>, symbols: &Variables<'_>, start: VirtAddr, size: u64) -> Vec<WordAt> {

@@ -27,10 +27,12 @@ pub mod memmap;
 pub mod modules;
 pub mod namespaces;
 pub mod page;
+pub mod page_blocks;
 #[doc(hidden)]
 pub mod page_ext;
 #[doc(hidden)]
 pub mod page_kinds;
+pub mod page_zone;
 pub(crate) mod percpu_counter;
 mod pointerless;
 #[doc(hidden)]

@@ -34,7 +34,8 @@ pub fn write_text(
         size(totals.deleted_bytes),
     )?;
     mounts(out, report, layout)?;
-    files(out, report, layout)
+    files(out, report, layout)?;
+    segments(out, report, layout)
 }
 
 fn mounts(out: &mut dyn Write, report: &FilesReport, layout: Layout) -> io::Result<()> {
@@ -100,6 +101,46 @@ fn files(out: &mut dyn Write, report: &FilesReport, layout: Layout) -> io::Resul
                 || format!("{} inode {}", printable(&file.kind), file.inode),
                 printable,
             ),
+        ]);
+    }
+    rows.write(out)
+}
+
+fn segments(out: &mut dyn Write, report: &FilesReport, layout: Layout) -> io::Result<()> {
+    if report.segments.is_empty() {
+        return Ok(());
+    }
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}Segments of shared memory (System V){bold:#}")?;
+    let header = [
+        Column::number("SHMID"),
+        Column::text("KEY"),
+        Column::number("IN MEMORY"),
+        Column::number("SWAPPED").rank(1),
+        Column::number("LENGTH").rank(2),
+        Column::number("UID").rank(3),
+        Column::number("MADE BY PID"),
+        Column::number("LAST PID").rank(2),
+        Column::flow("ATTACHED BY"),
+    ];
+    let red = AnsiColor::Red.on_default();
+    let pid = |pid: Option<u32>| pid.map_or("gone".to_owned(), |pid| pid.to_string());
+    let mut rows = Table::new(header, layout);
+    for one in &report.segments {
+        rows.add_row([
+            one.shmid.to_string(),
+            one.key.clone(),
+            size(one.cached_bytes),
+            size(one.swapped_bytes),
+            size(one.size),
+            one.uid.to_string(),
+            pid(one.creator_pid),
+            pid(one.last_pid),
+            match one.attached {
+                0 => format!("{red}nobody: it stays until it is removed{red:#}"),
+                count if one.removed => format!("{}, removed", thousands(count)),
+                count => thousands(count),
+            },
         ]);
     }
     rows.write(out)

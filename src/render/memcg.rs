@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
+
 use super::head::head;
 use super::layout::Layout;
 use super::rows::Csv;
@@ -59,6 +61,7 @@ pub fn write_text(
         ]);
     }
     rows.write(out)?;
+    dying(out, report, layout)?;
     let root = report
         .memcgs
         .iter()
@@ -70,6 +73,53 @@ pub fn write_text(
             "\nThe root has no limit, so the kernel charges it nothing: its TOTAL is what its children are charged, and its other columns are of all pages and objects below it and its own."
         ),
         None => Ok(()),
+    }
+}
+
+/// Removed cgroups whose pages are told.
+const SHOWN: usize = 20;
+
+/// What holds those that were removed, the largest first.
+fn dying(out: &mut dyn Write, report: &MemcgReport, layout: Layout) -> io::Result<()> {
+    let all = report.memcgs.iter();
+    let mut held: Vec<_> = all
+        .filter_map(|memcg| Some((memcg, memcg.held_by.as_ref()?)))
+        .collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    held.sort_by_key(|(memcg, _)| std::cmp::Reverse(memcg.current));
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}What is charged to the removed ones{bold:#}")?;
+    let header = [
+        Column::text("CGROUP").shorten(20),
+        Column::number("ANON").rank(1),
+        Column::number("CACHE"),
+        Column::number("SHMEM"),
+        Column::number("KERNEL").rank(1),
+        Column::number("FILES"),
+        Column::flow("LARGEST"),
+    ];
+    let mut rows = Table::new(header, layout);
+    for (memcg, held) in held.iter().take(SHOWN) {
+        let names = held.largest.iter().map(|file| match &file.path {
+            Some(path) => printable(path),
+            None => format!("inode {}", file.inode),
+        });
+        rows.add_row([
+            path(memcg),
+            size(held.anon_bytes),
+            size(held.file_bytes),
+            size(held.shmem_bytes),
+            size(held.kernel_bytes),
+            thousands(held.files),
+            names.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    rows.write(out)?;
+    match held.len().checked_sub(SHOWN) {
+        None | Some(0) => Ok(()),
+        Some(more) => writeln!(out, "… {more} more (--format json)"),
     }
 }
 

@@ -35,6 +35,43 @@ pub fn write_text(
     Ok(())
 }
 
+/// For people: a ledger for each zone or node.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_zones(
+    out: &mut dyn Write,
+    document: &Document<PagesReport>,
+    layout: Layout,
+) -> io::Result<()> {
+    let report = &document.body;
+    head(out, document)?;
+    for part in &report.zones {
+        let node = part.node.map(|node| format!("Node {node}"));
+        let node = node.unwrap_or_else(|| "No node".to_owned());
+        let zone = part.zone.as_deref().map(printable);
+        let zone = zone.map_or(String::new(), |zone| format!(", zone {zone}"));
+        title(out, &format!("{node}{zone}: {}", bytes(report, part.pages)))?;
+        let header = [
+            Column::number("SIZE"),
+            Column::number("OF IT"),
+            Column::number("PAGES").rank(1),
+            Column::flow("WHAT"),
+        ];
+        let mut rows = Table::new(header, layout);
+        for line in &part.lines {
+            rows.add_row([
+                bytes(report, line.pages),
+                format!("{:.1} %", percent(line.pages, part.pages)),
+                thousands(line.pages),
+                line.name.clone(),
+            ]);
+        }
+        rows.write(out)?;
+    }
+    Ok(())
+}
+
 fn bytes(report: &PagesReport, pages: u64) -> String {
     size(pages.saturating_mul(report.page_bytes))
 }
@@ -201,6 +238,28 @@ fn lost(out: &mut dyn Write, report: &PagesReport) -> io::Result<()> {
         )?;
     }
     more(out, lost.first.len(), TOLD)
+}
+
+/// One row a line of a zone's or node's ledger.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_zones_csv(out: &mut dyn Write, document: &Document<PagesReport>) -> io::Result<()> {
+    let report = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
+    csv.write_record(["node", "zone", "code", "pages", "bytes"])?;
+    for part in &report.zones {
+        for line in &part.lines {
+            csv.write_record([
+                part.node.map_or(String::new(), |node| node.to_string()),
+                part.zone.as_deref().map_or(String::new(), printable),
+                line.code.clone(),
+                line.pages.to_string(),
+                line.pages.saturating_mul(report.page_bytes).to_string(),
+            ])?;
+        }
+    }
+    csv.flush()
 }
 
 /// One row a line of the ledger, an owner, a caller, a holder.

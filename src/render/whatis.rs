@@ -6,8 +6,8 @@ use anstyle::Style;
 
 use super::head::head;
 use super::{printable, thousands};
-use crate::graph::WhatIs;
 use crate::graph::alive::PathFacts;
+use crate::graph::{PageAt, WhatIs};
 use crate::kernel::symbolize::Symbolized;
 use crate::report::Document;
 use crate::report::whatis::WhatIsReport;
@@ -31,6 +31,9 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIsReport>) -> io:
     head(out, document)?;
     writeln!(out)?;
     object(out, found)?;
+    if let Some(page) = &found.page_at {
+        page_at(out, found, page)?;
+    }
     area_and_block(out, found)?;
     if let Some(symbol) = &found.symbol {
         writeln!(out, "symbol {}", printable(symbol))?;
@@ -88,6 +91,41 @@ fn object(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// The page and who has it.
+fn page_at(out: &mut dyn Write, found: &WhatIs, page: &PageAt) -> io::Result<()> {
+    let structure = page.structure.map(|at| format!(", structure at {at}"));
+    let zone = page.node.zip(page.zone.as_deref());
+    let zone = zone.map(|(node, zone)| format!(", zone {} of node {node}", printable(zone)));
+    writeln!(
+        out,
+        "{}page {} at physical address {}{}{}",
+        if found.page_structure {
+            "the structure of "
+        } else {
+            ""
+        },
+        page.pfn,
+        page.physical,
+        structure
+            .filter(|_| !found.page_structure)
+            .unwrap_or_default(),
+        zone.unwrap_or_default(),
+    )?;
+    if let Some((first, pages)) = page.block.filter(|(_, pages)| *pages > 1) {
+        writeln!(out, "taken with others: {pages} pages from {first} on")?;
+    }
+    match &page.owner {
+        Some(owner) => {
+            let path = owner.path.as_deref().map(printable);
+            let path = path.map(|path| format!(", {path}")).unwrap_or_default();
+            let text = printable(&owner.owner.describe());
+            writeln!(out, "its owner: {text}{path} (by {})", owner.how)
+        }
+        None if page.lost => writeln!(out, "nothing that was seen points to it: it is lost"),
+        None => Ok(()),
+    }
 }
 
 /// The way to it, a step a line, and who else holds it.

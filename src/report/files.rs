@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::subsys::fs::{FileFacts, FilesFacts, MountFacts};
+use crate::subsys::fs::{FileFacts, FilesFacts, MountFacts, SegmentFacts};
 
 /// Over all file systems.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,6 +26,8 @@ pub struct FilesReport {
     pub mounts: Vec<MountFacts>,
     /// Those with the most first, as many as were asked for.
     pub files: Vec<FileFacts>,
+    /// Segments of shared memory by System V, as `ipcs -m` has them.
+    pub segments: Vec<SegmentFacts>,
 }
 
 impl FilesReport {
@@ -44,6 +46,7 @@ impl FilesReport {
             totals,
             mounts: facts.mounts,
             files: facts.files,
+            segments: facts.segments,
         }
     }
 }

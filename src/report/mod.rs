@@ -4,6 +4,7 @@
 pub mod allocinfo;
 pub mod bpf;
 pub mod conntrack;
+pub mod dentries;
 pub mod diff;
 pub mod files;
 pub mod kmemleak;

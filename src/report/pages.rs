@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::leaks::Trust;
-use crate::analysis::pages::{Ledger, ledger};
+use crate::analysis::pages::{Ledger, ZoneLedger, by_node, by_zone, ledger};
 use crate::graph::{AreasOf, Coverage, LostPages, Owned, PagesFacts, PointedTo};
 
 /// Lost blocks that are told one by one.
@@ -20,6 +20,15 @@ pub struct LostReport {
     pub first: Vec<LostPages>,
 }
 
+/// Which parts of RAM have a ledger of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Division {
+    /// Each zone of each node.
+    Zone,
+    /// Each node.
+    Node,
+}
+
 /// The part of `pages`.
 #[derive(Clone, Debug, Serialize)]
 pub struct PagesReport {
@@ -27,6 +36,8 @@ pub struct PagesReport {
     pub page_bytes: u64,
     /// All of RAM.
     pub ledger: Ledger,
+    /// The same by node and zone, or by node.
+    pub zones: Vec<ZoneLedger>,
     /// The kernel's own pages with a known owner.
     pub owned: Vec<Owned>,
     /// Those that something else points to.
@@ -45,12 +56,16 @@ pub struct PagesReport {
 
 impl PagesReport {
     /// Sums up.
-    pub fn new(facts: PagesFacts) -> Self {
+    pub fn new(facts: PagesFacts, by: Division) -> Self {
         let mut first = facts.lost.clone();
         first.truncate(LISTED);
         Self {
             page_bytes: facts.coverage.page_bytes,
             ledger: ledger(&facts),
+            zones: match by {
+                Division::Zone => by_zone(&facts.zones),
+                Division::Node => by_node(&facts.zones),
+            },
             lost: LostReport {
                 pages: facts.lost.iter().map(|one| one.pages).sum(),
                 blocks: facts.lost.len() as u64,

@@ -55,3 +55,52 @@ fn files_have_the_paths_and_lengths_that_the_guest_gave_them() {
         }
     }
 }
+
+/// Each line of the guest's own /proc/sysvipc/shm, in all that does not tell times of use.
+#[test]
+fn segments_are_those_that_the_guest_listed() {
+    for dump in real_dumps(&["5.10-owners", "6.1-owners", "7.2-owners"]) {
+        let what = &dump.name;
+        let told = dump.captured("sysvipc_shm");
+        let mut lines = told.lines();
+        let names: Vec<&str> = lines.next().expect("a head").split_whitespace().collect();
+        let document = json(&printed(&dump, "files", &["--format", "json"]));
+        let segments = document["segments"].as_array().expect("segments");
+        assert_eq!(segments.len(), lines.clone().count(), "{what}");
+        assert!(!segments.is_empty(), "{what}");
+        for (line, segment) in lines.zip(segments) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let of = |name: &str| {
+                let at = names.iter().position(|one| *one == name).expect(name);
+                words[at].parse::<u64>().expect(name)
+            };
+            assert_eq!(segment["key"], format!("{:#010x}", of("key")), "{what}");
+            assert_eq!(segment["permissions"], of("perms").to_string(), "{what}");
+            for (ours, theirs) in [
+                ("shmid", "shmid"),
+                ("size", "size"),
+                ("creator_pid", "cpid"),
+                ("last_pid", "lpid"),
+                ("attached", "nattch"),
+                ("uid", "uid"),
+                ("changed", "ctime"),
+                ("cached_bytes", "rss"),
+                ("swapped_bytes", "swap"),
+            ] {
+                assert_eq!(number(&segment[ours]), of(theirs), "{what}: {ours}");
+            }
+        }
+    }
+}
+
+/// What has no name in any directory is called by its file system: memfd_create() gives the rest.
+#[test]
+fn files_without_a_directory_have_the_name_of_their_file_system() {
+    for dump in real_dumps(&["5.10-owners", "6.1-owners", "7.2-owners"]) {
+        let document = json(&printed(&dump, "files", &["--format", "json"]));
+        let of_keeper = |file: &&Value| file["openers"][0]["comm"] == "keep-memfd";
+        let file = files(&document).iter().find(of_keeper).expect("a file");
+        assert_eq!(file["path"], "tmpfs:memfd:keep-memfd", "{}", dump.name);
+        assert_eq!(number(&file["cached_bytes"]), 8 << 20, "{}", dump.name);
+    }
+}

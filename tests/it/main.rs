@@ -2,6 +2,7 @@
 
 mod allocinfo;
 mod conntrack;
+mod dentries;
 mod files;
 mod findings;
 #[allow(unreachable_pub)]

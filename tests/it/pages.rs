@@ -201,3 +201,47 @@ fn maps_are_as_their_maker_made_them() {
         assert_eq!(percpu, 2 * 128 * 8_192, "{what}: two CPUs");
     }
 }
+
+/// /proc/zoneinfo tells the pages of each zone (`present`); and the free ones are those on its lists.
+#[test]
+fn zones_have_the_pages_that_the_kernel_counts() {
+    for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2"]) {
+        let what = &dump.name;
+        let all = document(&dump, "pages");
+        let zones = document(&dump, "zones");
+        let nodes = zones["nodes"].as_array().expect("nodes").iter();
+        let told = nodes.flat_map(|node| node["zones"].as_array().expect("zones"));
+        let told: Vec<&Value> = told.filter(|zone| zone["present"] != 0).collect();
+        let ours = all["zones"].as_array().expect("zones");
+        let ours: Vec<&Value> = ours.iter().filter(|zone| !zone["node"].is_null()).collect();
+        assert_eq!(ours.len(), told.len(), "{what}");
+        for (zone, told) in ours.iter().zip(told) {
+            assert_eq!(zone["zone"], told["name"], "{what}");
+            assert_eq!(zone["pages"], told["present"], "{what}");
+            let lines = zone["lines"].as_array().expect("lines");
+            let free = lines.iter().find(|line| line["code"] == "free");
+            let blocks = told["free_blocks"].as_array().expect("blocks").iter();
+            let on_lists: u64 = blocks
+                .zip(0..)
+                .map(|(count, order)| number(count) << order)
+                .sum();
+            assert_eq!(
+                number(&free.expect("free pages")["pages"]),
+                on_lists,
+                "{what}"
+            );
+        }
+        // Each line is as large as those of all zones; what was reserved is several lines there.
+        for line in all["ledger"]["lines"].as_array().expect("lines") {
+            let code = line["code"].as_str().expect("a code");
+            if matches!(code, "kernel_image" | "crash_kernel" | "boot") {
+                continue;
+            }
+            let zones = all["zones"].as_array().expect("zones").iter();
+            let lines = zones.flat_map(|zone| zone["lines"].as_array().expect("lines"));
+            let of = lines.filter(|one| one["code"] == code);
+            let sum: u64 = of.map(|one| number(&one["pages"])).sum();
+            assert_eq!(sum, number(&line["pages"]), "{what}: {code}");
+        }
+    }
+}

@@ -156,6 +156,7 @@ mod tests {
             pages: 1,
         };
         PagesFacts {
+            zones: Vec::new(),
             ram: Ram::default(),
             owned: Vec::new(),
             pointed_to: Vec::new(),

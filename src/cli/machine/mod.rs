@@ -3,6 +3,7 @@
 pub(crate) mod allocinfo;
 pub(crate) mod args;
 pub(crate) mod bpf;
+pub(crate) mod dentries;
 pub(crate) mod files;
 pub(crate) mod kmemleak;
 pub(crate) mod log;
@@ -17,6 +18,7 @@ pub(crate) mod zones;
 
 pub(crate) use allocinfo::allocinfo;
 pub(crate) use bpf::bpf;
+pub(crate) use dentries::dentries;
 pub(crate) use files::files;
 pub(crate) use kmemleak::kmemleak;
 pub(crate) use log::log;

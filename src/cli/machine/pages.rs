@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use vmleak::graph;
 use vmleak::render;
-use vmleak::report::pages::PagesReport;
+use vmleak::report::pages::{Division, PagesReport};
 
 use crate::cli::args::Common;
 use crate::cli::session::{Reader, Session, exit, output};
@@ -20,12 +20,24 @@ pub(crate) struct PagesArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = PagesFormat::Table, help_heading = "Output")]
     pub(crate) format: PagesFormat,
+    /// The ledger of each zone of each node, or of each node, in place of that of all RAM
+    #[arg(long, value_enum, value_name = "zone|node")]
+    pub(crate) by: Option<PagesBy>,
     /// Rows of each list
     #[arg(long, value_name = "N", default_value_t = 12, conflicts_with = "all")]
     pub(crate) top: usize,
     /// All rows
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// Parts of RAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PagesBy {
+    /// Zones of each node
+    Zone,
+    /// Nodes
+    Node,
 }
 
 /// Formats of `pages`.
@@ -53,7 +65,11 @@ pub(crate) fn pages(args: &PagesArgs) -> Result<ExitCode> {
     let search = || graph::pages(&session.kernel, &options);
     let (facts, _) = rayon::join(search, || session.run());
     let facts = session.explain(facts)?;
-    let report = PagesReport::new(facts.context("no page structures were gathered")?);
+    let by = match args.by {
+        Some(PagesBy::Node) => Division::Node,
+        Some(PagesBy::Zone) | None => Division::Zone,
+    };
+    let report = PagesReport::new(facts.context("no page structures were gathered")?, by);
     let complete = report.is_complete();
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {
@@ -62,8 +78,12 @@ pub(crate) fn pages(args: &PagesArgs) -> Result<ExitCode> {
     };
     let top = if args.all { usize::MAX } else { args.top };
     output(&args.common, reader, |out, width| match args.format {
+        PagesFormat::Table if args.by.is_some() => {
+            render::pages::write_zones(out, &document, width)
+        }
         PagesFormat::Table => render::pages::write_text(out, &document, width, top),
         PagesFormat::Json => render::json(out, &document),
+        PagesFormat::Csv if args.by.is_some() => render::pages::write_zones_csv(out, &document),
         PagesFormat::Csv => render::pages::write_csv(out, &document),
     })?;
     Ok(exit(document.complete))

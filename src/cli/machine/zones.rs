@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use vmleak::render;
 use vmleak::report::zones::ZonesReport;
-use vmleak::subsys::mm::zones::{self, ZoneinfoText};
+use vmleak::subsys::mm::zones::{self, PagetypeFacts, VmstatFacts, ZoneinfoText, ZonesFacts};
 
 use crate::cli::args::Common;
 use crate::cli::session::{Reader, Session, exit, output};
@@ -33,18 +33,18 @@ pub(crate) enum ZonesFormat {
     Buddyinfo,
     /// /proc/zoneinfo to the letter
     Zoneinfo,
+    /// /proc/pagetypeinfo to the letter: free blocks, and blocks of pages, by who may have them
+    Pagetypeinfo,
+    /// /proc/vmstat to the letter
+    Vmstat,
 }
 
 /// Runs `vmleak zones`.
 pub(crate) fn zones(args: &ZonesArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     let facts = session.explain(zones::collect(&session.kernel))?;
-    // Looked for in all of the kernel's constants, so only where it is wanted.
-    let text = match args.format {
-        ZonesFormat::Zoneinfo => Some(zoneinfo_text(&session)?),
-        _ => None,
-    };
-    let complete = facts.complete;
+    let more = More::read(&session, args.format, &facts)?;
+    let complete = facts.complete && more.is_complete();
     let document = session.document(&args.common, complete, ZonesReport::new(facts));
     let reader = match args.format {
         ZonesFormat::Table => Reader::Person,
@@ -53,16 +53,46 @@ pub(crate) fn zones(args: &ZonesArgs) -> Result<ExitCode> {
     let page = session.kernel.dump().page_size() as u64;
     output(&args.common, reader, |out, width| {
         let body = &document.body;
-        match (args.format, &text) {
+        match (args.format, &more) {
+            (_, More::Zoneinfo(text)) => render::zones::write_zoneinfo(out, &body.nodes, text),
+            (_, More::Pagetypes(facts)) => render::pagetypes::write(out, facts),
+            (_, More::Vmstat(facts)) => render::pagetypes::write_vmstat(out, facts),
             (ZonesFormat::Json, _) => render::json(out, &document),
             (ZonesFormat::Buddyinfo, _) => render::zones::write_buddyinfo(out, body),
-            (ZonesFormat::Zoneinfo, Some(text)) => {
-                render::zones::write_zoneinfo(out, &body.nodes, text)
-            }
             _ => render::zones::write_text(out, &document, width, page),
         }
     })?;
     Ok(exit(document.complete))
+}
+
+/// What one form takes besides: looked for in all of the kernel's constants, or on all free lists.
+enum More {
+    Nothing,
+    Zoneinfo(ZoneinfoText),
+    Pagetypes(PagetypeFacts),
+    Vmstat(VmstatFacts),
+}
+
+impl More {
+    fn read(session: &Session, format: ZonesFormat, facts: &ZonesFacts) -> Result<Self> {
+        let kernel = &session.kernel;
+        Ok(match format {
+            ZonesFormat::Zoneinfo => Self::Zoneinfo(zoneinfo_text(session)?),
+            ZonesFormat::Pagetypeinfo => {
+                Self::Pagetypes(session.explain(zones::pagetypes(kernel))?)
+            }
+            ZonesFormat::Vmstat => Self::Vmstat(session.explain(zones::vmstat(kernel, facts))?),
+            ZonesFormat::Table | ZonesFormat::Json | ZonesFormat::Buddyinfo => Self::Nothing,
+        })
+    }
+
+    fn is_complete(&self) -> bool {
+        match self {
+            Self::Pagetypes(facts) => facts.complete,
+            Self::Vmstat(facts) => facts.complete,
+            Self::Nothing | Self::Zoneinfo(_) => true,
+        }
+    }
 }
 
 fn zoneinfo_text(session: &Session) -> Result<ZoneinfoText> {

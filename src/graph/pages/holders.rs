@@ -28,6 +28,10 @@ impl Holder {
     fn of(text: String) -> Self {
         Self { text, cache: None }
     }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
 }
 
 /// Sums of pages by what points to them.

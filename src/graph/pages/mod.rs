@@ -5,7 +5,9 @@
 //! the memory that was searched means it, its structure or what was taken with it.
 
 mod blocks;
+mod by_zone;
 mod holders;
+mod one;
 mod physical;
 mod ram;
 mod split;
@@ -17,10 +19,13 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 pub(in crate::graph) use self::blocks::Gathered;
+pub use self::by_zone::ZonePages;
+pub(in crate::graph) use self::one::{OnePage, PageFound};
 pub use self::ram::Ram;
 pub(in crate::graph) use self::watch::PageWatch;
 
 use self::blocks::Addresses;
+use self::by_zone::ByZone;
 use self::holders::{Holders, Pointed};
 use self::split::Run;
 use super::content::{self, Content};
@@ -96,6 +101,8 @@ pub struct Unmarked {
 pub struct PagesFacts {
     /// By what their structures say, and by where they lie.
     pub ram: Ram,
+    /// The same by node and zone.
+    pub zones: Vec<ZonePages>,
     /// Of the kernel's own: those with a known owner, most pages first.
     pub owned: Vec<Owned>,
     /// Those that something else points to, most pages first.
@@ -160,8 +167,10 @@ pub(super) fn search(
 }
 
 fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Claims) -> PagesFacts {
+    let mut zones = ByZone::new(search);
     let mut facts = PagesFacts {
-        ram: Ram::read(search),
+        ram: Ram::read(search, &mut zones),
+        zones: Vec::new(),
         owned: Vec::new(),
         pointed_to: Vec::new(),
         lost: Vec::new(),
@@ -174,6 +183,7 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         coverage: search.coverage(done, symbols),
     };
     let Some(watch) = &done.found.pages else {
+        facts.zones = zones.finish();
         return facts;
     };
     let owners = Owners::of(search, watch, claims);
@@ -198,19 +208,23 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
             if let Some(owner) = claims.owners.get(*owner as usize) {
                 let sum = facts.unmarked.owned.entry(owner.kind).or_default();
                 *sum += unmarked(number, pages);
+                zones.block(block, owner.kind);
             }
             continue;
         }
         if watch.count(number) > 0 {
             facts.unmarked.pointed_to += unmarked(number, pages);
             pointed.add(holders.name(number), pages);
+            zones.block(block, "kernel_pointed_to");
             if watch.is_exact(number) {
                 run.add(number, block);
             }
         } else if !block.used {
             facts.not_counted += pages;
+            zones.block(block, "kernel_rest");
         } else if run.may_hold(block, |number| holders.is_variable(number)) {
             facts.behind_others += pages;
+            zones.block(block, "kernel_rest");
         } else {
             lost.push(number);
         }
@@ -223,12 +237,16 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
     for (number, pages) in physical::take(search, watch, &mut lost, is_table) {
         pointed.add(Holders::by_device(), pages);
         facts.unmarked.pointed_to += unmarked(number, pages);
+        if let Some(block) = watch.blocks.all.get(number as usize) {
+            zones.block(block, "kernel_pointed_to");
+        }
     }
     facts.pointed_to = pointed.into_rows();
     let shift = search.kernel.dump().page_shift();
     let blocks = lost
         .iter()
         .filter_map(|number| watch.blocks.all.get(*number as usize));
+    let blocks = blocks.inspect(|block| zones.block(block, "kernel_lost"));
     let blocks = blocks.map(|block| LostPages {
         pfn: block.pfn.0,
         address: search
@@ -238,6 +256,7 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         pages: u64::from(block.pages),
     });
     facts.lost = blocks.collect();
+    facts.zones = zones.finish();
     let addresses = facts.lost.iter().map(|block| block.address);
     facts.content = content::look(
         search.kernel,
@@ -257,7 +276,6 @@ struct Owners {
 
 impl Owners {
     fn of(search: &Search<'_>, watch: &PageWatch, claims: &Claims) -> Self {
-        let shift = search.kernel.dump().page_shift();
         let mut found = Self {
             of_block: FxHashMap::default(),
             of_area: FxHashMap::default(),
@@ -269,12 +287,7 @@ impl Owners {
                 found.of_area.entry(area).or_insert(claim.owner);
                 continue;
             }
-            let page = watch.addresses.page(claim.at.0).map(|(pfn, _)| pfn);
-            let page = page.or_else(|| {
-                let mapping = search.kernel.space.quiet().translate(claim.at).ok()?;
-                Some(Pfn::containing(mapping.phys, shift))
-            });
-            let Some(first) = page else {
+            let Some(first) = Self::first_page(search, watch, claim.at) else {
                 continue;
             };
             let mut pfn = first.0;
@@ -290,6 +303,16 @@ impl Owners {
             }
         }
         found
+    }
+
+    /// The page that a claim begins with.
+    fn first_page(search: &Search<'_>, watch: &PageWatch, at: VirtAddr) -> Option<Pfn> {
+        let page = watch.addresses.page(at.0).map(|(pfn, _)| pfn);
+        page.or_else(|| {
+            let mapping = search.kernel.space.quiet().translate(at).ok()?;
+            let shift = search.kernel.dump().page_shift();
+            Some(Pfn::containing(mapping.phys, shift))
+        })
     }
 
     /// The same owner may be known under several numbers.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::search::Search;
+use super::by_zone::ByZone;
 use crate::addr::{Pfn, PhysAddr};
 use crate::kernel::iomem::{self, Resource};
 use crate::kernel::page_kinds::PageKind;
@@ -31,7 +32,7 @@ fn is_reserved(kind: PageKind) -> bool {
 }
 
 impl Ram {
-    pub(super) fn read(search: &Search<'_>) -> Self {
+    pub(super) fn read(search: &Search<'_>, zones: &mut ByZone<'_, '_>) -> Self {
         let kernel = search.kernel;
         let resources = match iomem::resources(kernel) {
             Ok(found) if found.end.is_complete() => found.value,
@@ -59,7 +60,7 @@ impl Ram {
             }
             let rest = resources.get(at + 1..).unwrap_or_default();
             let within: Vec<&Resource> = rest.iter().take_while(|one| one.depth > 0).collect();
-            found.count(search, ram, &within, &mut counts);
+            found.count(search, ram, &within, &mut counts, zones);
         }
         found.kinds = counts.into_iter().collect();
         found
@@ -81,6 +82,7 @@ impl Ram {
         ram: &Resource,
         within: &[&Resource],
         counts: &mut std::collections::BTreeMap<PageKind, u64>,
+        zones: &mut ByZone<'_, '_>,
     ) {
         let shift = search.kernel.dump().page_shift();
         let page = 1u64 << shift;
@@ -94,6 +96,7 @@ impl Ram {
         }
         for pfn in first..end {
             let kind = search.kinds.get(Pfn(pfn));
+            zones.page(Pfn(pfn), kind);
             if kind == PageKind::Unknown {
                 self.unknown += 1;
             } else if is_reserved(kind) {

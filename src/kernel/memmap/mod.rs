@@ -22,6 +22,8 @@ layout! {
         need map = "section_mem_map",
         /// Only with CONFIG_PAGE_EXTENSION.
         maybe page_ext = "page_ext",
+        /// What is noted of blocks of pages: behind a structure since 5.3.
+        maybe block_flags = "usage" | "pageblock_flags",
     }
 }
 
@@ -33,6 +35,8 @@ struct Section {
     bias: VirtAddr,
     /// The same for what is kept besides of pages; null if nothing is, or if it is being removed.
     page_ext: VirtAddr,
+    /// What is noted of its blocks of pages, or what holds it; null if that is not known.
+    block_flags: VirtAddr,
     online: bool,
 }
 
@@ -109,6 +113,15 @@ impl SectionLayout {
         let at = index * self.struct_size + field.offset as usize;
         // Bit 0 marks what is being removed (6.1 and later).
         VirtAddr(u64_at(entries, at).filter(|at| at & 1 == 0).unwrap_or(0))
+    }
+
+    /// Where the section at `index` keeps what is noted of its blocks.
+    fn block_flags_of(&self, entries: &[u8], index: usize) -> VirtAddr {
+        let Some(field) = self.block_flags else {
+            return VirtAddr(0);
+        };
+        let at = index * self.struct_size + field.offset as usize;
+        VirtAddr(u64_at(entries, at).unwrap_or(0))
     }
 }
 
@@ -189,6 +202,30 @@ impl Memmap {
         sections.map(|one| (one.start, one.page_ext))
     }
 
+    /// Where what is noted of blocks begins for the section of a page (`mem_section.usage`, or the
+    /// bits themselves up to 5.2).
+    pub fn block_flags(&self, pfn: Pfn) -> Option<VirtAddr> {
+        let flags = self.section_of(pfn)?.block_flags;
+        (!flags.is_null()).then_some(flags)
+    }
+
+    /// Whether a page is of a section that is in use, as far as the kernel tells.
+    pub fn is_online(&self, pfn: Pfn) -> bool {
+        let told = self.sections.iter().any(|section| section.online);
+        self.section_of(pfn)
+            .is_some_and(|section| section.online || !told)
+    }
+
+    /// One past the last page that has a structure.
+    pub fn end(&self) -> Pfn {
+        self.end
+    }
+
+    /// Pages in a section.
+    pub fn section_pages(&self) -> u64 {
+        self.section_pages
+    }
+
     /// Pages that sections with a memmap span.
     pub fn pages(&self) -> u64 {
         self.sections.len() as u64 * self.section_pages
@@ -216,6 +253,13 @@ impl Memmap {
         let first = self.sections.first()?.bias;
         let same = self.sections.iter().all(|section| section.bias == first);
         same.then_some(first)
+    }
+
+    /// The page whose structure `address` lies in; `None` where the memmap is not contiguous.
+    pub fn page_of_structure(&self, address: VirtAddr) -> Option<Pfn> {
+        let bytes = address.offset_from(self.bias()?)?;
+        let pfn = Pfn(bytes / self.struct_page);
+        self.page_address(pfn).map(|_| pfn)
     }
 
     /// The page whose structure is at `address`; `None` if that is no structure of this memmap.
@@ -272,6 +316,7 @@ mod tests {
             start: Pfn(start),
             bias: VirtAddr(bias),
             page_ext: VirtAddr(0),
+            block_flags: VirtAddr(0),
             online: true,
         };
         // Two with one map, and one with a map of its own.

@@ -84,6 +84,7 @@ impl Sections {
                         start: Pfn((first + index as u64) * shape.section_pages),
                         bias: VirtAddr(map & !SECTION_FLAGS),
                         page_ext: layout.page_ext_of(&entries, index),
+                        block_flags: layout.block_flags_of(&entries, index),
                         online: map & SECTION_IS_ONLINE != 0,
                     });
                 } else {
@@ -134,6 +135,7 @@ impl Sections {
                     start,
                     bias,
                     page_ext: VirtAddr(0),
+                    block_flags: VirtAddr(0),
                     online: true,
                 }),
                 // Not mapped: a hole, unless this map is no array after all.

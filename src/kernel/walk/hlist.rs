@@ -1,5 +1,5 @@
-//! Chains of hash tables: `hlist`, which ends with null, and `hlist_nulls`, which ends with a
-//! number (include/linux/list.h, include/linux/list_nulls.h).
+//! Chains of hash tables: `hlist` and `hlist_bl`, which end with null, and `hlist_nulls`, which ends
+//! with a number (include/linux/list.h, list_bl.h and list_nulls.h).
 
 use rustc_hash::FxHashSet;
 
@@ -11,35 +11,52 @@ use crate::space::AddressSpace;
 /// The nodes of the chain whose head (`struct hlist_head`) is at `head`. Each must point back to
 /// the word that points to it. `bound` is the most nodes that there can be.
 pub fn hlist(space: &AddressSpace, head: VirtAddr, bound: u64) -> Partial<Vec<VirtAddr>> {
+    match space.read_ptr(head) {
+        Err(_) => Partial::new(Vec::new(), End::Fault, 0),
+        Ok(first) => hlist_from(space, head, first, bound),
+    }
+}
+
+/// As [`hlist`], of a head (`struct hlist_bl_head`) that holds `first`: its lowest bit is a lock,
+/// which may be taken.
+pub fn hlist_bl(
+    space: &AddressSpace,
+    head: VirtAddr,
+    first: u64,
+    bound: u64,
+) -> Partial<Vec<VirtAddr>> {
+    hlist_from(space, head, VirtAddr(first & !1), bound)
+}
+
+fn hlist_from(
+    space: &AddressSpace,
+    head: VirtAddr,
+    first: VirtAddr,
+    bound: u64,
+) -> Partial<Vec<VirtAddr>> {
     let mut found: Vec<VirtAddr> = Vec::new();
-    let mut from = head;
-    let end = match space.read_ptr(head) {
-        Err(_) => End::Fault,
-        Ok(first) => {
-            let mut node = first;
-            loop {
-                if node.is_null() {
-                    break End::Complete;
-                }
-                if found.len() as u64 >= bound {
-                    break End::Limit;
-                }
-                let mut links = [0; 16];
-                if space.read(node, &mut links).is_err() {
-                    break End::Fault;
-                }
-                // A chain that runs into itself breaks this too, as that of a `list_head`.
-                if u64_at(&links, 8) != Some(from.0) {
-                    break match found.contains(&node) {
-                        true => End::Cycle,
-                        false => End::BrokenLink,
-                    };
-                }
-                found.push(node);
-                from = node;
-                node = VirtAddr(u64_at(&links, 0).unwrap_or(0));
-            }
+    let (mut from, mut node) = (head, first);
+    let end = loop {
+        if node.is_null() {
+            break End::Complete;
         }
+        if found.len() as u64 >= bound {
+            break End::Limit;
+        }
+        let mut links = [0; 16];
+        if space.read(node, &mut links).is_err() {
+            break End::Fault;
+        }
+        // A chain that runs into itself breaks this too, as that of a `list_head`.
+        if u64_at(&links, 8) != Some(from.0) {
+            break match found.contains(&node) {
+                true => End::Cycle,
+                false => End::BrokenLink,
+            };
+        }
+        found.push(node);
+        from = node;
+        node = VirtAddr(u64_at(&links, 0).unwrap_or(0));
     };
     let seen = found.len() as u64;
     Partial::new(found, end, seen)

@@ -11,7 +11,7 @@ mod rbtree;
 mod rhashtable;
 pub mod xarray;
 
-pub use hlist::{NullsEnd, hlist, hlist_nulls};
+pub use hlist::{NullsEnd, hlist, hlist_bl, hlist_nulls};
 pub use list::{chain, list};
 pub use rbtree::rbtree;
 pub use rhashtable::rhashtable;

@@ -4,38 +4,28 @@
 //! Invariants: every inode of a list is counted once; names are looked up only for those that are
 //! shown. Inodes of sockets and pipes are on no list, and hold no pages.
 
+pub mod dentries;
 pub(crate) mod descriptors;
+mod names;
 mod openers;
 mod paths;
+mod segments;
+mod supers;
 mod tables;
 
 use std::cmp::Reverse;
 
 use serde::Serialize;
 
+pub(crate) use self::names::FileNames;
 pub use self::openers::Opener;
 pub(crate) use self::openers::Openers;
-use self::paths::Paths;
+pub use self::segments::SegmentFacts;
+use self::segments::Segments;
+use self::supers::{Super, Supers};
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
-use crate::kernel::{Kernel, KernelError, walk};
-
-layout! {
-    /// include/linux/fs.h
-    struct SuperLayout = "super_block" in "fs/super.c" {
-        need list = "s_list",
-        need inodes = "s_inodes",
-        need kind = "s_type",
-        need id = "s_id",
-    }
-}
-
-layout! {
-    /// include/linux/fs.h
-    struct KindLayout = "file_system_type" in "fs/filesystems.c" {
-        need name = "name",
-    }
-}
+use crate::kernel::{Kernel, KernelError};
 
 layout! {
     /// include/linux/fs.h
@@ -66,9 +56,14 @@ layout! {
     }
 }
 
-/// More file systems, and inodes of one, than any machine has.
-const MAX_SUPERS: u64 = 1 << 20;
-const MAX_INODES: u64 = 1 << 32;
+impl ShmemLayout {
+    /// Pages of a file of tmpfs that are swapped out.
+    fn swapped_of(&self, kernel: &Kernel, inode: VirtAddr) -> Option<u64> {
+        let info = inode.minus(u64::from(self.inode.offset));
+        let at = info.plus(u64::from(self.swapped.offset));
+        kernel.space.read_u64(at).ok()
+    }
+}
 
 /// One file of which pages are cached.
 #[derive(Clone, Debug, Serialize)]
@@ -129,6 +124,8 @@ pub struct FilesFacts {
     pub mounts: Vec<MountFacts>,
     /// Those with the most first, as many as were asked for.
     pub files: Vec<FileFacts>,
+    /// Segments of shared memory by System V, those with the most first.
+    pub segments: Vec<SegmentFacts>,
     /// Whether all could be read.
     pub complete: bool,
 }
@@ -149,27 +146,19 @@ struct Cached {
 /// If the kernel's types or symbols lack what inodes are made of.
 pub fn collect(kernel: &Kernel, most: usize) -> Result<FilesFacts, KernelError> {
     let reader = Reader::new(kernel)?;
-    let head = kernel.need_symbol("super_blocks")?;
-    let supers = walk::list(&kernel.space, head, MAX_SUPERS);
-    let mut complete = supers.end.is_complete();
+    let mut complete = reader.supers.complete;
     let (mut mounts, mut cached) = (Vec::new(), Vec::new());
-    for link in &supers.value {
-        let at = link.minus(u64::from(reader.super_block.list.offset));
-        match reader.mount(at, mounts.len(), &mut cached) {
-            Some((mount, whole)) => {
-                complete &= whole;
-                mounts.push(mount);
-            }
-            None => complete = false,
-        }
+    for (place, of) in reader.supers.list.iter().enumerate() {
+        let (mount, whole) = reader.mount(of, place, &mut cached);
+        complete &= whole;
+        mounts.push(mount);
     }
     cached.sort_by_key(|file: &Cached| (Reverse(file.pages + file.swapped), file.inode));
     cached.truncate(most);
     let openers = Openers::read_if_known(kernel)?;
-    complete &= openers.complete;
-    let files = cached
-        .iter()
-        .map(|file| reader.file(file, &mounts, &openers));
+    let segments = Segments::read_if_known(kernel)?;
+    complete &= openers.complete && segments.complete;
+    let files = cached.iter().map(|file| reader.file(file, &openers));
     let files: Vec<Option<FileFacts>> = files.collect();
     complete &= files.iter().all(Option::is_some);
     mounts.sort_by_key(|mount: &MountFacts| Reverse(mount.cached_bytes + mount.swapped_bytes));
@@ -182,69 +171,50 @@ pub fn collect(kernel: &Kernel, most: usize) -> Result<FilesFacts, KernelError> 
     Ok(FilesFacts {
         mounts,
         files: files.into_iter().flatten().collect(),
+        segments: segments.list,
         complete,
     })
 }
 
 struct Reader<'k> {
     kernel: &'k Kernel,
-    super_block: SuperLayout,
-    kind: KindLayout,
     inode: InodeLayout,
     alias: AliasLayout,
     shmem: Option<ShmemLayout>,
-    paths: Paths<'k>,
+    supers: Supers<'k>,
     page: u64,
 }
 
 impl<'k> Reader<'k> {
     fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
         Ok(Self {
-            super_block: kernel.layout()?,
-            kind: kernel.layout()?,
             inode: kernel.layout()?,
             alias: kernel.layout()?,
             // A kernel without CONFIG_SHMEM has none.
             shmem: kernel.layout().ok(),
-            paths: Paths::new(kernel)?,
+            supers: Supers::read(kernel)?,
             page: kernel.dump().page_size() as u64,
             kernel,
         })
     }
 
-    /// One file system, and whether all of its inodes could be read; files that have pages go to
-    /// `cached`.
-    fn mount(
-        &self,
-        at: VirtAddr,
-        place: usize,
-        cached: &mut Vec<Cached>,
-    ) -> Option<(MountFacts, bool)> {
+    /// What is cached of one file system, and whether all of its inodes could be read; files that
+    /// have pages go to `cached`.
+    fn mount(&self, of: &Super, place: usize, cached: &mut Vec<Cached>) -> (MountFacts, bool) {
         let space = &self.kernel.space;
-        let record = space.read_bytes(at, self.super_block.len).ok()?;
-        let kind = VirtAddr(self.super_block.kind.get(&record));
-        let name = space
-            .read_ptr(kind.plus(u64::from(self.kind.name.offset)))
-            .ok()?;
-        let kind = space.read_c_string(name, 64).ok()?;
-        let id = self.super_block.id;
-        let id = record.get(id.offset as usize..(id.offset + id.size) as usize)?;
-        let shmem = matches!(kind.as_str(), "tmpfs" | "devtmpfs" | "rootfs" | "ramfs");
         let mut mount = MountFacts {
-            path: self.paths.mount_point(at),
-            device: crate::bytes::c_string(id),
+            path: of.path.clone(),
+            kind: of.kind.clone(),
+            device: of.device.clone(),
             inodes: 0,
             files: 0,
             cached_bytes: 0,
             swapped_bytes: 0,
             deleted_bytes: 0,
-            shmem,
-            kind,
+            shmem: is_shmem(&of.kind),
         };
-        let head = at.plus(u64::from(self.super_block.inodes.offset));
-        let links = walk::list(space, head, MAX_INODES);
-        let mut whole = links.end.is_complete();
-        for link in &links.value {
+        let (links, mut whole) = self.supers.inodes(of.address);
+        for link in &links {
             let inode = link.minus(u64::from(self.inode.link.offset));
             let Ok(record) = space.span(inode, self.inode.len) else {
                 whole = false;
@@ -253,7 +223,7 @@ impl<'k> Reader<'k> {
             mount.inodes += 1;
             let pages = self.inode.pages.get(&record);
             let swapped = match (&self.shmem, mount.kind == "tmpfs") {
-                (Some(shmem), true) => self.swapped(shmem, inode),
+                (Some(shmem), true) => shmem.swapped_of(self.kernel, inode),
                 _ => Some(0),
             };
             whole &= swapped.is_some();
@@ -275,45 +245,36 @@ impl<'k> Reader<'k> {
                 swapped,
             });
         }
-        Some((mount, whole))
+        (mount, whole)
     }
 
-    fn swapped(&self, shmem: &ShmemLayout, inode: VirtAddr) -> Option<u64> {
-        let info = inode.minus(u64::from(shmem.inode.offset));
-        let at = info.plus(u64::from(shmem.swapped.offset));
-        self.kernel.space.read_u64(at).ok()
-    }
-
-    fn file(&self, file: &Cached, mounts: &[MountFacts], openers: &Openers) -> Option<FileFacts> {
+    fn file(&self, file: &Cached, openers: &Openers) -> Option<FileFacts> {
         let record = self.kernel.space.span(file.inode, self.inode.len).ok()?;
-        let mount = mounts.get(file.of)?;
+        let of = self.supers.list.get(file.of)?;
         Some(FileFacts {
-            path: self.path(VirtAddr(self.inode.dentry.get(&record)), mount),
-            kind: mount.kind.clone(),
+            path: self.path(VirtAddr(self.inode.dentry.get(&record)), of),
+            kind: of.kind.clone(),
             inode: self.inode.number.get(&record),
             address: file.inode,
             cached_bytes: file.pages.saturating_mul(self.page),
             swapped_bytes: file.swapped.saturating_mul(self.page),
             size: self.inode.size.get(&record),
             deleted: self.inode.links.get(&record) == 0,
-            shmem: mount.shmem,
+            shmem: is_shmem(&of.kind),
             openers: openers.of(file.inode),
         })
     }
 
-    fn path(&self, alias: VirtAddr, mount: &MountFacts) -> Option<String> {
+    fn path(&self, alias: VirtAddr, of: &Super) -> Option<String> {
         if alias.is_null() {
             return None;
         }
         let dentry = alias.minus(u64::from(self.alias.alias.offset));
-        let within = self.paths.within(dentry)?;
-        Some(match &mount.path {
-            Some(at) if at == "/" => within,
-            Some(at) => format!("{at}{within}"),
-            None if within == "/" => {
-                format!("{}:{}", mount.kind, self.paths.own_name(dentry)?)
-            }
-            None => format!("{}:{within}", mount.kind),
-        })
+        of.name(&self.supers.paths, dentry)
     }
+}
+
+/// Whether pages of such a file system are memory of their own, and no copy of what is on a disk.
+fn is_shmem(kind: &str) -> bool {
+    matches!(kind, "tmpfs" | "devtmpfs" | "rootfs" | "ramfs")
 }

@@ -34,6 +34,17 @@ layout! {
     }
 }
 
+layout! {
+    /// include/linux/nsproxy.h
+    struct ProxyLayout = "nsproxy" in "kernel/nsproxy.c" {
+        need mounts = "mnt_ns",
+    }
+}
+
+/// MNT_NS_INTERNAL (fs/mount.h) is an error number, as are all from here on: the kernel's own
+/// mounts are in no namespace.
+const FIRST_ERROR: u64 = u64::MAX - 4094;
+
 /// PATH_MAX, and directories within each other.
 const LONGEST: usize = 4 << 10;
 const DEEPEST: usize = 512;
@@ -63,6 +74,18 @@ pub(super) struct Paths<'k> {
     /// `None` where the types lack it: a vmlinux with a part of its debug information.
     mount: Option<MountLayout>,
     mounts: MountsLayout,
+    /// The mount namespace of the first process, whose paths people know.
+    initial: Option<VirtAddr>,
+}
+
+/// That of `init_nsproxy`.
+fn initial(kernel: &Kernel) -> Option<VirtAddr> {
+    let layout: ProxyLayout = kernel.layout().ok()?;
+    let at = kernel.symbol("init_nsproxy")?;
+    kernel
+        .space
+        .read_ptr(at.plus(u64::from(layout.mounts.offset)))
+        .ok()
 }
 
 impl<'k> Paths<'k> {
@@ -71,6 +94,7 @@ impl<'k> Paths<'k> {
             dentry: kernel.layout()?,
             mount: mount_layout(kernel)?,
             mounts: kernel.layout()?,
+            initial: initial(kernel),
             kernel,
         })
     }
@@ -107,20 +131,27 @@ impl<'k> Paths<'k> {
             .ok()
     }
 
-    /// Where the root of a file system is mounted, in whatever namespace comes first; `None` if it
-    /// is mounted nowhere, as the kernel's own are.
+    /// Where the root of a file system is mounted: in the first process's namespace, else in
+    /// whatever comes first; `None` if it is mounted nowhere, as the kernel's own are.
     pub(super) fn mount_point(&self, super_block: VirtAddr) -> Option<String> {
         let (space, layout) = (&self.kernel.space, self.mount.as_ref()?);
         let record = space.span(super_block, self.mounts.len).ok()?;
         let root = VirtAddr(self.mounts.root.get(&record));
         let first = VirtAddr(self.mounts.mounts.get(&record));
         let mounts = self.mounts_of(layout, super_block, first);
-        mounts.into_iter().find_map(|mount| {
+        let namespace = |mount: VirtAddr| {
             let record = space.span(mount, layout.len).ok()?;
-            let in_namespace = layout.namespace.get(&record) != 0;
+            let namespace = layout.namespace.get(&record);
             let whole = VirtAddr(layout.root.get(&record)) == root;
-            (in_namespace && whole).then(|| self.path_of_mount(layout, mount))?
-        })
+            let known = namespace != 0 && namespace < FIRST_ERROR;
+            (known && whole).then_some(VirtAddr(namespace))
+        };
+        let (own, others): (Vec<_>, Vec<_>) = mounts
+            .into_iter()
+            .filter_map(|mount| Some((mount, namespace(mount)?)))
+            .partition(|(_, namespace)| Some(*namespace) == self.initial);
+        let mut all = own.into_iter().chain(others);
+        all.find_map(|(mount, _)| self.path_of_mount(layout, mount))
     }
 
     fn mounts_of(

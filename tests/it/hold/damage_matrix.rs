@@ -40,6 +40,7 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["ps"],
     &["zones"],
     &["files"],
+    &["dentries"],
     &["pages"],
     &["bpf"],
     &["sockets"],

@@ -161,3 +161,72 @@ fn what_could_not_be_followed_is_not_called_unreachable() {
     assert_eq!((code, &found["objects"]), (4, &Value::Array(vec![])));
     assert_eq!(found["warnings"][0]["code"], "unreachable-unknown");
 }
+
+/// Of each dump: what is asked, the page, and its owner as drgn finds it: in `i_pages` of the file's
+/// inode, `stack_vm_area.pages` and `mm.pgd` of process 1.
+const PAGES: &[(&str, &str, u64, [&str; 3])] = &[
+    (
+        "6.1",
+        "pfn:28041",
+        28_041,
+        ["file", "page 0 of inode 984", "/cap/sysctl"],
+    ),
+    (
+        "6.1",
+        "0xffffefdac016bc00",
+        23_280,
+        ["file", "page 1 of inode 984", "/cap/sysctl"],
+    ),
+    ("6.1", "phys:0x11bd008", 4_541, ["kernel_stack", "", "init"]),
+    (
+        "6.1",
+        "pfn:0x2498",
+        9_368,
+        ["page_tables", "of processes", ""],
+    ),
+    ("6.1-owners", "pfn:73439", 73_439, ["pipe", "", "keep-pipe"]),
+    (
+        "6.1-owners",
+        "pfn:21510",
+        21_510,
+        ["file", "page 7 of inode 6", "/run/keep-deleted"],
+    ),
+    (
+        "7.2",
+        "pfn:272665",
+        272_665,
+        ["file", "page 1 of inode 938", "/cap/sysctl"],
+    ),
+    (
+        "7.2",
+        "0xfffffbd98052bc38",
+        84_720,
+        ["file", "page 1 of inode 940", "/cap/zoneinfo"],
+    ),
+    ("7.2", "pfn:4757", 4_757, ["kernel_stack", "", "init"]),
+];
+
+#[test]
+fn pages_are_whose_drgn_says() {
+    for dump in real_dumps(&["6.1", "6.1-owners", "7.2"]) {
+        let of_dump =
+            |row: &&(&str, &str, u64, [&str; 3])| format!("debian-{}", row.0) == dump.name;
+        for (_, asked, pfn, [kind, name, who]) in PAGES.iter().filter(of_dump) {
+            let what = format!("{} {asked}", dump.name);
+            let vmlinux = dump.vmlinux.to_str().expect("UTF-8");
+            let found = whatis(asked, &dump.vmcore, &[vmlinux]);
+            let page = &found["page_at"];
+            assert_eq!(page["pfn"], *pfn, "{what}");
+            assert_eq!(page["zone"], "DMA32", "{what}");
+            assert_eq!(found["page_structure"], asked.starts_with("0x"), "{what}");
+            let owner = &page["owner"];
+            assert_eq!(owner["kind"], *kind, "{what}");
+            assert_eq!(owner["name"], *name, "{what}");
+            match *kind {
+                "file" => assert_eq!(owner["path"], *who, "{what}"),
+                "page_tables" => {}
+                _ => assert_eq!(owner["comm"], *who, "{what}"),
+            }
+        }
+    }
+}

@@ -94,3 +94,28 @@ fn cgroups_of_5_4_are_charged_for_what_their_guest_said() {
     // This kernel has no obj_cgroups.
     assert_eq!(document["totals"]["objcg_charged_bytes"], Value::Null);
 }
+
+/// The guest made a file of 64 KiB in each of 150 cgroups and removed them; this kernel's counters
+/// (`memory.usage`, without what CPUs charge in advance) say the same as its page structures.
+#[test]
+fn removed_cgroups_are_held_by_the_files_that_were_made_in_them() {
+    let Some(vmcore) = dump() else { return };
+    let vmcore = vmcore.to_str().expect("UTF-8");
+    let (code, stdout, stderr) = run(&["memcg", "--dying", "--format", "json", vmcore]);
+    assert_eq!(code, 0, "{stderr}");
+    let document: Value = serde_json::from_str(&stdout).expect("JSON");
+    let dying = rows(&document, "memcgs");
+    assert_eq!(dying.len(), 150);
+    for memcg in &dying {
+        let (what, held) = (&memcg["path"], &memcg["held_by"]);
+        let pages = ["anon_bytes", "file_bytes", "shmem_bytes", "kernel_bytes"];
+        let sum: u64 = pages.iter().filter_map(|kind| held[kind].as_u64()).sum();
+        assert_eq!(sum, memcg["current"].as_u64().expect("bytes"), "{what}");
+        assert_eq!(held["shmem_bytes"], 64 << 10, "{what}");
+        assert_eq!(held["files"], 1, "{what}");
+        // Job 7 wrote /tmp/out.7.
+        let job = what.as_str().and_then(|path| path.strip_prefix("/job"));
+        let path = format!("/tmp/out.{}", job.expect("a job"));
+        assert_eq!(held["largest"][0]["path"], path, "{what}");
+    }
+}

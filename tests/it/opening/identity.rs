@@ -59,6 +59,7 @@ fn every_row_starts_with_the_dump() {
         &["modules"],
         &["ps"],
         &["files"],
+        &["dentries"],
         &["sysctl", "vm"],
         &["sysctl", "--check"],
     ];

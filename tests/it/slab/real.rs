@@ -275,6 +275,7 @@ fn undamaged_dumps_give_no_warning() {
         "sockets",
         "net",
         "files",
+        "dentries",
         "report",
     ];
     let debug = [

@@ -5,6 +5,7 @@
 //! list was cut short; what can't be read of a cgroup is `None`, and the others go on.
 
 mod count;
+mod held;
 mod layouts;
 mod names;
 mod objcgs;
@@ -17,6 +18,7 @@ use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 pub use self::count::{MemcgCount, count};
+pub use self::held::{HeldBy, HeldFile};
 use self::layouts::MemcgLayout;
 pub(crate) use self::names::CgroupNames;
 use self::names::Names;
@@ -70,6 +72,9 @@ pub struct Memcg {
     /// Its obj_cgroups: its own, those that it has from removed ones, and bytes that they hold
     /// charged in advance (`nr_charged_bytes`).
     pub objcgs: Option<ObjcgFacts>,
+    /// Of one that was removed: the pages that are charged to it still. From 7.0 on they are handed
+    /// to the one above it.
+    pub held_by: Option<HeldBy>,
 }
 
 /// The obj_cgroups of a memory cgroup.
@@ -127,7 +132,12 @@ pub fn collect(kernel: &Kernel) -> Result<MemcgFacts, KernelError> {
     let mut tree = Tree::default();
     reader.walk(root, &mut tree);
     let complete = tree.warn(kernel);
-    let memcgs = tree.with_stats(&reader.stats);
+    let mut memcgs = tree.with_stats(&reader.stats);
+    let removed = memcgs.iter().filter(|memcg| memcg.dying);
+    let mut held = held::held(kernel, &removed.map(|memcg| memcg.address).collect())?;
+    for memcg in memcgs.iter_mut().filter(|memcg| memcg.dying) {
+        memcg.held_by = Some(held.remove(&memcg.address).unwrap_or_default());
+    }
     Ok(MemcgFacts { memcgs, complete })
 }
 
@@ -252,6 +262,7 @@ impl MemcgReader<'_> {
             stat: kmem.map(|bytes| BTreeMap::from([("kernel", bytes)])),
             unflushed: None,
             objcgs: objcgs.flatten().map(ObjcgFacts::from),
+            held_by: None,
         });
     }
 }

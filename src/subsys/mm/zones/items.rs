@@ -73,6 +73,46 @@ impl Names {
     }
 }
 
+/// The limits that are worked out when /proc/vmstat is read; the last two in 6.11 and later.
+const LIMITS: [&str; 4] = [
+    "nr_dirty_threshold",
+    "nr_dirty_background_threshold",
+    "nr_memmap_pages",
+    "nr_memmap_boot_pages",
+];
+
+impl Names {
+    /// What /proc/vmstat has behind them: limits, then events, of which there are none without
+    /// CONFIG_VM_EVENT_COUNTERS.
+    pub(super) fn others(&self, kernel: &Kernel) -> Result<(Vec<String>, NamesOf), KernelError> {
+        let at = kernel.need_symbol("vmstat_text")?;
+        let first = self.zone.len() + self.numa.len() + self.node.len();
+        let mut index = first as i64;
+        let mut limits = Vec::new();
+        while limits.len() < LIMITS.len() {
+            let limit = name(kernel, at, index)?;
+            if !LIMITS.contains(&limit.as_str()) {
+                break;
+            }
+            limits.push(limit);
+            index += 1;
+        }
+        let events = kernel
+            .types
+            .enumerator("vm_event_item", HOME, "NR_VM_EVENT_ITEMS")?;
+        let events = match kernel.symbol("vm_event_states") {
+            Some(_) => events.unwrap_or(0).clamp(0, MAX_ITEMS),
+            None => 0,
+        };
+        let names = (index..index + events).map(|index| name(kernel, at, index));
+        let events = NamesOf {
+            names: names.collect::<Result<_, _>>()?,
+            ..NamesOf::default()
+        };
+        Ok((limits, events))
+    }
+}
+
 /// vmstat_item_print_in_thp() of include/linux/vmstat.h.
 fn is_huge(name: &str) -> bool {
     matches!(
@@ -96,6 +136,11 @@ fn name(kernel: &Kernel, table: VirtAddr, index: i64) -> Result<String, KernelEr
 }
 
 impl NamesOf {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     /// The counters at `offset` of a record: as the kernel prints them, from zero up.
     pub(super) fn values(&self, record: &[u8], offset: usize) -> Vec<Counter> {
         let value = |index: usize| {

@@ -13,6 +13,7 @@ layout! {
     pub(super) struct NodeLayout = "pglist_data" in "mm/vmstat.c" {
         need zones = "node_zones",
         need vm_stat = "vm_stat",
+        need id = "node_id",
         maybe kswapd_failures = "kswapd_failures",
     }
 }

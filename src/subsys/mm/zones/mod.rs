@@ -5,15 +5,19 @@
 //! values are those of the files: what CPUs have not handed over is not added, but for NUMA
 //! events, which the kernel sums when the file is read.
 
+mod blocks;
 mod items;
 mod layouts;
 mod text;
+mod vmstat;
 
 use serde::Serialize;
 
+pub use self::blocks::{FreeList, NodeBlocks, PagetypeFacts, ZoneBlocks, pagetypes};
 use self::items::{Items, Names};
 use self::layouts::{FreeAreaLayout, NodeLayout, PcpReader, ZoneLayout};
 pub use self::text::ZoneinfoText;
+pub use self::vmstat::{VmstatFacts, vmstat};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::{Kernel, KernelError, cpus, zones};
@@ -124,8 +128,8 @@ pub fn collect(kernel: &Kernel) -> Result<ZonesFacts, KernelError> {
         nodes: Vec::new(),
         complete: true,
     };
-    for (number, at) in zones::nodes(kernel).into_iter().enumerate() {
-        match at.and_then(|at| reader.node(number, at)) {
+    for at in zones::nodes(kernel) {
+        match at.and_then(|at| reader.node(at)) {
             Some(node) => facts.nodes.push(node),
             None => facts.complete = false,
         }
@@ -165,11 +169,13 @@ impl<'k> Reader<'k> {
         })
     }
 
-    fn node(&self, number: usize, at: VirtAddr) -> Option<NodeFacts> {
+    fn node(&self, at: VirtAddr) -> Option<NodeFacts> {
         let space = &self.kernel.space;
         let record = space
             .read_bytes(at, self.node.struct_size.min(1 << 20))
             .ok()?;
+        // Numbers need not be without gaps.
+        let number = self.node.id.get(&record) as u32 as usize;
         let size = self.zone.struct_size.max(1);
         let start = self.node.zones.offset as usize;
         let count = self.node.nr_zones_max(size);

@@ -54,6 +54,7 @@ const COMMANDS: &[&[&str]] = &[
     &["ps"],
     &["zones"],
     &["files"],
+    &["dentries"],
     &["pages"],
     &["bpf"],
     &["sockets"],
