@@ -28,7 +28,7 @@ pub struct Resource {
     pub start: PhysAddr,
     /// One past the last.
     pub end: PhysAddr,
-    /// `System RAM`, `Crash kernel`, `Kernel code`.
+    /// `System RAM`, `Crash kernel`, `Kernel code`; empty if it can't be read.
     pub name: String,
     /// How many ranges it lies in.
     pub depth: u32,
@@ -67,7 +67,10 @@ pub fn resources(kernel: &Kernel) -> Result<Partial<Vec<Resource>>, KernelError>
         found.push(Resource {
             start: PhysAddr(layout.start.get(&record)),
             end: PhysAddr(layout.end.get(&record).saturating_add(1)),
-            name: space.read_c_string(name, MAX_NAME).unwrap_or_default(),
+            name: space.read_c_string(name, MAX_NAME).unwrap_or_else(|_| {
+                end = End::Fault;
+                String::new()
+            }),
             depth,
         });
     }

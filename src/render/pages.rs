@@ -83,14 +83,20 @@ fn title(out: &mut dyn Write, text: &str) -> io::Result<()> {
 
 fn lines(out: &mut dyn Write, report: &PagesReport, layout: Layout) -> io::Result<()> {
     let ledger = &report.ledger;
-    let all = ledger.ram_pages.unwrap_or(ledger.pages);
-    writeln!(
-        out,
-        "{} of RAM by owner; {} of it are kernel pages without one ({:.2} %)\n",
-        bytes(report, all),
-        bytes(report, ledger.unexplained_pages),
-        percent(ledger.unexplained_pages, all),
-    )?;
+    let unexplained = bytes(report, ledger.unexplained_pages);
+    match ledger.ram_pages {
+        Some(all) => writeln!(
+            out,
+            "{} of RAM by owner; {unexplained} of it are kernel pages without one ({:.2} %)\n",
+            bytes(report, all),
+            percent(ledger.unexplained_pages, all),
+        )?,
+        None => writeln!(
+            out,
+            "How much RAM there is can't be read. {} of it by owner; {unexplained} are kernel pages without one\n",
+            bytes(report, ledger.pages),
+        )?,
+    }
     let header = [
         Column::number("SIZE"),
         Column::number("OF RAM"),
@@ -101,7 +107,10 @@ fn lines(out: &mut dyn Write, report: &PagesReport, layout: Layout) -> io::Resul
     for line in &ledger.lines {
         rows.add_row([
             bytes(report, line.pages),
-            format!("{:.1} %", percent(line.pages, all)),
+            match ledger.ram_pages {
+                Some(all) => format!("{:.1} %", percent(line.pages, all)),
+                None => "-".to_owned(),
+            },
             thousands(line.pages),
             line.name.clone(),
         ]);

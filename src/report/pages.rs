@@ -38,7 +38,7 @@ pub struct PagesReport {
     pub ledger: Ledger,
     /// The same by node and zone, or by node.
     pub zones: Vec<ZoneLedger>,
-    /// The kernel's own pages with a known owner.
+    /// The kernel's own pages with a known owner, and page tables by process.
     pub owned: Vec<Owned>,
     /// Those that something else points to.
     pub pointed_to: Vec<PointedTo>,
@@ -59,6 +59,10 @@ impl PagesReport {
     pub fn new(facts: PagesFacts, by: Division) -> Self {
         let mut first = facts.lost.clone();
         first.truncate(LISTED);
+        let tables = |owned: &&Owned| owned.owner.kind == "page_tables";
+        let others = facts.owned.iter().filter(|owned| !tables(owned));
+        let mut owned: Vec<Owned> = others.chain(&facts.page_tables).cloned().collect();
+        owned.sort_by_key(|owned| std::cmp::Reverse(owned.pages));
         Self {
             page_bytes: facts.coverage.page_bytes,
             ledger: ledger(&facts),
@@ -72,7 +76,7 @@ impl PagesReport {
                 first,
             },
             unknown_owners: facts.unknown,
-            owned: facts.owned,
+            owned,
             pointed_to: facts.pointed_to,
             areas: facts.areas,
             trust: Trust::of(&facts.coverage),

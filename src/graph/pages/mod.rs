@@ -11,6 +11,7 @@ mod one;
 mod physical;
 mod ram;
 mod split;
+mod vmcoreinfo;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -105,6 +106,9 @@ pub struct PagesFacts {
     pub zones: Vec<ZonePages>,
     /// Of the kernel's own: those with a known owner, most pages first.
     pub owned: Vec<Owned>,
+    /// Page tables by process, most pages first: all of them, where most say themselves what they
+    /// are, and are no part of `owned`.
+    pub page_tables: Vec<Owned>,
     /// Those that something else points to, most pages first.
     pub pointed_to: Vec<PointedTo>,
     /// Blocks that nothing points to, by place.
@@ -172,6 +176,7 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         ram: Ram::read(search, &mut zones),
         zones: Vec::new(),
         owned: Vec::new(),
+        page_tables: page_tables(claims),
         pointed_to: Vec::new(),
         lost: Vec::new(),
         content: Content::default(),
@@ -241,6 +246,13 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
             zones.block(block, "kernel_pointed_to");
         }
     }
+    if let Some((number, owned)) = vmcoreinfo::take(search, watch, &mut lost) {
+        *facts.unmarked.owned.entry(owned.owner.kind).or_default() += unmarked(number, 1);
+        if let Some(block) = watch.blocks.all.get(number as usize) {
+            zones.block(block, owned.owner.kind);
+        }
+        facts.owned.push(owned);
+    }
     facts.pointed_to = pointed.into_rows();
     let shift = search.kernel.dump().page_shift();
     let blocks = lost
@@ -266,6 +278,19 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         LOOKED_AT,
     );
     facts
+}
+
+fn page_tables(claims: &Claims) -> Vec<Owned> {
+    let owned = claims.tables.iter().filter_map(|(owner, pages)| {
+        Some(Owned {
+            owner: claims.owners.get(*owner as usize)?.clone(),
+            pages: *pages,
+            blocks: *pages,
+        })
+    });
+    let mut owned: Vec<Owned> = owned.filter(|owned| owned.pages > 0).collect();
+    owned.sort_by_key(|owned| std::cmp::Reverse(owned.pages));
+    owned
 }
 
 /// Who owns which blocks and areas.

@@ -56,7 +56,7 @@ impl OnePage {
         let Some(watch) = &done.found.pages else {
             return Ok(None);
         };
-        let claims = owners::claims(search.kernel, &search.memmap)?;
+        let claims = owners::claims(search.kernel, &search.memmap, search.heap.bulk_pages())?;
         let number = watch.blocks.at(self.pfn);
         let block = number.and_then(|number| watch.blocks.all.get(number as usize));
         let pages = block.map_or(self.pfn..Pfn(self.pfn.0 + 1), |block| {

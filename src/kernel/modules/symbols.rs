@@ -134,7 +134,10 @@ impl ModuleSymbols {
         by_address.retain(|index| {
             self.get(Some(index)).is_some_and(|symbol| {
                 // Not a mark that the compiler left (the kernel's is_mapping_symbol).
-                let mark = self.name(symbol).starts_with(['.', '$']);
+                let name = self.name(symbol);
+                // Nor the place of a number of BTF (include/linux/btf_ids.h), which has no size and
+                // would name what lies behind it.
+                let mark = name.starts_with(['.', '$']) || name.starts_with("__BTF_ID__");
                 let address = VirtAddr(symbol.address);
                 !mark && self.regions.iter().any(|region| region.contains(address))
             })

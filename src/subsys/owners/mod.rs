@@ -86,6 +86,8 @@ pub struct Claims {
     pub owners: Vec<Owner>,
     /// In the order in which they count.
     pub claims: Vec<Claim>,
+    /// Owners of page tables, and how many pages of tables each has, marked as such or not.
+    pub tables: Vec<(u32, u64)>,
     /// Structures that this kernel's types don't describe, in words.
     pub unknown: Vec<String>,
 }

@@ -11,6 +11,8 @@ layout! {
     /// include/linux/sched.h
     struct TaskMmLayout = "task_struct" in "kernel/fork.c" {
         need mm = "mm",
+        need pid = "tgid",
+        need comm = "comm",
     }
 }
 
@@ -37,18 +39,31 @@ pub(super) fn claim(
         tables.walk(root, Half::Kernel, |at| found.push(at));
     }
     claims.tables(kernel, owner, &mut found);
-    let owner = claims.owner(Owner::of_kernel("page_tables", "of processes"));
     for thread in processes.list.iter().flat_map(|one| &one.threads) {
-        let root = space
-            .read_ptr(thread.plus(u64::from(task.mm.offset)))
-            .ok()
-            .filter(|mm| !mm.is_null())
-            .and_then(|at| root_of(kernel, &mm, at));
+        let Ok(record) = space.span(*thread, task.len) else {
+            continue;
+        };
+        let memory = VirtAddr(task.mm.get(&record));
+        let root = match memory.is_null() {
+            true => None,
+            false => root_of(kernel, &mm, memory),
+        };
         if let Some(root) = root {
             tables.walk(root, Half::User, |at| found.push(at));
         }
+        // Threads of one process have one root, which is walked once.
+        if found.is_empty() {
+            continue;
+        }
+        let comm = thread.plus(u64::from(task.comm.offset));
+        let owner = claims.owner(Owner {
+            kind: "page_tables",
+            name: String::new(),
+            pid: Some(task.pid.get(&record) as u32),
+            comm: space.read_c_string(comm, task.comm.size as usize).ok(),
+        });
+        claims.tables(kernel, owner, &mut found);
     }
-    claims.tables(kernel, owner, &mut found);
     Ok(())
 }
 
@@ -75,6 +90,7 @@ fn kernel_roots(kernel: &Kernel, mm: &RootLayout) -> Vec<PhysAddr> {
 impl Claims {
     fn tables(&mut self, kernel: &Kernel, owner: u32, found: &mut Vec<PhysAddr>) {
         let shift = kernel.dump().page_shift();
+        self.tables.push((owner, found.len() as u64));
         for at in found.drain(..) {
             let page = Pfn::containing(at, shift).start(shift);
             self.block(owner, kernel.space.direct_map_address(page));

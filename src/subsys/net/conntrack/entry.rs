@@ -195,13 +195,7 @@ impl EntryReader {
         let ext_address = VirtAddr(conn.ext.get(&record));
         let (ext, fault) = match self.ext.read(kernel, ext_address) {
             Ok(ext) => (ext, None),
-            Err(fault) => {
-                let ext = Extensions {
-                    masquerade_unknown: true,
-                    ..Extensions::default()
-                };
-                (ext, Some(fault))
-            }
+            Err(fault) => (Extensions::lost(), Some(fault)),
         };
         let entry = Entry {
             address,

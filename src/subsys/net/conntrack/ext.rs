@@ -41,6 +41,14 @@ pub struct Extensions {
 }
 
 impl Extensions {
+    /// Those that can't be read.
+    pub(crate) fn lost() -> Self {
+        Self {
+            masquerade_unknown: true,
+            ..Self::default()
+        }
+    }
+
     /// Names of all extensions present, lower case.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let present = self.present;
