@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::{RealDump, real_dumps, small_dump};
 
 /// Every command that lays a text out, with what it needs besides the dump.
-const COMMANDS: [&[&str]; 36] = [
+const COMMANDS: [&[&str]; 37] = [
     &["info"],
     &["slabs"],
     &["slabs", "--all"],
