@@ -207,7 +207,8 @@ pub struct Options<'a> {
 }
 
 /// What is known once memory was searched, and before it is said what was found.
-#[derive(Clone, Copy, Debug)]
+#[expect(missing_debug_implementations, reason = "a heap is nothing to show")]
+#[derive(Clone, Copy)]
 pub struct Searched<'a> {
     /// The modules.
     pub modules: &'a Modules,
@@ -215,6 +216,8 @@ pub struct Searched<'a> {
     pub tasks: &'a [VirtAddr],
     /// Of each cache.
     pub slabs: &'a SlabFacts,
+    /// Where its objects are, for who would read the memory map again to know.
+    pub heap: &'a SlabHeap<'a>,
 }
 
 /// Searches the whole dump. `meanwhile` is done while what was found is looked at.
@@ -257,6 +260,7 @@ fn collected<T: Send>(
         modules: &modules,
         tasks: &search.stacks.tasks,
         slabs: &done.slabs,
+        heap,
     };
     let named = || {
         let structures = Structures::new(kernel, heap.caches());
