@@ -101,6 +101,7 @@ struct Shown {
     command: &'static str,
     complete: bool,
     losses: Vec<String>,
+    notes: Vec<String>,
     text: Value,
 }
 
@@ -142,6 +143,9 @@ fn page(document: &Document<WholeReport>) -> Page {
         all.map(|one| found(one, dump.memory_bytes)).collect()
     };
     let name = host(dump).or(dump.release.as_deref());
+    let mut figures: Vec<Drawn> = body.sections.iter().flat_map(drawn).collect();
+    // So that none leaves a hole beside it.
+    figures.sort_by_key(|figure| !figure.wide);
     Page {
         style: Value::from_safe_string(STYLE.to_owned()),
         title: printable(name.unwrap_or("unknown kernel")),
@@ -155,7 +159,7 @@ fn page(document: &Document<WholeReport>) -> Page {
         asked: body.searched,
         findings: told(accusing),
         open: told(open),
-        figures: body.sections.iter().flat_map(drawn).collect(),
+        figures,
         rooms: rooms(&body.sections),
         untold: body.sections.iter().filter_map(untold).collect(),
         warnings: document.warnings.iter().map(warning).collect(),
@@ -291,6 +295,7 @@ fn shown(section: &Section) -> Option<Shown> {
         command: section.topic.command,
         complete: section.complete,
         losses: section.losses.iter().map(|loss| printable(loss)).collect(),
+        notes: section.notes.iter().map(|note| printable(note)).collect(),
         text: Value::from_safe_string(text),
     })
 }

@@ -60,6 +60,9 @@ fn write_section(out: &mut dyn Write, section: &Section) -> io::Result<()> {
         }
         writeln!(out)?;
     }
+    for note in &section.notes {
+        writeln!(out, "{}\n", escaped(&printable(note)))?;
+    }
     match &section.told {
         Ok(Told::Text(text)) => block(out, text),
         Ok(Told::Data(data)) => block(out, &data.to_string()),

@@ -198,7 +198,8 @@ impl Redactor {
             self.name(&host);
         }
         dump.host = dump.host.as_ref().map(|_| "(left out)".to_owned());
-        dump.path = "(left out)".to_owned();
+        let path = std::mem::replace(&mut dump.path, "(left out)".to_owned());
+        self.name(&path);
         dump.panic = dump.panic.as_deref().map(|text| self.text(text));
         if let Some(task) = &mut dump.panic_task {
             task.comm = self.text(&task.comm);
@@ -214,8 +215,8 @@ impl Redactor {
         body.redacted = true;
         self.brief(body);
         for section in &mut body.sections {
-            for loss in &mut section.losses {
-                *loss = self.text(loss);
+            for text in section.losses.iter_mut().chain(&mut section.notes) {
+                *text = self.text(text);
             }
             for figure in &mut section.figures {
                 figure.relabel(&mut |label| self.text(label));

@@ -70,6 +70,8 @@ pub struct Section {
     pub complete: bool,
     /// What was missing or broken that this section rests on.
     pub losses: Vec<String>,
+    /// What else there is to know of it: nothing is missing for that.
+    pub notes: Vec<String>,
     /// What is drawn of it.
     pub figures: Vec<Figure>,
 }
@@ -95,12 +97,16 @@ impl Serialize for WholeReport {
         let mut map = serializer.serialize_map(None)?;
         let mut untold = serde_json::Map::new();
         let mut incomplete = serde_json::Map::new();
+        let mut notes = serde_json::Map::new();
         map.serialize_entry("brief", &self.brief)?;
         map.serialize_entry("redacted", &self.redacted)?;
         for section in &self.sections {
             let id = section.topic.id();
             if !section.complete {
                 incomplete.insert(id.clone(), Value::from(section.losses.clone()));
+            }
+            if !section.notes.is_empty() {
+                notes.insert(id.clone(), Value::from(section.notes.clone()));
             }
             match &section.told {
                 Ok(Told::Data(data)) => map.serialize_entry(&id, data)?,
@@ -111,6 +117,7 @@ impl Serialize for WholeReport {
             }
         }
         map.serialize_entry("incomplete", &incomplete)?;
+        map.serialize_entry("notes", &notes)?;
         map.serialize_entry("untold", &untold)?;
         map.end()
     }

@@ -92,6 +92,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     memory::of_processes(&mut sections, &modules);
     network::add(&mut sections, &modules, &typed, search.connections);
     kernel::add(&mut sections, &modules);
+    sections.end();
     let Sections {
         brief,
         complete,

@@ -108,7 +108,16 @@ fn of_rules(sections: &mut Sections<'_>, modules: &Modules) {
     let mut asked = sections.session.question();
     add_rule_types(&mut asked, modules, &sections.args.common);
     let found = asked.explain(rules::collect(&asked.kernel, modules));
-    let answer = found.map(|facts| (RulesReport::new(facts), true));
+    let losses = asked.kernel.diag.losses();
+    // What the debug file does not tell is no fault of the dump.
+    let untyped = losses.iter().find(|loss| loss.code == rules::NO_TYPES);
+    let answer = match untyped {
+        Some(untyped) => {
+            asked = sections.session.question();
+            Err(anyhow!("{}", untyped.message))
+        }
+        None => found.map(|facts| (RulesReport::new(facts), true)),
+    };
     let text = |out: &mut Vec<u8>, document: &_| render::rules::write_text(out, document, layout);
     let figures = |_: &_, _: &mut _| Vec::new();
     sections.tell(topics::RULES, &asked, answer, Shown { text, figures });

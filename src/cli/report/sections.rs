@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Result;
 use serde::Serialize;
 use vmleak::analysis::brief::Brief;
-use vmleak::diag::Warning;
+use vmleak::diag::{Diagnostics, Severity};
 use vmleak::kernel::KernelError;
 use vmleak::render;
 use vmleak::report::Document;
@@ -22,6 +22,8 @@ pub(super) type Answer<T> = Result<(T, bool)>;
 
 /// What has been said so far.
 pub(super) struct Sections<'s> {
+    /// Of which each section is a question, as the dump was opened: what one of them lost is not
+    /// the next one's.
     pub(super) session: &'s Session,
     pub(super) args: &'s ReportArgs,
     /// For the first page.
@@ -29,8 +31,10 @@ pub(super) struct Sections<'s> {
     pub(super) complete: bool,
     pub(super) said: Vec<Section>,
     pub(super) redactor: Redactor,
-    /// What was lost before anything was asked: it is said of the whole page.
+    /// What was said before anything was asked: it is of the whole page.
     at_first: BTreeSet<String>,
+    /// What all of them have lost.
+    lost: Diagnostics,
 }
 
 /// How a document is shown beside its numbers.
@@ -43,7 +47,7 @@ pub(super) struct Shown<W, F> {
 
 impl<'s> Sections<'s> {
     pub(super) fn new(session: &'s Session, args: &'s ReportArgs) -> Self {
-        let losses = session.kernel.diag.losses();
+        let said = session.kernel.diag.warnings();
         Self {
             session,
             args,
@@ -51,7 +55,8 @@ impl<'s> Sections<'s> {
             complete: true,
             said: Vec::new(),
             redactor: Redactor::default(),
-            at_first: losses.into_iter().map(|loss| loss.message).collect(),
+            at_first: said.into_iter().map(|one| one.message).collect(),
+            lost: Diagnostics::default(),
         }
     }
 
@@ -103,7 +108,8 @@ impl<'s> Sections<'s> {
         >,
     ) {
         let mut figures = Vec::new();
-        let losses = self.losses_of(asked);
+        let losses = self.said(asked, Severity::Loss);
+        let notes = self.said(asked, Severity::Note);
         let mut whole = losses.is_empty();
         let told = answer.and_then(|(body, complete)| {
             whole &= complete;
@@ -111,7 +117,7 @@ impl<'s> Sections<'s> {
             figures = (shown.figures)(&body, &mut self.brief);
             self.put(asked, complete, body, shown.text)
         });
-        self.session.kernel.diag.absorb(&asked.kernel.diag);
+        self.lost.absorb_losses(&asked.kernel.diag);
         // What a kernel or its debug file does not have is not missing.
         let why = told.as_ref().err().and_then(|error| error.downcast_ref());
         let lost = why.is_some_and(|why| {
@@ -123,6 +129,7 @@ impl<'s> Sections<'s> {
             told: told.map_err(|error| error.root_cause().to_string()),
             complete: whole,
             losses,
+            notes,
             figures,
         });
     }
@@ -152,10 +159,16 @@ impl<'s> Sections<'s> {
         Ok(Told::Text(own.to_owned()))
     }
 
-    /// What was lost while it was answered.
-    fn losses_of(&self, asked: &Session) -> Vec<String> {
-        let losses = asked.kernel.diag.losses().into_iter();
-        let own = losses.filter(|loss: &Warning| !self.at_first.contains(&loss.message));
-        own.map(|loss| loss.message).collect()
+    /// What was said of it alone.
+    fn said(&self, asked: &Session, severity: Severity) -> Vec<String> {
+        let all = asked.kernel.diag.warnings().into_iter();
+        let own = all.filter(|one| one.severity == severity);
+        let own = own.filter(|one| !self.at_first.contains(&one.message));
+        own.map(|one| one.message).collect()
+    }
+
+    /// Hands on what all of them have lost; notes stay with their sections.
+    pub(super) fn end(&self) {
+        self.session.kernel.diag.absorb(&self.lost);
     }
 }

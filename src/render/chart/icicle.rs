@@ -11,6 +11,8 @@ const HEIGHT: f64 = 460.0;
 const LABELLED: f64 = 17.0;
 /// And with two lines of it.
 const TWO_LINES: f64 = 36.0;
+/// A box is not thinner.
+const THINNEST: f64 = 5.0;
 /// Parts told in words.
 const TOLD: usize = 5;
 
@@ -73,9 +75,30 @@ fn draw_branch(
     }
     *out += "</g>\n";
     let mut below = at;
-    for (number, part) in branch.parts.iter().enumerate() {
-        let of = share(part.bytes, branch.bytes) * height;
-        draw_branch(out, part, (below, of), depth + 1, width, number);
-        below += of;
+    let of = |part: &Branch| share(part.bytes, branch.bytes) * height;
+    let seen = branch.parts.iter().filter(|part| of(part) >= THINNEST);
+    for (number, part) in seen.enumerate() {
+        draw_branch(out, part, (below, of(part)), depth + 1, width, number);
+        below += of(part);
+    }
+    // What is too thin to be seen is one box, so that no stripes are taken for something.
+    let thin = branch.parts.iter().filter(|part| of(part) < THINNEST);
+    let (count, bytes) = thin.fold((0, 0), |(count, bytes), part| {
+        (count + 1, bytes + part.bytes)
+    });
+    let rest = Branch {
+        name: format!("{count} smaller"),
+        bytes,
+        parts: Vec::new(),
+    };
+    if of(&rest) >= THINNEST {
+        draw_branch(
+            out,
+            &rest,
+            (below, of(&rest)),
+            depth + 1,
+            width,
+            branch.parts.len(),
+        );
     }
 }

@@ -104,7 +104,9 @@ fn draw_box(rect: Rect, area: &Area, width: Width, all: u64) -> String {
         rect.height,
     );
     for (number, line) in (0u8..).zip(label(rect, &area.name, &held)) {
-        let weight = if number == 0 { " class=\"name\"" } else { "" };
+        // A size has digits, no name begins with one.
+        let is_name = !line.starts_with(|c: char| c.is_ascii_digit());
+        let weight = if is_name { " class=\"name\"" } else { "" };
         out += &format!(
             "<text{weight} x=\"{:.3}%\" y=\"{:.1}\" dx=\"8\">{}</text>",
             of_width(rect.x),
