@@ -112,7 +112,8 @@ fn held(dump: &DumpIdentity, body: &WholeReport) -> Vec<String> {
             format!("{} {} ({part})", one.group.describe(), size(one.bytes))
         });
         let of: Vec<String> = of.collect();
-        said.push(format!("Of {} RAM: {}.", size(all), of.join(", ")));
+        let (all, of) = (size(all), of.join(", "));
+        said.push(format!("Of {all} RAM, what is set apart at boot included: {of}."));
     }
     for finding in accused(body).take(NAMED) {
         let (subject, message) = (printable(&finding.subject), printable(&finding.message));
