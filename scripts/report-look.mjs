@@ -19,7 +19,7 @@ mkdirSync(out, { recursive: true });
 
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu"],
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
 });
 let faults = 0;
 const fault = (...words) => { faults += 1; console.log(...words); };
@@ -64,7 +64,7 @@ for (const scheme of ["light", "dark"]) {
     await page.screenshot({ path: `${out}/${scheme}-${width}.png`, fullPage: true });
     await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
     for (const line of await page.evaluate(measured)) fault(scheme, width, "opened", line);
-    await page.screenshot({ path: `${out}/${scheme}-${width}-opened.png`, clip: { x: 0, y: 0, width, height: Math.min(16000, await page.evaluate(() => document.documentElement.scrollHeight)) }, captureBeyondViewport: true });
+    await page.screenshot({ path: `${out}/${scheme}-${width}-opened.png`, clip: { x: 0, y: 0, width, height: Math.min(8000, await page.evaluate(() => document.documentElement.scrollHeight)) }, captureBeyondViewport: true });
     await page.close();
     // The page's own policy lets no script in, so axe looks at a copy without it.
     if (width === 400 || width === 1280) {
