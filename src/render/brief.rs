@@ -113,7 +113,9 @@ fn held(dump: &DumpIdentity, body: &WholeReport) -> Vec<String> {
         });
         let of: Vec<String> = of.collect();
         let (all, of) = (size(all), of.join(", "));
-        said.push(format!("Of {all} RAM, what is set apart at boot included: {of}."));
+        said.push(format!(
+            "Of {all} RAM, what is set apart at boot included: {of}."
+        ));
     }
     for finding in accused(body).take(NAMED) {
         let (subject, message) = (printable(&finding.subject), printable(&finding.message));

@@ -106,7 +106,7 @@ fn the_treemap_is_the_ledger() {
         lines.sort();
         assert_eq!(boxes, lines);
         let sum: u64 = boxes.iter().map(|(_, pages)| pages).sum();
-        assert_eq!(Some(sum), ledger["ram_pages"].as_u64());
+        assert_eq!(Some(sum), ledger["pages"].as_u64());
     }
 }
 
