@@ -165,6 +165,15 @@ impl Diagnostics {
         }
     }
 
+    /// Takes over what another question lost, and what it assumed, but not its notes.
+    pub fn absorb_losses(&self, other: &Self) {
+        let losses = other.clone();
+        lock(&losses.said)
+            .warnings
+            .retain(|_, (severity, _)| *severity == Severity::Loss);
+        self.absorb(&losses);
+    }
+
     /// All warnings so far, in a stable order. What memory is missing is said where no other loss
     /// is: those say what became of it.
     pub fn warnings(&self) -> Vec<Warning> {

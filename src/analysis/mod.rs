@@ -1,6 +1,7 @@
 //! Facts to findings: pure functions that read no memory and print nothing.
 
 pub mod accounting;
+pub mod brief;
 pub mod conntrack;
 pub mod families;
 pub mod filter;

@@ -19,6 +19,59 @@ pub struct Line {
     pub pages: u64,
 }
 
+/// Lines of one nature, for who wants few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Memory of processes.
+    Processes,
+    /// Page cache, tmpfs and shared memory.
+    Files,
+    /// Slab caches.
+    Slab,
+    /// What else the kernel took while it ran.
+    Kernel,
+    /// Kernel pages that nothing points to.
+    Lost,
+    /// What was set apart, most of it at boot.
+    SetApart,
+    /// Pages of which nothing is known.
+    Unknown,
+    /// Free.
+    Free,
+}
+
+impl Group {
+    /// Of a line, or of a part of memory, by its code.
+    pub fn of(code: &str) -> Self {
+        match code {
+            "free" | "free_on_cpus" => Self::Free,
+            "anon" | "user" => Self::Processes,
+            "page_cache" | "shmem" => Self::Files,
+            "slab" => Self::Slab,
+            "kernel_lost" => Self::Lost,
+            "kernel_image" | "crash_kernel" | "boot" | "memmap" | "hugetlb" | "offline"
+            | "corrupted" => Self::SetApart,
+            "unknown" => Self::Unknown,
+            _ => Self::Kernel,
+        }
+    }
+
+    /// For people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Files => "files and shared memory",
+            Self::Slab => "slab caches of the kernel",
+            Self::Kernel => "other memory of the kernel",
+            Self::Lost => "kernel memory that nothing points to",
+            Self::SetApart => "set apart at boot or for special use",
+            Self::Unknown => "unknown",
+            Self::Free => "free",
+        }
+    }
+}
+
 /// RAM by owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ledger {

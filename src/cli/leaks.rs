@@ -10,7 +10,7 @@ use vmleak::analysis::leaks::may_pile_up;
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
 use vmleak::graph;
 use vmleak::graph::alive::Container;
-use vmleak::graph::{CacheReach, ReachFacts, Searched, Suspects};
+use vmleak::graph::{CacheReach, PagesFacts, ReachFacts, Searched, Suspects};
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::render;
 use vmleak::report::leaks::{Facts, LeaksReport};
@@ -20,8 +20,10 @@ use vmleak::subsys::mm::memcg::MemcgCount;
 use vmleak::subsys::mm::meminfo::MeminfoFacts;
 use vmleak::subsys::mm::slab::{Progress, SlabFacts};
 use vmleak::subsys::mm::{memcg, meminfo};
+use vmleak::subsys::net::conntrack::Conntrack;
 use vmleak::subsys::{counters, log};
 
+use super::conntrack::Allocated;
 use super::leaks_args::{LeaksArgs, LeaksFormat};
 use super::objects::warn_of_doubt;
 use super::run::verdict_code;
@@ -30,7 +32,9 @@ use super::session::{Session, json_lines, output};
 /// Runs `vmleak leaks`.
 pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let (report, complete) = judged(&session, args.common.max_memory, args.budget)?;
+    let Judged {
+        report, complete, ..
+    } = judged(&session, args.common.max_memory, args.budget, false)?;
     let worst = report.worst();
     let document = session.document(&args.common, complete, report);
     output(
@@ -45,12 +49,27 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     Ok(verdict_code(args.fail_on, worst, document.complete))
 }
 
-/// The verdict, and whether nothing was missing.
+/// What one search tells.
+pub(super) struct Judged {
+    /// The verdict.
+    pub(super) report: LeaksReport,
+    /// Whether nothing was missing.
+    pub(super) complete: bool,
+    /// Every page with its owner; `None` of a kernel that runs.
+    pub(super) pages: Option<PagesFacts>,
+    /// Pages of large kmalloc, by their structures.
+    pub(super) kmalloc: KmallocPages,
+    /// Connections that are allocated, if they are wanted.
+    pub(super) connections: Option<Allocated>,
+}
+
+/// The verdict, and what else the search saw; `connections`: whether they are wanted.
 pub(super) fn judged(
     session: &Session,
     memory: Option<u64>,
     budget: Option<Duration>,
-) -> Result<(LeaksReport, bool)> {
+    connections: bool,
+) -> Result<Judged> {
     let kernel = &session.kernel;
     let options = graph::Options {
         deadline: budget.map(|budget| Instant::now() + budget),
@@ -67,18 +86,25 @@ pub(super) fn judged(
     };
     let page_size = kernel.dump().page_size() as u64;
     // What needs no search fills its gaps.
-    let search = || graph::collect(kernel, &options, |known| bounds(kernel, known));
+    let meanwhile = |known: &Searched<'_>| {
+        let connections = connections.then(|| Conntrack::allocated_in(known.heap));
+        (bounds(kernel, known), connections)
+    };
+    let search = || graph::collect(kernel, &options, meanwhile);
     let (found, (history, meminfo)) = rayon::join(search, || besides(session));
-    let (slabs, mut reach, (counters, memcgs)) = session.explain(found)?;
+    let (slabs, mut reach, ((counters, memcgs), connections)) = session.explain(found)?;
     let memory_bytes = session.run().system.memory_bytes;
     let complete =
         reach.coverage.is_complete() && slabs.caches.iter().all(|cache| cache.exact.complete);
-    let counted = counted(session, &meminfo, &slabs, &reach);
+    let whole = slabs.missing_page_structs == 0;
+    let kmalloc = KmallocPages::of(&reach.pages, reach.blocks.marked, whole);
+    let counted = counted(session, &meminfo, kmalloc, &reach);
     let counters = session.explain(counters)?;
     if !reach.coverage.live {
         // What else was found broken on the way casts doubt on the search, too.
         reach.coverage.losses = kernel.diag.losses();
     }
+    let pages = reach.own_pages.clone();
     let report = LeaksReport::new(Facts {
         containers: containers(session, &options, &slabs, &reach),
         counters,
@@ -92,7 +118,13 @@ pub(super) fn judged(
     });
     warn_of_doubt(session, &report.trust);
     let complete = complete && report.trust.reliable;
-    Ok((report, complete))
+    Ok(Judged {
+        report,
+        complete,
+        pages,
+        kmalloc,
+        connections,
+    })
 }
 
 /// So many unreachable objects of one cache are a finding.
@@ -171,11 +203,9 @@ fn bounds(kernel: &Kernel, known: &Searched<'_>) -> Bounds {
 fn counted(
     session: &Session,
     meminfo: &MeminfoFacts,
-    slabs: &SlabFacts,
+    pages: KmallocPages,
     reach: &ReachFacts,
 ) -> Counted {
-    let whole = slabs.missing_page_structs == 0;
-    let pages = KmallocPages::of(&reach.pages, reach.blocks.marked, whole);
     let page_size = session.kernel.dump().page_size() as u64;
     Counted {
         large_kmalloc: LargeKmalloc::of(pages, meminfo, page_size),

@@ -212,7 +212,8 @@ pub struct Options<'a> {
 }
 
 /// What is known once memory was searched, and before it is said what was found.
-#[derive(Clone, Copy, Debug)]
+#[expect(missing_debug_implementations, reason = "a heap is nothing to show")]
+#[derive(Clone, Copy)]
 pub struct Searched<'a> {
     /// The modules.
     pub modules: &'a Modules,
@@ -222,6 +223,8 @@ pub struct Searched<'a> {
     pub all_tasks: bool,
     /// Of each cache.
     pub slabs: &'a SlabFacts,
+    /// Where its objects are, for who would read the memory map again to know.
+    pub heap: &'a SlabHeap<'a>,
 }
 
 /// Searches the whole dump. `meanwhile` is done while what was found is looked at.
@@ -265,6 +268,7 @@ fn collected<T: Send>(
         tasks: &search.stacks.tasks,
         all_tasks: search.stacks.complete,
         slabs: &done.slabs,
+        heap,
     };
     let named = || {
         let structures = Structures::new(kernel, heap.caches());

@@ -18,7 +18,7 @@ pub(super) fn head<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result
         "{bold}{}{bold:#}",
         printable(dump.release.as_deref().unwrap_or("unknown kernel"))
     )?;
-    if let Some(host) = dump.host.as_deref().filter(|host| *host != UNNAMED) {
+    if let Some(host) = host(dump) {
         write!(out, " on {}", printable(host))?;
     }
     if let Some(time) = &dump.crash_time {
@@ -66,6 +66,11 @@ fn incomplete<T>(out: &mut dyn Write, document: &Document<T>) -> io::Result<()> 
 
 /// A machine that nobody gave a name (DEFAULT_HOSTNAME of the kernel).
 const UNNAMED: &str = "(none)";
+
+/// The machine's name, if it was given one.
+pub(super) fn host(dump: &DumpIdentity) -> Option<&str> {
+    dump.host.as_deref().filter(|host| *host != UNNAMED)
+}
 
 /// Who ran at the crash and how much there was to do.
 pub(super) fn moment(dump: &DumpIdentity) -> String {

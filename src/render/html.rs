@@ -9,31 +9,37 @@ use minijinja::value::Serde;
 use minijinja::{Environment, HtmlEscape, Value};
 use serde::Serialize;
 
-use super::head::{duration, head, moment};
+use super::head::{duration, host, load, panic_task};
 use super::page::{coloured, page_of};
-use super::{finding, percent, printable, size};
+use super::{brief, chart, finding, percent, printable, size, thousands};
+use crate::analysis::accounting::Level;
 use crate::analysis::finding::Finding;
-use crate::analysis::memory::Memory;
-use crate::report::Document;
-use crate::report::whole::{Section, Told, WholeReport};
+use crate::report::figures::{Drawing, Figure};
+use crate::report::whole::{Room, Section, Told, WholeReport};
+use crate::report::{Document, DumpIdentity};
 
 const TEMPLATE: &str = include_str!("report.html");
+const STYLE: &str = include_str!("report.css");
 
 /// What the template shows.
 #[derive(Serialize)]
 struct Page {
-    kernel: String,
-    crashed: Option<String>,
-    uptime: Option<String>,
-    memory: Option<String>,
+    style: Value,
+    title: String,
     panic: Option<String>,
-    /// Who ran, how busy it was, which dump it is.
-    who: String,
+    live: bool,
+    redacted: bool,
+    /// Names and values of the head.
+    facts: Vec<(&'static str, String)>,
     complete: bool,
+    parts: Vec<Part>,
     searched: bool,
+    asked: bool,
     findings: Vec<Found>,
-    parts: Vec<Bar>,
-    sections: Vec<Shown>,
+    /// Those that accuse nobody.
+    open: Vec<Found>,
+    figures: Vec<Drawn>,
+    rooms: Vec<RoomShown>,
     untold: Vec<Untold>,
     warnings: Vec<String>,
     tool: String,
@@ -43,18 +49,49 @@ struct Page {
 }
 
 #[derive(Serialize)]
+struct Part {
+    title: &'static str,
+    sentences: Vec<String>,
+}
+
+#[derive(Serialize)]
 struct Found {
     level: &'static str,
+    subject: String,
+    message: String,
+    much: Option<String>,
+    owner: Option<String>,
     /// Its headline and evidence, as in the text of `leaks`.
     text: Value,
 }
 
 #[derive(Serialize)]
-struct Bar {
-    name: &'static str,
-    size: String,
-    share: String,
-    width: String,
+struct Drawn {
+    id: String,
+    title: String,
+    note: String,
+    wide: bool,
+    /// Where its numbers are told.
+    section: String,
+    command: &'static str,
+    complete: bool,
+    picture: Value,
+    /// Colours with what they mean, and how much where that is known.
+    key: Vec<Key>,
+}
+
+#[derive(Serialize)]
+struct Key {
+    class: String,
+    name: String,
+    size: Option<String>,
+    share: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RoomShown {
+    title: &'static str,
+    sections: Vec<Shown>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +99,9 @@ struct Shown {
     id: String,
     title: &'static str,
     command: &'static str,
+    complete: bool,
+    losses: Vec<String>,
+    notes: Vec<String>,
     text: Value,
 }
 
@@ -90,36 +130,38 @@ pub fn write(out: &mut dyn Write, document: &Document<WholeReport>) -> io::Resul
 
 fn page(document: &Document<WholeReport>) -> Page {
     let (dump, body) = (&document.dump, &document.body);
-    let mut above = Vec::new();
-    // Every text begins with what the page says once.
-    let _ = head(&mut above, document);
-    let above = String::from_utf8_lossy(&above).into_owned();
-    let (mut sections, mut untold) = (Vec::new(), Vec::new());
-    for section in &body.sections {
-        match shown(section, &above) {
-            Ok(section) => sections.push(section),
-            Err(section) => untold.push(section),
-        }
-    }
-    let findings = body.findings.iter().flatten();
     let text = |text: &Option<String>| text.as_deref().map(printable);
     let warning = |warning: &crate::diag::Warning| match warning.count {
         1 => printable(&warning.message),
         times => format!("{} ({times} times)", printable(&warning.message)),
     };
+    let findings = body.findings.iter().flatten();
+    let (accusing, open): (Vec<&Finding>, Vec<&Finding>) =
+        findings.partition(|one| one.level >= Level::Suspect);
+    let told = |all: Vec<&Finding>| -> Vec<Found> {
+        let all = all.into_iter();
+        all.map(|one| found(one, dump.memory_bytes)).collect()
+    };
+    let name = host(dump).or(dump.release.as_deref());
+    let mut figures: Vec<Drawn> = body.sections.iter().flat_map(drawn).collect();
+    // So that none leaves a hole beside it.
+    figures.sort_by_key(|figure| !figure.wide);
     Page {
-        kernel: text(&dump.release).unwrap_or_else(|| "unknown kernel".to_owned()),
-        crashed: text(&dump.crash_time),
-        uptime: dump.uptime_seconds.map(duration),
-        memory: dump.memory_bytes.map(size),
+        style: Value::from_safe_string(STYLE.to_owned()),
+        title: printable(name.unwrap_or("unknown kernel")),
         panic: text(&dump.panic),
-        who: moment(dump),
+        live: dump.is_live(),
+        redacted: body.redacted,
+        facts: facts(dump),
         complete: document.complete,
+        parts: parts(document),
         searched: body.findings.is_some(),
-        findings: findings.map(|one| found(one, dump.memory_bytes)).collect(),
-        parts: bars(body.memory.as_ref(), dump.memory_bytes),
-        sections,
-        untold,
+        asked: body.searched,
+        findings: told(accusing),
+        open: told(open),
+        figures,
+        rooms: rooms(&body.sections),
+        untold: body.sections.iter().filter_map(untold).collect(),
         warnings: document.warnings.iter().map(warning).collect(),
         tool: format!("{} {}", document.tool.name, document.tool.version),
         path: printable(&dump.path),
@@ -128,51 +170,140 @@ fn page(document: &Document<WholeReport>) -> Page {
     }
 }
 
+/// Which machine, when, and what it was doing.
+fn facts(dump: &DumpIdentity) -> Vec<(&'static str, String)> {
+    let load = dump.load.map(load);
+    let task = dump.panic_task.as_ref().map(panic_task);
+    let when = if dump.is_live() {
+        "Looked at"
+    } else {
+        "Crashed"
+    };
+    let all = [
+        ("Host", host(dump).map(printable)),
+        ("Kernel", dump.release.as_deref().map(printable)),
+        (when, dump.crash_time.as_deref().map(printable)),
+        ("Ran for", dump.uptime_seconds.map(duration)),
+        ("RAM", dump.memory_bytes.map(size)),
+        ("Processors", dump.nr_cpus.map(|cpus| cpus.to_string())),
+        ("Died in", task),
+        ("Load", load),
+        ("Tasks", dump.tasks.map(thousands)),
+        ("Machine", Some(dump.arch.to_owned())),
+        ("Dump", Some(dump.id.clone())),
+    ];
+    let known = all.into_iter();
+    known
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+fn parts(document: &Document<WholeReport>) -> Vec<Part> {
+    let parts = brief::parts(document).into_iter();
+    let parts = parts.filter(|part| !part.sentences.is_empty());
+    let shown = parts.map(|part| Part {
+        title: part.title,
+        sentences: part.sentences,
+    });
+    shown.collect()
+}
+
 /// As every other text says it.
 fn found(finding: &Finding, memory: Option<u64>) -> Found {
     let mut text = Vec::new();
     // A Vec takes whatever is written.
-    let _ = finding::headline(&mut text, finding, memory);
     let _ = finding::proof(&mut text, finding);
     let text = page_of(&String::from_utf8_lossy(&text));
+    let much = (finding.bytes > 0).then(|| {
+        let part = percent(finding.bytes, memory);
+        format!("{} ({part} of RAM)", size(finding.bytes))
+    });
+    let owner = finding.owner.as_deref().filter(|owner| *owner != "vmlinux");
     Found {
         level: finding.level.word(),
+        subject: printable(&finding.subject),
+        message: printable(&finding.message),
+        much,
+        owner: owner.map(printable),
         text: Value::from_safe_string(text),
     }
 }
 
-fn bars(memory: Option<&Memory>, all: Option<u64>) -> Vec<Bar> {
-    let parts = memory.map_or(&[][..], |memory| &memory.parts);
-    let bar = |part: &crate::analysis::memory::Part| Bar {
-        name: part.name,
-        size: size(part.bytes),
-        share: percent(part.bytes, all),
-        width: all.filter(|all| *all > 0).map_or_else(String::new, |all| {
-            format!("{:.1}", part.bytes as f64 * 100.0 / all as f64)
-        }),
-    };
-    parts.iter().map(bar).collect()
+fn drawn(section: &Section) -> impl Iterator<Item = Drawn> {
+    section.figures.iter().map(|figure| Drawn {
+        id: figure.id.clone(),
+        title: printable(&figure.title),
+        note: figure.note.clone(),
+        wide: chart::is_wide(figure),
+        section: section.topic.id(),
+        command: section.topic.command,
+        complete: section.complete,
+        picture: Value::from_safe_string(chart::draw(figure)),
+        key: key(figure),
+    })
 }
 
-fn shown(section: &Section, above: &str) -> Result<Shown, Untold> {
-    let text = match &section.told {
+fn key(figure: &Figure) -> Vec<Key> {
+    let name = |(number, name): (usize, &&'static str)| Key {
+        class: format!("piece{number}"),
+        name: (*name).to_owned(),
+        size: None,
+        share: None,
+    };
+    match &figure.drawing {
+        Drawing::Treemap(areas) => {
+            let all = areas.iter().map(|area| area.bytes).sum();
+            let of = areas.iter().map(|area| Key {
+                class: chart::colour(area.group).to_owned(),
+                name: printable(&area.name),
+                size: Some(size(area.bytes)),
+                share: Some(percent(area.bytes, Some(all))),
+            });
+            of.collect()
+        }
+        Drawing::Bars(bars) if bars.pieces.len() > 1 => {
+            bars.pieces.iter().enumerate().map(name).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn rooms(sections: &[Section]) -> Vec<RoomShown> {
+    let rooms = [Room::Memory, Room::Processes, Room::Network, Room::Kernel];
+    let shown = rooms.into_iter().map(|room| {
+        let of_room = sections.iter().filter(|one| one.topic.room == room);
+        RoomShown {
+            title: room.title(),
+            sections: of_room.filter_map(shown).collect(),
+        }
+    });
+    shown.filter(|room| !room.sections.is_empty()).collect()
+}
+
+fn shown(section: &Section) -> Option<Shown> {
+    let text = match section.told.as_ref().ok()? {
         // The log is no table.
-        Ok(Told::Text(text)) if section.command == "log" => {
+        Told::Text(text) if section.topic.command == "log" => {
             format!("<pre>{}</pre>", coloured(text))
         }
-        Ok(Told::Text(text)) => page_of(text.strip_prefix(above).unwrap_or(text)),
-        Ok(Told::Data(data)) => HtmlEscape(&data.to_string()).to_string(),
-        Err(why) => {
-            return Err(Untold {
-                title: section.title,
-                why: printable(why),
-            });
-        }
+        Told::Text(text) => page_of(text),
+        Told::Data(data) => HtmlEscape(&data.to_string()).to_string(),
     };
-    Ok(Shown {
-        id: section.id(),
-        title: section.title,
-        command: section.command,
+    Some(Shown {
+        id: section.topic.id(),
+        title: section.topic.title,
+        command: section.topic.command,
+        complete: section.complete,
+        losses: section.losses.iter().map(|loss| printable(loss)).collect(),
+        notes: section.notes.iter().map(|note| printable(note)).collect(),
         text: Value::from_safe_string(text),
+    })
+}
+
+fn untold(section: &Section) -> Option<Untold> {
+    let why = section.told.as_ref().err()?;
+    Some(Untold {
+        title: section.topic.title,
+        why: printable(why),
     })
 }

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 pub mod allocinfo;
 pub mod bpf;
+mod brief;
 pub mod cache;
+mod chart;
 pub mod conntrack;
 pub mod dentries;
 pub mod diff;
@@ -25,6 +27,7 @@ pub mod leaks;
 mod leaks_areas;
 mod leaks_blocks;
 pub mod log;
+pub mod markdown;
 pub mod memcg;
 pub mod meminfo;
 pub mod modules;
@@ -61,6 +64,14 @@ pub use rows::JsonLines;
 pub fn json<T: Serialize>(out: &mut dyn Write, document: &T) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
     writeln!(out)
+}
+
+/// The lines above each text, which say which dump it is of: a report says them once.
+pub fn above<T>(document: &crate::report::Document<T>) -> String {
+    let mut above = Vec::new();
+    // A Vec takes whatever is written.
+    let _ = head::head(&mut above, document);
+    String::from_utf8_lossy(&above).into_owned()
 }
 
 /// What a terminal would act on, or what would turn the direction of the text around it.

@@ -60,7 +60,7 @@ pub(super) fn entries(
         complete &= warn_of_losses(session, &walk);
         let mut reconciliation = None;
         if lists {
-            let (others, adds_up) = rest(session, conntrack, &walk, known).map_err(to_io)?;
+            let (others, adds_up) = rest(session, conntrack, &walk, known, None).map_err(to_io)?;
             let mut lines = Vec::new();
             for entry in others.iter().filter(|e| selection.matches(conntrack, e)) {
                 render(&mut lines, entry)?;

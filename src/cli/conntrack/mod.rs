@@ -119,12 +119,21 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
     }
 }
 
-/// All connections counted, and whether nothing was missing.
-pub(super) fn summarised(session: &Session, modules: &Modules) -> Result<(SummaryReport, bool)> {
+/// Allocated connections, by address; `None` if that can't be told.
+pub(super) type Allocated = Option<Vec<VirtAddr>>;
+
+/// All connections counted, and whether nothing was missing. What was `allocated` is looked for, if
+/// it is not known.
+pub(super) fn summarised(
+    session: &Session,
+    modules: &Modules,
+    allocated: Option<Allocated>,
+) -> Result<(SummaryReport, bool)> {
     let symbols = (&*session.kernel, modules);
     let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
     let all = Wanted::default();
-    summary::counted(session, &conntrack, &Selection::new(&all, Netns::All))
+    let selection = Selection::new(&all, Netns::All);
+    summary::counted(session, &conntrack, &selection, allocated)
 }
 
 /// Walks the table, hands what `render` makes of each wanted entry to `write` in the table's
@@ -168,11 +177,13 @@ fn rest(
     conntrack: &Conntrack<'_>,
     walk: &WalkFacts,
     mut known: Vec<VirtAddr>,
+    allocated: Option<Allocated>,
 ) -> Result<(Vec<Entry>, Reconciliation)> {
     let (mut others, lists_broken) = session.explain(conntrack.listed())?;
     known.extend(others.iter().map(|entry| entry.address));
     known.par_sort_unstable();
-    let unlinked = conntrack.unlinked(&known);
+    let allocated = allocated.unwrap_or_else(|| Conntrack::allocated(&session.kernel));
+    let unlinked = allocated.map(|all| (all.len() as u64, conntrack.unlinked(&all, &known)));
     let on = |entries: &[Entry], list| entries.iter().filter(|e| e.list == list).count() as u64;
     let reconciliation = Reconciliation {
         allocated: unlinked.as_ref().map(|(alive, _)| *alive),

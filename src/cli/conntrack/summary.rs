@@ -14,7 +14,7 @@ use vmleak::subsys::net::conntrack::table::WalkFacts;
 
 use super::super::conntrack_args::{ConntrackArgs, ConntrackFormat};
 use super::super::session::{Session, exit, output};
-use super::{Selection, rest, warn_of_losses};
+use super::{Allocated, Selection, rest, warn_of_losses};
 
 /// Counts all wanted connections, and says whether the table was full.
 pub(super) fn summary(
@@ -23,7 +23,7 @@ pub(super) fn summary(
     conntrack: &Conntrack<'_>,
     selection: &Selection<'_>,
 ) -> Result<ExitCode> {
-    let (body, complete) = counted(session, conntrack, selection)?;
+    let (body, complete) = counted(session, conntrack, selection, None)?;
     let document = session.document(&args.common, complete, body);
     output(
         &args.common,
@@ -41,6 +41,7 @@ pub(super) fn counted(
     session: &Session,
     conntrack: &Conntrack<'_>,
     selection: &Selection<'_>,
+    allocated: Option<Allocated>,
 ) -> Result<(SummaryReport, bool)> {
     let now = conntrack.clock().now;
     let in_use = conntrack.namespaces().iter().enumerate();
@@ -65,7 +66,7 @@ pub(super) fn counted(
         },
     );
     let complete = warn_of_losses(session, &walk);
-    let (_, reconciliation) = rest(session, conntrack, &walk, known)?;
+    let (_, reconciliation) = rest(session, conntrack, &walk, known, allocated)?;
     let fullness = fullness(session, conntrack, selection, &walk);
     let body = SummaryReport {
         limits: conntrack.limits.clone(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vmleak::render;
 use vmleak::report::meminfo::MeminfoReport;
+use vmleak::subsys::mm::large_kmalloc::KmallocPages;
 use vmleak::subsys::mm::{large_kmalloc, meminfo as subsys};
 
 use super::super::session::{Session, exit, output};
@@ -14,8 +15,11 @@ use super::args::{MeminfoArgs, MeminfoFormat};
 pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
     // The file is counters alone.
-    let look = args.format != MeminfoFormat::Proc;
-    let (report, complete) = collected(&session, args.precise, look)?;
+    let kmalloc = match args.format {
+        MeminfoFormat::Proc => Kmalloc::Unasked,
+        _ => Kmalloc::PageStructures,
+    };
+    let (report, complete) = collected(&session, args.precise, kmalloc)?;
     let document = session.document(&args.common, complete, report);
     output(
         &args.common,
@@ -29,12 +33,22 @@ pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
     Ok(exit(document.complete))
 }
 
-/// What was counted, and whether nothing was missing. Where all of the memory went takes a `look` at
-/// all page structures.
+/// Who knows how much is large kmalloc.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kmalloc {
+    /// It is not wanted.
+    Unasked,
+    /// All page structures, which are read for it.
+    PageStructures,
+    /// Who has read them before.
+    Known(KmallocPages),
+}
+
+/// What was counted, and whether nothing was missing.
 pub(crate) fn collected(
     session: &Session,
     precise: bool,
-    look: bool,
+    kmalloc: Kmalloc,
 ) -> Result<(MeminfoReport, bool)> {
     let facts = session.explain(subsys::collect(&session.kernel, precise))?;
     let complete = facts.complete;
@@ -47,6 +61,10 @@ pub(crate) fn collected(
             })
             .ok()
     };
-    let pages = look.then(collect).flatten();
+    let pages = match kmalloc {
+        Kmalloc::Unasked => None,
+        Kmalloc::PageStructures => collect(),
+        Kmalloc::Known(pages) => Some(pages),
+    };
     Ok((MeminfoReport::new(facts, pages, page_size), complete))
 }

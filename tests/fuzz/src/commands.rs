@@ -259,7 +259,8 @@ impl Run {
         assert_harmless(&lines);
         known.extend(conntrack.listed()?.0.iter().map(|entry| entry.address));
         known.sort_unstable();
-        let _ = (conntrack.unlinked(&known), ports.finish());
+        let allocated = Conntrack::allocated(&self.kernel).unwrap_or_default();
+        let _ = (conntrack.unlinked(&allocated, &known), ports.finish());
         Ok(())
     }
 

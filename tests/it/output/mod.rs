@@ -6,3 +6,4 @@ pub(crate) mod diff;
 pub(crate) mod looks;
 pub(crate) mod manual;
 pub(crate) mod report;
+mod report_page;

@@ -112,38 +112,37 @@ fn follow(
     whole && matches!(end, NullsEnd::Marker(_))
 }
 
-/// Allocated objects of the `nf_conntrack` cache that are not in `known`, which is sorted: the
-/// signature of a leaked reference. `None` if the kernel has no cache of that name.
-pub(crate) fn unlinked(
-    table: &Table<'_>,
-    heap: &SlabHeap<'_>,
-    known: &[VirtAddr],
-) -> Option<(u64, Vec<Entry>)> {
+/// Allocated objects of the `nf_conntrack` cache, by address. `None` if the kernel has no cache of
+/// that name.
+pub(super) fn allocated(heap: &SlabHeap<'_>) -> Option<Vec<VirtAddr>> {
     let cache = heap.find("nf_conntrack")?;
-    let (mut alive, mut found, mut unread) = (0, Vec::new(), Unread::default());
-    // Objects come in the order of their addresses too: one pass over both.
-    let mut known = known.iter().peekable();
+    let mut found = Vec::new();
     objects::each(heap, cache, |object| {
-        if object.state != ObjectState::Allocated {
-            return;
+        if object.state == ObjectState::Allocated {
+            found.push(object.address);
         }
-        alive += 1;
-        while known
-            .next_if(|address| **address < object.address)
-            .is_some()
-        {}
-        if known.peek() == Some(&&object.address) {
-            return;
-        }
-        let reader = &table.reader;
-        let read = reader.read(
-            table.kernel,
-            &table.namespaces,
-            object.address,
-            List::Unlinked,
-        );
-        found.extend(unread.keep(read));
     });
+    Some(found)
+}
+
+/// Those of `allocated` that are not in `known`, both sorted: the signature of a leaked reference.
+pub(super) fn unlinked(
+    table: &Table<'_>,
+    allocated: &[VirtAddr],
+    known: &[VirtAddr],
+) -> Vec<Entry> {
+    let (mut found, mut unread) = (Vec::new(), Unread::default());
+    let mut known = known.iter().peekable();
+    for address in allocated {
+        while known.next_if(|known| *known < address).is_some() {}
+        if known.peek() == Some(&address) {
+            continue;
+        }
+        let read = table
+            .reader
+            .read(table.kernel, &table.namespaces, *address, List::Unlinked);
+        found.extend(unread.keep(read));
+    }
     unread.warn(table.kernel);
-    Some((alive, found))
+    found
 }

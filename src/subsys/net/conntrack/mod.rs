@@ -187,12 +187,11 @@ impl<'k> Conntrack<'k> {
         lists::listed(&self.table)
     }
 
-    /// Compares the allocated objects with those `known` to be on a list, sorted by address; gives
-    /// those that are on none. Where the slab allocator can't be read, says why in a warning.
-    pub fn unlinked(&self, known: &[VirtAddr]) -> Option<(u64, Vec<Entry>)> {
-        let kernel = self.table.kernel;
+    /// Allocated connections, by address; `None` if the kernel has no cache of its own for them.
+    /// Where the slab allocator can't be read, says why in a warning.
+    pub fn allocated(kernel: &Kernel) -> Option<Vec<VirtAddr>> {
         match SlabHeap::read(kernel, &NoProgress) {
-            Ok(heap) => lists::unlinked(&self.table, &heap, known),
+            Ok(heap) => Self::allocated_in(&heap),
             Err(why) => {
                 kernel.diag.warn(
                     "unlinked-unknown",
@@ -201,5 +200,15 @@ impl<'k> Conntrack<'k> {
                 None
             }
         }
+    }
+
+    /// The same, of a heap that was read.
+    pub fn allocated_in(heap: &SlabHeap<'_>) -> Option<Vec<VirtAddr>> {
+        lists::allocated(heap)
+    }
+
+    /// Those of `allocated` that are not `known` to be on a list; both are sorted by address.
+    pub fn unlinked(&self, allocated: &[VirtAddr], known: &[VirtAddr]) -> Vec<Entry> {
+        lists::unlinked(&self.table, allocated, known)
     }
 }
