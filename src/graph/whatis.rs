@@ -157,6 +157,13 @@ fn found_at(
     address: VirtAddr,
     options: &Options<'_>,
 ) -> Result<WhatIs, KernelError> {
+    if let Some(bundle) = kernel.dump().bundle() {
+        return Err(KernelError::NotInBundle {
+            what: "whatis",
+            commands: bundle.commands.to_owned(),
+            remedy: "ask the dump that it was made of",
+        });
+    }
     let (pages, modules, beside) = Pages::and_beside(kernel, options.progress, false)?;
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;
     let targets = &search.targets;
