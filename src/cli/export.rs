@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use vmleak::diag::Diagnostics;
 use vmleak::kernel::KernelError;
 use vmleak::kernel::modules::Modules;
 use vmleak::render::export::tables::{
@@ -103,6 +105,8 @@ struct Export<'a> {
     incomplete: BTreeSet<&'static str>,
     absent: BTreeSet<&'static str>,
     written: Vec<(&'static str, u64, PathBuf)>,
+    /// What was said for each table: none is blamed for another.
+    heard: Vec<Arc<Diagnostics>>,
 }
 
 type Writer<R> = TableWriter<R, BufWriter<File>>;
@@ -133,6 +137,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
         incomplete: BTreeSet::new(),
         absent: BTreeSet::new(),
         written: Vec::new(),
+        heard: Vec::new(),
     };
     export.of_leaks()?;
     export.of_memory()?;
@@ -144,6 +149,9 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
     let complete = export.incomplete.is_empty();
     for (table, rows, path) in &export.written {
         anstream::println!("{rows:>10} {table:<13} {}", path.display());
+    }
+    for heard in &export.heard {
+        session.kernel.diag.absorb(heard);
     }
     let document = session.document(&args.common, complete, ());
     Ok(exit(document.complete))
@@ -170,7 +178,7 @@ impl Export<'_> {
         let path = self.folder.join(&file);
         let part = self.folder.join(format!(".{file}{PART}"));
         let filled = self.filled(table, &part, |writer| fill(&mut asked, writer));
-        self.session.kernel.diag.absorb(&asked.kernel.diag);
+        self.heard.push(Arc::clone(&asked.kernel.diag));
         let lost = asked.kernel.diag.has_loss();
         match filled {
             Ok((rows, complete)) => {
@@ -206,15 +214,17 @@ impl Export<'_> {
 
     /// A table that can't be told. What a kernel does not have is not missing.
     fn lacks(&mut self, table: &'static str, error: &anyhow::Error) {
+        let diag = Diagnostics::default();
         self.absent.insert(table);
         let why = error.downcast_ref::<KernelError>();
         let message = format!("no table {table}: {error:#}");
         if matches!(why, Some(KernelError::Unsupported(_))) {
-            self.session.kernel.diag.note("table-absent", message);
+            diag.note("table-absent", message);
         } else {
             self.incomplete.insert(table);
-            self.session.kernel.diag.warn("table-absent", message);
+            diag.warn("table-absent", message);
         }
+        self.heard.push(Arc::new(diag));
     }
 
     fn of_leaks(&mut self) -> Result<()> {
@@ -223,7 +233,7 @@ impl Export<'_> {
         }
         let asked = self.session.question();
         let judged = leaks::judged(&asked, self.args.common.max_memory, None);
-        self.session.kernel.diag.absorb(&asked.kernel.diag);
+        self.heard.push(Arc::clone(&asked.kernel.diag));
         let lost = asked.kernel.diag.has_loss();
         let (report, complete) = match judged {
             Ok(judged) => judged,

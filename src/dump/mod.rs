@@ -256,11 +256,6 @@ impl Dump {
         }
     }
 
-    /// Every VMCOREINFO that lies in memory, by address. Looks at each page once.
-    pub fn texts_in_memory(&self) -> Vec<FoundText> {
-        texts::find(self)
-    }
-
     /// The page, through the cache.
     ///
     /// # Errors

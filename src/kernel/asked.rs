@@ -125,6 +125,10 @@ pub const ENUMERATIONS: &[(&str, &str)] = &[
     ("pcpu_chunk_type", "mm/percpu.c"),
     ("vm_event_item", "mm/vmstat.c"),
     ("node_stat_item", "mm/memcontrol.c"),
+    ("node_stat_item", "mm/vmstat.c"),
+    ("zone_stat_item", "mm/vmstat.c"),
+    ("numa_stat_item", "mm/vmstat.c"),
+    ("cgroup_subsys_id", "kernel/cgroup/cgroup.c"),
     ("memcg_stat_item", "mm/memcontrol.c"),
     ("packet_sock_flags", "net/packet/af_packet.c"),
 ];

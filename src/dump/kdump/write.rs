@@ -245,3 +245,72 @@ impl KdumpHeader {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::path::Path;
+
+    use super::*;
+    use crate::dump::notes::bundle_note;
+    use crate::dump::{Dump, PageFault, VmcoreInfo};
+
+    const PAGE: usize = 4096;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let header = KdumpHeader {
+            page_size: PAGE as u32,
+            max_pfn: 300,
+            dump_level: 31,
+            utsname: ["Linux", "gw", "6.1.0", "", "x86_64", ""].map(str::to_owned),
+            timestamp: 5,
+            nr_cpus: 2,
+            phys_base: 0,
+        };
+        let notes = Notes {
+            vmcoreinfo: Some(VmcoreInfo::parse(b"OSRELEASE=6.1.0\n")),
+            prstatus: vec![vec![7; 336]],
+            ..Notes::NONE
+        };
+        let mut state = 1u32;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        let noise: Vec<u8> = noise.take(PAGE).collect();
+        let pages = [
+            (Pfn(3), vec![b'a'; PAGE]),
+            (Pfn(9), vec![0; PAGE]),
+            (Pfn(250), noise),
+            (Pfn(251), vec![0; PAGE]),
+        ];
+        let dumped = pages.each_ref().map(|(pfn, _)| *pfn);
+        let mut out = Cursor::new(Vec::new());
+        let note = bundle_note("0.1.0 slabs log");
+        let ram = (0..260).map(Pfn);
+        let mut writer =
+            KdumpWriter::new(&mut out, &header, &notes, &note, ram, &dumped).expect("headers");
+        for (_, page) in &pages {
+            writer.page(page).expect("a page");
+        }
+        let bytes = writer.finish().expect("the end");
+        let file = out.into_inner();
+        assert_eq!(bytes, file.len() as u64);
+        let dump = Dump::from_bytes(Path::new("bundle"), file, 1 << 20).expect("a dump");
+        for (pfn, page) in &pages {
+            assert!(*dump.page(*pfn).expect("it is there") == **page, "{pfn:?}");
+        }
+        let gone = |pfn| dump.page(Pfn(pfn)).map(drop);
+        assert_eq!(gone(4), Err(PageFault::Excluded(Pfn(4))));
+        assert_eq!(gone(270), Err(PageFault::NotInDump(Pfn(270))));
+        let facts = dump.facts();
+        assert_eq!((facts.dump_level, facts.ram_pages), (Some(31), 260));
+        assert!(!facts.contradictory && !facts.incomplete && facts.missing_pages == 0);
+        assert_eq!(dump.notes().prstatus, notes.prstatus);
+        let info = dump.notes().vmcoreinfo.as_ref().expect("a note");
+        assert_eq!(info.text(), "OSRELEASE=6.1.0\n");
+        let bundle = dump.bundle().expect("it is one");
+        assert!(bundle.is_for("log") && !bundle.is_for("lo") && bundle.version == "0.1.0");
+    }
+}

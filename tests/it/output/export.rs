@@ -50,7 +50,11 @@ fn rows_are_what_the_commands_say_and_as_the_schema_has_them() {
     let said = exported(&dump, folder.path(), &["--format", "jsonl"]);
     let all = schema(&[]);
     let tables = all["$defs"].as_object().expect("tables");
-    for (table, schema) in tables {
+    // The small vmlinux does not describe sockets: then there is no such table.
+    let dumps = rows(folder.path(), "dumps");
+    assert_eq!(dumps[0]["absent_tables"], "sockets");
+    assert_eq!(dumps[0]["incomplete_tables"], "sockets");
+    for (table, schema) in tables.iter().filter(|(table, _)| *table != "sockets") {
         let properties = schema["properties"].as_object().expect("properties");
         let rows = rows(folder.path(), table);
         assert!(said.contains(&format!("{} {table}", rows.len())), "{said}");
@@ -88,7 +92,6 @@ fn rows_are_what_the_commands_say_and_as_the_schema_has_them() {
         ("connections", "conntrack", vec!["--format", "jsonl"]),
         ("translations", "nat", vec!["--format", "jsonl"]),
         ("processes", "ps", vec!["--format", "jsonl"]),
-        ("sockets", "sockets", vec!["--format", "jsonl"]),
         (
             "sysctls",
             "sysctl",
@@ -113,7 +116,7 @@ fn rows_are_what_the_commands_say_and_as_the_schema_has_them() {
         .expect("a folder")
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
-    assert_eq!(names.len(), tables.len(), "no half files: {names:?}");
+    assert_eq!(names.len(), tables.len() - 1, "no half files: {names:?}");
 }
 
 #[test]
@@ -158,14 +161,15 @@ fn csv_has_the_columns_of_the_schema_and_the_rows_of_jsonl() {
 
 /// pyarrow reads the files, by the schema that was printed, with the values of jsonl.
 const READ: &str = r#"
-import json, sys
+import json, os, sys
 try:
     import pyarrow as pa, pyarrow.parquet as pq
 except ImportError:
     sys.exit(77)
 folder, schema = sys.argv[1], json.load(open(sys.argv[2]))
 names = {'utf8': 'string', 'bool': 'bool', 'floatingpoint': 'double', 'timestamp': 'timestamp[us, tz=UTC]'}
-for table, want in schema.items():
+files = {t: w for t, w in schema.items() if os.path.exists(f'{folder}/{t}.parquet')}
+for table, want in files.items():
     read = pq.read_table(f'{folder}/{table}.parquet')
     types = [(f.name, str(f.type)) for f in read.schema]
     wanted = [(f['name'], names.get(f['type']['name']) or ('int64' if f['type']['isSigned'] else 'uint64'))
@@ -180,7 +184,7 @@ for table, want in schema.items():
                 have = have.isoformat().replace('+00:00', 'Z')[:19]
                 value = value[:19]
             assert have == value, (table, name, have, value)
-print(len(schema))
+print(len(files))
 "#;
 
 #[test]
@@ -197,7 +201,7 @@ fn parquet_is_read_by_pyarrow_as_arrows_schema_says() {
         .output();
     match python {
         Ok(done) if done.status.success() => {
-            assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "13");
+            assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "12");
         }
         Ok(done) if done.status.code() != Some(77) => {
             panic!("{}", String::from_utf8_lossy(&done.stderr))
