@@ -76,7 +76,11 @@ const FOR_DEBUGGERS: [&str; 8] = [
 ];
 
 /// Of the kernel image: where its data begin and end.
-const IMAGE: [(&str, &str); 2] = [("_sdata", "_edata"), ("__bss_start", "__bss_stop")];
+const IMAGE: [(&str, &str); 3] = [
+    ("__start_ro_after_init", "__end_ro_after_init"),
+    ("_sdata", "_edata"),
+    ("__bss_start", "__bss_stop"),
+];
 
 /// What lies among it and is no data of the kernel's: the log of early boot, of which the kernel
 /// took a copy.
@@ -111,6 +115,29 @@ pub(super) fn add_for_debuggers(
             }
         }
     }
+    add_objects_of_debuggers(kernel, heap, pages);
+    add_tables(kernel, pages);
+}
+
+/// Page tables: vmleak translates the direct map by arithmetic, others walk.
+fn add_tables(kernel: &Kernel, pages: &mut BTreeMap<Pfn, PageReads>) {
+    let shift = kernel.dump().page_shift();
+    let all: Vec<Pfn> = pages.keys().copied().collect();
+    for pfn in all {
+        let at = kernel.space.direct_map_address(pfn.start(shift));
+        kernel.space.entries_of(at, |entry| {
+            let within = (entry.0 & ((1 << shift) - 1)) as usize;
+            let table = pages.entry(Pfn::containing(entry, shift)).or_default();
+            table.add(within, WORD);
+        });
+    }
+}
+
+fn add_objects_of_debuggers(
+    kernel: &Kernel,
+    heap: &SlabHeap<'_>,
+    pages: &mut BTreeMap<Pfn, PageReads>,
+) {
     let wanted: Vec<bool> = heap
         .caches()
         .iter()

@@ -149,9 +149,10 @@ fn header(kernel: &Kernel, redact: bool) -> KdumpHeader {
             "Linux".to_owned(),
             host.unwrap_or_default(),
             info.release().unwrap_or_default().to_owned(),
-            String::new(),
+            // libkdumpfile believes no header without one.
+            crate::subsys::system::version(kernel).unwrap_or_else(|| "#1".to_owned()),
             boot.arch.name().to_owned(),
-            String::new(),
+            "(none)".to_owned(),
         ],
         timestamp: own.map_or(0, |own| own.timestamp),
         nr_cpus: own.map_or(dump.notes().prstatus.len() as u32, |own| own.nr_cpus),

@@ -30,7 +30,8 @@ pub(crate) struct BundleArgs {
     /// Hold what these commands read, in place of all that search no memory
     ///
     /// `leaks` stands for `retained`, `pages` and `report` too, and makes the file larger: of memory that
-    /// these search, all words that are kernel addresses are in it, and nothing else.
+    /// these search, all words that are kernel addresses are in it, and the beginnings of objects that
+    /// nothing points to, whatever they hold.
     #[arg(long = "for", value_name = "COMMAND,…", value_delimiter = ',', value_parser = names())]
     pub(crate) commands: Vec<String>,
     /// Blank the log's texts, the machine's name and the kernel's command line

@@ -198,6 +198,14 @@ impl AddressSpace {
         self.mmu.walk(self.root, va, |at| self.read_phys_u64(at))
     }
 
+    /// Where the entries lie that translate `va`, whether it is translated by them or by arithmetic.
+    pub fn entries_of(&self, va: VirtAddr, mut visit: impl FnMut(PhysAddr)) {
+        let _ = self.mmu.walk(self.root, va, |at| {
+            visit(at);
+            self.read_phys_u64(at)
+        });
+    }
+
     fn read_phys_u64(&self, at: PhysAddr) -> Result<u64, PageFault> {
         let pfn = Pfn::containing(at, self.dump.page_shift());
         let within = self.within_page(at);

@@ -123,6 +123,14 @@ pub fn host_at(kernel: &Kernel) -> Option<(VirtAddr, String)> {
     Some((namespace.plus(offset + UTS_FIELD), name))
 }
 
+/// `uname -v`.
+pub fn version(kernel: &Kernel) -> Option<String> {
+    let (name, _) = host_at(kernel)?;
+    let at = name.plus(2 * UTS_FIELD);
+    let text = kernel.space.read_c_string(at, UTS_FIELD as usize).ok()?;
+    Some(text).filter(|text| !text.is_empty())
+}
+
 /// The machine's name.
 pub fn host(kernel: &Kernel) -> Option<String> {
     host_at(kernel).map(|(_, name)| name)

@@ -188,7 +188,11 @@ fn redacted_texts_are_nowhere() {
     };
     assert_eq!(lines(&whole).len(), lines(&blanked).len());
     let pages = pages(&bundle.path);
-    for line in lines(&whole).iter().filter(|line| line.len() > 40) {
+    // Of this machine are lines with an address in them: others may be literals of the kernel.
+    let own: Vec<String> = lines(&whole);
+    let own = own.iter().filter(|line| line.contains("0x"));
+    assert!(own.clone().count() > 10);
+    for line in own {
         assert_eq!(holds(&pages, line.as_bytes()), 0, "{line}");
     }
     assert!(
