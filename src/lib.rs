@@ -43,6 +43,7 @@
 
 pub mod addr;
 pub mod analysis;
+pub mod bundle;
 mod bytes;
 pub mod diag;
 pub mod dump;

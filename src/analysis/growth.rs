@@ -24,7 +24,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.objects = self.objects.saturating_add(other.objects);
         self.room = self.room.saturating_add(other.room);
         self.slabs = self.slabs.saturating_add(other.slabs);
@@ -100,7 +100,7 @@ pub struct Growth {
 /// them: one kernel may merge what another does not, or call it by another of its names, so all
 /// that hangs together is one row.
 pub fn compare(old: &Sample, new: &Sample, merged: &[Vec<String>]) -> Growth {
-    let groups = Groups::of(old, new, merged);
+    let groups = Groups::of(&[old, new], merged);
     let mut rows: BTreeMap<&str, (Option<Counts>, Option<Counts>)> = BTreeMap::new();
     for (name, counts) in old {
         let row = rows.entry(groups.name(name)).or_default();
@@ -137,9 +137,9 @@ pub fn compare(old: &Sample, new: &Sample, merged: &[Vec<String>]) -> Growth {
     }
 }
 
-/// Names of caches that are one in either sample.
+/// Names of caches that are one in any sample.
 #[derive(Debug, Default)]
-struct Groups {
+pub(super) struct Groups {
     /// By a name, that which stands for all of its group.
     first: BTreeMap<String, String>,
 }
@@ -147,10 +147,11 @@ struct Groups {
 impl Groups {
     /// Of the names that have a row in a sample: a cache that only one name ever stood for is
     /// called by it.
-    fn of(old: &Sample, new: &Sample, merged: &[Vec<String>]) -> Self {
-        let rows: BTreeSet<&str> = old
+    pub(super) fn of(samples: &[&Sample], merged: &[Vec<String>]) -> Self {
+        let rows: BTreeSet<&str> = samples
             .iter()
-            .chain(new)
+            .copied()
+            .flatten()
             .map(|(name, _)| name.as_str())
             .collect();
         let mut groups: Vec<BTreeSet<&str>> = Vec::new();
@@ -174,11 +175,11 @@ impl Groups {
         Self { first }
     }
 
-    fn name<'n>(&'n self, name: &'n str) -> &'n str {
+    pub(super) fn name<'n>(&'n self, name: &'n str) -> &'n str {
         self.first.get(name).map_or(name, String::as_str)
     }
 
-    fn others(&self, first: &str) -> Vec<String> {
+    pub(super) fn others(&self, first: &str) -> Vec<String> {
         let of = self.first.iter();
         let of = of.filter(|(name, of)| *of == first && *name != first);
         of.map(|(name, _)| name.clone()).collect()

@@ -3,8 +3,10 @@
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::args::{InfoArgs, ObjectsArgs, SlabsArgs};
+use super::bundle::BundleArgs;
 use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::diff::DiffArgs;
+use super::export::{ExportArgs, SchemaArgs};
 use super::leaks_args::{LeaksArgs, WhatisArgs};
 use super::machine::args::{LogArgs, MeminfoArgs, ModulesArgs, VmallocArgs};
 use super::machine::bpf::BpfArgs;
@@ -123,6 +125,12 @@ pub(crate) enum Command {
     Modules(ModulesArgs),
     /// All of it as one HTML file for an incident review (-o FILE)
     Report(ReportArgs),
+    /// A small dump with only what vmleak reads, and no data of users (-o FILE)
+    Bundle(BundleArgs),
+    /// Everything as rows for a fleet: a file of Parquet, JSON Lines or CSV a table (-o DIR)
+    Export(ExportArgs),
+    /// The schema of these tables: JSON Schema, or Arrow's
+    Schema(SchemaArgs),
     /// The man page, or that of a command
     Man(ManArgs),
     /// Completions for a shell

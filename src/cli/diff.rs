@@ -21,6 +21,7 @@ use vmleak::subsys::system::SystemFacts;
 use vmleak::types::build_id_of;
 
 use super::args::Common;
+use super::series;
 use super::session::{Reader, Session, exit, json_lines, output};
 use super::wrong::wrong;
 
@@ -67,14 +68,12 @@ struct Taken {
 }
 
 pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
+    if series::is_wanted(&args.common) {
+        return series::diff(args);
+    }
     let (old, new, vmlinux) = sort_out(&args.common)?;
     let view = match (&old, &new) {
         (Given::Dump(_), Given::Dump(_)) => View::Exact,
-        (Given::Slabinfo(_), Given::Slabinfo(_)) => {
-            return Err(wrong(
-                "two saved slabinfos given: one of the two must be a dump",
-            ));
-        }
         _ => View::Slabinfo,
     };
     let old = take(&args.common, &old, &vmlinux)?;
@@ -219,7 +218,7 @@ fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
 
 /// Of the vmlinux files given that of this dump: two dumps may be of two kernels. Where nothing
 /// tells, the first.
-fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBuf> {
+pub(super) fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBuf> {
     given.first()?;
     let dump = Dump::open_with(&[path.to_owned()], 0, common.access()).ok();
     let located = dump.and_then(|dump| boot::locate(dump).ok());

@@ -1,10 +1,13 @@
 //! The command line: the only room that prints, and the only one with `anyhow`.
 
 pub(crate) mod args;
+mod bundle;
 mod command;
 mod conntrack;
 mod conntrack_args;
 mod diff;
+mod export;
+mod exported;
 mod leaks;
 mod leaks_args;
 mod machine;
@@ -19,6 +22,7 @@ mod retained;
 mod rules;
 mod run;
 mod save_profile;
+mod series;
 mod session;
 mod skbs;
 mod sockets;

@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 use vmleak::addr::VirtAddr;
 use vmleak::analysis::leaks::Trust;
 use vmleak::graph;
+use vmleak::kernel::KernelError;
 use vmleak::render;
 use vmleak::report::{Document, ObjectCounts, ObjectsReport};
 use vmleak::subsys::mm::slab::SlabHeap;
@@ -152,6 +153,13 @@ fn write(args: &ObjectsArgs, session: &Session, document: &Document<ObjectsRepor
         let bytes = session.kernel.space.read_bytes(address, len);
         bytes.map_err(|fault| fault.to_string())
     };
+    if let Some(bundle) = session.kernel.dump().bundle().filter(|_| args.hexdump) {
+        return session.explain(Err(KernelError::NotInBundle {
+            what: "objects --hexdump",
+            commands: bundle.commands.to_owned(),
+            remedy: "ask the dump that it was made of",
+        }));
+    }
     let hexdump: Option<render::objects::ReadObject<'_>> = args.hexdump.then_some(&read);
     output(&args.common, args.format.reader(), |out, _| {
         match args.format {

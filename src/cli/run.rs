@@ -1,6 +1,7 @@
 //! The commands: open, collect, judge, render, and say by the exit code how it went.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use vmleak::analysis::accounting::Level;
@@ -10,9 +11,11 @@ use vmleak::subsys::mm::slab::era::SlabEra;
 use vmleak::subsys::mm::slab::{CacheFacts, SlabHeap, left_out};
 
 use super::args::{Common, FailOn, InfoArgs, InfoFormat, SlabsArgs, SlabsFormat, Sort};
+use super::bundle;
 use super::command::Command;
 use super::conntrack;
 use super::diff;
+use super::export;
 use super::leaks;
 use super::machine;
 use super::manual;
@@ -61,6 +64,9 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Pageowner(args) => with_threads(&args.common, || pageowner::pageowner(args)),
         Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
         Command::Report(args) => with_threads(&args.common, || report::report(args)),
+        Command::Bundle(args) => with_threads(&args.common, || bundle::bundle(args)),
+        Command::Export(args) => with_threads(&args.common, || export::export(args)),
+        Command::Schema(args) => export::schema(args),
         Command::Man(args) => manual::man(args),
         Command::Completions(args) => manual::completions(args),
         Command::Sockets(args) => with_threads(&args.common, || sockets::sockets(args)),
@@ -70,6 +76,11 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
 }
 
 fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    // A command that runs others has them already.
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    if STARTED.swap(true, Ordering::Relaxed) {
+        return work();
+    }
     // This thread is one of them: none waits for the others.
     rayon::ThreadPoolBuilder::new()
         .num_threads(common.threads.map_or(0, |threads| threads.clamp(1, 1024)))

@@ -11,7 +11,7 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use vmleak::diag::Warning;
-use vmleak::dump::DumpFacts;
+use vmleak::dump::{DumpFacts, Reads};
 use vmleak::kernel::modules::Modules;
 use vmleak::kernel::{Kernel, KernelError};
 use vmleak::once::get_or_make;
@@ -40,11 +40,16 @@ pub(crate) struct Session {
     pub(crate) debug: Arc<DebugInfo>,
 }
 
+/// Learns what all sessions of this process read, for `bundle`.
+pub(crate) static READS: OnceLock<Arc<Reads>> = OnceLock::new();
+
 impl Session {
     pub(crate) fn open(common: &Common) -> Result<Self> {
         let progress = Bar::new(common);
         progress.start("opening the dump and its debug information", 1);
-        let opened = vmleak::open(common.options()).map_err(|error| explained(error, common))?;
+        let mut options = common.options();
+        options.reads = READS.get().cloned();
+        let opened = vmleak::open(options).map_err(|error| explained(error, common))?;
         let (kernel, debug) = (opened.kernel, opened.debug);
         warn_of_loss(&kernel, kernel.dump().facts());
         if kernel.dump().is_live() {

@@ -126,7 +126,7 @@ pub(crate) fn sysctl(args: &SysctlArgs) -> Result<ExitCode> {
     Ok(exit(document.complete))
 }
 
-fn collect(
+pub(super) fn collect(
     session: &Session,
     modules: &Modules,
     name: &dyn Fn(&str) -> bool,

@@ -17,6 +17,7 @@ use rustc_hash::FxBuildHasher;
 
 mod avml;
 mod bitmap;
+mod bundled;
 mod codec;
 mod elf;
 mod error;
@@ -38,6 +39,7 @@ mod piece;
 mod pieces;
 mod ranges;
 mod raw;
+mod reads;
 mod recent;
 mod sadump;
 mod savevm;
@@ -47,20 +49,23 @@ mod texts;
 mod vmcoreinfo;
 mod vmware;
 
+pub use bundled::Bundle;
 pub use codec::Codec;
 pub use error::{DumpError, PageFault};
 pub use facts::{DumpFacts, ends_early};
 pub use file::{Access, WholeFile};
+pub use kdump::{KdumpHeader, KdumpWriter};
 pub use notes::Notes;
-pub(crate) use notes::gnu_build_id;
+pub(crate) use notes::{bundle_note, gnu_build_id};
 pub(crate) use open::is_vmware_layout;
 pub use open::looks_like_dump;
 pub use page_source::{HeaderFacts, MachineName};
 pub(crate) use raw::may_be_raw;
+pub use reads::{PageReads, Reads, WORD};
 pub use texts::FoundText;
 pub use vmcoreinfo::{NoteOrigin, VmcoreInfo};
 
-use crate::addr::{Pfn, is_page_size};
+use crate::addr::Pfn;
 use page_source::{SharedSource, Stored};
 
 /// Memory that decoded pages may take unless the user says otherwise.
@@ -118,6 +123,8 @@ pub struct Dump {
     cache_pages: u64,
     unpacked: AtomicU64,
     facts: OnceLock<DumpFacts>,
+    /// Notes what is read, if that is wanted.
+    reads: Option<Arc<Reads>>,
 }
 
 impl Dump {
@@ -168,6 +175,7 @@ impl Dump {
             cache_pages: pages as u64,
             unpacked: AtomicU64::new(0),
             facts: OnceLock::new(),
+            reads: None,
         }
     }
 
@@ -237,25 +245,15 @@ impl Dump {
     pub fn hiding(&self, pages: impl IntoIterator<Item = Pfn>) -> Self {
         let hidden = pages.into_iter().collect();
         let source = hiding::Hiding::new(Arc::clone(&self.source), hidden);
-        Self::new(&self.paths, Arc::new(source), self.cache_bytes())
+        self.standing_on(Arc::new(source))
     }
 
-    /// The same dump with the VMCOREINFO that was found for it, in place of any that it brings.
-    #[must_use]
-    pub fn noted(&self, info: VmcoreInfo) -> Self {
-        let stated = info.get("PAGESIZE").and_then(|size| size.parse().ok());
-        let larger = stated.filter(|size| is_page_size(*size) && *size > self.source.page_size());
-        let below = match larger {
-            Some(size) => Arc::new(larger::Larger::new(Arc::clone(&self.source), size)),
-            None => Arc::clone(&self.source),
-        };
-        let source = noted::Noted::new(below, info);
-        Self::new(&self.paths, Arc::new(source), self.cache_bytes())
-    }
-
-    /// Every VMCOREINFO that lies in memory, by address. Looks at each page once.
-    pub fn texts_in_memory(&self) -> Vec<FoundText> {
-        texts::find(self)
+    fn standing_on(&self, source: SharedSource) -> Self {
+        let dump = Self::new(&self.paths, source, self.cache_bytes());
+        Self {
+            reads: self.reads.clone(),
+            ..dump
+        }
     }
 
     /// The page, through the cache.
@@ -349,6 +347,9 @@ impl Dump {
     /// # Errors
     /// If the dump lacks it or it does not decode.
     pub fn read_page(&self, pfn: Pfn, out: &mut [u8]) -> Result<(), PageFault> {
+        if let Some(reads) = &self.reads {
+            reads.note_pass(pfn);
+        }
         let copy = |page: &[u8], out: &mut [u8]| {
             let len = out.len().min(page.len());
             if let (Some(to), Some(from)) = (out.get_mut(..len), page.get(..len)) {

@@ -1,12 +1,14 @@
 //! A dump with the VMCOREINFO that was found in its memory, where its format brought none.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::PageFault;
+use super::larger::Larger;
 use super::notes::Notes;
 use super::page_source::{PageSource, SharedSource, Stored, as_below};
 use super::vmcoreinfo::VmcoreInfo;
-use crate::addr::Pfn;
+use super::{Dump, PageFault};
+use crate::addr::{Pfn, is_page_size};
 
 /// Another source, with a note of its own.
 pub(crate) struct Noted {
@@ -47,5 +49,20 @@ impl PageSource for Noted {
 
     fn fill_partly(&self, pfn: Pfn, start: usize, out: &mut [u8]) -> Option<PageFault> {
         self.below.fill_partly(pfn, start, out)
+    }
+}
+
+impl Dump {
+    /// The same dump with the VMCOREINFO that was found for it, in place of any that it brings.
+    #[must_use]
+    pub fn noted(&self, info: VmcoreInfo) -> Self {
+        let stated = info.get("PAGESIZE").and_then(|size| size.parse().ok());
+        let larger = stated.filter(|size| is_page_size(*size) && *size > self.source.page_size());
+        let below = match larger {
+            Some(size) => Arc::new(Larger::new(Arc::clone(&self.source), size)),
+            None => Arc::clone(&self.source),
+        };
+        let source = Noted::new(below, info);
+        self.standing_on(Arc::new(source))
     }
 }

@@ -8,6 +8,27 @@ use crate::bytes::{c_string, slice, u32_at};
 
 const NT_PRSTATUS: u32 = 1;
 const NT_GNU_BUILD_ID: u32 = 3;
+/// What a bundle says of itself, under vmleak's name.
+const BUNDLE: (&str, u32) = ("VMLEAK", 1);
+
+/// A note as a file has it.
+pub(crate) fn note(name: &str, kind: u32, desc: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Its name ends with a NUL.
+    out.extend((name.len() as u32 + 1).to_le_bytes());
+    out.extend((desc.len() as u32).to_le_bytes());
+    out.extend(kind.to_le_bytes());
+    for part in [[name.as_bytes(), &[0]].concat().as_slice(), desc] {
+        out.extend(part);
+        out.resize(out.len().next_multiple_of(4), 0);
+    }
+    out
+}
+
+/// What says that a dump is a bundle, and whose pages it has: the names of commands by blanks.
+pub(crate) fn bundle_note(commands: &str) -> Vec<u8> {
+    note(BUNDLE.0, BUNDLE.1, commands.as_bytes())
+}
 
 /// What the notes of a dump hold.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +44,8 @@ pub struct Notes {
     /// Whether a Xen hypervisor left notes: what the kernel takes for physical addresses are then
     /// none of the machine.
     pub xen: bool,
+    /// Of a bundle: the commands that its pages are of, by blanks.
+    pub bundle_of: Option<String>,
 }
 
 impl Notes {
@@ -33,6 +56,7 @@ impl Notes {
         qemu_cpus: 0,
         qemu_states: Vec::new(),
         xen: false,
+        bundle_of: None,
     };
 
     /// Adds all notes of one PT_NOTE segment; stops at the first that does not fit.
@@ -46,6 +70,7 @@ impl Notes {
                     self.qemu_cpus += 1;
                     self.qemu_states.push(note.desc.to_vec());
                 }
+                BUNDLE => self.bundle_of = Some(String::from_utf8_lossy(note.desc).into_owned()),
                 ("Xen" | "VMCOREINFO_XEN", _) => self.xen = true,
                 _ => {}
             }

@@ -103,3 +103,10 @@ fn across_pages(dump: &Dump, pfn: u64, first: &Page<'_>, len: usize) -> Option<V
     bytes.truncate(len);
     Some(bytes)
 }
+
+impl Dump {
+    /// Every VMCOREINFO that lies in memory, by address. Looks at each page once.
+    pub fn texts_in_memory(&self) -> Vec<FoundText> {
+        find(self)
+    }
+}

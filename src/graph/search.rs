@@ -125,6 +125,14 @@ impl<'k> Pages<'k> {
         progress: &dyn Progress,
         own_pages: bool,
     ) -> Result<(Self, Modules, Beside), KernelError> {
+        let bundle = kernel.dump().bundle();
+        if let Some(bundle) = bundle.filter(|bundle| !bundle.is_for("leaks")) {
+            return Err(KernelError::NotInBundle {
+                what: "the search of all memory",
+                commands: bundle.commands.to_owned(),
+                remedy: "ask the dump that it was made of, or make another one of that with --for leaks",
+            });
+        }
         let beside = || Beside::read(kernel);
         let (beside, pages) = rayon::join(beside, || Self::read(kernel, progress, own_pages));
         let (modules, beside) = beside?;

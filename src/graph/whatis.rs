@@ -161,6 +161,13 @@ pub fn whatis(kernel: &Kernel, place: Place, options: &Options<'_>) -> Result<Wh
 }
 
 fn found_at(kernel: &Kernel, asked: Place, options: &Options<'_>) -> Result<WhatIs, KernelError> {
+    if let Some(bundle) = kernel.dump().bundle() {
+        return Err(KernelError::NotInBundle {
+            what: "whatis",
+            commands: bundle.commands.to_owned(),
+            remedy: "ask the dump that it was made of",
+        });
+    }
     let (mut pages, modules, beside) = Pages::and_beside(kernel, options.progress, true)?;
     let gathered = pages.gathered.take();
     let (symbols, search) = Search::prepare(pages, &modules, beside)?;

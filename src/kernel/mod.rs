@@ -109,6 +109,18 @@ pub enum KernelError {
         /// Of the kernel that was found.
         release: String,
     },
+    /// The dump is a bundle, and this reads more than what it was made for.
+    #[error(
+        "this dump is a bundle: it holds what {commands} read, and {what} reads more; {remedy}"
+    )]
+    NotInBundle {
+        /// What was asked.
+        what: &'static str,
+        /// The commands that it was made for.
+        commands: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A kernel shape that is known, but not supported yet.
     #[error("{0}")]
     Unsupported(String),

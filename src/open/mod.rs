@@ -70,6 +70,11 @@ impl DebugInfo {
     pub fn is_profile(&self) -> bool {
         self.profile.is_some()
     }
+
+    /// The profile's file, if the types are those of one.
+    pub fn profile_path(&self) -> Option<&Path> {
+        self.profile.as_ref().map(|profile| profile.path())
+    }
 }
 
 /// Opens a dump, finds its vmlinux unless it was given, and puts both together.
@@ -80,6 +85,10 @@ impl DebugInfo {
 pub fn open(options: Options) -> Result<Opened, OpenError> {
     let inputs = Inputs::sort_out(&options)?;
     let dump = Dump::open_with(&inputs.dump, options.cache_bytes(), options.access())?;
+    let dump = match &options.reads {
+        Some(reads) => dump.recording(Arc::clone(reads)),
+        None => dump,
+    };
     let (path, raw) = (dump.path().to_owned(), dump.is_raw());
     let ends_early = dump.facts().ends_early;
     let located = boot::locate(dump).map_err(|error| match (raw, ends_early) {
@@ -89,7 +98,7 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
     })?;
     let (dump, boot) = (located.dump, located.boot);
     let info = dump.notes().vmcoreinfo.clone().unwrap_or_default();
-    let profile = match &options.types {
+    let mut profile = match &options.types {
         TypesFrom::Profile(path) => Some(Arc::new(open_profile(&options, &info, path)?)),
         _ => None,
     };
@@ -99,6 +108,11 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
         None if profile.is_some() => Err(Vec::new()),
         None => locate::find_vmlinux(&options, &info, &path),
     };
+    // That of a bundle lies beside it.
+    let beside = profile_beside(&path).filter(|_| options.types == TypesFrom::Auto);
+    if let (Some(beside), Err(_)) = (beside, &found) {
+        profile = Some(Arc::new(open_profile(&options, &info, &beside)?));
+    }
     let (file, looked) = match found {
         Ok(path) => (Some(open_vmlinux(&options, &info, &path)?), Vec::new()),
         Err(looked) => (None, looked),
@@ -151,6 +165,13 @@ pub fn open(options: Options) -> Result<Opened, OpenError> {
         kernel: kernel.with_own_symbols(found.own),
         debug,
     })
+}
+
+/// `vmcore.profile` of `vmcore`, if there is one.
+fn profile_beside(dump: &Path) -> Option<PathBuf> {
+    let mut path = dump.as_os_str().to_owned();
+    path.push(".profile");
+    Some(PathBuf::from(path)).filter(|path| path.is_file())
 }
 
 fn open_vmlinux(

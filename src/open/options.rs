@@ -1,8 +1,9 @@
 //! What is to be opened, and how.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::dump::{Access, DEFAULT_CACHE_BYTES};
+use crate::dump::{Access, DEFAULT_CACHE_BYTES, Reads};
 
 /// The files of one dump, and how they are read.
 ///
@@ -31,6 +32,8 @@ pub struct Options {
     pub no_mmap: bool,
     /// Memory that decoded pages may take, in bytes; [`DEFAULT_CACHE_BYTES`] if it is not said.
     pub max_memory: Option<u64>,
+    /// Learns what is read of the dump, for a smaller one.
+    pub reads: Option<Arc<Reads>>,
 }
 
 impl Options {

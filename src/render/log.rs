@@ -59,6 +59,7 @@ mod tests {
 
     fn print(text: &str, callers: bool) -> String {
         let record = LogRecord {
+            place: None,
             seq: 0,
             ts_nsec: 1_234_567_999,
             level: 6,

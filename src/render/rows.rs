@@ -11,7 +11,7 @@ use crate::report::DumpIdentity;
 /// What each row starts with.
 const NAMES: [&str; 4] = ["dump_id", "host", "release", "crash_time"];
 
-fn values(dump: &DumpIdentity) -> [Option<&str>; 4] {
+pub(super) fn values(dump: &DumpIdentity) -> [Option<&str>; 4] {
     [
         Some(&dump.id),
         dump.host.as_deref(),

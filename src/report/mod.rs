@@ -53,6 +53,13 @@ pub struct Tool {
     pub version: &'static str,
 }
 
+impl Tool {
+    const THIS: Self = Self {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+}
+
 /// Which dump it is about.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)] // named by the contract
@@ -85,6 +92,32 @@ pub struct DumpIdentity {
 }
 
 impl DumpIdentity {
+    /// Of what is no dump but has a result: the file, and the kernel if it is known.
+    pub fn of_no_dump(path: &str, release: Option<String>) -> Self {
+        Self {
+            id: String::new(),
+            path: path.to_owned(),
+            format: String::new(),
+            source: "saved",
+            boot_facts_from: "",
+            host: None,
+            release,
+            build_id: None,
+            arch: "",
+            crash_time: None,
+            uptime_seconds: None,
+            panic: None,
+            panic_task: None,
+            tasks: None,
+            load: None,
+            nr_cpus: None,
+            memory_bytes: None,
+            dump_level: None,
+            types_from: "",
+            symbols_from: "",
+        }
+    }
+
     /// Whether it is the kernel that runs.
     pub fn is_live(&self) -> bool {
         self.source == "live"
@@ -150,14 +183,25 @@ impl DumpIdentity {
 }
 
 impl<T> Document<T> {
-    /// Puts the frame around `body`. `complete` is what the command itself can say.
-    pub fn new(kernel: &Kernel, run: &RunFacts, complete: bool, body: T) -> Self {
+    /// Puts the frame around what is of no one dump.
+    pub fn of_no_dump(dump: DumpIdentity, complete: bool, body: T) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
-            tool: Tool {
-                name: env!("CARGO_PKG_NAME"),
-                version: env!("CARGO_PKG_VERSION"),
-            },
+            tool: Tool::THIS,
+            dump,
+            complete,
+            warnings: Vec::new(),
+            assumptions: Vec::new(),
+            body,
+        }
+    }
+
+    /// Puts the frame around `body`. `complete` is what the command itself can say.
+    pub fn new(kernel: &Kernel, run: &RunFacts, complete: bool, body: T) -> Self {
+        say_if_bundled(kernel);
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::THIS,
             dump: DumpIdentity::new(kernel, run),
             complete: complete
                 && !run.dump.incomplete
@@ -167,6 +211,26 @@ impl<T> Document<T> {
             assumptions: kernel.diag.assumptions(),
             body,
         }
+    }
+}
+
+/// What a bundle lacks, its maker left out: the remedy is another one.
+fn say_if_bundled(kernel: &Kernel) {
+    let Some(bundle) = kernel.dump().bundle() else {
+        return;
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    if bundle.version != version {
+        kernel.diag.warn(
+            "bundle-version",
+            format!("this bundle was made by vmleak {}, and version {version} may read words that it does not hold, which are zeros in it: read it with that version, or make it again", bundle.version),
+        );
+    }
+    if kernel.diag.has_loss() {
+        kernel.diag.warn(
+            "bundle",
+            format!("this is a bundle with what {} read: what else is missing here is in the dump that it was made of; make another one of that with --for and the names of commands", bundle.commands),
+        );
     }
 }
 

@@ -17,6 +17,7 @@ mod linear;
 mod mmu;
 mod span;
 mod tables;
+mod text;
 mod there;
 
 pub use boot::BootFacts;
@@ -197,9 +198,18 @@ impl AddressSpace {
         self.mmu.walk(self.root, va, |at| self.read_phys_u64(at))
     }
 
+    /// Where the entries lie that translate `va`, whether it is translated by them or by arithmetic.
+    pub fn entries_of(&self, va: VirtAddr, mut visit: impl FnMut(PhysAddr)) {
+        let _ = self.mmu.walk(self.root, va, |at| {
+            visit(at);
+            self.read_phys_u64(at)
+        });
+    }
+
     fn read_phys_u64(&self, at: PhysAddr) -> Result<u64, PageFault> {
         let pfn = Pfn::containing(at, self.dump.page_shift());
         let within = self.within_page(at);
+        self.dump.note_read(pfn, within, 8);
         match self.dump.page(pfn) {
             Ok(page) => Ok(bytes::u64_at(&page, within).unwrap_or(0)),
             Err(fault) if !self.dump.holds_part_of(pfn) => Err(fault),
@@ -216,11 +226,20 @@ impl AddressSpace {
     /// # Errors
     /// If the address is not mapped or the dump lacks its page.
     pub fn page_at(&self, va: VirtAddr) -> Result<(Page<'_>, usize), MemFault> {
+        self.page_for(va, self.dump.page_size())
+    }
+
+    /// As [`page_at`](Self::page_at), of which no more than `len` bytes from `va` on are looked at.
+    fn page_for(&self, va: VirtAddr, len: usize) -> Result<(Page<'_>, usize), MemFault> {
         let phys = self.translate(va)?.phys;
         let shift = self.dump.page_shift();
+        let rest = self.dump.page_size() - self.within_page(phys);
+        let pfn = Pfn::containing(phys, shift);
+        self.dump
+            .note_read(pfn, self.within_page(phys), len.min(rest));
         let page = self
             .dump
-            .page(Pfn::containing(phys, shift))
+            .page(pfn)
             .map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))?;
         Ok((page, self.within_page(phys)))
     }
@@ -254,6 +273,7 @@ impl AddressSpace {
     fn read_page_into(&self, va: VirtAddr, page: &mut [u8]) -> Result<(), MemFault> {
         let phys = self.translate(va)?.phys;
         let pfn = Pfn::containing(phys, self.dump.page_shift());
+        self.dump.note_read(pfn, 0, page.len());
         let read = self.dump.read_page(pfn, page);
         read.map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))
     }
@@ -262,7 +282,7 @@ impl AddressSpace {
         let mut at = va;
         let mut rest = out;
         while !rest.is_empty() {
-            let len = match self.page_at(at) {
+            let len = match self.page_for(at, rest.len()) {
                 Ok((page, within)) => {
                     let len = rest.len().min(page.len() - within);
                     let now = rest.get_mut(..len).unwrap_or_default();
@@ -316,7 +336,7 @@ impl AddressSpace {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn span(&self, va: VirtAddr, len: usize) -> Result<Span<'_>, MemFault> {
-        match self.page_at(va) {
+        match self.page_for(va, len) {
             Ok((page, start)) if len <= page.len() - start => Ok(Span::Page { page, start, len }),
             // Across pages, or of a page of which only a part is there.
             Ok(_) | Err(MemFault::Page { .. }) => self.read_bytes(va, len).map(Span::Copied),
@@ -348,40 +368,6 @@ impl AddressSpace {
     /// As [`read`](Self::read).
     pub fn read_ptr(&self, va: VirtAddr) -> Result<VirtAddr, MemFault> {
         self.read_u64(va).map(VirtAddr)
-    }
-
-    /// The NUL-terminated string at `va`, at most `max` bytes of it.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read), if the fault comes before the NUL.
-    pub fn read_c_string(&self, va: VirtAddr, max: usize) -> Result<String, MemFault> {
-        let mut text = Vec::new();
-        while text.len() < max {
-            let at = va.plus(text.len() as u64);
-            let (page, within) = match self.page_at(at) {
-                Ok(found) => found,
-                Err(fault) => {
-                    // Of a page that is there in part, byte by byte as far as it goes.
-                    let mut byte = [0];
-                    self.read_part(at, &mut byte, fault)?;
-                    match byte {
-                        [0] => break,
-                        [other] => text.push(other),
-                    }
-                    continue;
-                }
-            };
-            let rest = page.get(within..).unwrap_or_default();
-            let rest = rest.get(..rest.len().min(max - text.len())).unwrap_or(rest);
-            match memchr::memchr(0, rest) {
-                Some(end) => {
-                    text.extend_from_slice(rest.get(..end).unwrap_or_default());
-                    break;
-                }
-                None => text.extend_from_slice(rest),
-            }
-        }
-        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }
 

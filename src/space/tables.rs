@@ -95,7 +95,10 @@ impl Tables<'_> {
             let known = matches!(&page, Some((of, _)) if *of == pfn);
             if !known {
                 match space.dump.page_in_passing(pfn) {
-                    Ok(bytes) => page = Some((pfn, bytes)),
+                    Ok(bytes) => {
+                        space.dump.note_read(pfn, 0, bytes.len());
+                        page = Some((pfn, bytes));
+                    }
                     Err(fault) => {
                         let va = space.direct_map_address(at);
                         space.tell(at, MemFault::Page { va, fault });

@@ -69,6 +69,7 @@ mod tests {
 
     fn record(seconds: u64, text: &str) -> LogRecord {
         LogRecord {
+            place: None,
             seq: seconds,
             ts_nsec: seconds * 1_000_000_000,
             level: 4,

@@ -40,6 +40,7 @@ fn log(text: &str) -> Vec<LogRecord> {
     text.lines()
         .enumerate()
         .map(|(seq, line)| LogRecord {
+            place: None,
             seq: seq as u64,
             ts_nsec: seq as u64 * 1_000_000_000,
             level: 4,

@@ -1,9 +1,11 @@
 //! `conntrack`: the entries, one by one.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::conntrack::{EntryDoc, ExpectationDoc};
@@ -76,6 +78,38 @@ pub(super) fn entries(
         }
     })?;
     Ok(exit(complete))
+}
+
+/// Hands every connection to `add`, some at a time: those of the table in its order, then those on
+/// no list. Says whether nothing was missing.
+pub(in crate::cli) fn each_entry(
+    session: &Session,
+    modules: &Modules,
+    mut add: impl FnMut(Vec<EntryDoc>) -> io::Result<()>,
+) -> Result<bool> {
+    let symbols = (&*session.kernel, modules);
+    let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
+    let document = |entry: &Entry| EntryDoc::of(entry, conntrack.namespaces(), conntrack.id(entry));
+    let mut known = Vec::new();
+    let mut written = Ok(());
+    let walk = conntrack.table.walk(
+        Vec::new,
+        |entries, entry| entries.push((entry.address, document(entry))),
+        |entries| {
+            let (addresses, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+            known.extend(addresses);
+            written = add(entries);
+            match written.is_ok() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        },
+    );
+    written?;
+    let complete = warn_of_losses(session, &walk);
+    let (others, _) = rest(session, &conntrack, &walk, known)?;
+    add(others.iter().map(document).collect())?;
+    Ok(complete)
 }
 
 /// What comes before the entries.

@@ -4,8 +4,9 @@ mod entries;
 mod nat;
 mod summary;
 
+pub(super) use entries::each_entry;
 pub(crate) use nat::nat;
-pub(super) use nat::translated;
+pub(super) use nat::{each_translation, translated};
 
 use std::io;
 use std::ops::ControlFlow;

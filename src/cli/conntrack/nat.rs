@@ -1,6 +1,7 @@
 //! `nat`: translations, and the ports in use.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -86,6 +87,41 @@ pub(in crate::cli) fn translated(
         translations,
     };
     Ok((body, complete))
+}
+
+/// Hands every translation to `add`, some at a time, and says whether nothing was missing.
+pub(in crate::cli) fn each_translation(
+    session: &Session,
+    modules: &Modules,
+    common: &Common,
+    mut add: impl FnMut(Vec<NatEntryDoc>) -> io::Result<()>,
+) -> Result<bool> {
+    let rules = rules_of(session, modules, common);
+    let rules = rules.map(|(rules, _)| rules).unwrap_or_default();
+    let kernel = &session.kernel;
+    let symbols = (&**kernel, modules);
+    let conntrack = session.explain(Conntrack::open(kernel, &symbols))?;
+    let named = conntrack.namespaces().iter();
+    let devices: Vec<Devices> = named.map(|ns| devices::names(kernel, ns.address)).collect();
+    let mut written = Ok(());
+    let walk = conntrack.table.walk(
+        Vec::new,
+        |translations, entry| {
+            let nat = Nat::of(entry);
+            if !nat.kind().is_empty() {
+                translations.push(nat_document(&conntrack, &devices, &rules, entry, nat));
+            }
+        },
+        |translations| {
+            written = add(translations);
+            match written.is_ok() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        },
+    );
+    written?;
+    Ok(warn_of_losses(session, &walk))
 }
 
 /// What packets are translated by, and whether that is all; `None` without the types of its modules

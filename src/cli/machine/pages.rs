@@ -54,23 +54,11 @@ pub(crate) enum PagesFormat {
 /// Runs `vmleak pages`.
 pub(crate) fn pages(args: &PagesArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let options = graph::Options {
-        deadline: None,
-        memory: args.common.max_memory,
-        list: None,
-        suspects: None,
-        own_pages: true,
-        progress: &*session.progress,
-    };
-    let search = || graph::pages(&session.kernel, &options);
-    let (facts, _) = rayon::join(search, || session.run());
-    let facts = session.explain(facts)?;
     let by = match args.by {
         Some(PagesBy::Node) => Division::Node,
         Some(PagesBy::Zone) | None => Division::Zone,
     };
-    let report = PagesReport::new(facts.context("no page structures were gathered")?, by);
-    let complete = report.is_complete();
+    let (report, complete) = collected(&session, args.common.max_memory, by)?;
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {
         PagesFormat::Table => Reader::Person,
@@ -87,4 +75,26 @@ pub(crate) fn pages(args: &PagesArgs) -> Result<ExitCode> {
         PagesFormat::Csv => render::pages::write_csv(out, &document),
     })?;
     Ok(exit(document.complete))
+}
+
+/// All pages, and whether nothing was missing.
+pub(in crate::cli) fn collected(
+    session: &Session,
+    memory: Option<u64>,
+    by: Division,
+) -> Result<(PagesReport, bool)> {
+    let options = graph::Options {
+        deadline: None,
+        memory,
+        list: None,
+        suspects: None,
+        own_pages: true,
+        progress: &*session.progress,
+    };
+    let search = || graph::pages(&session.kernel, &options);
+    let (facts, _) = rayon::join(search, || session.run());
+    let facts = session.explain(facts)?;
+    let report = PagesReport::new(facts.context("no page structures were gathered")?, by);
+    let complete = report.is_complete();
+    Ok((report, complete))
 }

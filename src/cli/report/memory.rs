@@ -90,7 +90,7 @@ fn tell(sections: &mut Sections<'_>, search: &Session, judged: Judged) -> OfSear
     let mut slabs = SlabsReport::of(facts.collect(), report.totals.memory_bytes);
     slabs.sort_by_size();
     let mut of_pages = Vec::new();
-    match pages.map(PagesReport::new) {
+    match pages.map(|facts| PagesReport::new(facts, Division::Zone)) {
         Some(pages) => {
             sections.brief.of_ledger(&pages.ledger, pages.page_bytes);
             of_pages.push(figures::ledger(&pages));

@@ -8,6 +8,7 @@
 
 mod headers;
 mod set;
+mod write;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -22,6 +23,7 @@ use crate::addr::Pfn;
 use crate::bytes::{c_string, slice, u32_at, u64_at};
 use headers::{Headers, field};
 pub(crate) use set::KdumpSet;
+pub use write::{KdumpHeader, KdumpWriter};
 
 /// What a kdump-compressed file starts with ("DISKDUMP" before 2006).
 pub(crate) const SIGNATURES: [&[u8]; 2] = [b"KDUMP   ", b"DISKDUMP"];

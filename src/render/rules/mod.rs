@@ -16,8 +16,9 @@ use super::table::{Column, Table};
 use super::thousands;
 use crate::report::Document;
 use crate::report::rules::{NetnsDoc, RulesReport};
-use crate::subsys::net::rules::xt::XTable;
-use iptables::SetNames;
+use crate::subsys::net::rules::nft as nft_facts;
+use crate::subsys::net::rules::xt::{XChain, XTable};
+use iptables::{Around, SetNames};
 
 /// For people: how much of what each namespace has, then all of it.
 ///
@@ -129,6 +130,28 @@ fn of_family(namespace: &NetnsDoc, family: u8) -> Vec<&XTable> {
 fn set_names(namespace: &NetnsDoc) -> SetNames {
     let sets = namespace.rules.ipsets.iter();
     sets.map(|set| (set.index, set.name.clone())).collect()
+}
+
+/// One rule as `nft list ruleset` has it.
+pub(super) fn nft_rule(
+    table: &nft_facts::Table,
+    devices: &std::collections::BTreeMap<u32, String>,
+    rule: &nft_facts::Rule,
+) -> String {
+    nft::rule_text(table, devices, rule)
+}
+
+/// The rules of a chain as `iptables-save -c` has them.
+pub(super) fn x_rules(namespace: &NetnsDoc, table: &XTable, chain: &XChain) -> Vec<String> {
+    let sets = set_names(namespace);
+    let around = Around {
+        family: table.family.0,
+        sets: &sets,
+    };
+    let rules = chain.rules.iter();
+    rules
+        .map(|rule| iptables::rule_line(around, chain, rule))
+        .collect()
 }
 
 /// As `nft --debug=netlink list ruleset`, of all namespaces one after another.

@@ -2,6 +2,7 @@
 //! kernel/printk/printk.c). A record of length 0 says that the next one is at the start.
 
 use super::{Caller, LogRecord};
+use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
 use crate::kernel::{Kernel, KernelError};
 use crate::partial::{End, Partial};
@@ -48,10 +49,14 @@ pub(super) fn records(kernel: &Kernel) -> Result<Partial<Vec<LogRecord>>, Kernel
         return Ok(Partial::new(Vec::new(), End::Fault, 0));
     };
     let read = |offset: u64, len: usize| {
-        let at = crate::addr::VirtAddr(buffer).plus(offset);
+        let at = VirtAddr(buffer).plus(offset);
         kernel.space.read_bytes(at, len).ok()
     };
-    Ok(layout.walk(extent, read))
+    let mut found = layout.walk(extent, read);
+    for (at, _) in found.value.iter_mut().filter_map(|one| one.place.as_mut()) {
+        *at = VirtAddr(buffer).plus(at.0);
+    }
+    Ok(found)
 }
 
 impl RecordLayout {
@@ -112,6 +117,8 @@ impl RecordLayout {
                 subsystem: None,
                 device: None,
                 text: super::text(&text),
+                // In the buffer.
+                place: Some((VirtAddr(at + header as u64), text.len())),
             });
             at += len;
             seq += 1;

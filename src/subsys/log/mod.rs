@@ -10,6 +10,7 @@ mod ring;
 
 use serde::Serialize;
 
+use crate::addr::VirtAddr;
 use crate::kernel::{Kernel, KernelError, Known};
 use crate::partial::{End, Partial};
 
@@ -63,6 +64,9 @@ pub struct LogRecord {
     pub device: Option<String>,
     /// Its text, which may have several lines.
     pub text: String,
+    /// Where that lies, and how many bytes it is.
+    #[serde(skip)]
+    pub place: Option<(VirtAddr, usize)>,
 }
 
 /// All records, oldest first, and whether none is missing; that some are is warned of.

@@ -129,10 +129,11 @@ impl RingReader<'_> {
             .ok()?;
         let len = info.text_len.get(&bytes) as usize;
         // Odd positions mark records without text.
-        let text = if begin & 1 == 1 {
-            String::new()
+        let (place, text) = if begin & 1 == 1 {
+            (None, String::new())
         } else {
-            self.text(begin, next, len)?
+            let (at, text) = self.text(begin, next, len)?;
+            (Some((at, text.len())), super::text(&text))
         };
         let name = |field: Option<Field>| {
             let field = field?;
@@ -148,12 +149,13 @@ impl RingReader<'_> {
             subsystem: name(info.subsystem),
             device: name(info.device),
             text,
+            place,
         }))
     }
 
     /// `None` if memory is missing. A block starts with its descriptor's id; a record that says
     /// it is longer than its block is cut to that.
-    fn text(&self, begin: u64, next: u64, len: usize) -> Option<String> {
+    fn text(&self, begin: u64, next: u64, len: usize) -> Option<(VirtAddr, Vec<u8>)> {
         let size = 1u64 << self.size_bits;
         // A block that would wrap lies at the start of the ring instead.
         let wraps = begin >> self.size_bits != next >> self.size_bits && !next.is_multiple_of(size);
@@ -165,6 +167,6 @@ impl RingReader<'_> {
         let len = (len as u64).min(room.saturating_sub(8)) as usize;
         let at = self.data.plus(start % size + 8);
         let text = self.kernel.space.read_bytes(at, len).ok()?;
-        Some(super::text(&text))
+        Some((at, text))
     }
 }

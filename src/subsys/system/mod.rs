@@ -2,6 +2,7 @@
 
 mod crashed;
 
+use crate::addr::VirtAddr;
 use std::hash::Hasher;
 
 use serde::Serialize;
@@ -99,10 +100,10 @@ fn dump_id(kernel: &Kernel) -> String {
 /// Of a field of `struct new_utsname`, which user space has by heart.
 const UTS_FIELD: u64 = 65;
 
-/// `init_uts_ns.name.nodename`. Where the name lies in the namespace is in VMCOREINFO since 5.11
+/// `init_uts_ns.name.nodename`, and where it lies. Where the name lies in the namespace is in VMCOREINFO since 5.11
 /// (commit ca4a9241cc5e); before, it was behind a reference count. It is right if it has the
 /// kernel's release.
-fn host(kernel: &Kernel) -> Option<String> {
+pub fn host_at(kernel: &Kernel) -> Option<(VirtAddr, String)> {
     let info = kernel.vmcoreinfo();
     let namespace = info
         .symbol("init_uts_ns")
@@ -118,7 +119,21 @@ fn host(kernel: &Kernel) -> Option<String> {
         .into_iter()
         .flatten()
         .find(|offset| field(*offset, 2).as_deref() == info.release())?;
-    field(offset, 1).filter(|name| !name.is_empty())
+    let name = field(offset, 1).filter(|name| !name.is_empty())?;
+    Some((namespace.plus(offset + UTS_FIELD), name))
+}
+
+/// `uname -v`.
+pub fn version(kernel: &Kernel) -> Option<String> {
+    let (name, _) = host_at(kernel)?;
+    let at = name.plus(2 * UTS_FIELD);
+    let text = kernel.space.read_c_string(at, UTS_FIELD as usize).ok()?;
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The machine's name.
+pub fn host(kernel: &Kernel) -> Option<String> {
+    host_at(kernel).map(|(_, name)| name)
 }
 
 /// `avenrun` is in 2048ths; rounded as fs/proc/loadavg.c rounds.

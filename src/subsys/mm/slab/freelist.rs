@@ -153,6 +153,7 @@ impl<'k> Freelists<'k> {
             *page = Some((pfn, dump.page_in_passing(pfn).map_err(|_| ())?));
         }
         let (_, bytes) = page.as_ref().ok_or(())?;
+        dump.note_read(pfn, (offset & ((1 << shift) - 1)) as usize, 8);
         let stored = u64_at(bytes, (offset & ((1 << shift) - 1)) as usize).ok_or(())?;
         Ok(self.encoding.decode(stored, at, geometry.random))
     }

@@ -27,6 +27,10 @@ const USER_PAGES: u32 = 8;
 /// Warns if slab pages were left out of the dump. What can't be looked at is no
 /// sign of it: the commands that need it say so.
 pub fn warn_if_many(kernel: &Kernel) {
+    // A bundle has what was read of them.
+    if kernel.dump().notes().bundle_of.is_some() {
+        return;
+    }
     let level = kernel.dump().facts().dump_level;
     if level.is_some_and(|level| level & USER_PAGES == 0) {
         return;

@@ -1,0 +1,247 @@
+//! `diff` of anything but two dumps: more than two, what tools saved, exported rows, sosreports.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use vmleak::addr::SMALLEST_PAGE;
+use vmleak::analysis::growth::{self, View};
+use vmleak::analysis::saved::{self, Kind};
+use vmleak::analysis::series::{State, StateIdentity, series};
+use vmleak::kernel::modules::Modules;
+use vmleak::open::{FileKind, kind_of};
+use vmleak::render;
+use vmleak::report::{Document, DumpIdentity};
+use vmleak::subsys::mm::slab::SlabHeap;
+
+use super::args::Common;
+use super::conntrack_args::Netns;
+use super::diff::{DiffArgs, DiffFormat, own_vmlinux};
+use super::exported;
+use super::machine::meminfo;
+use super::session::{Reader, Session, exit, json_lines, output};
+use super::sysctl;
+use super::wrong::wrong;
+
+/// Bytes by which a text is told from a dump.
+const START: usize = 256;
+
+/// What is given for states.
+enum Given<'p> {
+    Dump(&'p Path),
+    Text(&'p Path, Kind),
+    Sosreport(&'p Path),
+    Rows(&'p Path),
+}
+
+fn given(path: &Path) -> Given<'_> {
+    if path.join("proc/meminfo").is_file() || path.join("proc/slabinfo").is_file() {
+        return Given::Sosreport(path);
+    }
+    if exported::is_rows(path) {
+        return Given::Rows(path);
+    }
+    match text_kind(path) {
+        Some(kind) => Given::Text(path, kind),
+        None => Given::Dump(path),
+    }
+}
+
+fn text_kind(path: &Path) -> Option<Kind> {
+    let file = fs::File::open(path).ok().filter(|_| path.is_file())?;
+    let mut start = Vec::new();
+    file.take(START as u64).read_to_end(&mut start).ok()?;
+    Kind::of(&String::from_utf8_lossy(&start))
+}
+
+fn not_vmlinux(common: &Common) -> impl Iterator<Item = &Path> {
+    let files = common.files.iter().map(|path| path.as_path());
+    files.filter(|path| kind_of(path) != FileKind::Vmlinux)
+}
+
+/// Whether these are more or other things than two dumps, or a dump and a saved slabinfo.
+pub(super) fn is_wanted(common: &Common) -> bool {
+    let given: Vec<Given<'_>> = not_vmlinux(common).map(given).collect();
+    let dumps = given.iter().filter(|one| matches!(one, Given::Dump(_)));
+    let plain = |one: &Given<'_>| matches!(one, Given::Dump(_) | Given::Text(_, Kind::Slabinfo));
+    let pair = given.len() <= 2 && given.iter().all(plain) && dumps.count() > 0;
+    !pair && !given.is_empty()
+}
+
+/// Runs it.
+pub(super) fn diff(args: &DiffArgs) -> Result<ExitCode> {
+    let common = &args.common;
+    let all: Vec<Given<'_>> = not_vmlinux(common).map(given).collect();
+    // Where all are dumps or rows, counts are exact in all; else they are /proc/slabinfo's.
+    let exact = |one: &Given<'_>| matches!(one, Given::Dump(_) | Given::Rows(_));
+    let view = match all.iter().all(exact) {
+        true => View::Exact,
+        false => View::Slabinfo,
+    };
+    let (mut states, mut complete) = (Vec::new(), true);
+    for one in &all {
+        match one {
+            Given::Dump(path) => {
+                let (state, whole) = of_dump(common, path, view)?;
+                complete &= whole;
+                states.push(state);
+            }
+            Given::Text(path, kind) => states.extend(of_text(path, *kind)?),
+            Given::Sosreport(path) => states.push(of_sosreport(path)?),
+            Given::Rows(path) => states.extend(exported::states(path, view)?),
+        }
+    }
+    if states.len() < 2 {
+        return Err(wrong(format!(
+            "{} state of a machine given, but two or more are compared; usage: vmleak diff OLDER NEWER… [VMLINUX]",
+            states.len()
+        )));
+    }
+    let body = series(states);
+    let last = body.states.last();
+    let path = last.map_or("", |state| state.path.as_str());
+    let dump = DumpIdentity::of_no_dump(path, last.and_then(|state| state.release.clone()));
+    let document = Document::of_no_dump(dump, complete, body);
+    let reader = match args.format {
+        DiffFormat::Table => Reader::Person,
+        _ => Reader::Program,
+    };
+    output(common, reader, |out, width| match args.format {
+        DiffFormat::Table => render::series::write_text(out, &document.body, width, args.all),
+        DiffFormat::Json => render::json(out, &document),
+        DiffFormat::Jsonl => json_lines(out, &document.dump, &document.body.caches),
+        DiffFormat::Csv => render::series::write_csv(out, &document),
+    })?;
+    Ok(exit(complete))
+}
+
+fn identity(path: &Path, kind: &'static str) -> StateIdentity {
+    StateIdentity {
+        path: path.display().to_string(),
+        kind,
+        ..StateIdentity::default()
+    }
+}
+
+fn of_text(path: &Path, kind: Kind) -> Result<Vec<State>> {
+    let text = fs::read(path).with_context(|| path.display().to_string())?;
+    let text = String::from_utf8_lossy(&text);
+    let moments = saved::read(kind, &text, u64::from(SMALLEST_PAGE));
+    let moments = moments.with_context(|| path.display().to_string())?;
+    let state = |moment: saved::Moment| State {
+        identity: StateIdentity {
+            time: moment.time,
+            ..identity(path, kind.name())
+        },
+        caches: moment.caches,
+        meminfo: moment.meminfo,
+        ..State::default()
+    };
+    Ok(moments.into_iter().map(state).collect())
+}
+
+/// What is there of a sosreport's tree; a file that it lacks tells nothing.
+fn of_sosreport(folder: &Path) -> Result<State> {
+    let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
+    let mut state = State {
+        identity: identity(folder, "sosreport"),
+        ..State::default()
+    };
+    for (file, kind) in [
+        ("proc/slabinfo", Kind::Slabinfo),
+        ("proc/meminfo", Kind::Meminfo),
+    ] {
+        let Some(text) = read(file).filter(|text| Kind::of(text) == Some(kind)) else {
+            continue;
+        };
+        let moments = saved::read(kind, &text, u64::from(SMALLEST_PAGE));
+        let moments = moments.with_context(|| folder.join(file).display().to_string())?;
+        for moment in moments {
+            state.caches = state.caches.or(moment.caches);
+            state.meminfo = state.meminfo.or(moment.meminfo);
+        }
+    }
+    let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    state.modules = read("proc/modules").map(|text| text.lines().filter_map(first).collect());
+    state.sysctls = read("sos_commands/kernel/sysctl_-a").map(|text| {
+        let lines = text.lines().filter_map(|line| line.split_once(" = "));
+        let lines = lines.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        lines.collect()
+    });
+    let release = read("proc/sys/kernel/osrelease").or_else(|| {
+        let uname = read("sos_commands/kernel/uname_-a")?;
+        uname.split_whitespace().nth(2).map(str::to_owned)
+    });
+    state.identity.release = release.map(|text| text.trim().to_owned());
+    let date = read("sos_commands/date/date").or_else(|| read("date"));
+    state.identity.time = date.and_then(|date| saved::seconds(&date));
+    state.identity.host = read("proc/sys/kernel/hostname")
+        .or_else(|| read("sos_commands/host/hostname"))
+        .map(|text| text.trim().to_owned());
+    Ok(state)
+}
+
+fn of_dump(common: &Common, path: &Path, view: View) -> Result<(State, bool)> {
+    let files = common.files.iter().cloned();
+    let vmlinux: Vec<_> = files
+        .filter(|path| kind_of(path) == FileKind::Vmlinux)
+        .collect();
+    let own = own_vmlinux(common, path, &vmlinux);
+    let common = Common {
+        files: std::iter::once(path.to_owned()).chain(own).collect(),
+        ..common.clone()
+    };
+    let session = Session::open(&common)?;
+    let heap = session.explain(SlabHeap::read(&session.kernel, &*session.progress))?;
+    let facts = session.explain(heap.facts(&*session.progress))?;
+    drop(heap);
+    let modules = Modules::read(&session.kernel)?;
+    let (memory, _) = meminfo::collected(&session, false, false)?;
+    let kilobytes = memory.meminfo.iter().filter(|line| line.unit.is_some());
+    let sysctls = sysctl::collect(&session, &modules, &|_| true, Netns::Initial).ok();
+    let merged = facts
+        .caches
+        .iter()
+        .filter(|cache| !cache.aliases.is_empty());
+    let system = &session.run().system;
+    let state = State {
+        identity: StateIdentity {
+            host: system.host.clone(),
+            release: system.release.clone(),
+            time: system.crash_time,
+            boot_time: system
+                .crash_time
+                .zip(system.uptime_seconds)
+                .map(|(crash, uptime)| crash - uptime as i64),
+            ..identity(path, "dump")
+        },
+        caches: Some(growth::sample(&facts.caches, view)),
+        merged: merged
+            .map(|cache| [&[cache.name.clone()][..], &cache.aliases].concat())
+            .collect(),
+        meminfo: Some(
+            kilobytes
+                .map(|line| (line.name.to_owned(), line.value.saturating_mul(1024)))
+                .collect(),
+        ),
+        sysctls: sysctls.map(|facts| {
+            let all = facts.entries.into_iter().filter(|entry| !entry.raw);
+            all.filter_map(|entry| Some((entry.name, entry.value?)))
+                .collect::<BTreeMap<_, _>>()
+        }),
+        modules: Some(modules.iter().map(|module| module.name.clone()).collect()),
+        ..State::default()
+    };
+    session.progress.finish();
+    let whole = facts.complete && !session.kernel.diag.has_loss();
+    if !common.quiet {
+        for warning in session.kernel.diag.losses() {
+            let message = render::printable(&warning.message);
+            anstream::eprintln!("vmleak: warning: {}: {message}", path.display());
+        }
+    }
+    Ok((state, whole))
+}

@@ -1,0 +1,237 @@
+//! `diff` of several states as a table and CSV.
+
+use std::io::{self, Write};
+
+use super::layout::Layout;
+use super::rows::Csv;
+use super::table::{Column, Table};
+use super::{printable, size};
+use crate::analysis::series::{Differing, Row, Series};
+use crate::report::Document;
+
+/// Rows of each table that are shown without `--all`.
+const SHOWN: usize = 20;
+
+/// For people: the states, then what changed, the most first.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_text(
+    out: &mut dyn Write,
+    series: &Series,
+    layout: Layout,
+    all: bool,
+) -> io::Result<()> {
+    let header = [
+        Column::number("STATE"),
+        Column::text("KIND"),
+        Column::text("TIME"),
+        Column::text("RELEASE"),
+        Column::flow("FILE"),
+    ];
+    let mut rows = Table::new(header, layout);
+    for (number, state) in (1..).zip(&series.states) {
+        let time = state
+            .time
+            .and_then(|at| jiff::Timestamp::from_second(at).ok());
+        rows.add_row([
+            number.to_string(),
+            state.kind.to_owned(),
+            time.map_or("-".to_owned(), |time| time.to_string()),
+            printable(state.release.as_deref().unwrap_or("-")),
+            printable(&state.path),
+        ]);
+    }
+    rows.write(out)?;
+    if series.same_release == Some(false) {
+        writeln!(
+            out,
+            "These are of several kernels: they are only set side by side"
+        )?;
+    } else if series.same_boot == Some(false) {
+        writeln!(
+            out,
+            "These are of several boots: they are only set side by side"
+        )?;
+    }
+    for (title, rows) in [
+        ("CACHE", &series.caches),
+        ("MEMINFO", &series.meminfo),
+        ("LEDGER", &series.ledger),
+    ] {
+        changes(out, title, rows, layout, all)?;
+    }
+    findings(out, series, layout)?;
+    differing(out, "SYSCTL", &series.sysctls, layout)?;
+    differing(out, "MODULE", &series.modules, layout)?;
+    if series.connections.iter().flatten().count() > 1 {
+        let counts = series.connections.iter();
+        let counts = counts.map(|one| one.map_or("-".to_owned(), |count| count.to_string()));
+        writeln!(
+            out,
+            "\nConnections  {}",
+            counts.collect::<Vec<_>>().join(" -> ")
+        )?;
+    }
+    Ok(())
+}
+
+fn signed_size(bytes: f64) -> String {
+    let sign = match bytes {
+        _ if bytes < 0.0 => "-",
+        _ if bytes > 0.0 => "+",
+        _ => "",
+    };
+    format!("{sign}{}", size(bytes.abs() as u64))
+}
+
+fn changes(
+    out: &mut dyn Write,
+    title: &'static str,
+    rows: &[Row],
+    layout: Layout,
+    all: bool,
+) -> io::Result<()> {
+    let changed = |row: &&Row| all || row.change_bytes.is_some_and(|change| change != 0);
+    let mut rows: Vec<&Row> = rows.iter().filter(changed).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // What shrank most is as telling as what grew most.
+    rows.sort_by_key(|row| std::cmp::Reverse(row.change_bytes.unwrap_or(0).unsigned_abs()));
+    let hidden = rows
+        .len()
+        .saturating_sub(if all { usize::MAX } else { SHOWN });
+    rows.truncate(rows.len() - hidden);
+    writeln!(out)?;
+    let header = [
+        Column::text(title).shorten(20),
+        Column::number("FIRST"),
+        Column::number("LAST"),
+        Column::number("CHANGE"),
+        Column::number("AN HOUR"),
+        Column::flow("NOTE"),
+    ];
+    let mut table = Table::new(header, layout);
+    for row in rows {
+        let mut known = row.bytes.iter().flatten();
+        let text = |bytes: Option<&u64>| bytes.map_or("-".to_owned(), |bytes| size(*bytes));
+        let (first, last) = (known.next(), row.bytes.iter().flatten().next_back());
+        table.add_row([
+            printable(&row.name),
+            text(first),
+            text(last),
+            row.change_bytes
+                .map_or("-".to_owned(), |by| signed_size(by as f64)),
+            row.bytes_per_hour.map_or("-".to_owned(), signed_size),
+            note(row),
+        ]);
+    }
+    table.write(out)?;
+    if hidden > 0 {
+        writeln!(out, "… and {hidden} more (--all)")?;
+    }
+    Ok(())
+}
+
+fn note(row: &Row) -> String {
+    let missing = row.bytes.iter().filter(|one| one.is_none()).count();
+    let mut notes = Vec::new();
+    if missing > 0 {
+        notes.push(format!("not in {missing} of {}", row.bytes.len()));
+    }
+    if !row.merged.is_empty() {
+        notes.push(format!(
+            "with {}, merged",
+            printable(&row.merged.join(", "))
+        ));
+    }
+    notes.join("; ")
+}
+
+fn findings(out: &mut dyn Write, series: &Series, layout: Layout) -> io::Result<()> {
+    if series.findings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let header = [
+        Column::text("FINDING"),
+        Column::text("FINGERPRINT"),
+        Column::flow("STATES"),
+    ];
+    let mut table = Table::new(header, layout);
+    for row in &series.findings {
+        let levels = row.levels.iter().zip(&row.bytes);
+        let levels = levels.map(|(level, bytes)| match (level, bytes) {
+            (Some(level), Some(bytes)) => format!("{level} {}", size(*bytes)),
+            _ => "-".to_owned(),
+        });
+        table.add_row([
+            printable(&row.subject),
+            row.fingerprint.clone(),
+            levels.collect::<Vec<_>>().join(" -> "),
+        ]);
+    }
+    table.write(out)
+}
+
+fn differing(
+    out: &mut dyn Write,
+    title: &'static str,
+    rows: &[Differing],
+    layout: Layout,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut table = Table::new([Column::text(title), Column::flow("STATES")], layout);
+    for row in rows {
+        let values = row.values.iter();
+        let values = values.map(|value| value.as_deref().map_or("-".to_owned(), printable));
+        table.add_row([
+            printable(&row.name),
+            values.collect::<Vec<_>>().join(" -> "),
+        ]);
+    }
+    table.write(out)
+}
+
+/// One row a thing and state.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_csv(out: &mut dyn Write, document: &Document<Series>) -> io::Result<()> {
+    let series = &document.body;
+    let mut csv = Csv::new(out, &document.dump);
+    csv.write_record([
+        "part",
+        "name",
+        "state",
+        "path",
+        "time",
+        "bytes",
+        "bytes_per_hour",
+    ])?;
+    for (part, rows) in [
+        ("cache", &series.caches),
+        ("meminfo", &series.meminfo),
+        ("ledger", &series.ledger),
+    ] {
+        for row in rows {
+            for ((number, state), bytes) in (1..).zip(&series.states).zip(&row.bytes) {
+                csv.write_record([
+                    part.to_owned(),
+                    printable(&row.name),
+                    number.to_string(),
+                    printable(&state.path),
+                    state.time.map_or(String::new(), |time| time.to_string()),
+                    bytes.map_or(String::new(), |bytes| bytes.to_string()),
+                    row.bytes_per_hour
+                        .map_or(String::new(), |rate| rate.to_string()),
+                ])?;
+            }
+        }
+    }
+    csv.flush()
+}
