@@ -242,7 +242,7 @@ mod tests {
     fn numbers_have_four_bytes_or_up_to_4_19_eight() {
         for width in MARKERS {
             let mut m = Machine::build(Era::V4_18, PagingLevels::Four, &Scenario::standard());
-            let stext = synthetic::kernel(&m).symbol("_stext").expect("_stext").0;
+            let stext = 0xffff_ffff_8100_0000;
             let (digits, names) = lay(&mut m, width, stext);
             let kernel = synthetic::kernel(&m);
             let found = tables_around(&kernel.space, digits, 8, VirtAddr(stext));
