@@ -13,7 +13,6 @@ use vmleak::render::{self, Layout};
 use vmleak::report::log::{LogReport, OomReports};
 use vmleak::report::whole::{Section, Told, WholeReport};
 use vmleak::report::{Document, InfoReport, SlabsReport};
-use vmleak::subsys::mm::slab::era::SlabEra;
 
 use super::args::Common;
 use super::conntrack;
@@ -267,14 +266,8 @@ fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
 }
 
 fn of_dump(session: &Session) -> Result<(InfoReport, bool)> {
-    let dump = SlabEra::detect(&session.kernel).map(|era| {
-        let body = InfoReport {
-            coverage: session.run().dump.clone(),
-            translation: session.kernel.space.mmu_name().to_owned(),
-            slab_allocator: era.name(),
-            layouts: None,
-        };
-        (body, true)
-    });
-    session.explain(dump)
+    let modules = Modules::read(&session.kernel).ok();
+    let coverage = session.run().dump.clone();
+    let body = InfoReport::new(&session.kernel, modules.as_ref(), coverage);
+    session.explain(body.map(|body| (body, true)))
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use vmleak::analysis::accounting::Level;
+use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::{InfoReport, SlabsReport};
 use vmleak::subsys::mm::slab::era::SlabEra;
@@ -175,12 +176,10 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         session.explain(SlabHeap::read(kernel, &*session.progress))?;
     }
     rayon::join(|| left_out::warn_if_many(kernel), || session.run());
-    let body = InfoReport {
-        coverage: session.run().dump.clone(),
-        translation: kernel.space.mmu_name().to_owned(),
-        slab_allocator: era.name(),
-        layouts: args.layouts.then(|| kernel.layouts()),
-    };
+    let modules = Modules::read(kernel).ok();
+    let coverage = session.run().dump.clone();
+    let mut body = session.explain(InfoReport::new(kernel, modules.as_ref(), coverage))?;
+    body.layouts = args.layouts.then(|| kernel.layouts());
     let document = session.document(&args.common, saved, body);
     output(
         &args.common,

@@ -108,8 +108,10 @@ pub const STRUCTURES: &[(&str, &str)] = &[
     ),
     ("kmem_cache", "mm/slub.c"),
     ("kmem_cache", "mm/slab_common.c"),
+    ("mem_cgroup", "mm/memcontrol.c"),
     ("page", "mm/slub.c"),
     ("slab", "mm/slub.c"),
+    ("task_struct", "kernel/fork.c"),
     ("thread_union", "kernel/fork.c"),
 ];
 

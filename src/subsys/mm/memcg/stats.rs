@@ -115,7 +115,10 @@ impl<'k> Stats<'k> {
             kernel,
             cpus: Cpus::read(kernel)?,
             sums,
-            on_cpu: OnCpu::new(kernel, at)?,
+            on_cpu: match memcg.vmstats {
+                Some(_) => OnCpu::new(kernel, at)?,
+                None => OnCpu::counted(kernel, at)?,
+            },
             own: memcg.vmstats.is_none(),
             items: items(kernel)?,
         })
@@ -180,20 +183,22 @@ impl<'k> Stats<'k> {
 
 impl OnCpu {
     fn new(kernel: &Kernel, at: Field) -> Result<Self, KernelError> {
-        if let Ok(layout) = kernel.layout::<MemcgCpuCountLayout>() {
-            return Ok(Self {
-                at,
-                size: layout.struct_size,
-                state: layout.state,
-                previous: None,
-            });
-        }
         let layout: MemcgCpuStatsLayout = kernel.layout()?;
         Ok(Self {
             at,
             size: layout.struct_size,
             state: layout.state,
             previous: layout.previous,
+        })
+    }
+
+    fn counted(kernel: &Kernel, at: Field) -> Result<Self, KernelError> {
+        let layout: MemcgCpuCountLayout = kernel.layout()?;
+        Ok(Self {
+            at,
+            size: layout.struct_size,
+            state: layout.state,
+            previous: None,
         })
     }
 }
