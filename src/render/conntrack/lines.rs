@@ -82,7 +82,7 @@ pub fn proc_line(out: &mut Vec<u8>, entry: &Entry, now: Option<i64>) -> io::Resu
             ..tuple
         },
     });
-    let name = match entry.known_protocol {
+    let name = match entry.named {
         true => orig.l4name(),
         false => "unknown",
     };

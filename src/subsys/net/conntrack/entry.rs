@@ -3,6 +3,7 @@
 use super::Symbols;
 use super::ext::{ExtReader, Extensions};
 use super::layouts::{ConnLayout, TupleHashLayout, TupleLayout};
+use super::named;
 use super::netns::Namespace;
 use super::state::{self, status};
 use super::tuple::{Tuple, proto};
@@ -40,6 +41,8 @@ pub struct Entry {
     /// Whether this kernel was built to track the protocol by more than addresses. If not, its
     /// own listings call it unknown.
     pub known_protocol: bool,
+    /// Whether /proc/net/nf_conntrack has a name for the protocol.
+    pub named: bool,
     /// `IPS_*` bits.
     pub status: u64,
     /// The raw time stamp: jiffies when it expires, or how many it will get while unconfirmed.
@@ -97,10 +100,11 @@ pub(crate) struct EntryReader {
     pub(crate) ext: ExtReader,
     pub(crate) clock: Clock,
     protocols: Vec<u8>,
+    nameless: Vec<u8>,
 }
 
 /// Protocols with a configuration option of their own, and the symbol that is there with it: up to
-/// 4.20 one of IPv4 and one of IPv6 (commit dd2934a95701).
+/// 4.19 one of IPv4 and one of IPv6.
 const OPTIONAL: [(u8, [&str; 2]); 4] = [
     (
         proto::DCCP,
@@ -136,6 +140,7 @@ impl EntryReader {
         let always = [proto::ICMP, proto::TCP, proto::UDP, proto::ICMPV6];
         Ok(Self {
             protocols: always.into_iter().chain(optional).collect(),
+            nameless: named::nameless(symbols),
             conn: kernel.layout()?,
             hash: kernel.layout()?,
             tuple: kernel.layout()?,
@@ -219,6 +224,7 @@ impl EntryReader {
             net,
             tuples,
             known_protocol,
+            named: known_protocol && !self.nameless.contains(&l4num),
             status,
             timeout,
             jiffies_left,
