@@ -267,7 +267,6 @@ fn of_kernel(sections: &mut Sections<'_>, modules: &Modules) {
 
 fn of_dump(session: &Session) -> Result<(InfoReport, bool)> {
     let modules = Modules::read(&session.kernel).ok();
-    let coverage = session.run().dump.clone();
-    let body = InfoReport::new(&session.kernel, modules.as_ref(), coverage);
+    let body = InfoReport::new(&session.kernel, modules.as_ref());
     session.explain(body.map(|body| (body, true)))
 }

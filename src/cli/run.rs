@@ -175,10 +175,10 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         // Reading the heap is what resolves its layouts.
         session.explain(SlabHeap::read(kernel, &*session.progress))?;
     }
-    rayon::join(|| left_out::warn_if_many(kernel), || session.run());
-    let modules = Modules::read(kernel).ok();
-    let coverage = session.run().dump.clone();
-    let mut body = session.explain(InfoReport::new(kernel, modules.as_ref(), coverage))?;
+    let recognise = || InfoReport::new(kernel, Modules::read(kernel).ok().as_ref());
+    let system = || rayon::join(|| left_out::warn_if_many(kernel), || session.run());
+    let (body, _) = rayon::join(recognise, system);
+    let mut body = session.explain(body)?;
     body.layouts = args.layouts.then(|| kernel.layouts());
     let document = session.document(&args.common, saved, body);
     output(

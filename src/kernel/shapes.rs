@@ -67,26 +67,32 @@ type Row = (bool, &'static str, Option<Release>, Option<Release>);
 /// # Errors
 /// If the types are damaged.
 pub fn of(types: &TypeDb, has_symbol: impl Fn(&str) -> bool) -> Result<Vec<Shape>, TypeError> {
-    let parts: [(&'static str, Vec<Row>); 7] = [
-        ("slab pages", slab_pages(types)?),
-        ("order of large pages", orders(types)?),
-        ("charged objects", charges(types, &has_symbol)?),
-        ("counters of memory cgroups", counters(types)?),
-        ("modules", modules(types)?),
-        ("state of tasks", tasks(types)?),
-        ("log", log(&has_symbol)),
+    let parts = [
+        ("slab pages", slab_pages(types)),
+        ("order of large pages", orders(types)),
+        ("charged objects", charges(types, &has_symbol)),
+        ("counters of memory cgroups", counters(types)),
+        ("modules", modules(types)),
+        ("state of tasks", tasks(types)),
+        ("log", Ok(log(&has_symbol))),
     ];
-    let first = |(part, rows): (&'static str, Vec<Row>)| {
-        let found = rows.into_iter().find(|row| row.0)?;
-        let (_, shape, since, until) = found;
-        Some(Shape {
-            part,
-            shape,
-            since,
-            until,
-        })
-    };
-    Ok(parts.into_iter().filter_map(first).collect())
+    let mut shapes = Vec::new();
+    for (part, rows) in parts {
+        let rows = match rows {
+            // A profile that was written for less: the others are told.
+            Err(TypeError::NotInProfile { .. }) => continue,
+            rows => rows?,
+        };
+        if let Some((_, shape, since, until)) = rows.into_iter().find(|row| row.0) {
+            shapes.push(Shape {
+                part,
+                shape,
+                since,
+                until,
+            });
+        }
+    }
+    Ok(shapes)
 }
 
 /// Which of `members` there are.
@@ -195,11 +201,7 @@ fn counters(types: &TypeDb) -> Result<Vec<Row>, TypeError> {
 }
 
 fn modules(types: &TypeDb) -> Result<Vec<Row>, TypeError> {
-    let home = match types.has_home("kernel/module/main.c") {
-        true => "kernel/module/main.c",
-        false => "kernel/module.c",
-    };
-    let module = types.find_struct("module", home, true)?;
+    let module = types.find_at_homes("module", &["kernel/module/main.c", "kernel/module.c"])?;
     let [memory, layout, core] = have(module.as_ref(), ["mem", "core_layout", "module_core"])?;
     Ok(vec![
         (memory, "module.mem", Some((6, 4)), None),

@@ -295,15 +295,11 @@ impl InfoReport {
     ///
     /// # Errors
     /// If the kernel's types are damaged.
-    pub fn new(
-        kernel: &Kernel,
-        modules: Option<&Modules>,
-        coverage: DumpFacts,
-    ) -> Result<Self, KernelError> {
+    pub fn new(kernel: &Kernel, modules: Option<&Modules>) -> Result<Self, KernelError> {
         let slab_allocator = SlabEra::detect(kernel)?.name();
         let shapes = shapes::of(&kernel.types, |name| kernel.symbol(name).is_some())?;
         Ok(Self {
-            coverage,
+            coverage: kernel.dump().facts().clone(),
             translation: kernel.space.mmu_name().to_owned(),
             slab_allocator,
             era: Era::of(&shapes),

@@ -11,11 +11,12 @@ layout! {
         need sibling = "css.sibling",
         need children = "css.children",
         need css_flags = "css.flags",
-        need usage = "memory.usage.counter",
-        need max = "memory.max",
-        maybe swap = "swap.usage.counter",
+        /// `count` and `limit` up to 4.17.
+        need usage = "memory.usage.counter" | "memory.count.counter",
+        need max = "memory.max" | "memory.limit",
+        maybe swap = "swap.usage.counter" | "swap.count.counter",
         /// Charged with cgroup v1 only; up to 6.10, later with CONFIG_MEMCG_V1.
-        maybe kmem = "kmem.usage.counter",
+        maybe kmem = "kmem.usage.counter" | "kmem.count.counter",
         /// 5.2 and later (commit 42a300353577): an array of counters up to 5.12, then a structure; a
         /// pointer to it since 6.1.
         maybe vmstats = "vmstats",
