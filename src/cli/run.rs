@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use vmleak::analysis::accounting::Level;
+use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::{InfoReport, SlabsReport};
 use vmleak::subsys::mm::slab::era::SlabEra;
@@ -186,13 +187,11 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         // Reading the heap is what resolves its layouts.
         session.explain(SlabHeap::read(kernel, &*session.progress))?;
     }
-    rayon::join(|| left_out::warn_if_many(kernel), || session.run());
-    let body = InfoReport {
-        coverage: session.run().dump.clone(),
-        translation: kernel.space.mmu_name().to_owned(),
-        slab_allocator: era.name(),
-        layouts: args.layouts.then(|| kernel.layouts()),
-    };
+    let recognise = || InfoReport::new(kernel, Modules::read(kernel).ok().as_ref());
+    let system = || rayon::join(|| left_out::warn_if_many(kernel), || session.run());
+    let (body, _) = rayon::join(recognise, system);
+    let mut body = session.explain(body)?;
+    body.layouts = args.layouts.then(|| kernel.layouts());
     let document = session.document(&args.common, saved, body);
     output(
         &args.common,

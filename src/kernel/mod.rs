@@ -39,6 +39,7 @@ mod pointerless;
 pub mod pointers;
 pub mod processes;
 mod registers;
+pub mod shapes;
 #[doc(hidden)]
 pub mod stack_depot;
 pub mod symbolize;

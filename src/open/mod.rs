@@ -179,7 +179,7 @@ fn open_vmlinux(
     info: &VmcoreInfo,
     path: &Path,
 ) -> Result<Arc<DebugFile>, OpenError> {
-    let file = Arc::new(DebugFile::open_with(path, options.access())?);
+    let file = DebugFile::open_with(path, options.access())?;
     match (info.build_id(), file.build_id()) {
         (Some(wanted), Some(found)) if wanted != found && !options.force => {
             Err(OpenError::OtherBuild {
@@ -189,7 +189,7 @@ fn open_vmlinux(
                 release: release(info),
             })
         }
-        _ => Ok(file),
+        _ => Ok(Arc::new(locate::with_debug_info(options, file))),
     }
 }
 

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use super::head::{duration, load, panic_task};
 use super::layout::Layout;
-use super::table::pairs;
+use super::table::{Column, Table, pairs};
 use super::{percent, printable, size, thousands};
 use crate::kernel::layout::LayoutInfo;
+use crate::kernel::shapes::{Era, Release};
 use crate::report::{Document, InfoReport};
 
 /// For people.
@@ -77,11 +78,54 @@ pub fn write_text(
     row("translation", Some(body.translation.clone()));
     row("slab allocator", Some(body.slab_allocator.to_owned()));
     rows.write(out)?;
+    write_shapes(out, body, layout)?;
     for layout in body.layouts.iter().flatten() {
         writeln!(out)?;
         write_layout(out, layout)?;
     }
     Ok(())
+}
+
+/// What was recognised, and what can't be had.
+fn write_shapes(out: &mut dyn Write, body: &InfoReport, layout: Layout) -> io::Result<()> {
+    let columns = [
+        Column::text("PART"),
+        Column::text("THIS KERNEL'S"),
+        Column::text("UPSTREAM"),
+    ];
+    let mut rows = Table::new(columns, layout);
+    for shape in &body.shapes {
+        let upstream = releases(shape.since, shape.until);
+        rows.add_row([shape.part, shape.shape, &upstream]);
+    }
+    let era = match body.era {
+        Era::Upstream { since, until } => ("of one release", releases(since, until)),
+        Era::Backports { newest, oldest } => (
+            "of several: with backports",
+            format!(
+                "{} beside {}",
+                releases(Some(newest), None),
+                releases(None, Some(oldest))
+            ),
+        ),
+    };
+    rows.add_row(["all together", era.0, &era.1]);
+    for cannot in &body.cannot {
+        rows.add_row([cannot.command, cannot.reason, "nothing to show"]);
+    }
+    writeln!(out)?;
+    rows.write(out)
+}
+
+fn releases(since: Option<Release>, until: Option<Release>) -> String {
+    let name = |(major, minor): Release| format!("{major}.{minor}");
+    match (since, until) {
+        (Some(since), Some(until)) if since == until => name(since),
+        (Some(since), Some(until)) => format!("{} to {}", name(since), name(until)),
+        (Some(since), None) => format!("{} and later", name(since)),
+        (None, Some(until)) => format!("up to {}", name(until)),
+        (None, None) => "any".to_owned(),
+    }
 }
 
 fn write_layout(out: &mut dyn Write, layout: &LayoutInfo) -> io::Result<()> {

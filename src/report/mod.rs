@@ -35,11 +35,14 @@ use crate::analysis::accounting::{SlabTotals, Verdict, judge};
 use crate::analysis::families::{self, Family};
 use crate::diag::{Assumption, Warning};
 use crate::dump::DumpFacts;
-use crate::kernel::Kernel;
 use crate::kernel::layout::LayoutInfo;
+use crate::kernel::modules::Modules;
+use crate::kernel::shapes::{self, Era, Shape};
+use crate::kernel::{Kernel, KernelError};
+use crate::subsys::mm::slab::era::SlabEra;
 use crate::subsys::mm::slab::objects::Object;
 use crate::subsys::mm::slab::{CacheFacts, SlabFacts};
-use crate::subsys::system::{PanicTask, SystemFacts};
+use crate::subsys::system::{Cannot, PanicTask, SystemFacts, cannot};
 
 /// Version of the document's form; grows only when a named field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -343,7 +346,33 @@ pub struct InfoReport {
     pub translation: String,
     /// Name of the slab allocator's era.
     pub slab_allocator: &'static str,
+    /// Which releases have all of `shapes` upstream.
+    pub era: Era,
+    /// What the parts of this kernel look like.
+    pub shapes: Vec<Shape>,
+    /// What it was built or booted without.
+    pub cannot: Vec<Cannot>,
     /// Structures and where their members lie, with `--layouts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layouts: Option<Vec<LayoutInfo>>,
+}
+
+impl InfoReport {
+    /// Gathers what the kernel tells of itself; `modules` where they can be read.
+    ///
+    /// # Errors
+    /// If the kernel's types are damaged.
+    pub fn new(kernel: &Kernel, modules: Option<&Modules>) -> Result<Self, KernelError> {
+        let slab_allocator = SlabEra::detect(kernel)?.name();
+        let shapes = shapes::of(&kernel.types, |name| kernel.symbol(name).is_some())?;
+        Ok(Self {
+            coverage: kernel.dump().facts().clone(),
+            translation: kernel.space.mmu_name().to_owned(),
+            slab_allocator,
+            era: Era::of(&shapes),
+            shapes,
+            cannot: cannot(kernel, modules),
+            layouts: None,
+        })
+    }
 }

@@ -164,6 +164,26 @@ impl DebugFile {
             .is_some_and(|section| section.size > 0)
     }
 
+    /// The file that dwz moved parts to which several files have in common.
+    pub fn moved_to(&self) -> Option<String> {
+        let link = self.section(".gnu_debugaltlink")?;
+        Some(bytes::c_string(link))
+    }
+
+    /// The name of the file that debug information was split off to, and its CRC-32.
+    pub fn split_to(&self) -> Option<(String, u32)> {
+        let link = self.section(".gnu_debuglink")?;
+        let sum = link.len().checked_sub(4)?;
+        Some((bytes::c_string(link), bytes::u32_at(link, sum)?))
+    }
+
+    /// CRC-32 of all bytes, as a debug link states it.
+    pub fn crc(&self) -> u32 {
+        let mut crc = flate2::Crc::new();
+        crc.update(self.bytes());
+        crc.sum()
+    }
+
     /// A section's bytes, unpacked and relocated; `None` if there is no such section or it is
     /// damaged.
     pub fn section(&self, name: &str) -> Option<&[u8]> {

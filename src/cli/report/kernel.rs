@@ -7,7 +7,6 @@ use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::report::InfoReport;
 use vmleak::report::log::{LogReport, OomReports};
-use vmleak::subsys::mm::slab::era::SlabEra;
 
 use super::super::conntrack_args::Netns;
 use super::super::machine;
@@ -77,14 +76,7 @@ fn log(sections: &mut Sections<'_>) {
 }
 
 fn of_dump(session: &Session) -> Result<(InfoReport, bool)> {
-    let dump = SlabEra::detect(&session.kernel).map(|era| {
-        let body = InfoReport {
-            coverage: session.run().dump.clone(),
-            translation: session.kernel.space.mmu_name().to_owned(),
-            slab_allocator: era.name(),
-            layouts: None,
-        };
-        (body, true)
-    });
-    session.explain(dump)
+    let modules = Modules::read(&session.kernel).ok();
+    let body = InfoReport::new(&session.kernel, modules.as_ref());
+    session.explain(body.map(|body| (body, true)))
 }

@@ -205,7 +205,7 @@ impl<'a> ModuleFiles<'a> {
     /// if the dump tells.
     fn find(&self, name: &str, build_id: Option<&str>) -> Result<DebugFile, OpenError> {
         if let Some((_, path)) = self.given().iter().find(|(given, _)| given == name) {
-            let file = self.open(path)?;
+            let file = locate::with_debug_info(self.options, self.open(path)?);
             if !file.has_debug_info() {
                 return Err(OpenError::StrippedModule { path: path.clone() });
             }

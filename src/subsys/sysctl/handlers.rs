@@ -50,7 +50,7 @@ use Decoder::{
     UserHz,
 };
 
-/// Kernels 5.10 to 7.2. Where nothing else is said, the handler prints what
+/// Kernels 4.18 to 7.2. Where nothing else is said, the handler prints what
 /// the generic one of kernel/sysctl.c that it calls does.
 const HANDLERS: &[(&str, Decoder)] = &[
     ("addrconf_sysctl_addr_gen_mode", Int),
@@ -147,6 +147,7 @@ const HANDLERS: &[(&str, Decoder)] = &[
     ("proc_cap_handler", Special(core::capabilities)),
     ("proc_do_cad_pid", Special(core::cad_pid)),
     ("proc_do_dev_weight", Int),
+    ("proc_do_entropy", Special(core::entropy)),
     ("proc_do_large_bitmap", Bitmap),
     ("proc_do_rointvec", Int),
     ("proc_do_rss_key", Special(net::rss_key)),
@@ -212,9 +213,11 @@ const HANDLERS: &[(&str, Decoder)] = &[
         "proc_tcp_congestion_control",
         Special(tcp::congestion_control),
     ),
+    ("proc_tcp_early_demux", Int),
     ("proc_tcp_ehash_entries", Special(tcp::established_buckets)),
     ("proc_tcp_fastopen_key", Special(tcp::fastopen_key)),
     ("proc_tfo_blackhole_detect_timeout", Int),
+    ("proc_udp_early_demux", Int),
     ("proc_udp_hash_entries", Special(tcp::udp_buckets)),
     ("proc_watchdog", Special(core::any_watchdog)),
     ("proc_watchdog_cpumask", Bitmap),
@@ -235,6 +238,7 @@ const HANDLERS: &[(&str, Decoder)] = &[
     ("stack_trace_sysctl", Int),
     ("sysctl_compaction_handler", Int),
     ("sysctl_delayacct", Special(core::delay_accounting)),
+    ("sysctl_extfrag_handler", Int),
     ("sysctl_max_threads", Special(core::max_threads)),
     ("sysctl_min_slab_ratio_sysctl_handler", Int),
     ("sysctl_min_unmapped_ratio_sysctl_handler", Int),

@@ -1,5 +1,6 @@
 //! What machine it was, when it died and of what.
 
+mod cannot;
 mod crashed;
 
 use crate::addr::VirtAddr;
@@ -13,6 +14,7 @@ use super::log;
 use crate::bytes;
 use crate::kernel::{Kernel, cpus};
 use crate::space::boot::Fact;
+pub use cannot::{Cannot, cannot};
 pub use crashed::PanicTask;
 pub(super) use crashed::panic_task_address;
 use crashed::told;

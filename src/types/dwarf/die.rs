@@ -1,7 +1,7 @@
 //! From debugging entries to structures and enumerations.
 
 use gimli::constants as dw;
-use gimli::{AttributeValue, DebuggingInformationEntry, UnitOffset};
+use gimli::{AttributeValue, DebuggingInformationEntry, Reader, UnitOffset};
 
 use super::view::{OpenUnit, UnitView};
 use super::{GimliDwarf, Slice};
@@ -237,9 +237,21 @@ impl<'a> Context<'_, 'a> {
         Ok(())
     }
 
+    /// The same as DWARF 2 has it: an expression that adds to the structure's address.
+    fn added(entry: &Entry<'a>) -> Option<u64> {
+        let mut code = match entry.attr_value(dw::DW_AT_data_member_location)? {
+            AttributeValue::Exprloc(expression) => expression.0,
+            AttributeValue::Block(block) => block,
+            _ => return None,
+        };
+        let adds = code.read_u8().ok()? == dw::DW_OP_plus_uconst.0;
+        adds.then(|| code.read_uleb128().ok()).flatten()
+    }
+
     /// Byte offset of a member and, for a bit-field, its bits from there.
     fn position(&self, entry: &Entry<'a>) -> gimli::Result<(u32, Option<Bits>)> {
-        let location = Self::udata(entry, dw::DW_AT_data_member_location).unwrap_or(0);
+        let location = Self::udata(entry, dw::DW_AT_data_member_location);
+        let location = location.or_else(|| Self::added(entry)).unwrap_or(0);
         let Some(width) = Self::udata(entry, dw::DW_AT_bit_size) else {
             return Ok((u32::try_from(location).unwrap_or(u32::MAX), None));
         };

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gimli::{DwarfSections, EndianSlice, LittleEndian};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::homes::Homes;
 use self::units::UnitList;
@@ -52,6 +52,14 @@ impl Dwarf {
     /// # Errors
     /// If the file has none, or what it has is damaged.
     pub fn new(file: Arc<DebugFile>) -> Result<Self, TypeError> {
+        if let Some(other) = file.moved_to() {
+            return Err(TypeError::BadDebugInfo {
+                path: file.path().display().to_string(),
+                why: format!(
+                    "dwz moved parts of it to {other} (.gnu_debugaltlink), and they are not read from there: give the file as the build left it"
+                ),
+            });
+        }
         for section in [".debug_info", ".debug_abbrev", ".debug_str"] {
             if file.try_section(section)?.is_none_or(<[u8]>::is_empty) {
                 return Err(TypeError::NoDebugInfo {
@@ -125,10 +133,26 @@ impl Dwarf {
         if let Some(known) = self.read().units.get(&offset) {
             return Ok(Arc::clone(known));
         }
-        let unit = OpenUnit::read(&self.gimli(), offset).map_err(|error| self.bad(error))?;
+        let mut unit = OpenUnit::read(&self.gimli(), offset).map_err(|error| self.bad(error))?;
+        self.import(&mut unit);
         let unit = Arc::new(unit);
         self.read().units.insert(offset, Arc::clone(&unit));
         Ok(unit)
+    }
+
+    /// Adds the types of the units that one imports, and of those that these do. What can't be read
+    /// of them is as if it were not there.
+    fn import(&self, unit: &mut OpenUnit) {
+        let mut todo = std::mem::take(&mut unit.imports);
+        let mut seen = FxHashSet::default();
+        while let Some(at) = todo.pop() {
+            let part = self.list().containing(at).filter(|part| seen.insert(*part));
+            let part = part.map(|part| OpenUnit::read(&self.gimli(), part));
+            if let Some(Ok(part)) = part {
+                todo.extend(part.imports);
+                unit.types.extend(part.types);
+            }
+        }
     }
 
     /// The unit that a type is in.

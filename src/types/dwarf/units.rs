@@ -61,12 +61,12 @@ impl UnitList {
         self.units
             .par_chunks(64)
             .map(|units| {
-                let mut index = NameIndex::default();
+                let (mut index, mut imports) = (NameIndex::default(), Vec::new());
                 for unit in units {
                     // A damaged unit costs its own types only.
                     let _ = header_at(dwarf, unit.offset)
                         .and_then(|header| UnitView::new(dwarf, header))
-                        .and_then(|view| view.add_names(dwarf, &mut index));
+                        .and_then(|view| view.add_names(dwarf, &mut index, &mut imports));
                 }
                 index
             })

@@ -63,19 +63,22 @@ pub(super) struct OpenUnit {
     pub(super) end: usize,
     abbreviations: Arc<Abbreviations>,
     pub(super) types: NameIndex,
+    /// Where units begin that this one has as its own: what several have in common, dwz puts apart.
+    pub(super) imports: Vec<usize>,
 }
 
 impl OpenUnit {
     /// Reads the unit at `offset` and the names of its types.
     pub(super) fn read(dwarf: &GimliDwarf<'_>, offset: usize) -> gimli::Result<Self> {
         let view = UnitView::new(dwarf, header_at(dwarf, offset)?)?;
-        let mut types = NameIndex::default();
-        view.add_names(dwarf, &mut types)?;
+        let (mut types, mut imports) = (NameIndex::default(), Vec::new());
+        view.add_names(dwarf, &mut types, &mut imports)?;
         Ok(Self {
             offset,
             end: offset + view.header.length_including_self(),
             abbreviations: view.abbreviations,
             types,
+            imports,
         })
     }
 
@@ -154,11 +157,12 @@ impl<'a> UnitView<'a> {
     }
 
     /// Adds the named, complete types at the top level of the unit. Of the other entries, which
-    /// are the most, nothing is read but where the next begins.
+    /// are the most, nothing is read but where the next begins. What it imports is only noted.
     pub(super) fn add_names(
         &self,
         dwarf: &GimliDwarf<'a>,
         index: &mut NameIndex,
+        imports: &mut Vec<usize>,
     ) -> gimli::Result<()> {
         let base = section_offset(&self.header);
         let mut entries = self.header.entries_raw(&self.abbreviations, None)?;
@@ -173,6 +177,7 @@ impl<'a> UnitView<'a> {
             };
             let kind = kind_of(shape.tag());
             let top = read_top(&mut entries, shape, kind.is_some())?;
+            imports.extend(top.import);
             if shape.has_children() {
                 match top.sibling {
                     Some(at) if at.0 > entries.next_offset().0 => {
@@ -214,6 +219,7 @@ struct Top<'a> {
     name: Option<AttributeValue<Slice<'a>>>,
     is_declaration: bool,
     sibling: Option<UnitOffset>,
+    import: Option<usize>,
 }
 
 /// Reads the rest of an entry, with its name if it is `named`.
@@ -227,6 +233,7 @@ fn read_top<'a>(
     let is_wanted = |spec: &AttributeSpecification| match spec.name() {
         dw::DW_AT_sibling => shape.has_children(),
         dw::DW_AT_name | dw::DW_AT_declaration => named,
+        dw::DW_AT_import => shape.tag() == dw::DW_TAG_imported_unit,
         _ => false,
     };
     while let Some(at) = rest.iter().position(is_wanted) {
@@ -238,6 +245,7 @@ fn read_top<'a>(
         let value = entries.read_attribute(*spec)?.value();
         match (spec.name(), value) {
             (dw::DW_AT_sibling, AttributeValue::UnitRef(at)) => top.sibling = Some(at),
+            (dw::DW_AT_import, AttributeValue::DebugInfoRef(at)) => top.import = Some(at.0),
             (dw::DW_AT_name, name) => top.name = Some(name),
             (dw::DW_AT_declaration, _) => top.is_declaration = true,
             _ => {}

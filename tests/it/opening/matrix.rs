@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vmleak::kernel::layout::{LayoutError, Registered};
+use vmleak::kernel::shapes::{self, Era};
 use vmleak::subsys::mm::slab::era::SlabEra;
 use vmleak::types::{Profile, TypeDb};
 
@@ -29,6 +30,8 @@ const STRUCTURES: &[(&str, Release, Release)] = &[
     ("CodetagModuleLayout", (6, 10), NEXT),
     // Commit 2d146aa3aa84, "mm: memcontrol: switch to rstat".
     ("MemcgStatsLayout", (5, 13), NEXT),
+    // "mm: memcontrol: make cgroup stats and events query API explicitly local".
+    ("MemcgCpuCountLayout", FIRST, (5, 2)),
     // Commit 5ba6bc27b1f9.
     ("PerNodeLayout", (7, 1), NEXT),
     // Commit 32c894c7274b, "remove struct kmem_cache_cpu".
@@ -125,6 +128,8 @@ const CONFIGURED: &[&str] = &[
 
 /// Members that are not in all releases: since, and gone by.
 const MEMBERS: &[(&str, &str, Release, Release)] = &[
+    ("MemcgLayout", "stat", FIRST, (5, 2)),
+    ("MemcgLayout", "vmstats", (5, 2), NEXT),
     ("MemcgLayout", "state", (5, 13), (6, 1)),
     ("MemcgLayout", "pending", (5, 13), (6, 1)),
     ("MemcgLayout", "objcg", FIRST, (7, 1)),
@@ -160,6 +165,7 @@ const MEMBERS: &[(&str, &str, Release, Release)] = &[
     ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
     ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
     ("StatLayout", "chaintoolong", (5, 15), NEXT),
+    ("StatLayout", "ignore", FIRST, (5, 9)),
     ("StackHandleLayout", "valid", FIRST, (6, 8)),
     // Commit 83a4f1ef45a7.
     ("StackHandleLayout", "extra", (6, 1), NEXT),
@@ -333,6 +339,34 @@ fn the_era_is_that_of_the_release() {
             _ => SlabEra::SlubCpuSlabs,
         };
         assert_eq!(era, wanted, "{}", kernel.name);
+    }
+}
+
+/// No distributor of these kernels puts later structures into them: what is recognised is of the
+/// kernel's own release.
+#[test]
+fn shapes_are_those_of_the_release() {
+    for kernel in kernels() {
+        let symbols = kernel.profile.symbols();
+        let has = |name: &str| {
+            let all = symbols.as_ref();
+            all.is_some_and(|all| all.address(name).is_some())
+        };
+        let found = shapes::of(&kernel.types, has).expect("the types are not damaged");
+        // Some packages bring no symbols, some profiles not all of a cgroup.
+        let fewest = if symbols.is_some() { 5 } else { 4 };
+        assert!(found.len() >= fewest, "{}: {found:#?}", kernel.name);
+        for shape in &found {
+            let since = shape.since.unwrap_or(FIRST);
+            let until = shape.until.unwrap_or(NEXT);
+            let fits = (since..=until).contains(&kernel.release);
+            assert!(fits, "{}: {shape:?}", kernel.name);
+        }
+        assert!(
+            matches!(Era::of(&found), Era::Upstream { .. }),
+            "{}",
+            kernel.name
+        );
     }
 }
 

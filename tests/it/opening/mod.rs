@@ -2,6 +2,7 @@
 
 pub(crate) mod bad_input;
 pub(crate) mod corpora;
+pub(crate) mod debug_files;
 pub(crate) mod files;
 pub(crate) mod forms;
 pub(crate) mod given;

@@ -28,6 +28,7 @@ pub mod slub;
 pub mod write;
 
 pub use conntrack::ConntrackTruth;
+pub use ctypes::Change;
 pub use era::{Era, PagingLevels};
 pub use leaks::LeaksTruth;
 pub use machine::{Machine, Options};

@@ -3,6 +3,7 @@
 use super::Symbols;
 use super::ext::{ExtReader, Extensions};
 use super::layouts::{ConnLayout, TupleHashLayout, TupleLayout};
+use super::named;
 use super::netns::Namespace;
 use super::state::{self, status};
 use super::tuple::{Tuple, proto};
@@ -40,6 +41,8 @@ pub struct Entry {
     /// Whether this kernel was built to track the protocol by more than addresses. If not, its
     /// own listings call it unknown.
     pub known_protocol: bool,
+    /// Whether /proc/net/nf_conntrack has a name for the protocol.
+    pub named: bool,
     /// `IPS_*` bits.
     pub status: u64,
     /// The raw time stamp: jiffies when it expires, or how many it will get while unconfirmed.
@@ -97,14 +100,31 @@ pub(crate) struct EntryReader {
     pub(crate) ext: ExtReader,
     pub(crate) clock: Clock,
     protocols: Vec<u8>,
+    nameless: Vec<u8>,
 }
 
-/// Protocols with a configuration option of their own, and the symbol that is there with it.
-const OPTIONAL: [(u8, &str); 4] = [
-    (proto::DCCP, "nf_conntrack_l4proto_dccp"),
-    (proto::GRE, "nf_conntrack_l4proto_gre"),
-    (proto::SCTP, "nf_conntrack_l4proto_sctp"),
-    (proto::UDPLITE, "nf_conntrack_l4proto_udplite"),
+/// Protocols with a configuration option of their own, and the symbol that is there with it: up to
+/// 4.19 one of IPv4 and one of IPv6.
+const OPTIONAL: [(u8, [&str; 2]); 4] = [
+    (
+        proto::DCCP,
+        ["nf_conntrack_l4proto_dccp", "nf_conntrack_l4proto_dccp4"],
+    ),
+    (
+        proto::GRE,
+        ["nf_conntrack_l4proto_gre", "nf_conntrack_l4proto_gre4"],
+    ),
+    (
+        proto::SCTP,
+        ["nf_conntrack_l4proto_sctp", "nf_conntrack_l4proto_sctp4"],
+    ),
+    (
+        proto::UDPLITE,
+        [
+            "nf_conntrack_l4proto_udplite",
+            "nf_conntrack_l4proto_udplite4",
+        ],
+    ),
 ];
 
 impl EntryReader {
@@ -115,11 +135,12 @@ impl EntryReader {
     ) -> Result<Self, KernelError> {
         let optional = OPTIONAL
             .iter()
-            .filter(|(_, symbol)| symbols.address(symbol).is_some())
+            .filter(|(_, names)| names.iter().any(|name| symbols.address(name).is_some()))
             .map(|(number, _)| *number);
         let always = [proto::ICMP, proto::TCP, proto::UDP, proto::ICMPV6];
         Ok(Self {
             protocols: always.into_iter().chain(optional).collect(),
+            nameless: named::nameless(symbols),
             conn: kernel.layout()?,
             hash: kernel.layout()?,
             tuple: kernel.layout()?,
@@ -203,6 +224,7 @@ impl EntryReader {
             net,
             tuples,
             known_protocol,
+            named: known_protocol && !self.nameless.contains(&l4num),
             status,
             timeout,
             jiffies_left,

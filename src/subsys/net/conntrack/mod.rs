@@ -12,6 +12,7 @@ pub mod gc;
 mod id;
 mod layouts;
 mod lists;
+mod named;
 pub mod netns;
 pub mod state;
 pub mod stats;
@@ -37,6 +38,13 @@ use crate::subsys::mm::slab::{NoProgress, SlabHeap};
 pub trait Symbols: Sync {
     /// Run-time address of a symbol.
     fn address(&self, name: &str) -> Option<VirtAddr>;
+
+    /// Whether the module that has the symbol `of` has a literal that is `text`; `None` if that
+    /// can't be told, as of what is built in.
+    fn has_literal(&self, of: &str, text: &str) -> Option<bool> {
+        let _ = (of, text);
+        None
+    }
 }
 
 /// The kernel's symbols and those of its modules.
@@ -44,7 +52,26 @@ impl Symbols for (&Kernel, &Modules) {
     fn address(&self, name: &str) -> Option<VirtAddr> {
         modules::resolve(self.0, self.1, name)
     }
+
+    fn has_literal(&self, of: &str, text: &str) -> Option<bool> {
+        let (kernel, modules) = self;
+        let (module, _) = modules.symbol_in(of)?;
+        let literal = [&[0], text.as_bytes(), &[0]].concat();
+        let mut whole = true;
+        for region in &module.regions {
+            let len = region.size.min(MAX_MODULE) as usize;
+            match kernel.space.quiet().read_bytes(region.base, len) {
+                Ok(data) if memchr::memmem::find(&data, &literal).is_some() => return Some(true),
+                Ok(_) => {}
+                Err(_) => whole = false,
+            }
+        }
+        whole.then_some(false)
+    }
 }
+
+/// More than any module has.
+const MAX_MODULE: u64 = 1 << 24;
 
 /// The table's bounds.
 #[derive(Clone, Debug, Default, Serialize)]

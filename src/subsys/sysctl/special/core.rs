@@ -57,6 +57,13 @@ pub(crate) fn zero(_: &ValueReader<'_>, _: &Leaf) -> Answer {
     Ok("0".to_owned())
 }
 
+/// drivers/char/random.c up to 5.17: bits of the input pool, kept in eighths.
+pub(crate) fn entropy(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
+    const ENTROPY_SHIFT: u32 = 3;
+    let eighths = reader.kernel.space.read_u32(leaf.data)?;
+    Ok((eighths.cast_signed() >> ENTROPY_SHIFT).to_string())
+}
+
 pub(crate) fn nothing(_: &ValueReader<'_>, _: &Leaf) -> Answer {
     Err(Unread::Nothing)
 }

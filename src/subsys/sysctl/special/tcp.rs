@@ -61,7 +61,8 @@ layout! {
     /// include/net/tcp.h
     struct FastOpenLayout = "tcp_fastopen_context" in "net/ipv4/tcp_fastopen.c" {
         need key = "key",
-        need num = "num",
+        /// 5.3 and later (commit 9092a76d3cf8): one key before.
+        maybe num = "num",
     }
 }
 
@@ -189,7 +190,8 @@ pub(crate) fn fastopen_key(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
         let from = key.offset as usize;
         let all = record.get(from..from + key.size as usize);
         keys = all.ok_or_else(|| unknown("the keys"))?.to_vec();
-        count = (layout.num.get(&record) as u32 as usize).max(1);
+        let num = layout.num.map_or(1, |num| num.get(&record));
+        count = (num as u32 as usize).max(1);
     }
     let one = |key: &[u8]| {
         let words = (0..4).filter_map(|word| u32_at(key, word * 4));

@@ -4,9 +4,11 @@
 //! offsets and sizes to the code that lays memory, and whole types to the code
 //! that writes DWARF. Nothing here touches memory.
 
+mod change;
 mod lookup;
 mod parse;
 
+pub use change::Change;
 pub use lookup::Field;
 
 use std::collections::BTreeMap;

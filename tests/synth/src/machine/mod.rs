@@ -28,7 +28,7 @@ pub mod zones;
 pub use kernel::Kernel;
 
 use crate::conntrack::{self, ConntrackTruth, LaidConntrack};
-use crate::ctypes::TypeTable;
+use crate::ctypes::{Change, TypeTable};
 use crate::debuginfo::btf;
 use crate::era::{Era, PagingLevels};
 use crate::leaks::{self, LeaksTruth};
@@ -59,6 +59,8 @@ pub struct Options {
     pub depot: Option<depot::Depot>,
     /// Bytes of a `struct page`, which depend on the configuration: 64 with memory cgroups.
     pub struct_page: u64,
+    /// What its structures have of other releases.
+    pub changes: &'static [Change],
 }
 
 impl Options {
@@ -72,6 +74,7 @@ impl Options {
             conntrack_module: false,
             depot: None,
             struct_page: 64,
+            changes: &[],
         }
     }
 
@@ -270,6 +273,9 @@ fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
     };
     for table in [&mut all, &mut vmlinux] {
         table.resize_page(options.struct_page);
+        for change in options.changes {
+            table.change(*change);
+        }
         if options.paging.arm64().is_some() {
             let gone = |name: &str| NOT_OF_ARM64.contains(&name);
             table.variables.retain(|(name, _)| !gone(name));

@@ -31,6 +31,8 @@ pub fn make_compound(kernel: &mut Kernel, pfn: u64, order: u32) {
     if kernel.types.has("page", "compound_order") {
         kernel.set(first_tail, "page", "compound_order", u64::from(order));
         kernel.set(first_tail, "page", "compound_nr", 1 << order);
+    } else if kernel.types.has("folio", "_folio_order") {
+        kernel.set(head, "folio", "_folio_order", u64::from(order));
     } else {
         // From 6.6 on the order is the low byte of the first tail's flags.
         let flags = kernel.get(head, "folio", "_flags_1");
