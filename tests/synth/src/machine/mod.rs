@@ -278,7 +278,7 @@ fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
             depot.add_types(table);
         }
     }
-    if scenario.freelist == Freelist::Plain {
+    if scenario.freelist == Freelist::Plain && all.has("kmem_cache", "random") {
         all.drop_member("kmem_cache", "random");
         vmlinux.drop_member("kmem_cache", "random");
     }
