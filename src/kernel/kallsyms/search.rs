@@ -7,12 +7,13 @@
 //!
 //! `offsets | relative_base | num_syms | names | markers | token_table | token_index`,
 //! each at the next multiple of 8. Since 6.4 (commit 404bad70fcf7) the first two come last, and
-//! 7.2 has no base and multiples of 4. Nothing is taken that the next step does not confirm.
+//! 7.2 has no base and multiples of 4. Markers and the number of symbols had 8 bytes up to 4.19 (commit
+//! 80ffbaa5b1bd). Nothing is taken that the next step does not confirm.
 
 use rayon::prelude::*;
 
 use crate::addr::VirtAddr;
-use crate::bytes::{slice, u32_at};
+use crate::bytes::{slice, u32_at, uint_at};
 use crate::space::AddressSpace;
 
 /// Code and read-only data; they begin at `_stext`.
@@ -25,6 +26,8 @@ const DIGITS: &[u8] = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\0";
 /// Names are at most 127 bytes long where lengths have one byte.
 const MAX_NAMES_OF_MARKER: u64 = 256 * 128;
 const MAX_MARKERS: usize = 1 << 14;
+/// Bytes of a marker.
+const MARKERS: [usize; 2] = [4, 8];
 const MAX_NAMES: u64 = 64 << 20;
 /// Tries in one chunk: memory that repeats the pattern is none of a kernel's.
 const MAX_TRIES: usize = 64;
@@ -95,8 +98,10 @@ fn tables_around(
         return None;
     }
     let token_table = digits.minus(before);
-    let (markers, last, count) = markers_before(space, token_table)?;
-    let names = names_before(space, markers, last, count, align)?;
+    let names = MARKERS.into_iter().find_map(|width| {
+        let (markers, last, count) = markers_before(space, token_table, width)?;
+        names_before(space, markers, last, count, align)
+    })?;
     let num_syms = names.minus(align);
     let symbols = u64::from(space.read_u32(num_syms).ok()?);
     let len = (symbols * 4).next_multiple_of(8);
@@ -117,11 +122,16 @@ fn tables_around(
     })
 }
 
-/// The markers grow from 0 to their table's end: where they begin, the last, how many.
-fn markers_before(space: &AddressSpace, end: VirtAddr) -> Option<(VirtAddr, u64, u64)> {
-    let len = MAX_MARKERS * 4;
+/// The markers of `width` bytes grow from 0 to their table's end: where they begin, the last, how
+/// many.
+fn markers_before(
+    space: &AddressSpace,
+    end: VirtAddr,
+    width: usize,
+) -> Option<(VirtAddr, u64, u64)> {
+    let len = MAX_MARKERS * width;
     let bytes = space.read_bytes(end.minus(len as u64), len).ok()?;
-    let word = |back: usize| u32_at(&bytes, len.checked_sub(back * 4)?);
+    let word = |back: usize| uint_at(&bytes, len.checked_sub(back * width)?, width);
     // An odd number of words leaves one of padding.
     let first = if word(1)? == 0 { 2 } else { 1 };
     let last = word(first)?;
@@ -130,7 +140,7 @@ fn markers_before(space: &AddressSpace, end: VirtAddr) -> Option<(VirtAddr, u64,
         let value = word(back)?;
         if value == 0 {
             let count = (back - first + 1) as u64;
-            return Some((end.minus(back as u64 * 4), u64::from(last), count));
+            return Some((end.minus((back * width) as u64), last, count));
         }
         if value >= above {
             return None;
@@ -184,7 +194,64 @@ fn names_fill(bytes: &[u8], mut at: usize, number: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::names_fill;
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    /// scripts/kallsyms.c up to 6.3, `width` bytes in `num_syms` and in a marker: where the digits
+    /// are, and where names begin.
+    fn lay(m: &mut Machine, width: usize, stext: u64) -> (VirtAddr, VirtAddr) {
+        const NAMES: u64 = 700;
+        let mut names = Vec::new();
+        let mut markers = Vec::new();
+        for symbol in 0..NAMES {
+            if symbol % 256 == 0 {
+                markers.extend_from_slice(&(names.len() as u64).to_le_bytes()[..width]);
+            }
+            let name = format!("Tname{symbol}");
+            names.push(name.len() as u8);
+            names.extend_from_slice(name.as_bytes());
+        }
+        let (mut tokens, mut index) = (Vec::new(), Vec::new());
+        for token in 0..=255u8 {
+            index.extend_from_slice(&(tokens.len() as u16).to_le_bytes());
+            tokens.extend(Some(token).filter(u8::is_ascii_graphic));
+            tokens.push(0);
+        }
+        let digits = usize::from(u16::from_le_bytes([index[96], index[97]]));
+        let number = NAMES.to_le_bytes()[..width].to_vec();
+        let offsets = vec![1; NAMES as usize * 4];
+        let base = stext.to_le_bytes().to_vec();
+        let mut all = Vec::new();
+        let mut places = Vec::new();
+        for table in [&offsets, &base, &number, &names, &markers, &tokens, &index] {
+            all.resize(all.len().next_multiple_of(8), 0);
+            places.push(all.len() as u64);
+            all.extend_from_slice(table);
+        }
+        // What is before the first marker is read, too.
+        let room = 1 << 18;
+        let at = m.kernel.alloc(room + all.len() as u64, 4096) + room;
+        m.kernel.write(at, &all);
+        let place = |table: usize| VirtAddr(at + places[table]);
+        (place(5).plus(digits as u64), place(3))
+    }
+
+    #[test]
+    fn numbers_have_four_bytes_or_up_to_4_19_eight() {
+        for width in MARKERS {
+            let mut m = Machine::build(Era::V4_18, PagingLevels::Four, &Scenario::standard());
+            let stext = 0xffff_ffff_8100_0000;
+            let (digits, names) = lay(&mut m, width, stext);
+            let kernel = synthetic::kernel(&m);
+            let found = tables_around(&kernel.space, digits, 8, VirtAddr(stext));
+            let found = found.unwrap_or_else(|| panic!("{width}"));
+            assert_eq!(found.names, names, "{width}");
+            assert_eq!(found.relative_base, Some(names.minus(16)), "{width}");
+            assert_eq!(found.offsets, names.minus(16 + 2800), "{width}");
+        }
+    }
 
     #[test]
     fn names_end_where_the_markers_begin() {

@@ -241,14 +241,19 @@ pub fn expect_line(out: &mut Vec<u8>, expectation: &Expectation) -> io::Result<(
 /// # Errors
 /// If writing fails.
 pub fn stat_lines(out: &mut Vec<u8>, rows: &[&CpuStats], count: u64) -> io::Result<()> {
-    // The column of the retired delete_list is used for chaintoolong since 5.15.
+    // Columns of retired counters are used again: searched for clash_resolve since 5.9, delete_list
+    // for chaintoolong since 5.15.
+    let first = match rows.first() {
+        Some(row) if row.clash_resolve.is_none() => "searched",
+        _ => "clashres",
+    };
     let column = match rows.first() {
         Some(row) if row.chaintoolong.is_none() => "delete_list",
         _ => "chainlength",
     };
     writeln!(
         out,
-        "entries  clashres found new invalid ignore delete {column} insert insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart"
+        "entries  {first} found new invalid ignore delete {column} insert insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart"
     )?;
     for row in rows {
         let words = [
@@ -256,7 +261,7 @@ pub fn stat_lines(out: &mut Vec<u8>, rows: &[&CpuStats], count: u64) -> io::Resu
             row.found,
             0,
             row.invalid,
-            0,
+            row.ignore.unwrap_or(0),
             0,
             row.chaintoolong.unwrap_or(0),
             row.insert,
@@ -286,16 +291,16 @@ pub fn stats_lines(out: &mut Vec<u8>, rows: &[&CpuStats]) -> io::Result<()> {
     for row in rows {
         write!(
             out,
-            "cpu={:<4}\tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} search_restart={} ",
-            row.cpu,
-            row.found,
-            row.invalid,
-            row.insert,
-            row.insert_failed,
-            row.drop,
-            row.early_drop,
-            row.error,
-            row.search_restart
+            "cpu={:<4}\tfound={} invalid={} ",
+            row.cpu, row.found, row.invalid
+        )?;
+        if let Some(ignore) = row.ignore {
+            write!(out, "ignore={ignore} ")?;
+        }
+        write!(
+            out,
+            "insert={} insert_failed={} drop={} early_drop={} error={} search_restart={} ",
+            row.insert, row.insert_failed, row.drop, row.early_drop, row.error, row.search_restart
         )?;
         if let Some(clash) = row.clash_resolve {
             write!(out, "clash_resolve={clash} ")?;

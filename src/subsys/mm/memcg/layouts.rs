@@ -16,12 +16,16 @@ layout! {
         maybe swap = "swap.usage.counter",
         /// Charged with cgroup v1 only; up to 6.10, later with CONFIG_MEMCG_V1.
         maybe kmem = "kmem.usage.counter",
-        /// An array of counters up to 5.12, then a structure; a pointer to it since 6.1.
-        need vmstats = "vmstats",
+        /// 5.2 and later (commit 42a300353577): an array of counters up to 5.12, then a structure; a
+        /// pointer to it since 6.1.
+        maybe vmstats = "vmstats",
+        /// Up to 5.1: an array since 4.16 (commit a983b5ebee57), before what each CPU has.
+        maybe stat = "stat",
         /// 5.13 (commit 2d146aa3aa84) to 6.0.
         maybe state = "vmstats.state",
         maybe pending = "vmstats.state_pending",
-        need percpu = "vmstats_percpu",
+        /// `stat_cpu` from 4.16 to 5.1.
+        maybe percpu = "vmstats_percpu" | "stat_cpu",
         /// 5.9 (commit bf4f059954dc) to 7.0, later in the nodes.
         maybe objcg = "objcg",
         maybe objcg_list = "objcg_list",
@@ -44,6 +48,13 @@ layout! {
         need state = "state" | "stat",
         /// Since 5.13; before, what was handed over was taken away.
         maybe previous = "state_prev",
+    }
+}
+
+layout! {
+    /// include/linux/memcontrol.h, up to 5.1.
+    pub(super) struct MemcgCpuCountLayout = "mem_cgroup_stat_cpu" in "mm/memcontrol.c" {
+        need state = "count",
     }
 }
 
@@ -80,8 +91,9 @@ layout! {
         need name = "name",
         /// `parent` up to 6.14.
         need parent = "__parent" | "parent",
-        /// A number of its own since 5.5 (commit 67c0496e87d1).
-        maybe id = "id",
+        /// With a generation above it since 4.14; a number of its own since 5.5 (commit
+        /// 67c0496e87d1).
+        maybe id = "id" | "ino",
     }
 }
 

@@ -221,7 +221,7 @@ impl MemcgReader<'_> {
         let cgroup = VirtAddr(layout.cgroup.get(record));
         let named = self.names.of(cgroup);
         tree.without_names += u64::from(named.path.is_none());
-        let counted = self.stats.read(layout, record);
+        let counted = self.stats.read(record);
         tree.without_stats += u64::from(counted.is_none());
         tree.counted.push(counted);
         let dying = layout.css_flags.get(record) & ONLINE == 0;
@@ -307,22 +307,29 @@ impl Tree {
         losses.iter().all(|(count, ..)| *count == 0)
     }
 
-    /// Hands what was not handed over to each cgroup above.
+    /// Hands what was not handed over to each cgroup above, and where each counts by itself, its
+    /// own too.
     fn with_stats(mut self, stats: &Stats<'_>) -> Vec<Memcg> {
-        let mut unflushed: Vec<Vec<i64>> = self
-            .counted
-            .iter()
-            .map(|counted| match counted {
-                Some(counted) => counted.unflushed.clone(),
-                None => vec![0; stats.items.len()],
-            })
-            .collect();
+        let zeros = vec![0; stats.items.len()];
+        let unflushed = self.counted.iter().map(|counted| match counted {
+            Some(counted) => counted.unflushed.clone(),
+            None => zeros.clone(),
+        });
+        let mut unflushed: Vec<Vec<i64>> = unflushed.collect();
         // Those below come later.
         for index in (1..self.memcgs.len()).rev() {
             let own = unflushed.get(index).cloned().unwrap_or_default();
-            let parent = self.memcgs.get(index).and_then(|memcg| memcg.parent);
-            if let Some(above) = parent.and_then(|parent| unflushed.get_mut(parent)) {
+            let Some(parent) = self.memcgs.get(index).and_then(|memcg| memcg.parent) else {
+                continue;
+            };
+            if let Some(above) = unflushed.get_mut(parent) {
                 stats::add(above, &own, 1);
+            }
+            let state = self.counted.get(index).and_then(Option::as_ref);
+            let state = state.filter(|_| stats.own).map(|all| all.state.clone());
+            let above = self.counted.get_mut(parent).and_then(Option::as_mut);
+            if let (Some(state), Some(above)) = (state, above) {
+                stats::add(&mut above.state, &state, 1);
             }
         }
         for ((memcg, counted), unflushed) in

@@ -47,8 +47,8 @@ impl<'k> Names<'k> {
         let node = VirtAddr(self.cgroup.node.get(&record));
         let dying = self.cgroup.dying.map(|field| field.get(&record));
         let inode = self.node.id.and_then(|field| {
-            let at = node.plus(u64::from(field.offset));
-            self.kernel.space.read_u64(at).ok()
+            let record = self.kernel.space.read_bytes(node, self.node.len).ok()?;
+            Some(field.get(&record))
         });
         Named {
             path: self.path(node),

@@ -1,10 +1,11 @@
 //! The statistics of a memory cgroup, as memory.stat tells them (mm/memcontrol.c).
 //!
-//! Each CPU counts by itself. Up to 5.12 it hands its part over to the cgroup and all above it
-//! when it grows large; since 5.13 (commit 2d146aa3aa84) reading memory.stat has all parts handed
+//! Each CPU counts by itself. Up to 4.15 nothing else is kept; up to 5.1 a CPU hands its part over
+//! to its cgroup when it grows large, and what is above is summed up by who reads (commit
+//! 42a300353577); up to 5.12 it hands it over to the cgroup and all above it; since 5.13 (commit 2d146aa3aa84) reading memory.stat has all parts handed
 //! over, each cgroup's to the one above. What was not handed over at the crash is in the dump too.
 
-use super::layouts::{MemcgCpuStatsLayout, MemcgLayout, MemcgStatsLayout};
+use super::layouts::{MemcgCpuCountLayout, MemcgCpuStatsLayout, MemcgLayout, MemcgStatsLayout};
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
@@ -57,10 +58,31 @@ pub(super) struct Item {
 /// Bytes of each of [`Stats::items`]: what was handed over, and what was not yet.
 #[derive(Clone, Debug)]
 pub(super) struct Counted {
-    /// Of the cgroup and those below it.
+    /// Of the cgroup and, but for [`Stats::own`], those below it.
     pub(super) state: Vec<i64>,
     /// To be added to this cgroup and to each above it.
     pub(super) unflushed: Vec<i64>,
+}
+
+/// Where a cgroup keeps what CPUs handed over.
+#[derive(Debug)]
+enum Sums {
+    /// In a structure of its own, since 6.1.
+    Apart(Field, MemcgStatsLayout),
+    /// In the cgroup, with what cgroups below handed over to it.
+    Within(Field, Option<Field>),
+    /// Nowhere, up to 4.15.
+    Nowhere,
+}
+
+/// What each CPU has of a cgroup.
+#[derive(Debug)]
+struct OnCpu {
+    /// Of the cgroup: the pointer to it.
+    at: Field,
+    size: usize,
+    state: Field,
+    previous: Option<Field>,
 }
 
 /// Reads statistics.
@@ -68,58 +90,78 @@ pub(super) struct Counted {
 pub(super) struct Stats<'k> {
     kernel: &'k Kernel,
     cpus: Cpus,
-    /// `None` up to 6.0: in the cgroup itself.
-    apart: Option<MemcgStatsLayout>,
-    percpu: MemcgCpuStatsLayout,
+    sums: Sums,
+    on_cpu: OnCpu,
+    /// Whether a cgroup's counters are without those below it: up to 5.1.
+    pub(super) own: bool,
     /// Those that this kernel counts.
     pub(super) items: Vec<Item>,
 }
 
 impl<'k> Stats<'k> {
     pub(super) fn new(kernel: &'k Kernel, memcg: &MemcgLayout) -> Result<Self, KernelError> {
-        let apart = match memcg.vmstats.size {
-            8 => Some(kernel.layout()?),
-            _ => None,
+        let (sums, at) = match (memcg.vmstats, memcg.stat) {
+            (Some(at), _) if at.size == 8 => (Sums::Apart(at, kernel.layout()?), memcg.percpu),
+            (Some(all), _) => {
+                let state = memcg.state.unwrap_or(all);
+                (Sums::Within(state, memcg.pending), memcg.percpu)
+            }
+            (None, Some(at)) if at.size == 8 => (Sums::Nowhere, Some(at)),
+            (None, Some(all)) => (Sums::Within(all, None), memcg.percpu),
+            (None, None) => return Err(unknown("vmstats or stat")),
         };
+        let at = at.ok_or_else(|| unknown("vmstats_percpu or stat_cpu"))?;
         Ok(Self {
             kernel,
             cpus: Cpus::read(kernel)?,
-            apart,
-            percpu: kernel.layout()?,
+            sums,
+            on_cpu: OnCpu::new(kernel, at)?,
+            own: memcg.vmstats.is_none(),
             items: items(kernel)?,
         })
     }
 
     /// `None` if some of it can't be read. `record` are the bytes of the cgroup.
-    pub(super) fn read(&self, memcg: &MemcgLayout, record: &[u8]) -> Option<Counted> {
-        let (state, pending) = match &self.apart {
-            Some(layout) => {
-                let at = VirtAddr(memcg.vmstats.get(record));
+    pub(super) fn read(&self, record: &[u8]) -> Option<Counted> {
+        let (state, pending) = match &self.sums {
+            Sums::Apart(at, layout) => {
+                let at = VirtAddr(at.get(record));
                 let record = self.kernel.space.read_bytes(at, layout.struct_size).ok()?;
-                (
-                    self.array(&record, &layout.state)?,
-                    Some(self.array(&record, &layout.pending)?),
-                )
+                let pending = self.array(&record, &layout.pending)?;
+                (self.array(&record, &layout.state)?, pending)
             }
-            None => (
-                self.array(record, memcg.state.as_ref().unwrap_or(&memcg.vmstats))?,
-                match &memcg.pending {
-                    Some(field) => Some(self.array(record, field)?),
-                    None => None,
-                },
-            ),
+            Sums::Within(state, pending) => {
+                let pending = match pending {
+                    Some(field) => self.array(record, field)?,
+                    None => self.zeros(),
+                };
+                (self.array(record, state)?, pending)
+            }
+            Sums::Nowhere => {
+                let state = self.of_cpus(record, self.zeros())?;
+                let unflushed = self.zeros();
+                return Some(Counted { state, unflushed });
+            }
         };
-        let mut unflushed = pending.unwrap_or_else(|| vec![0; self.items.len()]);
-        let percpu = VirtAddr(memcg.percpu.get(record));
+        let unflushed = self.of_cpus(record, pending)?;
+        Some(Counted { state, unflushed })
+    }
+
+    fn zeros(&self) -> Vec<i64> {
+        vec![0; self.items.len()]
+    }
+
+    /// Adds what CPUs have to `sums`.
+    fn of_cpus(&self, record: &[u8], mut sums: Vec<i64>) -> Option<Vec<i64>> {
+        let percpu = VirtAddr(self.on_cpu.at.get(record));
         for (_, at) in self.cpus.instances(percpu) {
-            let layout = &self.percpu;
-            let record = self.kernel.space.read_bytes(at, layout.struct_size).ok()?;
-            add(&mut unflushed, &self.array(&record, &layout.state)?, 1);
-            if let Some(previous) = &layout.previous {
-                add(&mut unflushed, &self.array(&record, previous)?, -1);
+            let record = self.kernel.space.read_bytes(at, self.on_cpu.size).ok()?;
+            add(&mut sums, &self.array(&record, &self.on_cpu.state)?, 1);
+            if let Some(previous) = &self.on_cpu.previous {
+                add(&mut sums, &self.array(&record, previous)?, -1);
             }
         }
-        Some(Counted { state, unflushed })
+        Some(sums)
     }
 
     /// Bytes of each item in an array of longs.
@@ -134,6 +176,33 @@ impl<'k> Stats<'k> {
         });
         values.collect()
     }
+}
+
+impl OnCpu {
+    fn new(kernel: &Kernel, at: Field) -> Result<Self, KernelError> {
+        if let Ok(layout) = kernel.layout::<MemcgCpuCountLayout>() {
+            return Ok(Self {
+                at,
+                size: layout.struct_size,
+                state: layout.state,
+                previous: None,
+            });
+        }
+        let layout: MemcgCpuStatsLayout = kernel.layout()?;
+        Ok(Self {
+            at,
+            size: layout.struct_size,
+            state: layout.state,
+            previous: layout.previous,
+        })
+    }
+}
+
+fn unknown(members: &'static str) -> KernelError {
+    KernelError::Layout(LayoutError::NoMember {
+        structure: "mem_cgroup",
+        member: members,
+    })
 }
 
 /// Adds `sign` times each of `values` to `sums`.

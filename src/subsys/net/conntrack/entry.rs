@@ -99,12 +99,28 @@ pub(crate) struct EntryReader {
     protocols: Vec<u8>,
 }
 
-/// Protocols with a configuration option of their own, and the symbol that is there with it.
-const OPTIONAL: [(u8, &str); 4] = [
-    (proto::DCCP, "nf_conntrack_l4proto_dccp"),
-    (proto::GRE, "nf_conntrack_l4proto_gre"),
-    (proto::SCTP, "nf_conntrack_l4proto_sctp"),
-    (proto::UDPLITE, "nf_conntrack_l4proto_udplite"),
+/// Protocols with a configuration option of their own, and the symbol that is there with it: up to
+/// 4.20 one of IPv4 and one of IPv6 (commit dd2934a95701).
+const OPTIONAL: [(u8, [&str; 2]); 4] = [
+    (
+        proto::DCCP,
+        ["nf_conntrack_l4proto_dccp", "nf_conntrack_l4proto_dccp4"],
+    ),
+    (
+        proto::GRE,
+        ["nf_conntrack_l4proto_gre", "nf_conntrack_l4proto_gre4"],
+    ),
+    (
+        proto::SCTP,
+        ["nf_conntrack_l4proto_sctp", "nf_conntrack_l4proto_sctp4"],
+    ),
+    (
+        proto::UDPLITE,
+        [
+            "nf_conntrack_l4proto_udplite",
+            "nf_conntrack_l4proto_udplite4",
+        ],
+    ),
 ];
 
 impl EntryReader {
@@ -115,7 +131,7 @@ impl EntryReader {
     ) -> Result<Self, KernelError> {
         let optional = OPTIONAL
             .iter()
-            .filter(|(_, symbol)| symbols.address(symbol).is_some())
+            .filter(|(_, names)| names.iter().any(|name| symbols.address(name).is_some()))
             .map(|(number, _)| *number);
         let always = [proto::ICMP, proto::TCP, proto::UDP, proto::ICMPV6];
         Ok(Self {

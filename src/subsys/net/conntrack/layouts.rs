@@ -139,7 +139,7 @@ layout! {
 }
 
 layout! {
-    /// include/net/netfilter/nf_conntrack.h, 5.13 and later.
+    /// include/net/netfilter/nf_conntrack.h: 4.19 and later, with the counters since 5.13.
     pub(crate) struct ConntrackNetLayout = "nf_conntrack_net" in "net/netfilter/nf_conntrack_core.c" {
         maybe count = "count.counter",
         maybe expect_count = "expect_count",
@@ -161,6 +161,8 @@ layout! {
     pub(crate) struct StatLayout = "ip_conntrack_stat" in "net/netfilter/nf_conntrack_core.c" {
         need found = "found",
         need invalid = "invalid",
+        /// Up to 5.8; then clash_resolve has its place in /proc/net/stat.
+        maybe ignore = "ignore",
         need insert = "insert",
         need insert_failed = "insert_failed",
         maybe clash_resolve = "clash_resolve",

@@ -6,7 +6,7 @@ use super::Symbols;
 use super::layouts::{ConntrackNetLayout, NetLayout};
 use crate::addr::VirtAddr;
 use crate::bytes::uint_at;
-use crate::kernel::layout::Field;
+use crate::kernel::layout::{Field, LayoutError};
 use crate::kernel::namespaces::{self, NetNamespace};
 use crate::kernel::{Kernel, KernelError};
 
@@ -63,14 +63,20 @@ pub(crate) fn read_all(
     hz: u64,
 ) -> Result<Vec<Namespace>, KernelError> {
     let layout: NetLayout = kernel.layout()?;
-    let conntrack: ConntrackNetLayout = kernel.layout()?;
+    // Up to 4.18 it has none; what is counted is in the namespace itself then.
+    let conntrack = kernel.layout::<ConntrackNetLayout>();
+    let conntrack = match conntrack {
+        Ok(layout) => Some(layout),
+        Err(LayoutError::NoStruct(_)) if layout.ct_count.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
     let id = symbols
         .address("nf_conntrack_net_id")
         .and_then(|at| kernel.space.read_u32(at).ok());
     let reader = NamespaceReader {
         kernel,
         layout: &layout,
-        conntrack: &conntrack,
+        conntrack: conntrack.as_ref(),
         id,
         hz,
     };
@@ -93,7 +99,7 @@ pub(crate) fn read_all(
 struct NamespaceReader<'k> {
     kernel: &'k Kernel,
     layout: &'k NetLayout,
-    conntrack: &'k ConntrackNetLayout,
+    conntrack: Option<&'k ConntrackNetLayout>,
     id: Option<u32>,
     hz: u64,
 }
@@ -102,12 +108,10 @@ impl NamespaceReader<'_> {
     fn namespace(&self, network: NetNamespace, record: &[u8]) -> Namespace {
         let layout = self.layout;
         let at = |field: Field| VirtAddr(field.get(record));
-        let own = self.own(at(layout.generic));
-        let own_record = own.and_then(|at| {
-            self.kernel
-                .space
-                .read_bytes(at, self.conntrack.len.max(8))
-                .ok()
+        let own = self.conntrack.zip(self.own(at(layout.generic)));
+        let own_record = own.and_then(|(layout, at)| {
+            let space = &self.kernel.space;
+            space.read_bytes(at, layout.len.max(8)).ok()
         });
         let count = |outside: Option<Field>, inside: Option<Field>| {
             let inside = inside
@@ -123,14 +127,18 @@ impl NamespaceReader<'_> {
                 .filter(|c| *c != 0),
             address: network.address,
             initial: network.initial,
-            count: count(layout.ct_count, self.conntrack.count),
-            expect_count: count(layout.ct_expect_count, self.conntrack.expect_count),
+            count: count(layout.ct_count, own.and_then(|(own, _)| own.count)),
+            expect_count: count(
+                layout.ct_expect_count,
+                own.and_then(|(own, _)| own.expect_count),
+            ),
             timeouts: self.timeouts(network.address),
             stat: Some(at(layout.ct_stat)).filter(|at| !at.is_null()),
             pcpu_lists: layout.pcpu_lists.map(at).filter(|at| !at.is_null()),
-            dying_list: own
-                .zip(self.conntrack.dying_list)
-                .map(|(own, field)| own.plus(u64::from(field.offset))),
+            dying_list: own.and_then(|(layout, at)| {
+                let field = layout.dying_list?;
+                Some(at.plus(u64::from(field.offset)))
+            }),
         }
     }
 
