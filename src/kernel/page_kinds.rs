@@ -17,8 +17,8 @@ pub use self::kind::PageKind;
 use super::layout::{Field, layout};
 use super::memmap::{Chunk, Memmap, PageIndex};
 use super::page::{
-    MAX_FOLIO_ORDER, MAX_PAGE_ORDER, PageLayout, PageMark, TailMark, allocator_home,
-    is_unfilled, order_offset,
+    MAX_FOLIO_ORDER, MAX_PAGE_ORDER, PageLayout, PageMark, TailMark, allocator_home, is_unfilled,
+    order_offset,
 };
 use super::zones::CpuList;
 use super::{Kernel, KernelError, pointerless};

@@ -98,7 +98,7 @@ fn a_log_without_the_killer_says_so() {
 /// What a length of text that makes no sense shows of the ring ends with the record's own block.
 #[test]
 fn a_record_that_says_it_is_longer_than_its_block_is_cut() {
-    for era in [Era::V5_10, Era::V6_12, Era::V7_2] {
+    for era in [Era::V3_10El7, Era::V5_10, Era::V6_12, Era::V7_2] {
         let mut m = Machine::build(era, PagingLevels::Four, &Scenario::standard());
         let kernel = &mut m.kernel;
         let ring = kernel.symbol("printk_rb_static");

@@ -277,7 +277,13 @@ fn freelists_and_encrypted_memory() {
 /// 64 bytes is only the usual size: without memory cgroups it is 56, with debugging more.
 #[test]
 fn page_structures_of_other_sizes() {
-    for era in [Era::V4_18, Era::V5_10, Era::V6_12, Era::V6_18] {
+    for era in [
+        Era::V3_10El7,
+        Era::V4_18,
+        Era::V5_10,
+        Era::V6_12,
+        Era::V6_18,
+    ] {
         for struct_page in [56, 72, 80, 96] {
             let what = format!("{} with {struct_page} bytes", era.name());
             let folder = tempfile::tempdir().expect("a temporary directory");

@@ -206,9 +206,7 @@ impl Era {
         kernel.parse(net);
         if self.is_3_10() {
             kernel.parse(include_str!("../layouts/3.10-modules.types"));
-            kernel
-                .variables
-                .retain(|(name, _)| name != "btf_modules");
+            kernel.variables.retain(|(name, _)| name != "btf_modules");
         }
         let mut all = kernel.clone();
         all.parse(module);
@@ -220,12 +218,7 @@ impl Era {
     pub fn types_for_leaks(self) -> TypeTable {
         let mut table = self.types_with_conntrack().1;
         table.parse(match self {
-            Era::V3_10
-            | Era::V3_10El7
-            | Era::V4_18
-            | Era::V5_10
-            | Era::V6_1
-            | Era::V6_1Slab => {
+            Era::V3_10 | Era::V3_10El7 | Era::V4_18 | Era::V5_10 | Era::V6_1 | Era::V6_1Slab => {
                 include_str!("../layouts/stale-5.10.types")
             }
             Era::V6_12 | Era::V6_12Tiny | Era::V6_18 => {

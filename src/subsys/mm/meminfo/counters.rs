@@ -107,9 +107,8 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn read(kernel: &Kernel) -> Result<Self, KernelError> {
-        let of_zones = |array| {
-            Items::read(kernel, array, "zone_stat_item", "NR_VM_ZONE_STAT_ITEMS")
-        };
+        let of_zones =
+            |array| Items::read(kernel, array, "zone_stat_item", "NR_VM_ZONE_STAT_ITEMS");
         if kernel.symbol("vm_node_stat").is_none() && kernel.symbol("vm_stat").is_some() {
             let (node, zone) = (None, of_zones("vm_stat")?);
             return Ok(Self { node, zone });

@@ -31,10 +31,8 @@ pub(super) fn by_areas(reader: &Reader<'_>) -> Result<Option<(u64, u64)>, Kernel
         return Ok(None);
     };
     const WHAT: &str = "the areas of vmalloc";
-    let (Some(layout), Some(range)) = (
-        reader.layout::<SpanLayout>(WHAT)?,
-        kernel.vmalloc_range(),
-    ) else {
+    let (Some(layout), Some(range)) = (reader.layout::<SpanLayout>(WHAT)?, kernel.vmalloc_range())
+    else {
         return Ok(None);
     };
     let areas = walk::list(&kernel.space, head, MAX_AREAS);

@@ -238,12 +238,10 @@ impl AreaReader<'_> {
         let flags = self.area.flags.map(|field| field.get(&record));
         let kind = match (lazy, flags) {
             (true, _) => AreaKind::Unpurged,
-            (_, Some(flags)) if self.old_flags && flags & VM_VM_AREA == 0 => {
-                match flags & LAZY {
-                    0 => AreaKind::VmMapRam,
-                    _ => AreaKind::Unpurged,
-                }
-            }
+            (_, Some(flags)) if self.old_flags && flags & VM_VM_AREA == 0 => match flags & LAZY {
+                0 => AreaKind::VmMapRam,
+                _ => AreaKind::Unpurged,
+            },
             _ if !vm.is_null() => AreaKind::Vm,
             (_, Some(flags)) if flags & VMAP_RAM == 0 => return Ok(None),
             _ => AreaKind::VmMapRam,

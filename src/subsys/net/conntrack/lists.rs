@@ -31,6 +31,10 @@ pub(crate) fn listed(table: &Table<'_>) -> Result<(Vec<Entry>, u64), KernelError
                 heads.push((at.plus(u64::from(layout.dying.offset)), List::Dying));
             }
         }
+        let kinds = [List::Unconfirmed, List::Dying];
+        for (head, list) in namespace.lists.iter().zip(kinds) {
+            heads.extend(head.map(|head| (head, list)));
+        }
         heads.extend(namespace.dying_list.map(|head| (head, List::Dying)));
     }
     let (mut lost, mut unread) = (0u64, Unread::default());
@@ -112,6 +116,23 @@ fn follow(
     whole && matches!(end, NullsEnd::Marker(_))
 }
 
+/// The caches of connections: one, or one for each namespace (up to 4.6). `None` if there is none.
+fn caches(table: &Table<'_>, heap: &SlabHeap<'_>) -> Option<Vec<usize>> {
+    let own = table.namespaces.iter().filter_map(|ns| ns.own_table);
+    let mut own: Vec<_> = own
+        .filter_map(|one| {
+            let mut caches = heap.caches().iter();
+            caches.position(|cache| cache.address == one.cache)
+        })
+        .collect();
+    own.sort_unstable();
+    own.dedup();
+    match own.is_empty() {
+        true => Some(vec![heap.find("nf_conntrack")?]),
+        false => Some(own),
+    }
+}
+
 /// Allocated objects of the `nf_conntrack` cache that are not in `known`, which is sorted: the
 /// signature of a leaked reference. `None` if the kernel has no cache of that name.
 pub(crate) fn unlinked(
@@ -119,20 +140,14 @@ pub(crate) fn unlinked(
     heap: &SlabHeap<'_>,
     known: &[VirtAddr],
 ) -> Option<(u64, Vec<Entry>)> {
-    let cache = heap.find("nf_conntrack")?;
+    let caches = caches(table, heap)?;
     let (mut alive, mut found, mut unread) = (0, Vec::new(), Unread::default());
-    // Objects come in the order of their addresses too: one pass over both.
-    let mut known = known.iter().peekable();
-    objects::each(heap, cache, |object| {
+    let mut each = |object: objects::Object| {
         if object.state != ObjectState::Allocated {
             return;
         }
         alive += 1;
-        while known
-            .next_if(|address| **address < object.address)
-            .is_some()
-        {}
-        if known.peek() == Some(&&object.address) {
+        if known.binary_search(&object.address).is_ok() {
             return;
         }
         let reader = &table.reader;
@@ -143,7 +158,10 @@ pub(crate) fn unlinked(
             List::Unlinked,
         );
         found.extend(unread.keep(read));
-    });
+    };
+    for cache in caches {
+        objects::each(heap, cache, &mut each);
+    }
     unread.warn(table.kernel);
     Some((alive, found))
 }

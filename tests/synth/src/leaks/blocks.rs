@@ -1,8 +1,8 @@
 //! Blocks of large kmalloc: kept and unreachable ones, in kernels that mark them.
 
 use super::web::Web;
-use crate::slub::page::reference_count;
 use crate::slub::page::make_compound;
+use crate::slub::page::reference_count;
 
 /// Text that some of the lost begin with.
 const TEXT: &[u8] = b"frame-buffer-";

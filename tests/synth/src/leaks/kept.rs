@@ -2,9 +2,9 @@
 
 use super::areas::Areas;
 use super::web::Web;
-use crate::slub::page::reference_count;
 use crate::machine::cpus::POSSIBLE_CPUS;
 use crate::machine::modules::Module;
+use crate::slub::page::reference_count;
 
 /// `FOLIO_MAPPING_ANON`.
 const ANON: u64 = 1;

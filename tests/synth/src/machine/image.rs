@@ -203,7 +203,11 @@ impl Image {
             self.add(name, start + offset, *size, kind);
         }
         let flavours = types.has("rcu_data", "nxtlist");
-        let gone = if flavours { "rcu_data" } else { "rcu_sched_data" };
+        let gone = if flavours {
+            "rcu_data"
+        } else {
+            "rcu_sched_data"
+        };
         for (name, tag, offset) in PER_CPU.iter().filter(|(name, ..)| *name != gone) {
             if types.aggregates.contains_key(*tag) {
                 self.add(name, start + offset, types.sizeof(tag), kind);

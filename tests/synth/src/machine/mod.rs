@@ -152,8 +152,8 @@ impl Machine {
     /// Builds a machine.
     pub fn with(options: Options, scenario: &Scenario) -> Self {
         let mut scenario = scenario.clone();
-        if options.era == Era::V6_12Tiny {
-            // CONFIG_SLUB_TINY and hardening exclude each other.
+        if options.era == Era::V6_12Tiny || options.era.is_3_10() {
+            // CONFIG_SLUB_TINY and hardening exclude each other; hardening came with 4.14.
             scenario.freelist = Freelist::Plain;
         }
         let scenario = &scenario;

@@ -92,9 +92,7 @@ pub(super) fn free_the_rest(kernel: &mut Kernel) {
 /// Part of a large page may not exist, but has an owner.
 fn is_unused(kernel: &Kernel, pfn: u64) -> bool {
     let pool = kernel.kfence_pool..kernel.kfence_pool + KFENCE_PAGES;
-    kernel.memory.page(pfn).is_none()
-        && !pool.contains(&pfn)
-        && !is_tail(kernel, pfn)
+    kernel.memory.page(pfn).is_none() && !pool.contains(&pfn) && !is_tail(kernel, pfn)
 }
 
 /// Marks a block as the buddy allocator's.
@@ -107,7 +105,11 @@ pub fn free_block(kernel: &mut Kernel, pfn: u64, order: u32) {
         }
         false => {
             // PAGE_BUDDY_MAPCOUNT_VALUE, up to 4.17.
-            let mark = if kernel.era.is_3_10() { !0x7fu32 } else { !0x80 };
+            let mark = if kernel.era.is_3_10() {
+                !0x7fu32
+            } else {
+                !0x80
+            };
             kernel.set(page, "page", "_mapcount", u64::from(mark));
         }
     }
