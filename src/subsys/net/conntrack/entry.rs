@@ -50,6 +50,8 @@ pub struct Entry {
     pub by_timer: bool,
     /// Seconds left, 0 if it has expired.
     pub seconds_left: u64,
+    /// Seconds that a timer is late: its kernel prints them as a negative time.
+    pub seconds_late: u64,
     /// The protocol's state.
     pub state: Option<&'static str>,
     /// GRE's own timeouts in seconds.
@@ -227,6 +229,10 @@ impl EntryReader {
             jiffies_left,
             by_timer: link.is_some(),
             seconds_left: jiffies_left.max(0).unsigned_abs() / self.clock.hz,
+            seconds_late: match link {
+                Some(_) => jiffies_left.min(0).unsigned_abs() / self.clock.hz,
+                None => 0,
+            },
             state: state.and_then(|field| state::name(l4num, field.get(&record))),
             gre,
             mark: conn.mark.map(|field| field.get(&record) as u32),
@@ -237,7 +243,8 @@ impl EntryReader {
                     let dir = conn.zone_dir.map_or(3, |dir| dir.get(&record) as u8);
                     (zone.get(&record) as u16, dir)
                 })
-                .or(ext.zone),
+                .or(ext.zone)
+                .or(self.ext.has_zones().then_some((0, 3))),
             refs: conn.refs.get(&record) as u32,
             master: VirtAddr(conn.master.get(&record)),
             ext_address,

@@ -127,6 +127,11 @@ impl ExtReader {
         Ok(reader)
     }
 
+    /// Whether zones are among the extensions; an entry without is in the default one.
+    pub(super) fn has_zones(&self) -> bool {
+        self.id("zone").is_some()
+    }
+
     fn id(&self, name: &str) -> Option<usize> {
         let index = NAMES.iter().position(|(_, known)| *known == name)?;
         let (_, id) = self.ids.iter().find(|(known, _)| *known == index)?;
