@@ -206,10 +206,19 @@ impl Era {
         kernel.parse(net);
         if self.is_3_10() {
             kernel.parse(include_str!("../layouts/3.10-modules.types"));
+            kernel.parse(include_str!("../layouts/3.10-net.types"));
             kernel.variables.retain(|(name, _)| name != "btf_modules");
         }
         let mut all = kernel.clone();
         all.parse(module);
+        if self.is_3_10() {
+            all.parse(include_str!("../layouts/3.10-conntrack.types"));
+            all.variables
+                .retain(|(name, _)| !NOT_OF_OLD_CONNTRACK.contains(&name.as_str()));
+            for tag in ["nf_conn_acct", "nf_conntrack_net", "conntrack_gc_work"] {
+                all.aggregates.remove(tag);
+            }
+        }
         (all, kernel)
     }
 
@@ -340,6 +349,19 @@ const NOT_OF_3_10: &[&str] = &[
     "_totalram_pages",
     "vm_node_stat",
     "vm_zone_stat",
+];
+
+/// What all namespaces have together, and came later.
+const NOT_OF_OLD_CONNTRACK: &[&str] = &[
+    "nf_conntrack_hash",
+    "nf_conntrack_generation",
+    "nf_conntrack_cachep",
+    "nf_ct_expect_hash",
+    "conntrack_gc_work",
+    "nf_conntrack_l4proto_udplite",
+    "nf_conntrack_l4proto_dccp",
+    "nf_conntrack_l4proto_sctp",
+    "nf_conntrack_l4proto_gre",
 ];
 
 /// Page-table levels.
