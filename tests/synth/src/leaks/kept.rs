@@ -93,7 +93,7 @@ fn by_page_structures(web: &mut Web<'_>) {
         let frame = web.kernel.boot.take(0);
         web.kernel.memory.touch(frame, 1);
         let page = web.kernel.space.page(frame);
-        let count = reference_count(&web.kernel);
+        let count = reference_count(web.kernel);
         web.kernel.set(page, "page", count, 1);
         web.kernel.set(page, "page", member, object | tag);
         if member == "mapping" {
