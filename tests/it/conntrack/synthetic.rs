@@ -61,19 +61,8 @@ pub(crate) fn write(machine: &Machine) -> Written {
 }
 
 fn machines() -> Vec<(String, Machine)> {
-    machines_of(&Era::ALL)
-}
-
-/// And those of which each namespace has a table of its own.
-fn with_old_machines() -> Vec<(String, Machine)> {
-    let mut all = machines_of(&[Era::V3_10, Era::V3_10El7]);
-    all.extend(machines());
-    all
-}
-
-fn machines_of(eras: &[Era]) -> Vec<(String, Machine)> {
     let mut all = Vec::new();
-    for era in eras.iter().copied() {
+    for era in Era::ALL {
         for module in [false, true] {
             let options = Options {
                 conntrack_module: module,
@@ -93,7 +82,7 @@ fn knows_unlinked(document: &Value) -> bool {
 
 #[test]
 fn every_entry_is_on_its_list_with_all_it_has() {
-    for (what, machine) in with_old_machines() {
+    for (what, machine) in machines() {
         let truth = machine.conntrack_truth();
         let (_, document) = write(&machine).document();
         let entries = document["entries"].as_array().expect("entries");
@@ -166,7 +155,7 @@ fn without_age(line: &str) -> (String, Option<u64>) {
 /// Lines of the initial namespace and of the other one, to the letter, seconds included.
 #[test]
 fn lines_of_every_protocol_are_to_the_letter() {
-    for (what, machine) in with_old_machines() {
+    for (what, machine) in machines() {
         let truth = machine.conntrack_truth();
         let written = write(&machine);
         for netns in &truth.netns {
@@ -198,10 +187,7 @@ fn lines_of_every_protocol_are_to_the_letter() {
             let args = ["--stats", "--format", "proc", "--netns", &inum];
             let (_, stdout, _) = written.conntrack(&args);
             let ours: Vec<&str> = stdout.lines().collect();
-            // Counters that went with 4.x are not read.
-            if !machine.options.era.is_3_10() {
-                assert_eq!(ours, netns.stat_lines, "{what}: {inum}");
-            }
+            assert_eq!(ours, netns.stat_lines, "{what}: {inum}");
             let (_, stdout, _) = written.conntrack(&["--expect", "--netns", &inum]);
             let ours: BTreeSet<&str> = stdout.lines().collect();
             let theirs: BTreeSet<&str> = truth.expect_lines(netns.inum).into_iter().collect();
