@@ -1,5 +1,7 @@
 //! Which kernels can be synthesised, and what is not in their C types.
 
+mod old;
+
 use crate::ctypes::TypeTable;
 use crate::machine::arm64::Arm64;
 use crate::memory::PAGE_SHIFT;
@@ -110,18 +112,7 @@ impl Era {
             table.variables.retain(|variable| variable.0 != gone);
         }
         if self.is_3_10() {
-            let gone = |name: &str| NOT_OF_3_10.contains(&name);
-            table.variables.retain(|(name, _)| !gone(name));
-            for tag in ["printk_ringbuffer", "slab", "folio"] {
-                table.aggregates.remove(tag);
-            }
-            let counted = Some("node_stat_item");
-            table.enums.retain(|known| known.tag.as_deref() != counted);
-        }
-        if self == Era::V3_10 {
-            let base = |name: &str| name.ends_with("_base");
-            table.variables.retain(|(name, _)| !base(name));
-            table.drop_member("kmem_cache", "red_left_pad");
+            old::take_away(self, &mut table);
         }
         table
     }
@@ -213,11 +204,7 @@ impl Era {
         all.parse(module);
         if self.is_3_10() {
             all.parse(include_str!("../layouts/3.10-conntrack.types"));
-            all.variables
-                .retain(|(name, _)| !NOT_OF_OLD_CONNTRACK.contains(&name.as_str()));
-            for tag in ["nf_conn_acct", "nf_conntrack_net", "conntrack_gc_work"] {
-                all.aggregates.remove(tag);
-            }
+            old::take_conntrack_away(&mut all);
         }
         (all, kernel)
     }
@@ -336,33 +323,6 @@ impl Era {
         self >= Era::V6_12
     }
 }
-
-/// Variables of 5.10 that 3.10 has by other names, or not at all.
-const NOT_OF_3_10: &[&str] = &[
-    "__cpu_possible_mask",
-    "__cpu_present_mask",
-    "__cpu_online_mask",
-    "prb",
-    "printk_rb_static",
-    "free_vmap_area_root",
-    "vmap_purge_list",
-    "_totalram_pages",
-    "vm_node_stat",
-    "vm_zone_stat",
-];
-
-/// What all namespaces have together, and came later.
-const NOT_OF_OLD_CONNTRACK: &[&str] = &[
-    "nf_conntrack_hash",
-    "nf_conntrack_generation",
-    "nf_conntrack_cachep",
-    "nf_ct_expect_hash",
-    "conntrack_gc_work",
-    "nf_conntrack_l4proto_udplite",
-    "nf_conntrack_l4proto_dccp",
-    "nf_conntrack_l4proto_sctp",
-    "nf_conntrack_l4proto_gre",
-];
 
 /// Page-table levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 mod buffers;
 mod counters;
 mod hugetlb;
+mod old;
 mod percpu;
 mod reader;
 mod swap;
@@ -20,11 +21,11 @@ use serde::Serialize;
 pub use self::hugetlb::HugePool;
 
 use self::counters::Counters;
+use self::old::{OldLines, anon_pages};
 use self::reader::Reader;
 use self::zones::Nodes;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
-use crate::kernel::literals::{self, Literal};
 use crate::kernel::tasks::stack_bytes;
 use crate::kernel::{Kernel, KernelError};
 
@@ -318,43 +319,6 @@ fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
         gpu_active: get("NR_GPU_ACTIVE"),
         gpu_reclaim: get("NR_GPU_RECLAIM"),
         ..MeminfoFacts::default()
-    }
-}
-
-/// Huge pages were not among anonymous pages up to 3.11 (commit 3cd14fcd3f12), whose release also
-/// gave the log's records another name.
-fn anon_pages(counters: &Counters, kernel: &Kernel, pmd_pages: u64) -> Option<u64> {
-    let pages = counters.get(&["NR_ANON_MAPPED", "NR_ANON_PAGES"])?;
-    let old = kernel.types.find_struct("log", "kernel/printk.c", false);
-    let apart = match old {
-        Ok(Some(_)) => counters.get(&["NR_ANON_TRANSPARENT_HUGEPAGES"]),
-        _ => None,
-    };
-    let apart = apart.unwrap_or(0).saturating_mul(pmd_pages);
-    Some(pages.saturating_add(apart))
-}
-
-/// Lines that old kernels lack, told by their texts.
-struct OldLines {
-    /// 3.14 and later.
-    available: bool,
-    /// 4.16 and later.
-    hugetlb: bool,
-}
-
-impl OldLines {
-    fn find(kernel: &Kernel) -> Self {
-        // No kernel with this name lacks any.
-        let [total, available, hugetlb] = match kernel.symbol("_totalram_pages") {
-            Some(_) => [const { Literal::Unknown }; 3],
-            None => literals::find(kernel, ["MemTotal:", "MemAvailable:", "Hugetlb:"]),
-        };
-        let told = total.is_there() == Some(true);
-        let has = |text: Literal| !told || text != Literal::Absent;
-        Self {
-            available: has(available),
-            hugetlb: has(hugetlb),
-        }
     }
 }
 
