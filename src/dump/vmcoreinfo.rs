@@ -53,6 +53,16 @@ impl VmcoreInfo {
         self
     }
 
+    /// With what the headers of the dump say of `phys_base`, where the kernel says only at which
+    /// address it has it (up to 4.11).
+    pub(crate) fn set_phys_base(&mut self, value: u64) {
+        const KEY: &str = "NUMBER(phys_base)";
+        if self.symbol("phys_base").is_some() && self.get(KEY).is_none() {
+            self.values
+                .insert(KEY.to_owned(), value.cast_signed().to_string());
+        }
+    }
+
     /// Whether the kernel wrote it: then what it does not say is not so.
     pub fn is_written_by_kernel(&self) -> bool {
         matches!(self.origin, NoteOrigin::Note | NoteOrigin::TextInMemory)
@@ -130,5 +140,19 @@ mod tests {
         assert_eq!(info.kernel_offset(), 0x1a00_0000);
         assert_eq!(info.crash_time(), Some(1_700_000_000));
         assert_eq!(info.symbol("absent"), None);
+    }
+
+    /// arch/x86/kernel/machine_kexec_64.c: `SYMBOL(phys_base)` up to 4.11, `NUMBER` since.
+    #[test]
+    fn the_headers_word_for_phys_base_is_the_last() {
+        for (text, wanted) in [
+            ("SYMBOL(phys_base)=ffffffff81810010\n", Some(-27_262_976)),
+            ("NUMBER(phys_base)=4096\n", Some(4096)),
+            ("SYMBOL(swapper_pg_dir)=ffffffff81c05000\n", None),
+        ] {
+            let mut info = VmcoreInfo::parse(text.as_bytes());
+            info.set_phys_base(0xffff_ffff_fe60_0000);
+            assert_eq!(info.number("phys_base"), wanted, "{text}");
+        }
     }
 }

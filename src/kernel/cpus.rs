@@ -63,7 +63,11 @@ impl Cpus {
 /// # Errors
 /// If the mask is missing from the kernel or the dump.
 pub fn mask(kernel: &Kernel, name: &'static str) -> Result<Vec<u32>, KernelError> {
-    let at = kernel.need_symbol(name)?;
+    let at = match kernel.symbol_table().tells_of(name) {
+        true => kernel.symbol(name).or_else(|| older(kernel, name)),
+        false => None,
+    };
+    let at = at.ok_or(KernelError::NoSymbol(name))?;
     let size = kernel
         .types
         .find_struct("cpumask", "kernel/cpu.c", true)?
@@ -86,6 +90,19 @@ pub fn mask(kernel: &Kernel, name: &'static str) -> Result<Vec<u32>, KernelError
     Ok(cpus)
 }
 
+/// The same mask in kernels up to 4.4 (commit 4b804c85dc37), which keep it as bits of their own.
+fn older(kernel: &Kernel, name: &str) -> Option<VirtAddr> {
+    let name = match name {
+        "__cpu_possible_mask" => "cpu_possible_bits",
+        "__cpu_present_mask" => "cpu_present_bits",
+        "__cpu_online_mask" => "cpu_online_bits",
+        "__cpu_active_mask" => "cpu_active_bits",
+        _ => return None,
+    };
+    let known = kernel.symbol_table().tells_of(name);
+    known.then(|| kernel.symbol(name)).flatten()
+}
+
 /// The CPUs that were up when the kernel died: besides those online, those still active. The CPU
 /// that panics stops the others, which then call themselves offline (`smp_send_stop()`, on arm64
 /// also before a dump is taken), but nobody takes them out of the scheduler.
@@ -96,7 +113,9 @@ pub fn up(kernel: &Kernel) -> Result<Vec<u32>, KernelError> {
     const ACTIVE: &str = "__cpu_active_mask";
     let mut up = mask(kernel, "__cpu_online_mask")?;
     // A profile written before this was asked for says nothing of it.
-    if kernel.symbol_table().tells_of(ACTIVE) && kernel.symbol(ACTIVE).is_some() {
+    let table = kernel.symbol_table();
+    let known = table.tells_of(ACTIVE) && kernel.symbol(ACTIVE).is_some();
+    if known || older(kernel, ACTIVE).is_some() {
         up.extend(mask(kernel, ACTIVE)?);
     }
     up.sort_unstable();

@@ -51,7 +51,7 @@ pub mod variables;
 pub mod walk;
 pub mod zones;
 
-use crate::addr::VirtAddr;
+use crate::addr::{Pfn, VirtAddr};
 use crate::diag::Diagnostics;
 use crate::dump::{Dump, VmcoreInfo};
 use crate::once::get_or_make;
@@ -179,6 +179,18 @@ impl Kernel {
             Ok::<_, KernelError>(value.filter(|v| *v != 0))
         };
         let (page_offset, vmalloc) = (variable("page_offset_base")?, variable("vmalloc_base")?);
+        let page_offset = match page_offset {
+            Some(start) => Some(start),
+            None if !space.boot().arch.direct_map_has_moved() => None,
+            None => {
+                let boot = space.boot();
+                let ends = (variable("high_memory")?, variable("max_pfn")?);
+                let (high, pages) = (ends.0.unwrap_or(0), ends.1.unwrap_or(0));
+                let end = Pfn(pages).start(boot.page_shift.value);
+                let start = boot.arch.direct_map_by_end(VirtAddr(high), end);
+                start.map(|start| start.0)
+            }
+        };
         space.place_direct_map(page_offset, vmalloc);
         let diag = Arc::<Diagnostics>::default();
         Ok(Self {
@@ -342,7 +354,11 @@ impl Kernel {
         if let Some(known) = &boot.vmalloc {
             return Some(known.value.clone());
         }
-        let start = VirtAddr(self.u64_of("vmalloc_base").value()?);
+        let start = match self.u64_of("vmalloc_base") {
+            Known::Value(start) => VirtAddr(start),
+            Known::Absent => boot.arch.vmalloc_default(boot)?,
+            Known::Missing(_) => return None,
+        };
         Some(start..start.plus(self.vmalloc_size()))
     }
 

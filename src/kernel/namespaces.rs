@@ -11,7 +11,8 @@ layout! {
     /// include/net/net_namespace.h
     struct NetLayout = "net" in "net/core/net_namespace.c" {
         need list = "list",
-        need inum = "ns.inum",
+        /// Up to 3.18 without a structure around it (commit 435d5f4bb2cc).
+        need inum = "ns.inum" | "proc_inum",
     }
 }
 
@@ -22,12 +23,20 @@ layout! {
     }
 }
 
+layout! {
+    /// include/net/netns/generic.h
+    struct PointersLayout = "net_generic" in "net/core/net_namespace.c" {
+        need pointers = "ptr",
+    }
+}
+
 /// More kinds of data per namespace than there are.
 const MAX_GENERIC: u32 = 4 << 10;
 
 /// What a subsystem keeps per namespace: `net_generic(net, id)`, with the id at `id`. The pointers
-/// overlay the header of their array, so that the id indexes it directly
-/// (include/net/netns/generic.h). `None` if the namespace has none, or memory is missing.
+/// overlay the header of their array, so that the id indexes it directly; up to 4.9 (commit
+/// 6af2d5fff2fd) they follow it, and the first id is 1. `None` if the namespace has none, or memory
+/// is missing.
 pub fn generic(kernel: &Kernel, net: VirtAddr, id: VirtAddr) -> Option<VirtAddr> {
     let layout: GenericLayout = kernel.layout().ok()?;
     let id = kernel
@@ -37,7 +46,13 @@ pub fn generic(kernel: &Kernel, net: VirtAddr, id: VirtAddr) -> Option<VirtAddr>
         .filter(|id| *id < MAX_GENERIC)?;
     let at = net.plus(u64::from(layout.generic.offset));
     let array = kernel.space.read_ptr(at).ok().filter(|at| !at.is_null())?;
-    let own = kernel.space.read_ptr(array.plus(u64::from(id) * 8)).ok()?;
+    let behind = kernel.layout::<PointersLayout>();
+    let behind = behind.map_or(0, |layout| u64::from(layout.pointers.offset));
+    let index = match behind {
+        0 => u64::from(id),
+        _ => u64::from(id.checked_sub(1)?),
+    };
+    let own = kernel.space.read_ptr(array.plus(behind + index * 8)).ok()?;
     (!own.is_null()).then_some(own)
 }
 

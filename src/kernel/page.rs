@@ -1,7 +1,7 @@
 //! `struct page`: the members of it that tell what a page is, and how big a compound
 //! page is.
 
-use super::layout::{LayoutError, layout};
+use super::layout::{Field, LayoutError, layout};
 use super::{Kernel, KernelError};
 use crate::types::TypeDb;
 
@@ -24,8 +24,12 @@ layout! {
     pub(crate) struct PageLayout = "page" in "mm/slub.c" | "mm/slab.c" {
         need flags = "flags.f" | "flags",
         need mapcount = "_mapcount.counter" | "_mapcount",
-        /// In the first tail page, up to 6.2.
+        /// In the first tail page, 3.19 to 6.2.
         maybe compound_order = "compound_order",
+        /// There too, and before: its second word is the order.
+        need lru = "lru",
+        /// Up to 4.2: the head of a tail, which a flag tells.
+        maybe first_page = "first_page",
     }
 }
 
@@ -65,12 +69,56 @@ pub(crate) fn order_offset(
             return Ok(field.offset as usize);
         }
     }
-    match page.compound_order {
-        Some(field) => Ok(struct_page + field.offset as usize),
-        None => Err(LayoutError::NoMember {
+    match (page.compound_order, page.first_page) {
+        (Some(field), _) => Ok(struct_page + field.offset as usize),
+        // include/linux/mm.h up to 3.18: `page[1].lru.prev`.
+        (None, Some(_)) => Ok(struct_page + page.lru.offset as usize + 8),
+        (None, None) => Err(LayoutError::NoMember {
             structure: "folio",
             member: "_folio_order or _flags_1, and struct page no compound_order",
         }),
+    }
+}
+
+/// How the pages of a compound page behind its first are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TailMark {
+    /// Bit 0 of a word that has the head's address, or what takes its place: 4.3 and later (commit
+    /// 1d798ca3f164).
+    LowBit(Field),
+    /// A bit of `page.flags`.
+    Flag(u64),
+}
+
+layout! {
+    /// include/linux/mm_types.h; renamed in 7.1.
+    struct TailLayout = "page" in "mm/slub.c" | "mm/slab.c" {
+        maybe compound_head = "compound_info" | "compound_head",
+    }
+}
+
+impl TailMark {
+    pub(crate) fn find(kernel: &Kernel) -> Result<Self, KernelError> {
+        let layout: TailLayout = kernel.layout()?;
+        if let Some(field) = layout.compound_head {
+            return Ok(Self::LowBit(field));
+        }
+        let home = allocator_home(&kernel.types);
+        match kernel.types.enumerator("pageflags", home, "PG_tail")? {
+            Some(bit @ 0..=63) => Ok(Self::Flag(1 << bit)),
+            _ => Err(KernelError::Layout(LayoutError::NoMember {
+                structure: "page",
+                member: "compound_info or compound_head, and pages no flag PG_tail",
+            })),
+        }
+    }
+
+    /// Whether a page is one.
+    pub(crate) fn holds(self, page: &PageLayout, record: &[u8]) -> bool {
+        match self {
+            Self::LowBit(field) => field.get(record) & 1 != 0,
+            Self::Flag(mask) => page.flags.get(record) & mask != 0,
+        }
     }
 }
 
@@ -205,7 +253,6 @@ pub(super) fn is_unfilled(flags: u64, record: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::Field;
     use super::*;
 
     /// include/linux/page-flags.h: a type is an inverted bit of a word of ones up to 6.11, a byte
@@ -222,6 +269,8 @@ mod tests {
             flags: field(0, 8),
             mapcount: field(48, 4),
             compound_order: None,
+            lru: field(8, 16),
+            first_page: None,
             len: 64,
         };
         let record = |flags: u64, word: u32| {

@@ -17,7 +17,7 @@ pub use self::kind::PageKind;
 use super::layout::{Field, layout};
 use super::memmap::{Chunk, Memmap, PageIndex};
 use super::page::{
-    MAX_FOLIO_ORDER, MAX_PAGE_ORDER, PageLayout, PageMark, allocator_home, is_unfilled,
+    MAX_FOLIO_ORDER, MAX_PAGE_ORDER, PageLayout, PageMark, TailMark, allocator_home, is_unfilled,
     order_offset,
 };
 use super::zones::CpuList;
@@ -30,9 +30,7 @@ layout! {
     struct UseLayout = "page" in "mm/slub.c" | "mm/slab.c" {
         need mapping = "mapping",
         need private = "private",
-        /// Bit 0 marks a tail; renamed in 7.1.
-        need compound_head = "compound_info" | "compound_head",
-        need refcount = "_refcount.counter" | "_refcount",
+        need refcount = "_refcount.counter" | "_refcount" | "_count.counter",
         need lru = "lru",
         /// In the first tail page, up to 6.5.
         maybe compound_dtor = "compound_dtor",
@@ -55,6 +53,7 @@ pub struct PageKinds {
     kinds: Vec<AtomicU8>,
     page: PageLayout,
     usage: UseLayout,
+    tail: TailMark,
     order_at: usize,
     marks: Vec<(PageMark, PageKind)>,
     reserved: u64,
@@ -140,6 +139,7 @@ impl PageKinds {
             head: flag("PG_head")?,
             swap_backed: flag("PG_swapbacked")?,
             poisoned: flag("PG_hwpoison")?,
+            tail: TailMark::find(kernel)?,
             page,
             usage,
             marks,
@@ -262,7 +262,7 @@ impl PageKinds {
     }
 
     fn is_tail(&self, record: &[u8]) -> bool {
-        self.usage.compound_head.get(record) & 1 != 0
+        self.tail.holds(&self.page, record)
     }
 
     fn kind_of(&self, record: &[u8], tail: Option<&[u8]>) -> (PageKind, u32) {

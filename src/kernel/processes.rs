@@ -1,6 +1,6 @@
 //! All processes and kernel threads, by the list that starts at `init_task`.
 
-use super::layout::layout;
+use super::layout::{Field, LayoutError, layout};
 use super::{Kernel, KernelError, walk};
 use crate::addr::VirtAddr;
 
@@ -9,14 +9,18 @@ layout! {
     struct LinkLayout = "task_struct" in "kernel/fork.c" {
         need tasks = "tasks",
         need signal = "signal",
-        need thread_node = "thread_node",
+        /// 3.14 and later (commit 0c740d0afc3b).
+        maybe thread_node = "thread_node",
+        /// Up to 6.6: a ring of all threads, their leader among them.
+        maybe thread_group = "thread_group",
     }
 }
 
 layout! {
     /// include/linux/sched/signal.h
     struct ThreadsLayout = "signal_struct" in "kernel/fork.c" {
-        need thread_head = "thread_head",
+        /// 3.14 and later.
+        maybe thread_head = "thread_head",
     }
 }
 
@@ -70,15 +74,41 @@ pub(super) struct Threads<'k> {
     kernel: &'k Kernel,
     task: LinkLayout,
     signal: ThreadsLayout,
+    /// `thread_group`, or `tasks` in kernels that have lists with heads.
+    group: Field,
 }
 
 impl<'k> Threads<'k> {
     pub(super) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
+        let task: LinkLayout = kernel.layout()?;
+        let signal: ThreadsLayout = kernel.layout()?;
+        let listed = signal.thread_head.is_some() && task.thread_node.is_some();
+        let group = match task.thread_group {
+            Some(group) => group,
+            None if listed => task.tasks,
+            None => {
+                return Err(KernelError::Layout(LayoutError::NoMember {
+                    structure: "task_struct",
+                    member: "thread_node or thread_group",
+                }));
+            }
+        };
         Ok(Self {
-            task: kernel.layout()?,
-            signal: kernel.layout()?,
+            task,
+            signal,
+            group,
             kernel,
         })
+    }
+
+    /// The head of the list of a process's threads, and where a thread is linked to it.
+    fn ring(&self, leader: VirtAddr, signal: VirtAddr) -> (VirtAddr, u64) {
+        let links = match (self.signal.thread_head, self.task.thread_node) {
+            (Some(head), Some(node)) => (signal, head, node),
+            _ => (leader, self.group, self.group),
+        };
+        let (start, head, node) = links;
+        (start.plus(u64::from(head.offset)), u64::from(node.offset))
     }
 
     /// The process of a leader, and whether all of its threads were reached; at least the leader is
@@ -91,9 +121,8 @@ impl<'k> Threads<'k> {
             // It has exited, and waits to be reaped.
             Ok(signal) if signal.is_null() => true,
             Ok(signal) => {
-                let head = signal.plus(u64::from(self.signal.thread_head.offset));
+                let (head, node) = self.ring(leader, signal);
                 let nodes = walk::list(space, head, MAX_TASKS);
-                let node = u64::from(self.task.thread_node.offset);
                 let all = nodes.value.iter().map(|link| link.minus(node));
                 threads.extend(all.filter(|thread| *thread != leader));
                 nodes.end.is_complete()

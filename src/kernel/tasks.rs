@@ -100,6 +100,19 @@ fn stack_size(known: &[u64], by_types: u64) -> u64 {
     }
 }
 
+/// Bytes of a task's stack (THREAD_SIZE).
+///
+/// # Errors
+/// If the type information is damaged.
+pub(crate) fn stack_bytes(kernel: &Kernel) -> Result<u64, KernelError> {
+    let stack = kernel
+        .types
+        .find_struct("thread_union", "kernel/fork.c", true)?;
+    let size = stack.map_or(0, |found| u64::from(found.body.size));
+    let arch = kernel.space.boot().arch;
+    Ok(stack_size(arch.stack_sizes(), size))
+}
+
 struct Walker<'k> {
     kernel: &'k Kernel,
     task: TaskLayout,
@@ -110,15 +123,11 @@ struct Walker<'k> {
 
 impl<'k> Walker<'k> {
     fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
-        let stack = kernel
-            .types
-            .find_struct("thread_union", "kernel/fork.c", true)?;
-        let size = stack.map_or(0, |found| u64::from(found.body.size));
         let saved = registers::saved(kernel);
         let arch = kernel.space.boot().arch;
         Ok(Self {
             task: kernel.layout()?,
-            size: stack_size(arch.stack_sizes(), size),
+            size: stack_bytes(kernel)?,
             saved: saved
                 .iter()
                 .filter_map(|note| arch.stack_pointer(note))

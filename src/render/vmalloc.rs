@@ -72,6 +72,7 @@ pub fn write_proc(out: &mut dyn Write, report: &VmallocReport, real: bool) -> io
     report
         .areas
         .iter()
+        .filter(|area| !report.unprinted.contains(&area.kind))
         .try_for_each(|area| writeln!(out, "{}", proc_line(area, pointers)))
 }
 

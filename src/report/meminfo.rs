@@ -159,7 +159,7 @@ fn kernel(lines: &mut Lines, facts: &MeminfoFacts) {
     lines.pages("Committed_AS", facts.committed);
     lines.kb("VmallocTotal", Some(facts.vmalloc_total));
     lines.pages("VmallocUsed", facts.vmalloc_used);
-    lines.kb("VmallocChunk", Some(0));
+    lines.kb("VmallocChunk", Some(facts.vmalloc_chunk_kb));
     lines.pages("Percpu", facts.percpu);
 }
 
@@ -193,5 +193,7 @@ fn hugetlb(lines: &mut Lines, facts: &MeminfoFacts) {
     lines.count("HugePages_Rsvd", default.reserved);
     lines.count("HugePages_Surp", default.surplus);
     lines.pages("Hugepagesize", Some(default.pages_each));
-    lines.pages("Hugetlb", Some(facts.hugetlb_pages()));
+    if facts.has_hugetlb_line {
+        lines.pages("Hugetlb", Some(facts.hugetlb_pages()));
+    }
 }

@@ -32,6 +32,9 @@ pub struct VmallocReport {
     /// How this kernel printed addresses.
     #[serde(skip)]
     pub pointers: Option<Pointers>,
+    /// Which areas this kernel's file leaves out.
+    #[serde(skip)]
+    pub unprinted: Vec<AreaKind>,
 }
 
 impl VmallocReport {
@@ -54,6 +57,7 @@ impl VmallocReport {
             areas: facts.areas,
             page_size,
             pointers: facts.pointers,
+            unprinted: facts.unprinted,
         }
     }
 }

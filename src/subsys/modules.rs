@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::addr::VirtAddr;
+use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
 use crate::kernel::modules::{Module, ModuleState, Modules};
 use crate::kernel::{Kernel, KernelError, walk};
@@ -25,7 +26,17 @@ layout! {
         /// This and what follows only with CONFIG_MODULE_UNLOAD.
         maybe exit = "exit",
         maybe refs = "refcnt.counter",
+        /// Up to 3.18 (commit e513cc1c07e2): per-CPU.
+        maybe refptr = "refptr",
         maybe users = "source_list",
+    }
+}
+
+layout! {
+    /// include/linux/module.h, up to 3.18.
+    struct RefLayout = "module_ref" in "kernel/module.c" {
+        need incs = "incs",
+        need decs = "decs",
     }
 }
 
@@ -125,23 +136,41 @@ struct Usage {
     complete: bool,
 }
 
+/// How many users a module has by what each CPU took and gave (kernel/module.c up to 3.18:
+/// module_refcount).
+fn per_cpu_references(kernel: &Kernel, counts: VirtAddr) -> Option<i64> {
+    let layout: RefLayout = kernel.layout().ok()?;
+    let cpus = Cpus::read(kernel).ok()?;
+    let mut sum = 0u64;
+    for (_, at) in cpus.instances(counts) {
+        let record = kernel.space.read_bytes(at, layout.len).ok()?;
+        let taken = layout.incs.get(&record);
+        sum = sum.wrapping_add(taken.wrapping_sub(layout.decs.get(&record)));
+    }
+    Some(sum.cast_signed())
+}
+
 impl UsageLayout {
     fn read(&self, kernel: &Kernel, using: Option<&UseLayout>, module: &Module) -> Usage {
         let Ok(record) = kernel.space.read_bytes(module.address, self.len) else {
             return Usage::default();
         };
         let init = self.init.get(&record);
-        let references = self.refs.map(|field| {
-            let count = field.get(&record) as u32;
-            i64::from(count.cast_signed()) - REF_BASE
-        });
+        let references = match (self.refs, self.refptr) {
+            (Some(field), _) => {
+                let count = field.get(&record) as u32;
+                Some(i64::from(count.cast_signed()) - REF_BASE)
+            }
+            (None, Some(field)) => per_cpu_references(kernel, VirtAddr(field.get(&record))),
+            (None, None) => None,
+        };
         let mut usage = Usage {
             references,
             users: Vec::new(),
             permanent: self
                 .exit
                 .is_some_and(|exit| init != 0 && exit.get(&record) == 0),
-            complete: true,
+            complete: references.is_some() || self.refs.is_none() && self.refptr.is_none(),
         };
         if let (Some(users), Some(using)) = (self.users, using) {
             let head = module.address.plus(u64::from(users.offset));

@@ -123,3 +123,25 @@ fn a_record_that_says_it_is_longer_than_its_block_is_cut() {
         assert_eq!(said, m.truth().messages, "{}", era.name());
     }
 }
+
+/// Up to 5.9 records lie one behind the other, and the last ones at the start of the buffer.
+#[test]
+fn records_of_a_buffer_are_read_around_its_end() {
+    for era in [Era::V3_10, Era::V3_10El7] {
+        let m = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+        let first = m.kernel.read_u64(m.kernel.symbol("log_first_idx")) as u32;
+        let next = m.kernel.read_u64(m.kernel.symbol("log_next_idx")) as u32;
+        assert!(next < first, "it has wrapped around");
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let [dump, types] = ["dump", "vmlinux"].map(|name| folder.path().join(name));
+        let written = kdump::kdump(&m, kdump::Options::new(Codec::Zlib));
+        std::fs::write(&dump, written).expect("a file writes");
+        std::fs::write(&types, vmlinux(&m, VmlinuxOptions::new(5))).expect("a file writes");
+        let files = [&dump, &types].map(|path| path.to_str().expect("UTF-8"));
+        let (code, stdout, stderr) = run(&["log", files[0], files[1]]);
+        assert_eq!(code, 0, "{stderr}");
+        let text = |line: &str| line.split_once("] ").map(|(_, text)| text.to_owned());
+        let said: Vec<String> = stdout.lines().filter_map(text).collect();
+        assert_eq!(said, m.truth().messages, "{}", era.name());
+    }
+}

@@ -3,7 +3,7 @@
 //! Only the ELF header, the program headers and the notes are looked at. Segments
 //! may overlap (the kernel's text lies in the direct map as well), may be cut at
 //! any byte, and may be more than 65,534 (PN_XNUM: the count is in section 0).
-//! `p_vaddr` is never used: QEMU writes 0 there.
+//! `p_vaddr` tells of old kernels alone where they were loaded: QEMU writes 0 there.
 
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE, ProgramHeader};
 
@@ -32,7 +32,12 @@ struct Segments {
     named: Vec<Extent>,
     /// Whether one goes beyond the file, or beyond all memory.
     cut: bool,
+    /// `phys_base` of an x86_64 kernel, by the segment that has its image.
+    phys_base: Option<u64>,
 }
+
+/// `__START_KERNEL_map` (arch/x86/include/asm/page_64_types.h): what /proc/vmcore calls the image.
+const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 
 impl Segments {
     fn add(&mut self, segment: &ProgramHeader, bytes: &Bytes) {
@@ -51,6 +56,9 @@ impl Segments {
                     return;
                 };
                 self.cut |= offset.saturating_add(size) > bytes.len();
+                if let Some(within) = segment.p_vaddr.checked_sub(START_KERNEL_MAP) {
+                    self.phys_base.get_or_insert(start.wrapping_sub(within));
+                }
                 let extent = |end| Extent { start, end, offset };
                 self.held.push(extent(held));
                 self.named.push(extent(named));
@@ -77,6 +85,9 @@ pub(crate) fn open(bytes: Bytes) -> Result<Ranges, DumpError> {
             header.e_phoff,
             "no memory segments (PT_LOAD): this is no memory dump",
         ));
+    }
+    if let (Some(info), Some(base)) = (&mut segments.notes.vmcoreinfo, segments.phys_base) {
+        info.set_phys_base(base);
     }
     let (source, format) = match bytes.is_live() {
         true => ("live", "the running kernel (/proc/kcore)".to_owned()),

@@ -140,6 +140,7 @@ impl<'b> Headers<'b> {
 /// `struct kdump_sub_header`; fields that a header version lacks are absent or zero.
 #[derive(Default)]
 pub(super) struct SubHeader {
+    phys_base: u64,
     pub(super) dump_level: Option<u32>,
     pub(super) split: bool,
     pub(super) start_pfn: u64,
@@ -155,6 +156,7 @@ impl SubHeader {
         let word = |at: usize| u64_at(&raw, at).unwrap_or(0);
         let since = |v: u32, value: u64| if version >= v { value } else { 0 };
         let mut sub = SubHeader {
+            phys_base: word(0),
             dump_level: u32_at(&raw, 8),
             split: version >= 2 && u32_at(&raw, 12) == Some(1),
             start_pfn: word(16),
@@ -178,6 +180,9 @@ impl SubHeader {
         let (offset, len) = self.vmcoreinfo;
         if offset != 0 && len != 0 {
             notes.vmcoreinfo = Some(VmcoreInfo::parse(&bytes.get_up_to(offset, len)));
+        }
+        if let Some(info) = &mut notes.vmcoreinfo {
+            info.set_phys_base(self.phys_base);
         }
         notes
     }

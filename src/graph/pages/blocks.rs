@@ -14,7 +14,7 @@ use crate::kernel::{Kernel, KernelError};
 layout! {
     /// include/linux/mm_types.h
     struct CountLayout = "page" in "mm/slub.c" | "mm/slab.c" {
-        need refcount = "_refcount.counter" | "_refcount",
+        need refcount = "_refcount.counter" | "_refcount" | "_count.counter",
     }
 }
 

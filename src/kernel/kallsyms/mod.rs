@@ -103,8 +103,8 @@ impl Places {
             num_syms: tables.num_syms,
             token_table: tables.token_table,
             token_index: tables.token_index,
-            offsets: Some(tables.offsets),
-            addresses: None,
+            offsets: tables.offsets,
+            addresses: tables.addresses,
             relative_base: tables.relative_base,
             found: true,
         })

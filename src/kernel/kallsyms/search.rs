@@ -39,7 +39,10 @@ pub(super) struct Places {
     pub(super) num_syms: VirtAddr,
     pub(super) token_table: VirtAddr,
     pub(super) token_index: VirtAddr,
-    pub(super) offsets: VirtAddr,
+    /// Of 32 bits each.
+    pub(super) offsets: Option<VirtAddr>,
+    /// Of 64 bits each, up to 4.5.
+    pub(super) addresses: Option<VirtAddr>,
     pub(super) relative_base: Option<VirtAddr>,
 }
 
@@ -104,6 +107,17 @@ fn tables_around(
     })?;
     let num_syms = names.minus(align);
     let symbols = u64::from(space.read_u32(num_syms).ok()?);
+    if let Some(addresses) = addresses_before(space, num_syms, symbols, stext) {
+        return Some(Places {
+            names,
+            num_syms,
+            token_table,
+            token_index,
+            relative_base: None,
+            offsets: None,
+            addresses: Some(addresses),
+        });
+    }
     let len = (symbols * 4).next_multiple_of(8);
     // The base is where the image begins.
     let is_base = |at: &VirtAddr| {
@@ -118,8 +132,26 @@ fn tables_around(
         token_table,
         token_index,
         relative_base: before.or(Some(behind.plus(len)).filter(is_base)),
-        offsets: before.map_or(behind, |base| base.minus(len)),
+        offsets: Some(before.map_or(behind, |base| base.minus(len))),
+        addresses: None,
     })
+}
+
+/// Where `count` addresses begin that end at `end`: they ascend, and `stext` is one of them.
+fn addresses_before(
+    space: &AddressSpace,
+    end: VirtAddr,
+    count: u64,
+    stext: VirtAddr,
+) -> Option<VirtAddr> {
+    let len = count.checked_mul(8).filter(|len| *len <= MAX_NAMES)?;
+    let start = end.minus(len);
+    let bytes = space.read_bytes(start, len as usize).ok()?;
+    let (words, _) = bytes.as_chunks::<8>();
+    let address = |word: &[u8; 8]| u64::from_le_bytes(*word);
+    let sorted = words.is_sorted_by_key(address);
+    let found = words.binary_search_by_key(&stext.0, address);
+    (sorted && found.is_ok()).then_some(start)
 }
 
 /// The markers of `width` bytes grow from 0 to their table's end: where they begin, the last, how
@@ -249,8 +281,32 @@ mod tests {
             let found = found.unwrap_or_else(|| panic!("{width}"));
             assert_eq!(found.names, names, "{width}");
             assert_eq!(found.relative_base, Some(names.minus(16)), "{width}");
-            assert_eq!(found.offsets, names.minus(16 + 2800), "{width}");
+            assert_eq!(found.offsets, Some(names.minus(16 + 2800)), "{width}");
         }
+    }
+
+    /// scripts/kallsyms.c up to 4.5: as many addresses as names before their number, those of CPUs'
+    /// variables near 0.
+    #[test]
+    fn addresses_up_to_4_5_stand_as_they_are() {
+        let mut m = Machine::build(Era::V3_10El7, PagingLevels::Four, &Scenario::standard());
+        let stext = 0xffff_ffff_8100_0000;
+        let (digits, names) = lay(&mut m, 8, stext);
+        let start = names.minus(8 + 700 * 8);
+        for symbol in 0..700u64 {
+            let address = match symbol {
+                0..100 => symbol * 64,
+                _ => stext + (symbol - 100) * 32,
+            };
+            m.kernel.write_u64(start.0 + symbol * 8, address);
+        }
+        let kernel = synthetic::kernel(&m);
+        let find = |stext| tables_around(&kernel.space, digits, 8, VirtAddr(stext));
+        let found = find(stext).expect("the tables");
+        assert_eq!((found.names, found.addresses), (names, Some(start)));
+        assert_eq!((found.offsets, found.relative_base), (None, None));
+        // No such address is among them.
+        assert_eq!(find(stext + 1).and_then(|found| found.addresses), None);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Sections {
         };
         let (mut beyond, mut gaps, mut fault) = (0u64, Vec::new(), None);
         let at = kernel.need_symbol("mem_section")?;
-        let roots = kernel.space.read_ptr(at);
+        let roots = roots(kernel, at);
         for root in 0..sections.div_ceil(per_root) {
             let first = root * per_root;
             let table = roots.and_then(|roots| kernel.space.read_ptr(roots.plus(root * 8)));
@@ -160,5 +160,21 @@ impl Sections {
             .read_ptr(base)
             .ok()
             .filter(|base| !base.is_null())
+    }
+}
+
+/// The table of roots: the variable itself up to 4.14, what it points to since (commit
+/// 83e3c48729d9). It is told by what it leads to: a root is the address of a page, and a section
+/// begins with an address that has flags.
+fn roots(kernel: &Kernel, at: VirtAddr) -> Result<VirtAddr, MemFault> {
+    let first = kernel.space.read_ptr(at)?;
+    let below = kernel.space.quiet().read_u64(first);
+    let noted = kernel.vmcoreinfo().symbol("mem_section");
+    match below {
+        Ok(section) if section & SECTION_HAS_MEM_MAP != 0 => Ok(at),
+        Ok(_) => Ok(first),
+        // Then the note: of a pointer it has the value.
+        Err(_) if noted == Some(at) => Ok(at),
+        Err(_) => Ok(first),
     }
 }

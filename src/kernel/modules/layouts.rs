@@ -20,12 +20,13 @@ layout! {
         maybe build_id = "build_id",
         /// 6.4 and later: an array by `enum mod_mem_type`.
         maybe mem = "mem",
-        maybe core_base = "core_layout.base",
-        maybe core_size = "core_layout.size",
+        /// Without a structure around them up to 4.4 (commit 7523e4dc5057).
+        maybe core_base = "core_layout.base" | "module_core",
+        maybe core_size = "core_layout.size" | "core_size",
         /// The code's part of it, up to 6.3.
-        maybe core_text = "core_layout.text_size",
-        maybe init_base = "init_layout.base",
-        maybe init_size = "init_layout.size",
+        maybe core_text = "core_layout.text_size" | "core_text_size",
+        maybe init_base = "init_layout.base" | "module_init",
+        maybe init_size = "init_layout.size" | "init_size",
         /// Only with CONFIG_KALLSYMS.
         maybe kallsyms = "kallsyms",
         /// Only with CONFIG_SYSFS and CONFIG_KALLSYMS.
@@ -54,6 +55,15 @@ layout! {
 }
 
 layout! {
+    /// include/linux/module.h up to 4.4: the module's own members (commit 8244062ef1e5).
+    pub(super) struct OwnKallsymsLayout = "module" in "kernel/module/main.c" | "kernel/module.c" {
+        need symtab = "symtab",
+        need num_symtab = "num_symtab",
+        need strtab = "strtab",
+    }
+}
+
+layout! {
     /// kernel/module/sysfs.c (5.19 and later), kernel/module.c (before).
     pub(super) struct NotesLayout = "module_notes_attrs" in "kernel/module/sysfs.c" | "kernel/module.c" {
         need attrs = "attrs",
@@ -78,6 +88,7 @@ pub(super) struct Layouts {
     pub(super) module: ModuleLayout,
     memory: Option<MemoryLayout>,
     pub(super) kallsyms: Option<KallsymsLayout>,
+    pub(super) own_kallsyms: Option<OwnKallsymsLayout>,
     pub(super) notes: Option<(NotesLayout, AttributeLayout)>,
 }
 
@@ -92,6 +103,10 @@ impl Layouts {
         }
         let memory = module.mem.map(|_| kernel.layout()).transpose()?;
         let kallsyms = module.kallsyms.map(|_| kernel.layout()).transpose()?;
+        let own_kallsyms = match module.kallsyms {
+            Some(_) => None,
+            None => optional(kernel)?,
+        };
         // Build-ids only guard against wrong files: without them there is less to check.
         let notes = match module.notes_attrs {
             Some(_) => optional(kernel)?.zip(optional(kernel)?),
@@ -101,6 +116,7 @@ impl Layouts {
             module,
             memory,
             kallsyms,
+            own_kallsyms,
             notes,
         })
     }

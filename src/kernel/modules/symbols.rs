@@ -1,6 +1,6 @@
 //! Symbols of one module, from the table that the kernel keeps for kallsyms.
 //!
-//! `struct mod_kallsyms` has an array of `Elf64_Sym` whose values are final addresses,
+//! `struct mod_kallsyms` (up to 4.4 the module itself) has an array of `Elf64_Sym` whose values are final addresses,
 //! and the names. Invariants: both tables are read no further than the end of the
 //! module's region that holds them; entries in pages that the dump lacks are counted as
 //! lost, the others stand; a name is printable ASCII (but for labels) and at most [`MAX_NAME`] long.
@@ -13,7 +13,7 @@ use super::layouts::Layouts;
 use crate::addr::VirtAddr;
 use crate::bytes::{u32_at, u64_at};
 use crate::kernel::Kernel;
-use crate::space::AddressSpace;
+use crate::space::{AddressSpace, MemFault};
 
 /// Size of an `Elf64_Sym`.
 const ENTRY: usize = 24;
@@ -58,26 +58,17 @@ impl ModuleSymbols {
             regions: regions.to_vec(),
             ..Self::default()
         };
-        let (Some(pointer), Some(layout)) = (layouts.module.kallsyms, &layouts.kallsyms) else {
+        let Some(tables) = Tables::of(kernel, layouts, module) else {
             kernel.diag.note(
                 "no-module-symbols",
                 "the kernel keeps no symbols of its modules (no CONFIG_KALLSYMS): their variables can't be found",
             );
             return symbols;
         };
-        let lost = match kernel
-            .space
-            .read_bytes(VirtAddr(pointer.get(module)), layout.len)
-        {
-            Ok(record) => {
-                let table = Tables {
-                    symtab: VirtAddr(layout.symtab.get(&record)),
-                    count: layout.num_symtab.get(&record),
-                    strtab: VirtAddr(layout.strtab.get(&record)),
-                    bindings: layout.typetab.is_some(),
-                };
-                symbols.fill(&kernel.space, &table);
-                (symbols.lost > 0).then(|| format!("{} of {}", symbols.lost, table.count))
+        let lost = match tables {
+            Ok(tables) => {
+                symbols.fill(&kernel.space, &tables);
+                (symbols.lost > 0).then(|| format!("{} of {}", symbols.lost, tables.count))
             }
             Err(_) => Some("all".to_owned()),
         };
@@ -221,13 +212,36 @@ impl ModuleSymbols {
     }
 }
 
-/// What `struct mod_kallsyms` says.
+/// What `struct mod_kallsyms` or the module says.
 struct Tables {
     symtab: VirtAddr,
     count: u64,
     strtab: VirtAddr,
     /// Whether `st_info` still is what the compiler wrote.
     bindings: bool,
+}
+
+impl Tables {
+    /// By the module's bytes; `None` in kernels that keep no such tables.
+    fn of(kernel: &Kernel, layouts: &Layouts, module: &[u8]) -> Option<Result<Self, MemFault>> {
+        if let Some(layout) = &layouts.own_kallsyms {
+            return Some(Ok(Self {
+                symtab: VirtAddr(layout.symtab.get(module)),
+                count: layout.num_symtab.get(module),
+                strtab: VirtAddr(layout.strtab.get(module)),
+                bindings: false,
+            }));
+        }
+        let (pointer, layout) = (layouts.module.kallsyms?, layouts.kallsyms.as_ref()?);
+        let at = VirtAddr(pointer.get(module));
+        let record = kernel.space.read_bytes(at, layout.len);
+        Some(record.map(|record| Self {
+            symtab: VirtAddr(layout.symtab.get(&record)),
+            count: layout.num_symtab.get(&record),
+            strtab: VirtAddr(layout.strtab.get(&record)),
+            bindings: layout.typetab.is_some(),
+        }))
+    }
 }
 
 /// The members of an `Elf64_Sym` that are used.

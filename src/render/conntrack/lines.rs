@@ -95,7 +95,9 @@ pub fn proc_line(out: &mut Vec<u8>, entry: &Entry, now: Option<i64>) -> io::Resu
     )?;
     let offloaded = entry.is(status::OFFLOAD);
     if !offloaded {
-        write!(out, "{} ", entry.seconds_left)?;
+        let sign = if entry.seconds_late > 0 { "-" } else { "" };
+        let seconds = entry.seconds_left.max(entry.seconds_late);
+        write!(out, "{sign}{seconds} ")?;
         if let Some(state) = entry.state {
             write!(out, "{state} ")?;
         }

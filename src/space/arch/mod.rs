@@ -13,7 +13,7 @@ pub(super) use x86_64::{FIVE_LEVELS, FOUR_LEVELS};
 
 use super::boot::BootFacts;
 use super::{LinearRegion, MmuSpec, SpaceError};
-use crate::addr::VirtAddr;
+use crate::addr::{PhysAddr, VirtAddr};
 use crate::dump::{Dump, MachineName, VmcoreInfo};
 
 /// An architecture. All facts are of kernels for 64-bit little-endian machines.
@@ -62,6 +62,25 @@ pub trait Arch: fmt::Debug + Send + Sync {
     /// `VMALLOC_TOTAL`: as many of them as the kernel itself says.
     fn vmalloc_total(&self, boot: &BootFacts) -> u64 {
         self.vmalloc_size(boot)
+    }
+
+    /// Where vmalloc begins in a kernel that has no variable for it.
+    fn vmalloc_default(&self, boot: &BootFacts) -> Option<VirtAddr> {
+        let _ = boot;
+        None
+    }
+
+    /// Whether the direct map of kernels that have no variable for it begins at one place in some
+    /// and at another in others, and no note says where.
+    fn direct_map_has_moved(&self) -> bool {
+        false
+    }
+
+    /// Where the direct map begins by where RAM ends in it, for kernels that have no variable for
+    /// it; `None` if that tells nothing.
+    fn direct_map_by_end(&self, high_memory: VirtAddr, end: PhysAddr) -> Option<VirtAddr> {
+        let _ = (high_memory, end);
+        None
     }
 
     /// log2 of a memory section's size, where the kernel does not say it.

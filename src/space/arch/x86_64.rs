@@ -19,11 +19,15 @@ use crate::dump::{Dump, VmcoreInfo};
 
 /// `__START_KERNEL_map`: where the kernel image's mapping starts.
 const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
-/// `KERNEL_IMAGE_SIZE` with KASLR, where VMCOREINFO does not say.
-const KERNEL_IMAGE_SIZE: u64 = 1 << 30;
+/// `KERNEL_IMAGE_SIZE` with KASLR and without, where VMCOREINFO does not say (up to 3.19): modules
+/// begin behind it.
+const IMAGE_SIZES: [u64; 2] = [1 << 29, 1 << 30];
 
 const PAGE_OFFSET_L4: u64 = 0xffff_8880_0000_0000;
 const PAGE_OFFSET_L5: u64 = 0xff11_0000_0000_0000;
+/// `VMALLOC_START` where no variable has it: up to 4.16, without a randomised layout.
+const VMALLOC_L4: u64 = 0xffff_c900_0000_0000;
+const VMALLOC_L5: u64 = 0xffa0_0000_0000_0000;
 
 const PUD: Level = level("pud", 30, true);
 const PMD: Level = level("pmd", 21, true);
@@ -128,7 +132,11 @@ impl Arch for X86_64 {
             arch: self.name(),
         };
         let number = |name: &str| info.number(name).map(i64::cast_unsigned);
-        let phys_base = number("phys_base").ok_or_else(|| lacks("NUMBER(phys_base)"))?;
+        // Up to 4.11 the note has the variable's address alone. Where the dump's own headers do not
+        // say its value either, the kernel lies where it was linked to: KASLR moved both together.
+        let by_address = info.symbol("phys_base").map(|_| 0);
+        let phys_base = number("phys_base").or(by_address);
+        let phys_base = phys_base.ok_or_else(|| lacks("NUMBER(phys_base)"))?;
         // init_top_pgt since 4.14; the older key keeps its name in the note.
         let root = ["init_top_pgt", "swapper_pg_dir", "init_level4_pgt"]
             .iter()
@@ -137,7 +145,14 @@ impl Arch for X86_64 {
         let levels = number("pgtable_l5_enabled").map(|five| if five == 1 { 5 } else { 4 });
         let levels = Fact::noted_or(levels, 4);
         let bits = if levels.value > 4 { 57 } else { 48 };
-        let image_size = number("KERNEL_IMAGE_SIZE").unwrap_or(KERNEL_IMAGE_SIZE);
+        let symbols = [Some(root), info.symbol("_stext")];
+        let fits = |size: &u64| {
+            let ends = VirtAddr(START_KERNEL_MAP + size);
+            symbols.iter().flatten().all(|at| *at < ends)
+        };
+        let image_size = number("KERNEL_IMAGE_SIZE")
+            .or_else(|| IMAGE_SIZES.into_iter().find(fits))
+            .unwrap_or(1 << 30);
         let image = LinearRegion {
             start: VirtAddr(START_KERNEL_MAP),
             end: VirtAddr(START_KERNEL_MAP.saturating_add(image_size)),
@@ -215,14 +230,33 @@ impl Arch for X86_64 {
         self.vmalloc_size(boot) - 1
     }
 
+    fn vmalloc_default(&self, boot: &BootFacts) -> Option<VirtAddr> {
+        Some(VirtAddr(match Self::has_five_levels(boot) {
+            true => VMALLOC_L5,
+            false => VMALLOC_L4,
+        }))
+    }
+
+    /// Once (commit d52888aa2753, 4.20), and only a layout that is randomised has a variable.
+    fn direct_map_has_moved(&self) -> bool {
+        true
+    }
+
+    /// arch/x86/kernel/setup.c: `high_memory` is where RAM ends in the map.
+    fn direct_map_by_end(&self, high_memory: VirtAddr, end: PhysAddr) -> Option<VirtAddr> {
+        let start = VirtAddr(high_memory.0.checked_sub(end.0)?);
+        let whole = start.0.is_multiple_of(1 << PUD.shift);
+        (whole && start < VirtAddr(START_KERNEL_MAP)).then_some(start)
+    }
+
     /// It has always been so; the note says it since 5.13.
     fn section_bits(&self) -> u32 {
         27
     }
 
-    /// 16 KiB, and more with KASAN.
+    /// 16 KiB, and more with KASAN; 8 KiB up to 3.14.
     fn stack_sizes(&self) -> &'static [u64] {
-        &[1 << 14, 1 << 15, 1 << 16, 1 << 17]
+        &[1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 13]
     }
 
     /// Behind the 112 bytes of `elf_prstatus_common`, `user_regs_struct.sp` is the 20th of 64-bit
@@ -247,12 +281,54 @@ mod tests {
     fn the_image_is_as_large_as_is_told() {
         let image = boot("").image.value;
         assert_eq!(image.start, VirtAddr(0xffff_ffff_8000_0000));
-        // Without a word: 1 GiB (KERNEL_IMAGE_SIZE with KASLR).
-        assert_eq!(image.end, VirtAddr(0xffff_ffff_c000_0000));
+        // Without a word 512 MiB, unless the kernel lies above: 1 GiB with KASLR.
+        assert_eq!(image.end, VirtAddr(0xffff_ffff_a000_0000));
+        let above = boot("SYMBOL(_stext)=ffffffffa1000000\n").image.value;
+        assert_eq!(above.end, VirtAddr(0xffff_ffff_c000_0000));
         let image = boot("NUMBER(KERNEL_IMAGE_SIZE)=536870912\n").image.value;
         assert_eq!(image.end, VirtAddr(0xffff_ffff_a000_0000));
+        let image = boot("").image.value;
         let root = image.translate(boot("").root.value).expect("in the image");
         assert_eq!(root.phys, PhysAddr(0x261_0000 + 33_554_432));
+    }
+
+    /// arch/x86/kernel/machine_kexec_64.c up to 4.11: the address of the variable alone.
+    #[test]
+    fn the_image_lies_where_it_was_linked_unless_it_is_said() {
+        let boot = |more: &str| {
+            let text = format!(
+                "SYMBOL(phys_base)=ffffffff81810010\nSYMBOL(init_level4_pgt)=ffffffff81c05000\n{more}"
+            );
+            X86_64.boot_facts(&VmcoreInfo::parse(text.as_bytes()))
+        };
+        let facts = boot("").expect("facts");
+        assert_eq!(facts.image.value.phys, PhysAddr(0));
+        assert_eq!(facts.root.value, VirtAddr(0xffff_ffff_81c0_5000));
+        let moved = boot("NUMBER(phys_base)=-27262976\n").expect("facts");
+        assert_eq!(moved.image.value.phys.0, 27_262_976u64.wrapping_neg());
+        let info = VmcoreInfo::parse(b"SYMBOL(init_level4_pgt)=ffffffff81c05000\n");
+        assert!(X86_64.boot_facts(&info).is_err());
+    }
+
+    /// arch/x86/mm/init_64.c: `high_memory` is the end of RAM in the map. RHEL 7.9's randomised
+    /// base and both fixed ones, also where RAM reaches from the older one beyond the newer.
+    #[test]
+    fn the_end_of_ram_tells_where_the_direct_map_begins() {
+        let start = |high: u64, end: u64| {
+            let start = X86_64.direct_map_by_end(VirtAddr(high), PhysAddr(end));
+            start.map(|start| start.0)
+        };
+        let end = 0x37fd_4000;
+        for base in [
+            0xffff_8800_0000_0000,
+            0xffff_8880_0000_0000,
+            0xffff_96b7_c000_0000,
+        ] {
+            assert_eq!(start(base + end, end), Some(base));
+            assert_eq!(start(base + (1 << 40), 1 << 40), Some(base));
+        }
+        assert_eq!(start(0xffff_8800_1234_5000, end), None);
+        assert_eq!(start(0, end), None);
     }
 
     /// Documentation/arch/x86/x86_64/mm.rst: 64 TiB of direct map with four levels, 32 PiB with

@@ -3,13 +3,13 @@
 
 use super::{Caller, LogRecord};
 use crate::addr::VirtAddr;
-use crate::kernel::layout::layout;
+use crate::kernel::layout::{LayoutError, layout};
 use crate::kernel::{Kernel, KernelError};
 use crate::partial::{End, Partial};
 
 layout! {
     /// kernel/printk/printk.c, 3.11 to 5.9.
-    struct RecordLayout = "printk_log" in "kernel/printk/printk.c" {
+    struct RecordLayout = "printk_log" in "kernel/printk/printk.c" | "kernel/printk.c" {
         need ts_nsec = "ts_nsec",
         need record_len = "len",
         need text_len = "text_len",
@@ -17,6 +17,37 @@ layout! {
         need level = "level",
         /// 5.1 and later, with CONFIG_PRINTK_CALLER.
         maybe caller = "caller_id",
+    }
+}
+
+layout! {
+    /// kernel/printk.c, 3.5 to 3.10: the same under another name (commit 62e32ac3505a).
+    struct OldRecordLayout = "log" in "kernel/printk.c" {
+        need ts_nsec = "ts_nsec",
+        need record_len = "len",
+        need text_len = "text_len",
+        need facility = "facility",
+        need level = "level",
+    }
+}
+
+impl RecordLayout {
+    fn find(kernel: &Kernel) -> Result<Self, LayoutError> {
+        match kernel.layout() {
+            Err(LayoutError::NoStruct(_)) => {}
+            found => return found,
+        }
+        let old: OldRecordLayout = kernel.layout()?;
+        Ok(Self {
+            struct_size: old.struct_size,
+            len: old.len,
+            ts_nsec: old.ts_nsec,
+            record_len: old.record_len,
+            text_len: old.text_len,
+            facility: old.facility,
+            level: old.level,
+            caller: None,
+        })
     }
 }
 
@@ -33,7 +64,7 @@ struct Extent {
 
 /// All records, oldest first.
 pub(super) fn records(kernel: &Kernel) -> Result<Partial<Vec<LogRecord>>, KernelError> {
-    let layout: RecordLayout = kernel.layout()?;
+    let layout = RecordLayout::find(kernel)?;
     let long = |name| kernel.u64_of(name).value();
     let int = |name| kernel.u32_of(name).value().map(u64::from);
     let extent = || {

@@ -13,7 +13,8 @@ layout! {
     struct MmLayout = "mm_struct" in "kernel/fork.c" {
         need total_vm = "total_vm",
         need locked_vm = "locked_vm",
-        need data_vm = "data_vm",
+        /// 4.5 and later (commit 846383359222).
+        maybe data_vm = "data_vm",
         need stack_vm = "stack_vm",
         /// An atomic counter since 5.1 (commit 70f8a3ca68d3).
         maybe pinned_vm = "pinned_vm",

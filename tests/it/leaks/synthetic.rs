@@ -154,6 +154,9 @@ fn depot(era: Era) -> Option<Depot> {
 fn what_was_lost_is_found_in_every_era_and_nothing_else() {
     for era in Era::ALLOCATORS {
         for paging in [PagingLevels::Four, PagingLevels::Five] {
+            if paging == PagingLevels::Five && !era.has_five_levels() {
+                continue;
+            }
             let what = format!("{} {paging:?}", era.name());
             let folder = tempfile::tempdir().expect("a temporary directory");
             let options = Options {

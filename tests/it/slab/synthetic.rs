@@ -12,12 +12,14 @@ use vmleak_synth::{Era, Freelist, Machine, Options, PagingLevels, Scenario, Trut
 
 use crate::support::{slabs_json, without_form};
 
-const SUPPORTED: [Era; 10] = Era::ALLOCATORS;
+const SUPPORTED: [Era; 12] = Era::ALLOCATORS;
 
 /// One of everything that the kernel has.
 fn scenario(era: Era) -> Scenario {
     let standard = Scenario::standard();
-    if era.has_memcg_children() {
+    if era.is_3_10() {
+        standard.with_memcgs().with_freelist(Freelist::Plain)
+    } else if era.has_memcg_children() {
         standard.with_memcgs().with_freelist(Freelist::Hardened)
     } else {
         standard
@@ -177,6 +179,9 @@ fn forms(machine: &Machine, folder: &Path) -> Vec<Vec<PathBuf>> {
 fn every_form_of_every_era_is_one_report() {
     for era in SUPPORTED {
         for paging in [PagingLevels::Four, PagingLevels::Five] {
+            if paging == PagingLevels::Five && !era.has_five_levels() {
+                continue;
+            }
             let folder = tempfile::tempdir().expect("a temporary directory");
             let machine = Machine::build(era, paging, &scenario(era));
             let types = save(
@@ -243,6 +248,10 @@ fn freelists_and_encrypted_memory() {
             (Freelist::Hardened, false),
             (Freelist::HardenedSwab, true),
         ] {
+            // Hardening came with 4.14.
+            if era.is_3_10() && freelist != Freelist::Plain {
+                continue;
+            }
             let what = format!("{} {freelist:?} encrypted {encrypted}", era.name());
             let folder = tempfile::tempdir().expect("a temporary directory");
             let mut options = Options::new(era, PagingLevels::Four);
@@ -268,7 +277,13 @@ fn freelists_and_encrypted_memory() {
 /// 64 bytes is only the usual size: without memory cgroups it is 56, with debugging more.
 #[test]
 fn page_structures_of_other_sizes() {
-    for era in [Era::V4_18, Era::V5_10, Era::V6_12, Era::V6_18] {
+    for era in [
+        Era::V3_10El7,
+        Era::V4_18,
+        Era::V5_10,
+        Era::V6_12,
+        Era::V6_18,
+    ] {
         for struct_page in [56, 72, 80, 96] {
             let what = format!("{} with {struct_page} bytes", era.name());
             let folder = tempfile::tempdir().expect("a temporary directory");

@@ -8,7 +8,7 @@ pub mod sheaves;
 
 use crate::machine::Machine;
 use crate::random::Random;
-use crate::slub::page::slab_tag;
+use crate::slub::page::{slab_link, slab_tag};
 use crate::slub::scenario::Place;
 use crate::slub::slab::LaidSlab;
 
@@ -97,7 +97,7 @@ fn partial_links(machine: &Machine, cache: &str, node: u32) -> Vec<u64> {
     let link = machine
         .kernel
         .types
-        .offset(slab_tag(machine.options.era), "slab_list");
+        .offset(slab_tag(machine.options.era), slab_link(&machine.kernel));
     let slabs = machine.cache(cache).slabs.iter();
     slabs
         .filter(|slab| slab.node == node && slab.on_node_partial)

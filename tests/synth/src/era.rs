@@ -1,5 +1,7 @@
 //! Which kernels can be synthesised, and what is not in their C types.
 
+mod old;
+
 use crate::ctypes::TypeTable;
 use crate::machine::arm64::Arm64;
 use crate::memory::PAGE_SHIFT;
@@ -8,6 +10,11 @@ use crate::slub::scenario::Place;
 /// A kernel whose structures have a shape of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Era {
+    /// Vanilla 3.10: RHEL 7.9's shape without memory randomisation, by its address of
+    /// `phys_base` alone.
+    V3_10,
+    /// RHEL 7.9: tails with a flag, orders in `page[1].lru`, copies of caches behind a pointer.
+    V3_10El7,
     /// A child cache for each memory cgroup, slab state inside `struct page`.
     V4_18,
     /// Slab state inside `struct page`.
@@ -36,7 +43,9 @@ impl Era {
 
     /// Every shape of the slab allocator. What the others have of their own was taken from
     /// the kernel's sources; the rest is as in the next one that was read.
-    pub const ALLOCATORS: [Era; 10] = [
+    pub const ALLOCATORS: [Era; 12] = [
+        Era::V3_10,
+        Era::V3_10El7,
         Era::V4_18,
         Era::V5_10,
         Era::V6_1,
@@ -52,6 +61,8 @@ impl Era {
     /// `uname -r`.
     pub fn release(self) -> &'static str {
         match self {
+            Era::V3_10 => "3.10.99-synth",
+            Era::V3_10El7 => "3.10.0-1999.el7.synth.x86_64",
             Era::V4_18 => "4.18.0-99.el8.synth.x86_64",
             Era::V6_12Tiny => "6.12.99+synth-tiny-amd64",
             Era::V6_18 => "6.18.99+synth-amd64",
@@ -68,6 +79,8 @@ impl Era {
     /// A short name for files: `6.1`.
     pub fn name(self) -> &'static str {
         match self {
+            Era::V3_10 => "3.10",
+            Era::V3_10El7 => "3.10-el7",
             Era::V4_18 => "4.18",
             Era::V6_12Tiny => "6.12-tiny",
             Era::V6_18 => "6.18",
@@ -98,6 +111,9 @@ impl Era {
             let gone = "free_vmap_area_root";
             table.variables.retain(|variable| variable.0 != gone);
         }
+        if self.is_3_10() {
+            old::take_away(self, &mut table);
+        }
         table
     }
 
@@ -110,7 +126,10 @@ impl Era {
         const BATCHES: &str = include_str!("../layouts/kfree-rcu-5.9.types");
         const LISTS: &str = include_str!("../layouts/kfree-rcu-6.4.types");
         const CALLBACKS: &str = include_str!("../layouts/rcu-data.types");
+        const V3_10: &str = include_str!("../layouts/3.10.types");
+        const OLD_CALLBACKS: &str = include_str!("../layouts/3.10-callbacks.types");
         let own = match self {
+            Era::V3_10 | Era::V3_10El7 => vec![V5_10, V3_10, OLD_CALLBACKS],
             Era::V4_18 => vec![V5_10, include_str!("../layouts/4.18.types"), CALLBACKS],
             Era::V5_10 => vec![V5_10, BATCHES],
             Era::V6_1 => vec![
@@ -135,6 +154,10 @@ impl Era {
             Era::V7_3 => vec![V7_2, include_str!("../layouts/7.3.types"), LISTS, CALLBACKS],
         };
         let memory = match self {
+            Era::V3_10 | Era::V3_10El7 => vec![
+                include_str!("../layouts/5.10-memory.types"),
+                include_str!("../layouts/3.10-memory.types"),
+            ],
             Era::V4_18 => vec![
                 include_str!("../layouts/5.10-memory.types"),
                 include_str!("../layouts/4.18-memory.types"),
@@ -153,7 +176,7 @@ impl Era {
     /// there conntrack is a module.
     pub fn types_with_conntrack(self) -> (TypeTable, TypeTable) {
         let (net, module) = match self {
-            Era::V4_18 | Era::V5_10 => (
+            Era::V3_10 | Era::V3_10El7 | Era::V4_18 | Era::V5_10 => (
                 include_str!("../layouts/5.10-net.types"),
                 include_str!("../layouts/5.10-conntrack.types"),
             ),
@@ -172,8 +195,17 @@ impl Era {
         };
         let mut kernel = self.types();
         kernel.parse(net);
+        if self.is_3_10() {
+            kernel.parse(include_str!("../layouts/3.10-modules.types"));
+            kernel.parse(include_str!("../layouts/3.10-net.types"));
+            kernel.variables.retain(|(name, _)| name != "btf_modules");
+        }
         let mut all = kernel.clone();
         all.parse(module);
+        if self.is_3_10() {
+            all.parse(include_str!("../layouts/3.10-conntrack.types"));
+            old::take_conntrack_away(&mut all);
+        }
         (all, kernel)
     }
 
@@ -182,7 +214,7 @@ impl Era {
     pub fn types_for_leaks(self) -> TypeTable {
         let mut table = self.types_with_conntrack().1;
         table.parse(match self {
-            Era::V4_18 | Era::V5_10 | Era::V6_1 | Era::V6_1Slab => {
+            Era::V3_10 | Era::V3_10El7 | Era::V4_18 | Era::V5_10 | Era::V6_1 | Era::V6_1Slab => {
                 include_str!("../layouts/stale-5.10.types")
             }
             Era::V6_12 | Era::V6_12Tiny | Era::V6_18 => {
@@ -231,7 +263,17 @@ impl Era {
 
     /// Each memory cgroup has caches of its own (to 5.8).
     pub fn has_memcg_children(self) -> bool {
-        self == Era::V4_18
+        self <= Era::V4_18
+    }
+
+    /// The shape of 3.10: what later kernels have anew is not there.
+    pub fn is_3_10(self) -> bool {
+        self <= Era::V3_10El7
+    }
+
+    /// Tables of five levels, at run time (4.17).
+    pub fn has_five_levels(self) -> bool {
+        !self.is_3_10()
     }
 
     /// CPUs take slabs for themselves (to 6.19).

@@ -1,4 +1,5 @@
-//! The VM's counters: `vm_node_stat[]` and `vm_zone_stat[]` (mm/vmstat.c) by name.
+//! The VM's counters: `vm_node_stat[]` and `vm_zone_stat[]` (mm/vmstat.c) by name; up to 4.7
+//! `vm_stat[]` alone.
 //!
 //! What the entries are called depends on release and configuration; their numbers come from
 //! the kernel's own enumerations. The arrays lag behind: each CPU keeps a small difference
@@ -36,7 +37,7 @@ layout! {
     }
 }
 
-/// One of the two arrays.
+/// One of the arrays.
 #[derive(Clone, Debug)]
 struct Items {
     names: Vec<(String, usize)>,
@@ -96,28 +97,31 @@ impl Items {
     }
 }
 
-/// Both arrays.
+/// All arrays.
 #[derive(Clone, Debug)]
 pub(super) struct Counters {
-    node: Items,
+    /// Since 4.8 (commit 75ef71840539).
+    node: Option<Items>,
     zone: Items,
 }
 
 impl Counters {
     pub(super) fn read(kernel: &Kernel) -> Result<Self, KernelError> {
+        let of_zones =
+            |array| Items::read(kernel, array, "zone_stat_item", "NR_VM_ZONE_STAT_ITEMS");
+        if kernel.symbol("vm_node_stat").is_none() && kernel.symbol("vm_stat").is_some() {
+            let (node, zone) = (None, of_zones("vm_stat")?);
+            return Ok(Self { node, zone });
+        }
+        let node = Items::read(
+            kernel,
+            "vm_node_stat",
+            "node_stat_item",
+            "NR_VM_NODE_STAT_ITEMS",
+        )?;
         Ok(Self {
-            node: Items::read(
-                kernel,
-                "vm_node_stat",
-                "node_stat_item",
-                "NR_VM_NODE_STAT_ITEMS",
-            )?,
-            zone: Items::read(
-                kernel,
-                "vm_zone_stat",
-                "zone_stat_item",
-                "NR_VM_ZONE_STAT_ITEMS",
-            )?,
+            node: Some(node),
+            zone: of_zones("vm_zone_stat")?,
         })
     }
 
@@ -126,12 +130,16 @@ impl Counters {
     pub(super) fn get(&self, names: &[&str]) -> Option<u64> {
         names
             .iter()
-            .find_map(|name| self.node.get(name).or_else(|| self.zone.get(name)))
+            .find_map(|name| self.of_node(name).or_else(|| self.zone.get(name)))
     }
 
     /// Whether nodes have a counter of this name.
     pub(super) fn of_nodes(&self, name: &str) -> bool {
-        self.node.get(name).is_some()
+        self.of_node(name).is_some()
+    }
+
+    fn of_node(&self, name: &str) -> Option<u64> {
+        self.node.as_ref()?.get(name)
     }
 
     /// Whether zones have a counter of this name.
@@ -157,11 +165,14 @@ impl Counters {
                 lost += u64::from(!self.zone.add(kernel, at));
             }
         }
+        let Some(node) = &mut self.node else {
+            return Ok(lost);
+        };
         let node_diff = kernel.layout::<NodeStatsLayout>()?.diff;
         for stats in nodes.node_stats() {
             for (_, at) in cpus.instances(stats) {
                 let at = at.plus(u64::from(node_diff.offset));
-                lost += u64::from(!self.node.add(kernel, at));
+                lost += u64::from(!node.add(kernel, at));
             }
         }
         Ok(lost)

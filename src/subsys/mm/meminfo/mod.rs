@@ -9,9 +9,11 @@
 mod buffers;
 mod counters;
 mod hugetlb;
+mod old;
 mod percpu;
 mod reader;
 mod swap;
+mod vmalloc;
 mod zones;
 
 use serde::Serialize;
@@ -19,10 +21,12 @@ use serde::Serialize;
 pub use self::hugetlb::HugePool;
 
 use self::counters::Counters;
+use self::old::{OldLines, anon_pages};
 use self::reader::Reader;
 use self::zones::Nodes;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
+use crate::kernel::tasks::stack_bytes;
 use crate::kernel::{Kernel, KernelError};
 
 layout! {
@@ -93,6 +97,9 @@ pub struct MeminfoFacts {
     pub committed: Option<u64>,
     pub vmalloc_total: u64,
     pub vmalloc_used: Option<u64>,
+    /// In KiB: the longest range of addresses between areas; 0 since 4.4 (commit a5ad88ce8c7f).
+    #[serde(skip)]
+    pub vmalloc_chunk_kb: u64,
     pub percpu: Option<u64>,
     /// Of `percpu`, set aside at boot, outside `total`.
     pub percpu_boot: Option<u64>,
@@ -116,6 +123,9 @@ pub struct MeminfoFacts {
     pub hugetlb: Option<Vec<HugePool>>,
     /// Entries of the direct map by size: 4 KiB, 2 MiB, 1 GiB.
     pub direct_map: Option<[u64; 3]>,
+    /// Whether the kernel prints the sum of all huge pages (4.16 and later).
+    #[serde(skip)]
+    pub has_hugetlb_line: bool,
     /// Whether the CPU can map 1 GiB at once: only then is its line printed.
     #[serde(skip)]
     pub has_gb_pages: bool,
@@ -177,7 +187,11 @@ pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelErr
     facts.total = reader
         .count("_totalram_pages")
         .or_else(|| reader.count("totalram_pages"));
-    facts.available = available(&facts, &nodes, reader.count("totalreserve_pages"));
+    let lines = OldLines::find(kernel);
+    facts.has_hugetlb_line = lines.hugetlb;
+    if lines.available {
+        facts.available = available(&facts, &nodes, reader.count("totalreserve_pages"));
+    }
     facts.free_on_cpus = nodes.pages_of_cpus(kernel, &cpus)?;
     if facts.free_on_cpus.is_none() {
         reader.lose("the CPUs' lists of free pages");
@@ -185,7 +199,7 @@ pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelErr
     facts.buffers = buffers::pages(&reader)?;
     if facts.swap_cached.is_none() {
         // Without swap there is none.
-        facts.swap_cached = match kernel.symbol("nr_swapper_spaces") {
+        facts.swap_cached = match kernel.symbol("swapper_spaces") {
             Some(_) => swap::cached_pages(&reader)?,
             None => Some(0),
         };
@@ -207,6 +221,17 @@ pub fn collect(kernel: &Kernel, precise: bool) -> Result<MeminfoFacts, KernelErr
     let task = reader.layout::<TaskLayout>("whether stacks come from vmalloc")?;
     facts.stacks_in_vmalloc = task.is_some_and(|task| task.stack_vm_area.is_some());
     rest(&mut facts, &reader);
+    if let Some((used, chunk)) = vmalloc::by_areas(&reader)? {
+        facts.vmalloc_used = Some(used / kernel.dump().page_size() as u64);
+        facts.vmalloc_chunk_kb = chunk >> 10;
+    }
+    if facts.kernel_stack_kb.is_none() {
+        // Stacks are counted, not their memory, up to 4.8 (commit d30dd8be06a9).
+        let each = stack_bytes(kernel)? / 1024;
+        facts.kernel_stack_kb = counters
+            .get(&["NR_KERNEL_STACK"])
+            .map(|stacks| stacks.saturating_mul(each));
+    }
     facts.complete = !reader.has_lost();
     Ok(facts)
 }
@@ -266,7 +291,7 @@ fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
         mlocked: get("NR_MLOCK"),
         dirty: get("NR_FILE_DIRTY"),
         writeback: get("NR_WRITEBACK"),
-        anon: counters.get(&["NR_ANON_MAPPED", "NR_ANON_PAGES"]),
+        anon: anon_pages(counters, kernel, pmd_pages),
         mapped: get("NR_FILE_MAPPED"),
         shmem: get("NR_SHMEM"),
         // NR_INDIRECTLY_RECLAIMABLE_BYTES before 4.20 has no line.
@@ -283,7 +308,7 @@ fn of_counters(counters: &Counters, kernel: &Kernel) -> MeminfoFacts {
         bounce: get("NR_BOUNCE"),
         writeback_temp: get("NR_WRITEBACK_TEMP"),
         vmalloc_used: get("NR_VMALLOC"),
-        anon_huge: huge("NR_ANON_THPS"),
+        anon_huge: huge("NR_ANON_THPS").or_else(|| huge("NR_ANON_TRANSPARENT_HUGEPAGES")),
         shmem_huge: huge("NR_SHMEM_THPS"),
         shmem_pmd_mapped: huge("NR_SHMEM_PMDMAPPED"),
         file_huge: huge("NR_FILE_THPS"),
@@ -316,7 +341,12 @@ fn available(facts: &MeminfoFacts, nodes: &Nodes, reserve: Option<u64>) -> Optio
 /// `vm_commit_limit` (mm/util.c).
 fn commit_limit(reader: &Reader<'_>, facts: &MeminfoFacts) -> Option<u64> {
     let page_kb = reader.kernel.dump().page_size() as u64 / 1024;
-    let allowed = match reader.long("sysctl_overcommit_kbytes")? {
+    // 3.14 and later.
+    let kbytes = match reader.kernel.symbol("sysctl_overcommit_kbytes") {
+        Some(_) => reader.long("sysctl_overcommit_kbytes")?,
+        None => 0,
+    };
+    let allowed = match kbytes {
         0 => {
             let ratio = u64::from(reader.int("sysctl_overcommit_ratio")?);
             let pages = facts.total?.saturating_sub(facts.hugetlb_pages());

@@ -96,11 +96,11 @@ pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Swap>, KernelError> {
 /// CONFIG_SWAP.
 pub(super) fn cached_pages(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
     let kernel = reader.kernel;
-    let (Some(counts), Some(spaces)) = (
-        kernel.symbol("nr_swapper_spaces"),
-        kernel.symbol("swapper_spaces"),
-    ) else {
+    let Some(spaces) = kernel.symbol("swapper_spaces") else {
         return Ok(None);
+    };
+    let Some(counts) = kernel.symbol("nr_swapper_spaces") else {
+        return cached_in(reader, spaces);
     };
     let Some(layout) = reader.layout::<MappingLayout>("the swap cache")? else {
         return Ok(None);
@@ -125,6 +125,27 @@ pub(super) fn cached_pages(reader: &Reader<'_>) -> Result<Option<u64>, KernelErr
             };
             sum = sum.saturating_add(pages);
         }
+    }
+    Ok(Some(sum))
+}
+
+/// The same up to 4.10 (commit 4b3ef9daa4fc): one address space for each swap file.
+fn cached_in(reader: &Reader<'_>, spaces: VirtAddr) -> Result<Option<u64>, KernelError> {
+    let kernel = reader.kernel;
+    let Some(layout) = reader.layout::<MappingLayout>("the swap cache")? else {
+        return Ok(None);
+    };
+    let files = reader.int("nr_swapfiles").unwrap_or(0).min(MAX_SWAPFILES);
+    let mut sum = 0u64;
+    for file in 0..u64::from(files) {
+        let at = spaces.plus(file * layout.struct_size as u64);
+        let pages = kernel
+            .space
+            .read_u64(at.plus(u64::from(layout.nrpages.offset)));
+        let Some(pages) = reader.keep("the swap cache", pages) else {
+            return Ok(None);
+        };
+        sum = sum.saturating_add(pages);
     }
     Ok(Some(sum))
 }

@@ -16,7 +16,8 @@ layout! {
     /// include/linux/mmzone.h
     struct PgdatCountersLayout = "pglist_data" in "mm/vmstat.c" {
         need zones = "node_zones",
-        need per_cpu_nodestats = "per_cpu_nodestats",
+        /// 4.8 and later.
+        maybe per_cpu_nodestats = "per_cpu_nodestats",
     }
 }
 
@@ -85,9 +86,10 @@ impl Nodes {
                 nodes.lost += 1;
                 continue;
             };
+            let stats = node_layout.per_cpu_nodestats;
             nodes
                 .stats
-                .push(VirtAddr(node_layout.per_cpu_nodestats.get(&record)));
+                .extend(stats.map(|field| VirtAddr(field.get(&record))));
             let size = zone_layout.struct_size.max(1);
             let start = node_layout.zones.offset as usize;
             let end = start + node_layout.zones.size as usize;

@@ -1,6 +1,7 @@
 //! The list of all slab caches (`slab_caches`, mm/slab_common.c).
 
 use super::classic::{ClassicCache, ClassicCacheLayout};
+use super::copies::Copies;
 use super::era::SlabEra;
 use super::flags::CacheFlags;
 use super::layouts::{CacheLayout, PerNodeLayout};
@@ -93,7 +94,7 @@ impl NodeArray {
         };
         let layout = match shape {
             Shape::Classic(layout) => return Ok(pointers(layout.node)),
-            Shape::Slub(layout) => layout,
+            Shape::Slub(layout, _) => layout,
         };
         if let Some(per_node) = layout.per_node {
             let entry: PerNodeLayout = kernel.layout()?;
@@ -131,7 +132,7 @@ impl NodeArray {
 
 /// `struct kmem_cache` of this kernel's allocator.
 enum Shape {
-    Slub(Box<CacheLayout>),
+    Slub(Box<CacheLayout>, Option<Copies>),
     Classic(Box<ClassicCacheLayout>),
 }
 
@@ -139,14 +140,18 @@ impl Shape {
     fn resolve(kernel: &Kernel, era: SlabEra) -> Result<Self, LayoutError> {
         Ok(match era {
             SlabEra::Slab => Shape::Classic(Box::new(kernel.layout()?)),
-            _ => Shape::Slub(Box::new(kernel.layout()?)),
+            _ => {
+                let layout: CacheLayout = kernel.layout()?;
+                let copies = Copies::find(kernel, &layout)?;
+                Shape::Slub(Box::new(layout), copies)
+            }
         })
     }
 
     /// Where `list` lies.
     fn list(&self) -> u64 {
         u64::from(match self {
-            Shape::Slub(layout) => layout.list.offset,
+            Shape::Slub(layout, _) => layout.list.offset,
             Shape::Classic(layout) => layout.list.offset,
         })
     }
@@ -206,11 +211,20 @@ fn read_one(
 ) -> Result<Cache, crate::space::MemFault> {
     let record = kernel.space.read_bytes(address, nodes.end())?;
     let mut cache = match shape {
-        Shape::Slub(layout) => slub_cache(layout, address, &record),
+        Shape::Slub(layout, copies) => {
+            let mut cache = slub_cache(layout, address, &record);
+            if let Some(copies) = copies
+                && let Some(original) = copies.original(kernel, &record)?
+            {
+                cache.root = Some(original.root);
+                cache.memcg = original.memcg;
+            }
+            cache
+        }
         Shape::Classic(layout) => classic_cache(layout, address, &record),
     };
     let name_at = VirtAddr(match shape {
-        Shape::Slub(layout) => layout.name.get(&record),
+        Shape::Slub(layout, _) => layout.name.get(&record),
         Shape::Classic(layout) => layout.name.get(&record),
     });
     cache.name = kernel
@@ -227,8 +241,6 @@ fn slub_cache(layout: &CacheLayout, address: VirtAddr, record: &[u8]) -> Cache {
     let word = |field: &Field| field.get(record);
     let narrow = |field: &Field| field.get(record) as u32;
     let oo = narrow(&layout.oo);
-    let root = layout.root_cache.as_ref().map(word);
-    let root = root.filter(|root| *root != 0).map(VirtAddr);
     Cache {
         address,
         object_size: narrow(&layout.object_size),
@@ -240,15 +252,11 @@ fn slub_cache(layout: &CacheLayout, address: VirtAddr, record: &[u8]) -> Cache {
         pages_per_slab: 1 << (oo >> 16).min(16),
         free_pointer: narrow(&layout.offset),
         inuse: narrow(&layout.inuse),
-        red_left_pad: narrow(&layout.red_left_pad),
+        red_left_pad: layout.red_left_pad.as_ref().map_or(0, narrow),
         random: layout.random.as_ref().map(word),
         cpu_slab: VirtAddr(layout.cpu_slab.as_ref().map_or(0, word)),
         cpu_sheaves: VirtAddr(layout.cpu_sheaves.as_ref().map_or(0, word)),
         sheaf_capacity: layout.sheaf_capacity.as_ref().map_or(0, narrow),
-        root,
-        memcg: (layout.memcg.as_ref().map(word))
-            .filter(|memcg| root.is_some() && *memcg != 0)
-            .map(VirtAddr),
         kobj: layout
             .kobj
             .map(|field| address.plus(u64::from(field.offset))),

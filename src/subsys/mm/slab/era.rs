@@ -25,6 +25,8 @@ pub enum SlabEra {
     Slab,
     /// The same with a child cache per memory cgroup (before 5.9).
     SlabMemcgChildren,
+    /// The classic SLAB up to 3.12, with a `struct slab` of its own.
+    SlabOld,
     /// SLOB (up to 6.3), which keeps nothing per cache.
     Slob,
 }
@@ -53,10 +55,13 @@ impl SlabEra {
                 .as_ref()
                 .is_some_and(|found| found.body.member(member).is_some())
         };
-        let memcg_children = has_symbol("slab_root_caches");
+        let copies = types.find_struct("memcg_cache_params", allocator_home(types), false)?;
+        let memcg_children =
+            has_symbol("slab_root_caches") || has("memcg_params") && copies.is_some();
         Ok(match (has("cpu_slab"), has("cpu_sheaves")) {
             _ if has("cpu_cache") && memcg_children => SlabEra::SlabMemcgChildren,
             _ if has("cpu_cache") => SlabEra::Slab,
+            _ if has("slabp_cache") => SlabEra::SlabOld,
             _ if !has("offset") => SlabEra::Slob,
             _ if memcg_children => SlabEra::SlubMemcgChildren,
             (false, true) if has("per_node") => SlabEra::SlubPerNode,
@@ -78,6 +83,7 @@ impl SlabEra {
             SlabEra::SlubMemcgChildren => "SLUB with memcg child caches (before 5.9)",
             SlabEra::Slab => "classic SLAB (up to 6.7)",
             SlabEra::SlabMemcgChildren => "classic SLAB with memcg child caches (before 5.9)",
+            SlabEra::SlabOld => "classic SLAB (up to 3.12)",
             SlabEra::Slob => "SLOB",
         }
     }
@@ -100,7 +106,10 @@ impl SlabEra {
 
     /// Whether it is read, or refused by name.
     pub fn is_supported(self) -> bool {
-        !matches!(self, SlabEra::SlabMemcgChildren | SlabEra::Slob)
+        !matches!(
+            self,
+            SlabEra::SlabMemcgChildren | SlabEra::SlabOld | SlabEra::Slob
+        )
     }
 
     /// Refuses, by name, an era that is not supported.
@@ -124,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_unsupported_era_is_refused_by_name() {
-        for era in [SlabEra::SlabMemcgChildren, SlabEra::Slob] {
+        for era in [SlabEra::SlabMemcgChildren, SlabEra::SlabOld, SlabEra::Slob] {
             let refusal = era.require_supported().expect_err("it is refused");
             assert!(refusal.to_string().contains(era.name()), "{refusal}");
         }

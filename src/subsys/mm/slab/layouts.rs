@@ -21,17 +21,16 @@ layout! {
         need oo = "oo.x",
         need refcount = "refcount",
         need align = "align",
-        need red_left_pad = "red_left_pad",
+        /// 4.6 and later.
+        maybe red_left_pad = "red_left_pad",
         need name = "name",
         need list = "list",
         /// Only with CONFIG_SYSFS.
         maybe kobj = "kobj",
         /// Only with CONFIG_SLAB_FREELIST_HARDENED.
         maybe random = "random",
-        /// Up to 5.8, with memory cgroups: null in a cache that is not one's own.
-        maybe root_cache = "memcg_params.root_cache",
-        /// Only in a copy; in any other cache the same bytes are a list.
-        maybe memcg = "memcg_params.memcg",
+        /// Up to 5.8, with memory cgroups: whose copy a cache is (`copies`).
+        maybe memcg_params = "memcg_params",
         /// Up to 7.0.
         maybe node = "node",
         /// 7.1 and later (commit 5ba6bc27b1f9).
@@ -175,7 +174,8 @@ layout! {
 layout! {
     /// kernel/rcu/tree.h
     pub(crate) struct RcuDataLayout = "rcu_data" in "kernel/rcu/tree.c" {
-        need cblist = "cblist.head",
+        /// `nxtlist` up to 4.11 (commit 15fecf89e46a).
+        need cblist = "cblist.head" | "nxtlist",
         /// 5.4 and later, with CONFIG_RCU_NOCB_CPU.
         maybe bypass = "nocb_bypass.head",
     }

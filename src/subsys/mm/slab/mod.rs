@@ -12,6 +12,7 @@ pub mod cache;
 mod callbacks;
 mod children;
 pub mod classic;
+mod copies;
 mod count;
 mod deferred;
 pub mod era;

@@ -21,6 +21,7 @@ use self::lists::Areas;
 use self::numa::PageNodes;
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
+use crate::kernel::literals;
 use crate::kernel::page::MAX_FOLIO_ORDER;
 use crate::kernel::symbolize::{Symbolized, Symbolizer};
 use crate::kernel::{Kernel, KernelError};
@@ -67,8 +68,10 @@ const FLAGS: [(u64, &str); 6] = [
 const UNINITIALIZED: u64 = 1 << 5;
 /// `vmap_area.flags` since 6.3 (commit 869176a09606).
 const VMAP_RAM: u64 = 1 << 0;
-/// `vmap_area.flags` up to 5.1.
-const VM_LAZY_FREE: u64 = 1 << 1;
+/// `vmap_area.flags` up to 5.1: freed. The second bit had company up to 4.6, and is alone since.
+const LAZY: u64 = 0b11;
+/// In `vm_struct.flags` it meant that the table of pages is in vmalloc, up to 5.1.
+const DMA_COHERENT: u64 = 1 << 4;
 const VM_VM_AREA: u64 = 1 << 2;
 
 /// What an area is.
@@ -127,6 +130,8 @@ pub struct VmallocFacts {
     pub areas: Vec<VmallocArea>,
     /// How this kernel prints pointers; `None` if the dump does not tell.
     pub pointers: Option<Pointers>,
+    /// Which of them /proc/vmallocinfo leaves out.
+    pub unprinted: Vec<AreaKind>,
     /// Whether all of them could be read.
     pub all_read: bool,
     /// Whether, besides, all could be named and counted.
@@ -189,9 +194,26 @@ pub fn collect(kernel: &Kernel, names: &Symbolizer<'_>) -> Result<VmallocFacts, 
     Ok(VmallocFacts {
         areas,
         pointers: Pointers::restricted(kernel),
+        unprinted: unprinted(kernel, reader.old_flags),
         all_read,
         complete,
     })
+}
+
+/// Freed areas are printed since 4.12, those of vm_map_ram() were not from 3.13 to then (commits
+/// 78c72746f56b, d4033afdf828): the file's texts tell.
+fn unprinted(kernel: &Kernel, old: bool) -> Vec<AreaKind> {
+    if !old {
+        return Vec::new();
+    }
+    let texts = literals::find(kernel, ["unpurged vm_area", "vm_map_ram\n", "pages=%d"]);
+    let [unpurged, map_ram, always] = texts.map(|text| text.is_there());
+    let kinds = match (always, unpurged, map_ram) {
+        (Some(true), Some(false), Some(true)) => &[AreaKind::Unpurged][..],
+        (Some(true), Some(false), Some(false)) => &[AreaKind::Unpurged, AreaKind::VmMapRam],
+        _ => &[],
+    };
+    kinds.to_vec()
 }
 
 struct AreaReader<'k> {
@@ -216,12 +238,10 @@ impl AreaReader<'_> {
         let flags = self.area.flags.map(|field| field.get(&record));
         let kind = match (lazy, flags) {
             (true, _) => AreaKind::Unpurged,
-            (_, Some(flags)) if self.old_flags && flags & VM_VM_AREA == 0 => {
-                match flags & VM_LAZY_FREE {
-                    0 => AreaKind::VmMapRam,
-                    _ => AreaKind::Unpurged,
-                }
-            }
+            (_, Some(flags)) if self.old_flags && flags & VM_VM_AREA == 0 => match flags & LAZY {
+                0 => AreaKind::VmMapRam,
+                _ => AreaKind::Unpurged,
+            },
             _ if !vm.is_null() => AreaKind::Vm,
             (_, Some(flags)) if flags & VMAP_RAM == 0 => return Ok(None),
             _ => AreaKind::VmMapRam,
@@ -281,7 +301,7 @@ impl AreaReader<'_> {
             phys: Some(crate::addr::PhysAddr(vm.phys.get(&record))).filter(|at| at.0 != 0),
             flags: FLAGS
                 .iter()
-                .filter(|(bit, _)| flags & bit != 0)
+                .filter(|(bit, _)| flags & bit != 0 && !(self.old_flags && *bit == DMA_COHERENT))
                 .map(|(_, name)| *name)
                 .collect(),
             vpages: self

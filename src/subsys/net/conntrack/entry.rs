@@ -49,8 +49,12 @@ pub struct Entry {
     pub timeout: u32,
     /// Jiffies left; negative if it has expired.
     pub jiffies_left: i64,
+    /// Whether a timer of its own takes it away (up to 4.7): then nothing is hidden before.
+    pub by_timer: bool,
     /// Seconds left, 0 if it has expired.
     pub seconds_left: u64,
+    /// Seconds that a timer is late: its kernel prints them as a negative time.
+    pub seconds_late: u64,
     /// The protocol's state.
     pub state: Option<&'static str>,
     /// GRE's own timeouts in seconds.
@@ -87,7 +91,7 @@ impl Entry {
     /// Whether the kernel's own listings leave it out: they collect what has expired instead
     /// (`nf_ct_should_gc`).
     pub fn hidden_from_proc(&self) -> bool {
-        self.expired() && self.is(status::CONFIRMED) && !self.is(status::DYING)
+        !self.by_timer && self.expired() && self.is(status::CONFIRMED) && !self.is(status::DYING)
     }
 }
 
@@ -207,10 +211,11 @@ impl EntryReader {
         let status = conn.status.get(&record);
         let timeout = conn.timeout.get(&record) as u32;
         // While it is unconfirmed the field holds how long it will live.
-        let jiffies_left = if status & status::CONFIRMED != 0 {
-            self.clock.until(timeout)
-        } else {
-            i64::from(timeout)
+        let link = conn.timer_link.map(|link| link.get(&record));
+        let jiffies_left = match link {
+            Some(0) => 0,
+            _ if status & status::CONFIRMED != 0 => self.clock.until(timeout),
+            _ => i64::from(timeout),
         };
         let net = VirtAddr(conn.net.get(&record));
         let ext_address = VirtAddr(conn.ext.get(&record));
@@ -228,15 +233,24 @@ impl EntryReader {
             status,
             timeout,
             jiffies_left,
+            by_timer: link.is_some(),
             seconds_left: jiffies_left.max(0).unsigned_abs() / self.clock.hz,
+            seconds_late: match link {
+                Some(_) => jiffies_left.min(0).unsigned_abs() / self.clock.hz,
+                None => 0,
+            },
             state: state.and_then(|field| state::name(l4num, field.get(&record))),
             gre,
             mark: conn.mark.map(|field| field.get(&record) as u32),
             secmark: conn.secmark.map(|field| field.get(&record) as u32),
-            zone: conn.zone.map(|zone| {
-                let dir = conn.zone_dir.map_or(3, |dir| dir.get(&record) as u8);
-                (zone.get(&record) as u16, dir)
-            }),
+            zone: conn
+                .zone
+                .map(|zone| {
+                    let dir = conn.zone_dir.map_or(3, |dir| dir.get(&record) as u8);
+                    (zone.get(&record) as u16, dir)
+                })
+                .or(ext.zone)
+                .or(self.ext.has_zones().then_some((0, 3))),
             refs: conn.refs.get(&record) as u32,
             master: VirtAddr(conn.master.get(&record)),
             ext_address,

@@ -49,20 +49,32 @@ pub(crate) fn read_all(
     namespaces: &[Namespace],
 ) -> Result<Vec<Expectation>, KernelError> {
     let address = |name: &str| symbols.address(name);
-    let (Some(hash), Some(size)) = (address("nf_ct_expect_hash"), address("nf_ct_expect_hsize"))
-    else {
+    let own: Vec<_> = namespaces
+        .iter()
+        .filter_map(|ns| ns.own_table?.expect_hash)
+        .collect();
+    let Some(size) = address("nf_ct_expect_hsize") else {
         return Ok(Vec::new());
     };
-    let table = kernel.space.read_ptr(hash);
-    let (Ok(hash), Ok(size)) = (table, kernel.space.read_u32(size)) else {
+    let tables = match (own.is_empty(), address("nf_ct_expect_hash")) {
+        (false, _) => own.into_iter().map(Ok).collect(),
+        (true, Some(hash)) => vec![kernel.space.read_ptr(hash)],
+        (true, None) => return Ok(Vec::new()),
+    };
+    let tables: Result<Vec<_>, _> = tables.into_iter().collect();
+    let (Ok(tables), Ok(size)) = (tables, kernel.space.read_u32(size)) else {
         warn_of(kernel, 1);
         return Ok(Vec::new());
     };
     let layout: ExpectLayout = kernel.layout()?;
     let mut found = Vec::new();
     let mut lost = 0u64;
-    for bucket in 0..u64::from(size.min(1 << 24)) {
-        let chain = walk::hlist(&kernel.space, hash.plus(bucket * 8), MAX_CHAIN);
+    let size = u64::from(size.min(1 << 24));
+    let heads = tables
+        .iter()
+        .flat_map(|hash| (0..size).map(|bucket| hash.plus(bucket * 8)));
+    for head in heads {
+        let chain = walk::hlist(&kernel.space, head, MAX_CHAIN);
         lost += u64::from(!chain.end.is_complete());
         for node in chain.value {
             let address = node.minus(u64::from(layout.hnode.offset));

@@ -5,10 +5,10 @@
 
 use super::layouts::{
     AcctLayout, CounterLayout, ExtLayout, HelpLayout, HelperLayout, LabelsLayout, NatLayout,
-    TstampLayout,
+    TstampLayout, ZoneLayout,
 };
 use crate::addr::VirtAddr;
-use crate::bytes::{c_string, slice};
+use crate::bytes::{c_string, slice, uint_at};
 use crate::kernel::{Kernel, KernelError};
 use crate::space::MemFault;
 
@@ -36,6 +36,8 @@ pub struct Extensions {
     pub masquerade_ifindex: Option<u32>,
     /// Whether that can't be told: memory or types are missing.
     pub masquerade_unknown: bool,
+    /// Zone, and the directions that it holds for (up to 4.7).
+    pub(super) zone: Option<(u16, u8)>,
     /// Which extensions are present: bits in the order of [`NAMES`].
     present: u16,
 }
@@ -61,7 +63,7 @@ impl Extensions {
 }
 
 /// Every extension that a kernel has had.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("NF_CT_EXT_HELPER", "helper"),
     ("NF_CT_EXT_NAT", "nat"),
     ("NF_CT_EXT_SEQADJ", "seqadj"),
@@ -72,15 +74,20 @@ const NAMES: [(&str, &str); 10] = [
     ("NF_CT_EXT_LABELS", "labels"),
     ("NF_CT_EXT_SYNPROXY", "synproxy"),
     ("NF_CT_EXT_ACT_CT", "act_ct"),
+    ("NF_CT_EXT_ZONE", "zone"),
 ];
 
 /// Reads extensions.
 #[derive(Debug)]
 pub(crate) struct ExtReader {
     ext: ExtLayout,
+    /// Bytes of an offset.
+    width: usize,
     /// Index in [`NAMES`], and the kernel's id.
     ids: Vec<(usize, usize)>,
-    acct: Option<(AcctLayout, CounterLayout)>,
+    /// Where the counters of both directions begin, and what each is.
+    acct: Option<(u32, CounterLayout)>,
+    zone: Option<ZoneLayout>,
     tstamp: Option<TstampLayout>,
     labels: Option<LabelsLayout>,
     helper: Option<(HelpLayout, HelperLayout)>,
@@ -101,10 +108,21 @@ impl ExtReader {
                 Some((index, usize::try_from(*id).ok()?))
             })
             .collect();
+        let ext: ExtLayout = kernel.layout()?;
+        let number = all.iter().find(|(name, _)| name == "NF_CT_EXT_NUM");
+        let number = number.map_or(0, |(_, number)| *number);
+        // Without a structure around them up to 3.13 (commit f7b13e4330ef).
+        let acct = kernel.layout::<AcctLayout>();
+        let acct = acct.map_or(0, |acct| acct.counter.offset);
         let reader = Self {
-            ext: kernel.layout()?,
+            width: match i64::from(ext.offsets.size) == number * 2 {
+                true => 2,
+                false => 1,
+            },
+            ext,
             ids,
-            acct: kernel.layout().ok().zip(kernel.layout().ok()),
+            acct: kernel.layout().ok().map(|counter| (acct, counter)),
+            zone: kernel.layout().ok(),
             tstamp: kernel.layout().ok(),
             labels: kernel.layout().ok(),
             helper: kernel.layout().ok().zip(kernel.layout().ok()),
@@ -117,6 +135,11 @@ impl ExtReader {
             );
         }
         Ok(reader)
+    }
+
+    /// Whether zones are among the extensions; an entry without is in the default one.
+    pub(super) fn has_zones(&self) -> bool {
+        self.id("zone").is_some()
     }
 
     fn id(&self, name: &str) -> Option<usize> {
@@ -135,13 +158,20 @@ impl ExtReader {
         let offsets_at = ext.plus(u64::from(self.ext.offsets.offset));
         let offsets = space.span(offsets_at, self.ext.offsets.size as usize)?;
         for (index, id) in &self.ids {
-            let offset = offsets.get(*id).copied().unwrap_or(0);
+            let offset = self.offset(&offsets, *id);
             let (Some((_, name)), true) = (NAMES.get(*index), offset != 0) else {
                 continue;
             };
             out.present |= 1 << index;
-            let at = ext.plus(u64::from(offset));
+            let at = ext.plus(offset);
             match *name {
+                "zone" => {
+                    if let Some(layout) = &self.zone {
+                        let bytes = space.span(at, layout.len)?;
+                        let dir = layout.dir.map_or(3, |dir| dir.get(&bytes) as u8);
+                        out.zone = Some((layout.id.get(&bytes) as u16, dir));
+                    }
+                }
                 "acct" => out.acct = self.acct(kernel, at)?,
                 "tstamp" => {
                     if let Some(layout) = &self.tstamp {
@@ -172,11 +202,16 @@ impl ExtReader {
         Ok(out)
     }
 
+    /// Where the extension `id` lies; 0 if there is none.
+    fn offset(&self, offsets: &[u8], id: usize) -> u64 {
+        uint_at(offsets, id * self.width, self.width).unwrap_or(0)
+    }
+
     fn acct(&self, kernel: &Kernel, at: VirtAddr) -> Result<Option<[Counter; 2]>, MemFault> {
-        let Some((layout, counter)) = &self.acct else {
+        let Some((first, counter)) = &self.acct else {
             return Ok(None);
         };
-        let at = at.plus(u64::from(layout.counter.offset));
+        let at = at.plus(u64::from(*first));
         let stride = counter.struct_size;
         let bytes = kernel.space.span(at, 2 * stride)?;
         let one = |direction: usize| {
@@ -229,12 +264,12 @@ impl ExtReader {
         let offsets = kernel
             .space
             .read_bytes(offsets_at, self.ext.offsets.size as usize)?;
-        match offsets.get(id) {
-            Some(offset) if *offset != 0 => {
-                let at = ext.plus(u64::from(*offset) + u64::from(help.helper.offset));
+        match self.offset(&offsets, id) {
+            0 => Ok(None),
+            offset => {
+                let at = ext.plus(offset + u64::from(help.helper.offset));
                 kernel.space.read_ptr(at).map(Some)
             }
-            _ => Ok(None),
         }
     }
 }

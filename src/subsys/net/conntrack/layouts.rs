@@ -7,13 +7,17 @@ layout! {
     pub(crate) struct ConnLayout = "nf_conn" in "net/netfilter/nf_conntrack_core.c" {
         /// `refcount_t` since 5.16 (commit 719774377622), `atomic_t` before.
         need refs = "ct_general.use.refs.counter" | "ct_general.use.counter",
-        need timeout = "timeout",
-        /// With CONFIG_NF_CONNTRACK_ZONES.
+        /// A timer up to 4.7 (commit f330a7fdbe16).
+        need timeout = "timeout.expires" | "timeout",
+        /// Up to 4.7: null where the timer is not pending. Once a list's head, then its link.
+        maybe timer_link = "timeout.entry.pprev" | "timeout.entry.next",
+        /// With CONFIG_NF_CONNTRACK_ZONES; an extension up to 4.7.
         maybe zone = "zone.id",
         maybe zone_dir = "zone.dir",
         need tuplehash = "tuplehash",
         need status = "status",
-        need net = "ct_net.net",
+        /// A pointer up to 4.0 (commit 0c5c9fb55106).
+        need net = "ct_net.net" | "ct_net",
         need master = "master",
         /// With CONFIG_NF_CONNTRACK_MARK.
         maybe mark = "mark",
@@ -55,7 +59,17 @@ layout! {
 layout! {
     /// include/net/netfilter/nf_conntrack_extend.h
     pub(crate) struct ExtLayout = "nf_ct_ext" in "net/netfilter/nf_conntrack_core.c" {
+        /// Of one byte each, of two up to 4.11 (but for 3.10).
         need offsets = "offset",
+    }
+}
+
+layout! {
+    /// include/net/netfilter/nf_conntrack_zones.h, up to 4.7.
+    pub(crate) struct ZoneLayout = "nf_conntrack_zone" in "net/netfilter/nf_conntrack_core.c" {
+        need id = "id",
+        /// 4.3 and later.
+        maybe dir = "dir",
     }
 }
 
@@ -131,6 +145,14 @@ layout! {
         need ct_stat = "ct.stat",
         /// Up to 5.18 (commit 8a75a2c17410).
         maybe pcpu_lists = "ct.pcpu_lists",
+        /// Up to 3.15, heads of lists in place of those (RHEL 7 has both, and uses the others).
+        maybe unconfirmed = "ct.unconfirmed",
+        maybe dying = "ct.dying",
+        /// Up to 4.6 (commit 56d52d4892d0): a table, its length and a cache of its own.
+        maybe hash = "ct.hash",
+        maybe htable_size = "ct.htable_size",
+        maybe expect_hash = "ct.expect_hash",
+        maybe cache = "ct.nf_conntrack_cachep",
         maybe tcp_timeouts = "ct.nf_ct_proto.tcp.timeouts",
         maybe udp_timeouts = "ct.nf_ct_proto.udp.timeouts",
         maybe generic_timeout = "ct.nf_ct_proto.generic.timeout",

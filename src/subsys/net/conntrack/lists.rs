@@ -31,6 +31,10 @@ pub(crate) fn listed(table: &Table<'_>) -> Result<(Vec<Entry>, u64), KernelError
                 heads.push((at.plus(u64::from(layout.dying.offset)), List::Dying));
             }
         }
+        let kinds = [List::Unconfirmed, List::Dying];
+        for (head, list) in namespace.lists.iter().zip(kinds) {
+            heads.extend(head.map(|head| (head, list)));
+        }
         heads.extend(namespace.dying_list.map(|head| (head, List::Dying)));
     }
     let (mut lost, mut unread) = (0u64, Unread::default());
@@ -112,17 +116,33 @@ fn follow(
     whole && matches!(end, NullsEnd::Marker(_))
 }
 
-/// Allocated objects of the `nf_conntrack` cache, by address. `None` if the kernel has no cache of
-/// that name.
+/// The caches of connections: one, or one for each namespace (up to 4.6, with a number or an address
+/// behind its name). Empty if there is none.
+fn caches(heap: &SlabHeap<'_>) -> Vec<usize> {
+    if let Some(one) = heap.find("nf_conntrack") {
+        return vec![one];
+    }
+    let is_own = |name: &str| {
+        let rest = name.strip_prefix("nf_conntrack_");
+        rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_hexdigit()))
+    };
+    let caches = heap.caches().iter().enumerate();
+    caches.filter(|(_, cache)| is_own(&cache.name)).map(|(index, _)| index).collect()
+}
+
+/// Allocated connections, by address. `None` if the kernel has no cache of their own.
 pub(super) fn allocated(heap: &SlabHeap<'_>) -> Option<Vec<VirtAddr>> {
-    let cache = heap.find("nf_conntrack")?;
+    let caches = caches(heap);
     let mut found = Vec::new();
-    objects::each(heap, cache, |object| {
-        if object.state == ObjectState::Allocated {
-            found.push(object.address);
-        }
-    });
-    Some(found)
+    for cache in &caches {
+        objects::each(heap, *cache, |object| {
+            if object.state == ObjectState::Allocated {
+                found.push(object.address);
+            }
+        });
+    }
+    found.sort_unstable();
+    (!caches.is_empty()).then_some(found)
 }
 
 /// Those of `allocated` that are not in `known`, both sorted: the signature of a leaked reference.

@@ -27,7 +27,7 @@ pub use id::IdHasher;
 use self::entry::{Entry, EntryReader};
 use self::expect::Expectation;
 use self::stats::CpuStats;
-use self::table::Table;
+use self::table::{Part, Table};
 use crate::addr::VirtAddr;
 use crate::kernel::modules::{self, Modules};
 use crate::kernel::{Kernel, KernelError, Known};
@@ -122,6 +122,48 @@ pub struct Conntrack<'k> {
     ids: Option<IdHasher>,
 }
 
+/// The arrays of buckets with their lengths: of each namespace up to 4.6, of all together since.
+fn arrays(
+    kernel: &Kernel,
+    symbols: &dyn Symbols,
+    namespaces: &[netns::Namespace],
+) -> Result<Vec<(VirtAddr, u64)>, KernelError> {
+    let own: Vec<_> = namespaces.iter().filter_map(|ns| ns.own_table).collect();
+    // A kernel that has conntrack as a module has their places without it.
+    let loaded = symbols.address("nf_conntrack_max").is_some();
+    let arrays: Vec<_> = match own.is_empty() || !loaded {
+        false => own.iter().map(|one| (one.hash, one.buckets)).collect(),
+        true => vec![one_array(kernel, symbols)?],
+    };
+    for (hash, buckets) in &arrays {
+        if *buckets == 0 || hash.is_null() {
+            kernel.diag.warn(
+                "conntrack-no-table",
+                format!("the connection table is at {hash} and has {buckets} buckets, which no table has: its variables are damaged, or it was being set up or taken down; no connection can be found by it"),
+            );
+        }
+    }
+    Ok(arrays)
+}
+
+/// `nf_conntrack_hash` and its length.
+fn one_array(kernel: &Kernel, symbols: &dyn Symbols) -> Result<(VirtAddr, u64), KernelError> {
+    let hash_at = symbols.address("nf_conntrack_hash").ok_or_else(|| {
+        KernelError::Unsupported(
+            "connection tracking was not loaded: no symbol nf_conntrack_hash in the kernel or its modules".into(),
+        )
+    })?;
+    let hash = kernel.space.read_ptr(hash_at);
+    let hash = hash.map_err(|fault| KernelError::Memory {
+        what: "the connection table",
+        fault,
+    })?;
+    let name = "nf_conntrack_htable_size";
+    let read = |at| kernel.space.read_u32(at).map(u64::from);
+    let size = Known::of(symbols.address(name).map(read));
+    Ok((hash, size.there(name)?.unwrap_or(0)))
+}
+
 impl<'k> Conntrack<'k> {
     /// Finds the table and reads everything about it but its entries.
     ///
@@ -134,43 +176,27 @@ impl<'k> Conntrack<'k> {
                     .into(),
             ));
         };
-        let hash_at = symbols.address("nf_conntrack_hash").ok_or_else(|| {
-            KernelError::Unsupported(
-                "connection tracking was not loaded: no symbol nf_conntrack_hash in the kernel or its modules".into(),
-            )
-        })?;
-        let memory = |fault| KernelError::Memory {
-            what: "the connection table",
-            fault,
-        };
-        let hash = kernel.space.read_ptr(hash_at).map_err(memory)?;
         let word = |name: &str| {
             let read = |at| kernel.space.read_u32(at).map(u64::from);
             Known::of(symbols.address(name).map(read))
         };
-        let size = "nf_conntrack_htable_size";
-        let buckets = word(size).there(size)?.unwrap_or(0);
-        if buckets == 0 || hash.is_null() {
-            kernel.diag.warn(
-                "conntrack-no-table",
-                format!("the connection table is at {hash} and has {buckets} buckets, which no table has: its variables are damaged, or it was being set up or taken down; no connection can be found by it"),
-            );
-        }
         let namespaces = netns::read_all(kernel, symbols, clock.hz)?;
         let reader = EntryReader::new(kernel, symbols, clock)?;
+        let arrays = arrays(kernel, symbols, &namespaces)?;
         let expectations = expect::read_all(kernel, symbols, &reader, &namespaces)?;
         let sum =
             |counts: &mut dyn Iterator<Item = Option<u64>>| counts.flatten().reduce(|a, b| a + b);
         let limits = Limits {
             count: sum(&mut namespaces.iter().map(|ns| ns.count)),
             max: word("nf_conntrack_max").value(),
-            buckets,
+            buckets: arrays.iter().fold(0, |sum, one| one.1.saturating_add(sum)),
             expect_count: sum(&mut namespaces.iter().map(|ns| ns.expect_count)),
         };
         let ram = kernel
             .dump()
             .max_pfn()
             .saturating_mul(kernel.dump().page_size() as u64);
+        let parts = Part::all(arrays.into_iter(), ram / 8);
         Ok(Self {
             stats: stats::read_all(kernel, &namespaces)?,
             gc: gc::read(kernel, symbols, &clock)?,
@@ -178,11 +204,12 @@ impl<'k> Conntrack<'k> {
             table: Table {
                 // No chain is longer than there is room for connections in RAM.
                 bound: (ram / reader.conn.struct_size.max(1) as u64).min(1 << 32),
-                buckets: usize::try_from(buckets.min(ram / 8)).unwrap_or(0),
+                buckets: usize::try_from(parts.iter().map(|part| part.buckets).sum::<u64>())
+                    .unwrap_or(0),
+                parts,
                 kernel,
                 reader,
                 namespaces,
-                hash,
             },
             limits,
             expectations,

@@ -33,6 +33,21 @@ pub struct Namespace {
     pub(crate) pcpu_lists: Option<VirtAddr>,
     #[serde(skip)]
     pub(crate) dying_list: Option<VirtAddr>,
+    /// Lists that are not of CPUs: unconfirmed and dying connections.
+    #[serde(skip)]
+    pub(crate) lists: [Option<VirtAddr>; 2],
+    /// A table of its own, up to 4.6.
+    #[serde(skip)]
+    pub(crate) own_table: Option<OwnTable>,
+}
+
+/// What a namespace has of its own up to 4.6, and all have together since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnTable {
+    pub(crate) hash: VirtAddr,
+    pub(crate) buckets: u64,
+    pub(crate) expect_hash: Option<VirtAddr>,
+    pub(crate) cache: VirtAddr,
 }
 
 /// The timeouts that fill tables, in seconds; `None` where this kernel keeps them elsewhere.
@@ -135,6 +150,20 @@ impl NamespaceReader<'_> {
             timeouts: self.timeouts(network.address),
             stat: Some(at(layout.ct_stat)).filter(|at| !at.is_null()),
             pcpu_lists: layout.pcpu_lists.map(at).filter(|at| !at.is_null()),
+            lists: match layout.pcpu_lists {
+                Some(_) => [None; 2],
+                None => [layout.unconfirmed, layout.dying]
+                    .map(|list| Some(network.address.plus(u64::from(list?.offset)))),
+            },
+            own_table: layout
+                .hash
+                .zip(layout.htable_size)
+                .map(|(hash, size)| OwnTable {
+                    hash: at(hash),
+                    buckets: size.get(record),
+                    expect_hash: layout.expect_hash.map(at),
+                    cache: layout.cache.map_or(VirtAddr(0), at),
+                }),
             dying_list: own.and_then(|(layout, at)| {
                 let field = layout.dying_list?;
                 Some(at.plus(u64::from(field.offset)))

@@ -29,11 +29,43 @@ pub struct Table<'k> {
     pub(crate) kernel: &'k Kernel,
     pub(crate) reader: EntryReader,
     pub(crate) namespaces: Vec<Namespace>,
-    pub(crate) hash: VirtAddr,
+    /// One behind the other: one of all namespaces, or one of each (up to 4.6).
+    pub(crate) parts: Vec<Part>,
     /// Number of buckets.
     pub buckets: usize,
     /// More nodes than this are in no chain.
     pub(crate) bound: u64,
+}
+
+/// An array of buckets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) hash: VirtAddr,
+    /// How many buckets come before it, and are in it.
+    pub(crate) first: u64,
+    pub(crate) buckets: u64,
+}
+
+impl Part {
+    /// Parts out of arrays and their lengths, of `most` buckets at most.
+    pub(crate) fn all(arrays: impl Iterator<Item = (VirtAddr, u64)>, most: u64) -> Vec<Self> {
+        let mut first = 0;
+        let mut parts = Vec::new();
+        for (hash, buckets) in arrays {
+            let buckets = buckets.min(most - first);
+            parts.push(Self {
+                hash,
+                first,
+                buckets,
+            });
+            first += buckets;
+        }
+        parts
+    }
+
+    fn end(&self) -> u64 {
+        self.first + self.buckets
+    }
 }
 
 /// What the walk says besides the entries.
@@ -125,9 +157,15 @@ impl Table<'_> {
     ) {
         let mut seen = FxHashSet::default();
         let page = self.kernel.dump().page_size() as u64;
-        let (mut bucket, end) = (range.start as u64, range.end as u64);
-        while bucket < end {
-            let head = self.hash.plus(bucket * 8);
+        let (mut at, end) = (range.start as u64, range.end as u64);
+        while at < end {
+            let part = self.parts.partition_point(|part| part.end() <= at);
+            let Some(part) = self.parts.get(part) else {
+                return;
+            };
+            // Chains end with the number that a bucket has in its own array.
+            let bucket = at - part.first;
+            let head = part.hash.plus(bucket * 8);
             let step = match self.kernel.space.read_ptr(head) {
                 Ok(first) => {
                     match self.kernel.dump().is_live() {
@@ -140,12 +178,12 @@ impl Table<'_> {
                 // is not there need not be tried one by one.
                 Err(_) => {
                     let rest = (page - head.0 % page) / 8;
-                    let lost = rest.clamp(1, end - bucket);
+                    let lost = rest.clamp(1, end.min(part.end()) - at);
                     facts.lost_buckets += lost;
                     lost
                 }
             };
-            bucket += step;
+            at += step;
         }
     }
 

@@ -89,8 +89,16 @@ pub(super) fn lay(
     conntrack: &Conntrack,
     masters: &Masters<'_>,
 ) -> Vec<u64> {
-    let heads = kernel.alloc(BUCKETS * 8, 4096);
-    kernel.set_variable("nf_ct_expect_hash", heads);
+    let heads = kernel.alloc(BUCKETS * 8 * conntrack.netns.len() as u64, 4096);
+    let own = kernel.types.has("netns_ct", "expect_hash");
+    if own {
+        for (index, netns) in masters.netns.iter().enumerate() {
+            let table = heads + index as u64 * BUCKETS * 8;
+            kernel.set(netns.address, "net", "ct.expect_hash", table);
+        }
+    } else {
+        kernel.set_variable("nf_ct_expect_hash", heads);
+    }
     kernel.set_variable("nf_ct_expect_hsize", BUCKETS);
     kernel.set_variable("nf_ct_expect_max", BUCKETS * 4);
     let mut laid = Vec::new();
@@ -105,6 +113,9 @@ pub(super) fn lay(
         laid.push(address);
         // Two share a bucket.
         let bucket = (number as u64 / 2 * 101 + 3) % BUCKETS;
+        let netns = conntrack.entries.get(expected.master as u64).netns;
+        let first = if own { netns as u64 * BUCKETS } else { 0 };
+        let bucket = first + bucket;
         by_bucket.entry(bucket).or_default().push(address + hnode);
         let nodes = by_master.entry(expected.master).or_default();
         nodes.push(address + lnode);
@@ -116,7 +127,13 @@ pub(super) fn lay(
     let list = fields.offset("nf_conn_help", "expectations") as u64;
     for (master, nodes) in by_master {
         let ext = masters.exts[master];
-        let offset = kernel.read_u64(ext + help) & 0xff;
+        let offset = match super::ext::is_wide(fields) {
+            true => {
+                let at = fields.offset("nf_ct_ext", "offset") as u64;
+                kernel.read_u64(ext + at + 2 * help) & 0xffff
+            }
+            false => kernel.read_u64(ext + help) & 0xff,
+        };
         link_hlist(kernel, ext + offset + list, &nodes);
     }
     laid
@@ -149,12 +166,11 @@ fn bytes(
         let expires = JIFFIES.wrapping_add_signed(i64::from(expected.left));
         fields.put(&mut bytes, TAG, "timeout.expires", expires);
         fields.put(&mut bytes, TAG, "timeout.function", masters.helpers[helper]);
-        fields.put(
-            &mut bytes,
-            TAG,
-            "timeout.entry.pprev",
-            masters.helpers[helper],
-        );
+        let link = match fields.has(TAG, "timeout.entry.pprev") {
+            true => "timeout.entry.pprev",
+            false => "timeout.entry.next",
+        };
+        fields.put(&mut bytes, TAG, link, masters.helpers[helper]);
     } else {
         let raw = (JIFFIES as u32).wrapping_add_signed(expected.left);
         fields.put(&mut bytes, TAG, "timeout", u64::from(raw));

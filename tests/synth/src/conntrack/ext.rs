@@ -43,10 +43,15 @@ pub(super) fn bytes(fields: &mut Fields, entry: &Entry, links: Links) -> Option<
     }
     let mut block = vec![0; fields.sizeof("nf_ct_ext")];
     let offsets = fields.offset("nf_ct_ext", "offset");
+    let wide = is_wide(fields);
     for (id, data) in parts {
         let id = fields.constant(id).expect("an extension of this kernel");
         block.resize(block.len().next_multiple_of(8), 0);
-        block[offsets + id] = block.len() as u8;
+        let at = block.len() as u16;
+        match wide {
+            true => block[offsets + 2 * id..][..2].copy_from_slice(&at.to_le_bytes()),
+            false => block[offsets + id] = at as u8,
+        }
         block.extend_from_slice(&data);
     }
     assert!(block.len() < 256, "offsets are bytes");
@@ -54,6 +59,12 @@ pub(super) fn bytes(fields: &mut Fields, entry: &Entry, links: Links) -> Option<
     fields.put(&mut block, "nf_ct_ext", "len", length);
     block.resize(block.len().max(PREALLOC), 0);
     Some(block)
+}
+
+/// Whether offsets have two bytes (up to 4.11).
+pub(super) fn is_wide(fields: &mut Fields) -> bool {
+    let end = fields.offset("nf_ct_ext", "len");
+    end - fields.offset("nf_ct_ext", "offset") > 16
 }
 
 fn parts(fields: &mut Fields, entry: &Entry, links: Links) -> Vec<Part> {
@@ -70,8 +81,12 @@ fn parts(fields: &mut Fields, entry: &Entry, links: Links) -> Vec<Part> {
     if let Some(counters) = entry.counters {
         let words = counters.iter().flat_map(|each| [each.packets, each.bytes]);
         let data: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        assert_eq!(data.len(), fields.sizeof("nf_conn_acct"));
+        assert_eq!(data.len(), 2 * fields.sizeof("nf_conn_counter"));
         parts.push(("NF_CT_EXT_ACCT", data));
+    }
+    if fields.constant("NF_CT_EXT_ZONE").is_some() && (entry.zone.id, entry.zone.dir) != (0, 3) {
+        let id = entry.zone.id.to_le_bytes();
+        parts.push(("NF_CT_EXT_ZONE", vec![id[0], id[1], 0, entry.zone.dir]));
     }
     if let Some(start) = started(entry) {
         let mut data = vec![0; fields.sizeof("nf_conn_tstamp")];

@@ -58,8 +58,26 @@ pub(crate) fn lay(
         .caches
         .iter()
         .find(|laid| laid.cache.name == "nf_conntrack");
-    kernel.set_variable("nf_conntrack_cachep", cache.expect("cache").address);
+    let cache = cache.expect("cache").address;
     let netns = netns::lay(kernel, percpu, conntrack);
+    let own = kernel.types.has("netns_ct", "hash");
+    // Up to 4.6 each namespace has a table of its own: one behind the other here.
+    let tables = if own { netns.len() as u64 } else { 1 };
+    let hash = lay_globals(kernel, conntrack, tables);
+    if own {
+        for (index, netns) in netns.iter().enumerate() {
+            let table = hash + index as u64 * conntrack.buckets * 8;
+            for (path, value) in [
+                ("ct.hash", table),
+                ("ct.htable_size", conntrack.buckets),
+                ("ct.nf_conntrack_cachep", cache),
+            ] {
+                kernel.set(netns.address, "net", path, value);
+            }
+        }
+    } else {
+        kernel.set_variable("nf_conntrack_cachep", cache);
+    }
     let helpers = expect::lay_helpers(kernel, &mut fields);
     let policy = expect::lay_policy(kernel);
     let first = fields.offset("nf_conn", "tuplehash") as u64;
@@ -71,8 +89,8 @@ pub(crate) fn lay(
         helpers,
         policy,
         laid: LaidConntrack {
-            hash: lay_globals(kernel, conntrack),
-            chains: vec![Vec::new(); conntrack.buckets as usize],
+            hash,
+            chains: vec![Vec::new(); (conntrack.buckets * tables) as usize],
             entries: Vec::new(),
             exts: Vec::new(),
             nodes: [first, second],
@@ -89,7 +107,7 @@ pub(crate) fn lay(
     let longest = work.laid.chains.iter().map(Vec::len).max().unwrap_or(0);
     let used = work.laid.chains.iter().filter(|chain| !chain.is_empty());
     let truth = ConntrackTruth {
-        buckets: conntrack.buckets,
+        buckets: work.laid.chains.len() as u64,
         max: conntrack.max,
         hz: HZ as u32,
         objects: conntrack.entries.count(),
@@ -109,15 +127,21 @@ pub(crate) fn lay(
 }
 
 /// Variables and the bucket array. Returns the array's address.
-fn lay_globals(kernel: &mut Kernel, conntrack: &Conntrack) -> u64 {
-    let hash = kernel.vmalloc(conntrack.buckets * 8);
+fn lay_globals(kernel: &mut Kernel, conntrack: &Conntrack, tables: u64) -> u64 {
+    let hash = kernel.vmalloc(conntrack.buckets * tables * 8);
+    let old = kernel.types.has("netns_ct", "hash");
     for (name, value) in [
         ("nf_conntrack_hash", hash),
         ("nf_conntrack_htable_size", conntrack.buckets),
         ("nf_conntrack_max", u64::from(conntrack.max)),
         ("nf_conntrack_generation", 2),
     ] {
-        kernel.set_variable(name, value);
+        if !old || !matches!(name, "nf_conntrack_hash" | "nf_conntrack_generation") {
+            kernel.set_variable(name, value);
+        }
+    }
+    if old {
+        return hash;
     }
     let gc = kernel.symbol("conntrack_gc_work");
     let started = (JIFFIES as u32).wrapping_sub(conntrack.gc_age);
@@ -192,8 +216,11 @@ fn lay_entry(
             let size = work.conntrack.buckets;
             let two =
                 [0, 1].map(|dir| entry.bucket.unwrap_or_else(|| mix(number * 2 + dir) % size));
+            let tables = work.laid.chains.len() as u64 / size;
+            let table = if tables > 1 { entry.netns as u64 } else { 0 };
             for (node, bucket) in nodes.iter().zip(two) {
-                work.laid.chains[bucket as usize].push(*node);
+                let chain = table * size + bucket;
+                work.laid.chains[chain as usize].push(*node);
             }
             buckets = Some(two);
             work.in_hash += 1;
@@ -252,7 +279,8 @@ fn lay_stale(kernel: &mut Kernel, slub: &LaidSlub, work: &mut Work<'_>) {
 fn link(kernel: &mut Kernel, percpu: &PerCpu, work: &Work<'_>) {
     for (bucket, chain) in work.laid.chains.iter().enumerate() {
         let head = work.laid.hash + bucket as u64 * 8;
-        lists::link(kernel, head, chain, bucket as u64);
+        let own = bucket as u64 % work.conntrack.buckets;
+        lists::link(kernel, head, chain, own);
     }
     let none = Vec::new();
     for (index, netns) in work.netns.iter().enumerate() {

@@ -8,7 +8,7 @@ use crate::machine::cpus::PerCpu;
 /// `nf_conntrack_net_id`.
 const NET_ID: u64 = 9;
 /// Pointers in `net_generic`, the header's three words included.
-const GENERIC_SLOTS: u64 = 16;
+const GENERIC_SLOTS: u64 = 24;
 
 /// A namespace in memory.
 #[derive(Debug, Clone)]
@@ -56,18 +56,24 @@ pub(super) fn lay(
             0 => kernel.symbol("init_net"),
             _ => kernel.alloc_struct("net"),
         };
-        kernel.set(address, "net", "ns.inum", u64::from(netns.inum));
-        let own = kernel.alloc_struct("nf_conntrack_net");
+        let old = kernel.types.has("net", "proc_inum");
+        let inum = if old { "proc_inum" } else { "ns.inum" };
+        kernel.set(address, "net", inum, u64::from(netns.inum));
+        let own = kernel.alloc(64, 8);
         let generic = kernel.alloc(GENERIC_SLOTS * 8, 8);
         // The first pointers share their place with the header.
-        kernel.set(generic, "net_generic", "s.len", GENERIC_SLOTS);
+        // In old kernels they follow it, and the first id is 1.
+        let (len, behind) = if old { ("len", 2) } else { ("s.len", 0) };
+        kernel.set(generic, "net_generic", len, GENERIC_SLOTS);
         for slot in 3..GENERIC_SLOTS {
             let other = kernel.alloc(32, 8);
             kernel.write_u64(generic + slot * 8, other);
         }
-        kernel.write_u64(generic + NET_ID * 8, own);
+        kernel.write_u64(generic + (NET_ID + behind) * 8, own);
         kernel.set(address, "net", "gen", generic);
-        kernel.set(own, "nf_conntrack_net", "users4", 1);
+        if !old {
+            kernel.set(own, "nf_conntrack_net", "users4", 1);
+        }
         lay_timeouts(kernel, address);
         lay_stats(kernel, percpu, address, &netns.stats);
         let lists = kernel.types.has("netns_ct", "pcpu_lists").then(|| {

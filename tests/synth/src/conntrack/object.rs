@@ -48,10 +48,21 @@ pub(super) fn as_of(era: Era, mut entry: Entry) -> Entry {
 pub(super) fn bytes(fields: &mut Fields, entry: &Entry, links: Links) -> Vec<u8> {
     let mut bytes = vec![0; fields.sizeof("nf_conn")];
     let zone = (u64::from(entry.zone.dir) << 24) | u64::from(entry.zone.id);
+    if fields.has("nf_conn", "timeout.expires") {
+        // A timer that runs once the connection is confirmed.
+        let expires = match entry.status & CONFIRMED {
+            0 => entry.left as u64,
+            _ => JIFFIES.wrapping_add_signed(i64::from(entry.left)),
+        };
+        fields.put(&mut bytes, "nf_conn", "timeout.expires", expires);
+        fields.put(&mut bytes, "nf_conn", "timeout.entry.next", links.net);
+    } else {
+        let timeout = u64::from(raw_timeout(entry));
+        fields.put(&mut bytes, "nf_conn", "timeout", timeout);
+        fields.put(&mut bytes, "nf_conn", "zone", zone);
+    }
     for (path, value) in [
         ("ct_general.use", u64::from(entry.uses)),
-        ("timeout", u64::from(raw_timeout(entry))),
-        ("zone", zone),
         ("status", u64::from(entry.status)),
         ("ct_net", links.net),
         ("master", links.master),

@@ -46,7 +46,9 @@ pub fn line(era: Era, entry: &Entry) -> String {
         original.protonum
     );
     if !offloaded {
-        out += &format!("{} ", entry.left.max(0) / HZ);
+        // A timer that is late shows how much.
+        let least = if era.is_3_10() { i32::MIN } else { 0 };
+        out += &format!("{} ", entry.left.max(least) / HZ);
     }
     match entry.state {
         State::Stateless => {}

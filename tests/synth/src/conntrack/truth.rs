@@ -162,7 +162,7 @@ pub(super) fn entry(era: Era, entry: Entry, laid: &Laid) -> EntryTruth {
     let ticks = raw_timeout(&entry);
     let relative = entry.status & super::status::CONFIRMED == 0;
     let left = if relative { ticks as i32 } else { entry.left };
-    let printed = list == List::Hash && (!entry.is_expired() || dying(&entry));
+    let printed = list == List::Hash && (!entry.is_expired() || dying(&entry) || era.is_3_10());
     EntryTruth {
         address: laid.address,
         netns: laid.netns,

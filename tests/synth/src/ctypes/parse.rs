@@ -74,6 +74,8 @@ impl TypeTable {
                 ["enum", tag, size, "{"] => {
                     let size = lines.number_of(size);
                     let enumerators = enumerators(&mut lines);
+                    self.enums
+                        .retain(|known| known.tag.as_deref() != Some(*tag));
                     self.enums.push(Enumeration {
                         tag: (*tag != "@").then(|| (*tag).into()),
                         size,
@@ -83,12 +85,21 @@ impl TypeTable {
                 ["var", name, kind @ ("struct" | "union"), size, "{"] => {
                     let size = lines.number_of(size);
                     let body = aggregate(&mut lines, *kind == "union", size, 0);
-                    self.variables
-                        .push(((*name).into(), CType::Nameless(Box::new(body))));
+                    self.define(name, CType::Nameless(Box::new(body)));
                 }
-                ["var", name, rest @ ..] => self.variables.push(((*name).into(), ctype(rest))),
+                ["var", name, rest @ ..] => self.define(name, ctype(rest)),
                 _ => panic!("line {}: {words:?}", lines.number),
             }
+        }
+    }
+}
+
+impl TypeTable {
+    /// A variable, in the place of one that is known by its name.
+    fn define(&mut self, name: &str, ctype: CType) {
+        match self.variables.iter_mut().find(|(known, _)| known == name) {
+            Some(known) => known.1 = ctype,
+            None => self.variables.push((name.into(), ctype)),
         }
     }
 }

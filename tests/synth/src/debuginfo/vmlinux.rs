@@ -120,6 +120,8 @@ const UNITS: &[(&str, &[&str], &[&str])] = &[
         &["prb", "printk_rb_static"],
         &["printk_info", "prb_desc"],
     ),
+    ("kernel/printk.c", &["log_buf"], &["log"]),
+    ("mm/sparse.c", &["mem_section"], &[]),
     ("kernel/nr_rest.c", &[], &[]),
 ];
 

@@ -2,6 +2,7 @@
 
 use super::web::Web;
 use crate::slub::page::make_compound;
+use crate::slub::page::reference_count;
 
 /// Text that some of the lost begin with.
 const TEXT: &[u8] = b"frame-buffer-";
@@ -27,7 +28,7 @@ fn kept(web: &mut Web<'_>) {
     let frame = web.kernel.boot.take(0);
     web.kernel.memory.touch(frame, 1);
     let page = web.kernel.space.page(frame);
-    web.kernel.set(page, "page", "_refcount", 1);
+    web.kernel.set(page, "page", reference_count(web.kernel), 1);
     web.kernel.set(page, "page", "private", by_page);
     for kept in [by_variable, by_object, by_block, by_page] {
         let (first, second) = (web.take("inode_cache"), web.take("kmalloc-192"));
@@ -67,7 +68,7 @@ fn block(web: &mut Web<'_>, order: u32) -> u64 {
     let page = web.kernel.space.page(frame);
     let kind = web.kernel.types.constant("PGTY_large_kmalloc") << 24;
     web.kernel.set(page, "page", "page_type", kind);
-    web.kernel.set(page, "page", "_refcount", 1);
+    web.kernel.set(page, "page", reference_count(web.kernel), 1);
     web.truth.block_pages += 1 << order;
     web.truth.blocks += 1;
     web.kernel.space.direct(frame << web.kernel.page_shift())

@@ -4,6 +4,7 @@ use super::areas::Areas;
 use super::web::Web;
 use crate::machine::cpus::POSSIBLE_CPUS;
 use crate::machine::modules::Module;
+use crate::slub::page::reference_count;
 
 /// `FOLIO_MAPPING_ANON`.
 const ANON: u64 = 1;
@@ -92,7 +93,8 @@ fn by_page_structures(web: &mut Web<'_>) {
         let frame = web.kernel.boot.take(0);
         web.kernel.memory.touch(frame, 1);
         let page = web.kernel.space.page(frame);
-        web.kernel.set(page, "page", "_refcount", 1);
+        let count = reference_count(web.kernel);
+        web.kernel.set(page, "page", count, 1);
         web.kernel.set(page, "page", member, object | tag);
         if member == "mapping" {
             // What users and files have is not looked at.

@@ -126,6 +126,7 @@ impl Scenario {
         }
         Self {
             freelist: match era {
+                Era::V3_10 | Era::V3_10El7 => Freelist::Plain,
                 Era::V4_18 => Freelist::Hardened,
                 _ => Freelist::HardenedSwab,
             },

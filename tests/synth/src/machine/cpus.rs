@@ -43,12 +43,15 @@ impl PerCpu {
 
 /// Lays CPU masks, per-CPU areas and nodes.
 pub fn lay(kernel: &mut Kernel) -> PerCpu {
-    for (name, count) in [
-        ("__cpu_possible_mask", POSSIBLE_CPUS),
-        ("__cpu_present_mask", POSSIBLE_CPUS),
-        ("__cpu_online_mask", ONLINE_CPUS),
+    for (kind, count) in [
+        ("possible", POSSIBLE_CPUS),
+        ("present", POSSIBLE_CPUS),
+        ("online", ONLINE_CPUS),
     ] {
-        let mask = kernel.symbol(name);
+        let mask = match kernel.era.is_3_10() {
+            true => kernel.symbol(&format!("cpu_{kind}_bits")),
+            false => kernel.symbol(&format!("__cpu_{kind}_mask")),
+        };
         kernel.write_u64(mask, (1 << count) - 1);
     }
     kernel.set_variable("nr_cpu_ids", u64::from(POSSIBLE_CPUS));

@@ -23,6 +23,7 @@ const PER_CPU: &[(&str, &str, u64)] = &[
     ("deferred_percpu_work", "deferred_percpu_work", 0x5d0),
     ("krc", "kfree_rcu_cpu", 0x840),
     ("rcu_data", "rcu_data", 0x1000),
+    ("rcu_sched_data", "rcu_data", 0x1000),
     ("napi_alloc_cache", "napi_alloc_cache", 0x4000),
 ];
 /// Of those without a C type here: name, bytes, where.
@@ -140,12 +141,14 @@ impl Image {
         image.add("__init_begin", base + INIT, 0, SymbolKind::Label);
         image.add("__init_end", base + INIT + INIT_SIZE, 0, SymbolKind::Label);
         image.add("_sdata", image.data(), 0, SymbolKind::Label);
+        let old = types.variable("log_first_idx").is_some();
         for (name, size, align) in UNTYPED {
             // From 6.14 on a tick's length is in `tk_ntp_data`.
             let gone = match *name {
                 "tick_nsec" => types.variable("tk_ntp_data").is_some(),
                 // From 6.9 on each of several nodes has a list.
                 "vmap_area_list" => types.variable("vmap_nodes").is_some(),
+                "__pgtable_l5_enabled" => old,
                 _ => false,
             };
             let (size, align) = match *name {
@@ -159,6 +162,9 @@ impl Image {
             }
         }
         image.alias("swapper_pg_dir", "init_top_pgt");
+        if old {
+            image.alias("init_level4_pgt", "init_top_pgt");
+        }
         for (name, ctype) in &types.variables {
             // Arrays without a bound are given room for a line of text.
             let size = types.size_of(ctype).max(8);
@@ -196,7 +202,13 @@ impl Image {
         for (name, size, offset) in PER_CPU_UNTYPED {
             self.add(name, start + offset, *size, kind);
         }
-        for (name, tag, offset) in PER_CPU {
+        let flavours = types.has("rcu_data", "nxtlist");
+        let gone = if flavours {
+            "rcu_data"
+        } else {
+            "rcu_sched_data"
+        };
+        for (name, tag, offset) in PER_CPU.iter().filter(|(name, ..)| *name != gone) {
             if types.aggregates.contains_key(*tag) {
                 self.add(name, start + offset, types.sizeof(tag), kind);
             }

@@ -82,8 +82,15 @@ fn init_page(kernel: &mut Kernel, pfn: u64) {
 fn lay_sections(kernel: &mut Kernel, paging: PagingLevels) {
     let per_root = kernel.page_size() / kernel.types.sizeof("mem_section");
     let page = kernel.page_size();
-    let array = kernel.alloc(section_roots(paging) * 8, page);
-    kernel.set_variable("mem_section", array);
+    let array = match kernel.era.is_3_10() {
+        // The variable is the array (up to 4.14).
+        true => kernel.symbol("mem_section"),
+        false => {
+            let array = kernel.alloc(section_roots(paging) * 8, page);
+            kernel.set_variable("mem_section", array);
+            array
+        }
+    };
     let sections = kernel.ram.sections.clone();
     let highest = sections[sections.len() - 1].number;
     kernel.set_variable("__highest_present_section_nr", highest);
@@ -108,6 +115,9 @@ fn lay_sections(kernel: &mut Kernel, paging: PagingLevels) {
             "section_mem_map",
             section_mem_map | flags,
         );
+        if !kernel.types.has("mem_section", "usage") {
+            continue;
+        }
         let usage = kernel.alloc_struct("mem_section_usage");
         kernel.set(entry, "mem_section", "usage", usage);
         let (first, end) = section.subsections;

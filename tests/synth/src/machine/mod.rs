@@ -155,8 +155,8 @@ impl Machine {
     /// Builds a machine.
     pub fn with(options: Options, scenario: &Scenario) -> Self {
         let mut scenario = scenario.clone();
-        if options.era == Era::V6_12Tiny {
-            // CONFIG_SLUB_TINY and hardening exclude each other.
+        if options.era == Era::V6_12Tiny || options.era.is_3_10() {
+            // CONFIG_SLUB_TINY and hardening exclude each other; hardening came with 4.14.
             scenario.freelist = Freelist::Plain;
         }
         let scenario = &scenario;
@@ -284,7 +284,7 @@ fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
             depot.add_types(table);
         }
     }
-    if scenario.freelist == Freelist::Plain {
+    if scenario.freelist == Freelist::Plain && all.has("kmem_cache", "random") {
         all.drop_member("kmem_cache", "random");
         vmlinux.drop_member("kmem_cache", "random");
     }
@@ -293,7 +293,9 @@ fn types(options: Options, scenario: &Scenario) -> (TypeTable, TypeTable) {
 
 /// Bases and empty page tables.
 fn boot(options: Options, scenario: &Scenario, types: (TypeTable, TypeTable)) -> Kernel {
-    let mut random = Random::new(options.seed ^ (options.era as u64) << 32);
+    // From 4.18 on, so that an older era before them changes none of their machines.
+    let number = (options.era as u64).wrapping_sub(Era::V4_18 as u64);
+    let mut random = Random::new(options.seed ^ number << 32);
     let (types, vmlinux_types) = types;
     let many = scenario
         .conntrack

@@ -179,7 +179,11 @@ fn lay_module(
         });
     } else {
         // Nobody has looked at its tables yet.
-        kernel.set(address, "module", "kallsyms", 0xdead_beef);
+        let tables = match kernel.types.has("module", "kallsyms") {
+            true => "kallsyms",
+            false => "symtab",
+        };
+        kernel.set(address, "module", tables, 0xdead_beef);
     }
     address
 }
@@ -190,6 +194,12 @@ fn lay_areas(kernel: &mut Kernel, module: u64, [base, data, tables, end]: [u64; 
         kernel.set(module, "module", "core_layout.base", base);
         kernel.set(module, "module", "core_layout.size", end - base);
         kernel.set(module, "module", "core_layout.text_size", data - base);
+        return;
+    }
+    if kernel.types.has("module", "module_core") {
+        kernel.set(module, "module", "module_core", base);
+        kernel.set(module, "module", "core_size", end - base);
+        kernel.set(module, "module", "core_text_size", data - base);
         return;
     }
     let array = module + kernel.types.offset("module", "mem");
@@ -230,6 +240,16 @@ fn lay_kallsyms(kernel: &mut Kernel, module: u64, tables: u64, symbols: &[Module
     kernel.write(strings, &names);
     let types = strings + names.len() as u64;
     kernel.write(types, &letters);
+    if kernel.types.has("module", "symtab") {
+        for (member, value) in [
+            ("symtab", tables),
+            ("num_symtab", count),
+            ("strtab", strings),
+        ] {
+            kernel.set(module, "module", member, value);
+        }
+        return;
+    }
     let own = module + kernel.types.offset("module", "core_kallsyms");
     for (member, value) in [
         ("symtab", tables),

@@ -24,8 +24,51 @@ pub const MESSAGES: &[&str] = &[
     "Kernel panic - not syncing: sysrq triggered crash",
 ];
 
-/// Lays the ring and its records.
+/// Lays the log and its records.
 pub fn lay(kernel: &mut Kernel) {
+    match kernel.era.is_3_10() {
+        true => lay_buffer(kernel),
+        false => lay_ring(kernel),
+    }
+}
+
+/// Up to 5.9: records one behind the other, of which the later ones have wrapped around; a record
+/// of length 0 says so.
+fn lay_buffer(kernel: &mut Kernel) {
+    const SIZE: u64 = 1024;
+    let (buffer, header) = (kernel.alloc(SIZE, 8), kernel.types.sizeof("log"));
+    let first = SIZE - 256;
+    let mut at = first;
+    for (index, text) in MESSAGES.iter().enumerate() {
+        let len = (header + text.len() as u64).next_multiple_of(8);
+        if at + len + header > SIZE {
+            at = 0;
+        }
+        let level = if index + 1 == MESSAGES.len() { 0 } else { 6 };
+        for (member, value) in [
+            ("ts_nsec", 1_000_000_000 + index as u64 * 250_000_000),
+            ("len", len),
+            ("text_len", text.len() as u64),
+            ("level", level),
+        ] {
+            kernel.set(buffer + at, "log", member, value);
+        }
+        kernel.write(buffer + at + header, text.as_bytes());
+        at += len;
+    }
+    for (name, value) in [
+        ("log_buf", buffer),
+        ("log_buf_len", SIZE),
+        ("log_first_idx", first),
+        ("log_next_idx", at),
+        ("log_first_seq", FIRST_SEQ),
+        ("log_next_seq", FIRST_SEQ + MESSAGES.len() as u64),
+    ] {
+        kernel.set_variable(name, value);
+    }
+}
+
+fn lay_ring(kernel: &mut Kernel) {
     let count = 1u64 << COUNT_BITS;
     let ring = kernel.symbol("printk_rb_static");
     kernel.set_variable("prb", ring);

@@ -77,10 +77,21 @@ impl Space {
                 0xffd4_0000_0000_0000 + ((1 + random.below(10_000)) << 30),
             ),
         };
+        let (page_offset, vmalloc, vmemmap) = match era {
+            // Where they always were without randomisation.
+            Era::V3_10 => (
+                0xffff_8800_0000_0000,
+                0xffff_c900_0000_0000,
+                0xffff_ea00_0000_0000,
+            ),
+            _ => (page_offset, vmalloc, vmemmap),
+        };
         let page_shift = paging.page_shift();
         // A third of the eras has the image above where it was linked, the
         // others below: phys_base is positive or negative.
         let (kernel_offset, image_phys) = match era {
+            // Without randomised memory the image is moved in both alike: `phys_base` is 0.
+            Era::V3_10 => (0x960_0000, 0xa600 << page_shift),
             Era::V4_18 | Era::V5_10 => ((1 + random.below(4)) * PMD, 0xa600 << page_shift),
             _ => ((64 + random.below(300)) * PMD, 0x5600 << page_shift),
         };

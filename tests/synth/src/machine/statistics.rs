@@ -19,20 +19,19 @@ pub(super) fn lay(kernel: &mut Kernel, scenario: &Scenario, truth: &mut Truth) {
         }
     }
     let free = kernel.ram.pages() - kernel.memory.len() as u64;
-    for (array, item, value) in [
-        (
-            "vm_node_stat",
-            "NR_SLAB_RECLAIMABLE_B",
-            truth.reclaimable_pages,
-        ),
-        (
-            "vm_node_stat",
-            "NR_SLAB_UNRECLAIMABLE_B",
-            truth.unreclaimable_pages,
-        ),
-        ("vm_zone_stat", "NR_FREE_PAGES", free),
-    ] {
-        let slot = kernel.symbol(array) + kernel.types.constant(item) * 8;
+    let old = kernel.era.is_3_10();
+    let (of_nodes, of_zones, unit) = match old {
+        true => ("vm_stat", "vm_stat", ""),
+        false => ("vm_node_stat", "vm_zone_stat", "_B"),
+    };
+    let slabs = [
+        ("RECLAIMABLE", truth.reclaimable_pages),
+        ("UNRECLAIMABLE", truth.unreclaimable_pages),
+    ];
+    let slabs = slabs.map(|(kind, value)| (of_nodes, format!("NR_SLAB_{kind}{unit}"), value));
+    let free = (of_zones, "NR_FREE_PAGES".to_string(), free);
+    for (array, item, value) in slabs.into_iter().chain([free]) {
+        let slot = kernel.symbol(array) + kernel.types.constant(&item) * 8;
         kernel.write_u64(slot, value);
     }
 }

@@ -3,6 +3,7 @@
 //! Whoever makes an area says where its records lie, so that they can be slab objects.
 
 use super::kernel::Kernel;
+use crate::slub::page::reference_count;
 
 /// `VM_ALLOC`.
 pub const VM_ALLOC: u64 = 2;
@@ -65,6 +66,10 @@ pub fn link(kernel: &mut Kernel, busy: &[u64], lazy: &[u64]) {
         false => [busy, lazy.clone()].concat(),
     };
     kernel.link_list(head, &on_list);
+    // Up to 4.6 nothing but their flags tells those that are freed.
+    if !kernel.image.has("vmap_purge_list") {
+        return;
+    }
     let purge = kernel.types.offset("vmap_area", "purge_list");
     let mut at = kernel.symbol("vmap_purge_list");
     for entry in lazy {
@@ -100,7 +105,7 @@ pub fn record(kernel: &mut Kernel, at: Records, start: u64, size: u64, caller: u
     for page in 0..held {
         let pfn = kernel.space.phys(start + page * kernel.page_size()) >> kernel.page_shift();
         let page_struct = kernel.space.page(pfn);
-        kernel.set(page_struct, "page", "_refcount", 1);
+        kernel.set(page_struct, "page", reference_count(kernel), 1);
         kernel.write_u64(at.pages + page * 8, page_struct);
     }
 }

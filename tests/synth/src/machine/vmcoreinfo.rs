@@ -58,6 +58,11 @@ const PRINTK: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Symbols of the log: a ring of descriptors, and a buffer of records.
+const RING: &[&str] = &["prb", "printk_rb_static", "clear_seq"];
+const LOG: &[&str] = &["log_buf", "log_buf_len", "log_first_idx", "log_next_idx"];
+const OLD_PRINTK: &[(&str, &[&str])] = &[("log", &["ts_nsec", "len", "text_len", "dict_len"])];
+
 /// `PG_*` that are printed where the enum has them.
 const PAGE_FLAGS: &[&str] = &["PG_lru", "PG_private", "PG_swapcache", "PG_swapbacked"];
 
@@ -114,8 +119,11 @@ fn memory_model(out: &mut String, kernel: &Kernel, paging: PagingLevels) {
     } else if kernel.era < Era::V6_12 {
         symbol(out, kernel, "vmap_area_list");
     }
-    // The variable is a pointer, and its value is what the kernel prints.
-    let sections = kernel.read_u64(kernel.symbol("mem_section"));
+    // Where the variable is a pointer, its value is what the kernel prints.
+    let sections = match kernel.era.is_3_10() {
+        true => kernel.symbol("mem_section"),
+        false => kernel.read_u64(kernel.symbol("mem_section")),
+    };
     line(out, format_args!("SYMBOL(mem_section)={sections:x}"));
     line(
         out,
@@ -126,6 +134,9 @@ fn memory_model(out: &mut String, kernel: &Kernel, paging: PagingLevels) {
         format_args!("SIZE(mem_section)={}", kernel.types.sizeof("mem_section")),
     );
     line(out, format_args!("OFFSET(mem_section.section_mem_map)=0"));
+    if kernel.era.is_3_10() {
+        return;
+    }
     let section = PAGES_PER_SECTION.trailing_zeros() + kernel.page_shift();
     line(out, format_args!("NUMBER(SECTION_SIZE_BITS)={section}"));
     let bits = max_physmem_bits(paging);
@@ -147,10 +158,14 @@ fn structures(out: &mut String, types: &TypeTable) {
 }
 
 fn numbers(out: &mut String, kernel: &Kernel) {
-    for name in ["prb", "printk_rb_static", "clear_seq"] {
+    let (log, printk) = match kernel.era.is_3_10() {
+        true => (LOG, OLD_PRINTK),
+        false => (RING, PRINTK),
+    };
+    for name in log {
         symbol(out, kernel, name);
     }
-    for (tag, members) in PRINTK {
+    for (tag, members) in printk {
         line(
             out,
             format_args!("SIZE({tag})={}", kernel.types.sizeof(tag)),
@@ -190,12 +205,16 @@ fn numbers(out: &mut String, kernel: &Kernel) {
     } else {
         let slab = kernel.types.constant("PG_slab");
         line(out, format_args!("NUMBER(PG_slab)={slab}"));
-        line(out, format_args!("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129"));
-        line(out, format_args!("NUMBER(HUGETLB_PAGE_DTOR)=2"));
-        line(
-            out,
-            format_args!("NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257"),
-        );
+        if kernel.era.is_3_10() {
+            line(out, format_args!("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-128"));
+        } else {
+            line(out, format_args!("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129"));
+            line(out, format_args!("NUMBER(HUGETLB_PAGE_DTOR)=2"));
+            line(
+                out,
+                format_args!("NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257"),
+            );
+        }
     }
     line(out, format_args!("NUMBER(PG_head_mask)={head}"));
 }
@@ -227,10 +246,29 @@ fn architecture(out: &mut String, kernel: &Kernel, paging: PagingLevels, sme_mas
     if let Some(machine) = paging.arm64() {
         return arm64(out, kernel, machine);
     }
+    if kernel.era == Era::V3_10 {
+        symbol(out, kernel, "phys_base");
+        symbol(out, kernel, "init_level4_pgt");
+        let moved = kernel.space.kernel_offset;
+        line(out, format_args!("KERNELOFFSET={moved:x}"));
+        line(out, format_args!("CRASHTIME={CRASHTIME}"));
+        return;
+    }
     line(
         out,
         format_args!("NUMBER(phys_base)={}", kernel.space.phys_base),
     );
+    if kernel.era == Era::V3_10El7 {
+        symbol(out, kernel, "init_level4_pgt");
+        symbol(out, kernel, "node_data");
+        line(out, format_args!("LENGTH(node_data)=1024"));
+        let moved = kernel.space.kernel_offset;
+        line(out, format_args!("KERNELOFFSET={moved:x}"));
+        line(out, format_args!("NUMBER(KERNEL_IMAGE_SIZE)=1073741824"));
+        line(out, format_args!("NUMBER(sme_mask)={sme_mask}"));
+        line(out, format_args!("CRASHTIME={CRASHTIME}"));
+        return;
+    }
     symbol(out, kernel, "init_top_pgt");
     let five = u8::from(paging == PagingLevels::Five);
     line(out, format_args!("NUMBER(pgtable_l5_enabled)={five}"));

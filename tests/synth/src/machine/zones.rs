@@ -3,6 +3,7 @@
 use super::cpus::{NODES, POSSIBLE_CPUS, PerCpu};
 use super::kernel::Kernel;
 use super::ram::node_of;
+use crate::slub::page::is_tail;
 
 /// The largest block of the buddy allocator.
 const MAX_ORDER: u32 = 10;
@@ -91,14 +92,7 @@ pub(super) fn free_the_rest(kernel: &mut Kernel) {
 /// Part of a large page may not exist, but has an owner.
 fn is_unused(kernel: &Kernel, pfn: u64) -> bool {
     let pool = kernel.kfence_pool..kernel.kfence_pool + KFENCE_PAGES;
-    let info = match kernel.types.has("page", "compound_info") {
-        true => "compound_info",
-        false => "compound_head",
-    };
-    let page = kernel.space.page(pfn);
-    kernel.memory.page(pfn).is_none()
-        && !pool.contains(&pfn)
-        && kernel.get(page, "page", info) & 1 == 0
+    kernel.memory.page(pfn).is_none() && !pool.contains(&pfn) && !is_tail(kernel, pfn)
 }
 
 /// Marks a block as the buddy allocator's.
@@ -109,7 +103,15 @@ pub fn free_block(kernel: &mut Kernel, pfn: u64, order: u32) {
             let kind = kernel.types.constant("PGTY_buddy") << 24;
             kernel.set(page, "page", "page_type", kind);
         }
-        false => kernel.set(page, "page", "_mapcount", u64::from(!0x80u32)),
+        false => {
+            // PAGE_BUDDY_MAPCOUNT_VALUE, up to 4.17.
+            let mark = if kernel.era.is_3_10() {
+                !0x7fu32
+            } else {
+                !0x80
+            };
+            kernel.set(page, "page", "_mapcount", u64::from(mark));
+        }
     }
     kernel.set(page, "page", "private", u64::from(order));
 }

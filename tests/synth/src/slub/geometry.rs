@@ -53,7 +53,10 @@ impl Geometry {
         let mut red_left_pad = 0;
         if has(SlabFlag::RedZone) {
             size += word;
-            red_left_pad = word.next_multiple_of(align);
+            // 4.6 and later, and RHEL 7.
+            if types.has("kmem_cache", "red_left_pad") {
+                red_left_pad = word.next_multiple_of(align);
+            }
             size += red_left_pad;
         }
         Self {

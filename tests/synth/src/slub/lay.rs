@@ -3,7 +3,7 @@
 use super::flags::SlabFlag;
 use super::freelist::FreePointers;
 use super::geometry::Geometry;
-use super::page::{make_compound, slab_tag};
+use super::page::{make_compound, reference_count, slab_link, slab_tag};
 use super::scenario::{Cache, Freelist, Place, Scenario};
 use super::slab::{LaidSlab, lay_slab};
 use super::{classic, kfence, kfree_rcu, sheaves, sysfs};
@@ -74,7 +74,7 @@ pub fn lay(
         let pfn = frames.take(page.node, page.order);
         make_compound(kernel, pfn, page.order);
         let head = kernel.space.page(pfn);
-        kernel.set(head, "page", "_refcount", 1);
+        kernel.set(head, "page", reference_count(kernel), 1);
         kernel.memory.touch(pfn, 1);
         kernel.write(
             kernel.space.direct(pfn << kernel.page_shift()),
@@ -84,8 +84,38 @@ pub fn lay(
     LaidSlub { caches, kfence }
 }
 
+/// Up to 3.19: the parameters of a copy lie elsewhere, as do those of a cache that has copies; a
+/// cache without any has none.
+fn point_memcgs(kernel: &mut Kernel, caches: &[LaidCache]) {
+    const TAG: &str = "memcg_cache_params";
+    let roots = caches.iter().filter(|laid| laid.cache.memcg_of.is_none());
+    for root in roots {
+        let of = |laid: &&LaidCache| laid.cache.memcg_of.as_ref() == Some(&root.cache.name);
+        let copies: Vec<_> = caches.iter().filter(of).map(|laid| laid.address).collect();
+        if copies.is_empty() {
+            continue;
+        }
+        // One place more than there are cgroups, for those are never filled.
+        let array = kernel.types.offset(TAG, "memcg_caches");
+        let params = kernel.alloc(array + (copies.len() as u64 + 1) * 8, 8);
+        kernel.set(params, TAG, "is_root_cache", 1);
+        for (slot, copy) in copies.iter().enumerate() {
+            kernel.write_u64(params + array + slot as u64 * 8, *copy);
+            let own = kernel.alloc_struct(TAG);
+            let memcg = kernel.alloc(64, 64);
+            kernel.set(own, TAG, "memcg", memcg);
+            kernel.set(own, TAG, "root_cache", root.address);
+            kernel.set(*copy, "kmem_cache", "memcg_params", own);
+        }
+        kernel.set(root.address, "kmem_cache", "memcg_params", params);
+    }
+}
+
 /// Links the copies for memory cgroups to the caches they are of.
 fn link_memcgs(kernel: &mut Kernel, caches: &[LaidCache]) {
+    if kernel.era.is_3_10() {
+        return point_memcgs(kernel, caches);
+    }
     let offset = |path: &str| kernel.types.offset("kmem_cache", path);
     let on_roots = offset("memcg_params.__root_caches_node");
     let (children, on_children) = (
@@ -198,7 +228,9 @@ fn lay_kmem_cache(kernel: &mut Kernel, laid: &LaidCache) {
         ),
     ];
     for (path, value) in fields {
-        kernel.set(laid.address, "kmem_cache", path, value);
+        if kernel.types.has("kmem_cache", path) {
+            kernel.set(laid.address, "kmem_cache", path, value);
+        }
     }
     let with_sheaves = kernel.era.has_sheaves_of(&cache.name);
     let (cpu_slab, cpu_sheaves, capacity) = match with_sheaves {
@@ -282,7 +314,7 @@ pub(super) fn node_array(kernel: &Kernel) -> (u64, u64) {
 
 /// Node lists and counters.
 fn lay_nodes(kernel: &mut Kernel, laid: &LaidCache) {
-    let link = kernel.types.offset(slab_tag(kernel.era), "slab_list");
+    let link = kernel.types.offset(slab_tag(kernel.era), slab_link(kernel));
     let store_user = laid.cache.flags.contains(&SlabFlag::StoreUser);
     for (node, address) in laid.nodes.iter().enumerate() {
         let here = laid.slabs.iter().filter(|slab| slab.node as usize == node);

@@ -8,12 +8,57 @@ pub fn slab_tag(era: Era) -> &'static str {
     if era.slab_in_page() { "page" } else { "slab" }
 }
 
+/// The member by which a slab is on its node's list.
+pub fn slab_link(kernel: &Kernel) -> &'static str {
+    match kernel.types.has(slab_tag(kernel.era), "slab_list") {
+        true => "slab_list",
+        false => "lru",
+    }
+}
+
+/// The member that counts a page's users: renamed in 4.6.
+pub fn reference_count(kernel: &Kernel) -> &'static str {
+    match kernel.types.has("page", "_refcount") {
+        true => "_refcount",
+        false => "_count",
+    }
+}
+
+/// Whether the page is part of a compound page, but not its first one.
+pub fn is_tail(kernel: &Kernel, pfn: u64) -> bool {
+    let page = kernel.space.page(pfn);
+    if kernel.types.has("page", "first_page") {
+        let bit = kernel.types.constant("PG_tail");
+        return kernel.get(page, "page", "flags") >> bit & 1 == 1;
+    }
+    let info = match kernel.types.has("page", "compound_info") {
+        true => "compound_info",
+        false => "compound_head",
+    };
+    kernel.get(page, "page", info) & 1 == 1
+}
+
+/// Up to 4.2: a flag and a pointer; the order lies in the first tail's link.
+fn make_old_compound(kernel: &mut Kernel, pfn: u64, order: u32) {
+    let head = kernel.space.page(pfn);
+    for tail in 1..1 << order {
+        kernel.set_page_flag(pfn + tail, "PG_tail");
+        let page = kernel.space.page(pfn + tail);
+        kernel.set(page, "page", "first_page", head);
+    }
+    let first_tail = kernel.space.page(pfn + 1);
+    kernel.set(first_tail, "page", "lru.prev", u64::from(order));
+}
+
 /// Links the pages of a compound page to their head and records the order.
 pub fn make_compound(kernel: &mut Kernel, pfn: u64, order: u32) {
     if order == 0 {
         return;
     }
     kernel.set_page_flag(pfn, "PG_head");
+    if kernel.types.has("page", "first_page") {
+        return make_old_compound(kernel, pfn, order);
+    }
     let head = kernel.space.page(pfn);
     let (member, link) = if kernel.types.has("page", "compound_info") {
         // From 7.1 on: what to mask a tail's address with, the low bit set. Works
@@ -61,5 +106,5 @@ pub fn mark_slab(kernel: &mut Kernel, pfn: u64) {
         kernel.set_page_flag(pfn, "PG_slab");
     }
     let page = kernel.space.page(pfn);
-    kernel.set(page, "page", "_refcount", 1);
+    kernel.set(page, "page", reference_count(kernel), 1);
 }
