@@ -69,6 +69,10 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
 }
 
 fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    if common.asked.is_some() {
+        // The threads are the program's.
+        return work();
+    }
     // This thread is one of them: none waits for the others.
     rayon::ThreadPoolBuilder::new()
         .num_threads(common.threads.map_or(0, |threads| threads.clamp(1, 1024)))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Options;
+use super::{Options, debuginfod};
 use crate::dump::VmcoreInfo;
 use crate::types::build_id_of;
 
@@ -21,7 +21,13 @@ pub(super) fn find_vmlinux(options: &Options, info: &VmcoreInfo) -> Result<PathB
         }
         looked.push(path);
     }
-    Err(looked)
+    match (options.debuginfod, info.build_id()) {
+        (true, Some(build_id)) => debuginfod::find(build_id).map_err(|said| {
+            looked.push(said.into());
+            looked
+        }),
+        _ => Err(looked),
+    }
 }
 
 /// Where debug packages put their files: those given first.

@@ -1,6 +1,7 @@
 //! What is to be opened, and how.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::dump::{Access, DEFAULT_CACHE_BYTES};
 
@@ -31,6 +32,9 @@ pub struct Options {
     pub no_mmap: bool,
     /// Memory that decoded pages may take, in bytes; [`DEFAULT_CACHE_BYTES`] if it is not said.
     pub max_memory: Option<u64>,
+    /// Ask the servers of DEBUGINFOD_URLS for a vmlinux that lies nowhere here, by the program
+    /// `debuginfod-find`, which keeps it in its cache. It is the only thing that uses a network.
+    pub debuginfod: bool,
 }
 
 impl Options {
@@ -68,4 +72,19 @@ pub enum TypesFrom {
     Btf,
     /// A profile, with the symbols that it holds.
     Profile(PathBuf),
+}
+
+impl FromStr for TypesFrom {
+    type Err = String;
+
+    /// As `--types` takes it: `auto`, `dwarf`, `btf` or `profile:FILE`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.split_once(':')) {
+            ("auto", _) => Ok(Self::Auto),
+            ("dwarf", _) => Ok(Self::Dwarf),
+            ("btf", _) => Ok(Self::Btf),
+            (_, Some(("profile", file))) if !file.is_empty() => Ok(Self::Profile(file.into())),
+            _ => Err("it is auto, dwarf, btf or profile:FILE".to_owned()),
+        }
+    }
 }
