@@ -11,14 +11,14 @@ Also adds the command `%vmleak` to drgn's command line.
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from typing import Any, Iterator, Optional, Union
 
 import drgn
 
 import vmleak
 
-_opened: weakref.WeakKeyDictionary[drgn.Program, vmleak.Dump] = weakref.WeakKeyDictionary()
+#: Under which a program keeps its dump.
+_KEY = "vmleak"
 
 
 def open(prog: drgn.Program, **options: Any) -> vmleak.Dump:
@@ -26,13 +26,14 @@ def open(prog: drgn.Program, **options: Any) -> vmleak.Dump:
 
     It is opened once a program. Raises vmleak.UsageError if the program debugs no core.
     """
-    if not options and prog in _opened:
-        return _opened[prog]
+    kept = prog.cache.get(_KEY)
+    if not options and isinstance(kept, vmleak.Dump):
+        return kept
     if prog.core_dump_path is None:
         raise vmleak.UsageError("the program was not made from a core dump")
     dump = vmleak.open(prog.core_dump_path, _vmlinux(prog), **options)
     if not options:
-        _opened[prog] = dump
+        prog.cache[_KEY] = dump
     return dump
 
 
