@@ -127,6 +127,10 @@ _CACHES = {
 }
 
 
+#: Their objects are as large as this CPU's registers want them (arch_task_struct_size).
+_SIZED_AT_BOOT = frozenset(["task_struct"])
+
+
 def _type_of(prog: drgn.Program, cache: str, size: int) -> Optional[str]:
     """The structure that a cache is called after, if it has the objects' size: merged caches hold
     others too, and the name alone is no type."""
@@ -134,7 +138,7 @@ def _type_of(prog: drgn.Program, cache: str, size: int) -> Optional[str]:
         if name is None:
             continue
         try:
-            if prog.type(name).size == size:
+            if prog.type(name).size == size or cache in _SIZED_AT_BOOT:
                 return name
         except LookupError:
             continue
