@@ -140,6 +140,7 @@ def _type_of(prog: drgn.Program, cache: str, size: int) -> Optional[str]:
         try:
             if prog.type(name).size == size or cache in _SIZED_AT_BOOT:
                 return name
-        except LookupError:
+        except (LookupError, SyntaxError):
+            # No such structure, or no name that one can have (kmalloc-256).
             continue
     return None
