@@ -20,6 +20,7 @@
 //!   it is that of the kernel that crashed, and maps the dump.
 //! - [`subsys`] collects facts, a folder for each part of the kernel; [`graph`] says who points to
 //!   what; [`analysis`] judges facts; [`report`] puts them into one document, [`render`] writes it.
+//!   [`cli::ask`] answers the commands of the command line as they are.
 //! - What a page was left out for, what is broken and what this kernel does not have are told
 //!   apart, in types. What is not known is never zero.
 //!
@@ -27,7 +28,8 @@
 //!
 //! - It writes nothing, neither into the dump nor beside it, and prints nothing: that is for the
 //!   program around it.
-//! - It does not repair dumps, run commands on live machines or fetch debug packages.
+//! - It does not repair dumps or run commands on live machines, and fetches a debug file only where
+//!   [`open::Options::debuginfod`] asks for it.
 //! - It does not take the place of `crash` or `drgn`: it hands addresses over to them.
 //! - No file can make it panic; memory is bounded by what [`open::Options`] says.
 #![deny(unsafe_code, missing_docs)]
@@ -41,10 +43,14 @@
     )
 )]
 
+// The command line calls the library by its name, as other programs do.
+extern crate self as vmleak;
+
 pub mod addr;
 pub mod analysis;
 pub mod bundle;
 mod bytes;
+pub mod cli;
 pub mod diag;
 pub mod dump;
 pub mod graph;

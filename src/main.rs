@@ -1,9 +1,7 @@
 //! The `vmleak` command.
 
-mod cli;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    vmleak::cli::main()
 }

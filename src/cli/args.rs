@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use vmleak::dump::Access;
 use vmleak::open::{Options, TypesFrom};
 
+use super::ask::Asked;
 use super::session::Reader;
 
 /// Its memory, as the kernel that runs shows it to root.
@@ -34,6 +35,10 @@ pub(crate) struct Common {
     /// Look nowhere by itself
     #[arg(long, help_heading = "Debug files")]
     pub(crate) no_default_debug_directories: bool,
+    /// Ask the servers of DEBUGINFOD_URLS for a vmlinux that is not found here (with the program
+    /// debuginfod-find, which keeps it in its cache)
+    #[arg(long, help_heading = "Debug files")]
+    pub(crate) debuginfod: bool,
     /// Where types come from
     ///
     /// `auto`: DWARF where a vmlinux is given or found, else BTF; `dwarf`: of vmlinux; `btf`: of
@@ -78,6 +83,9 @@ pub(crate) struct Common {
     /// much again of references (all by default)
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub(crate) max_memory: Option<u64>,
+    /// By a program that has the dump open, in place of all that
+    #[arg(skip)]
+    pub(crate) asked: Option<Asked>,
 }
 
 impl Common {
@@ -92,6 +100,7 @@ impl Common {
         options.force = self.force;
         options.no_mmap = self.no_mmap;
         options.max_memory = self.max_memory;
+        options.debuginfod = self.debuginfod;
         options
     }
 
@@ -305,13 +314,7 @@ impl InfoFormat {
 }
 
 fn parse_types(text: &str) -> Result<TypesFrom, String> {
-    match (text, text.split_once(':')) {
-        ("auto", _) => Ok(TypesFrom::Auto),
-        ("dwarf", _) => Ok(TypesFrom::Dwarf),
-        ("btf", _) => Ok(TypesFrom::Btf),
-        (_, Some(("profile", file))) if !file.is_empty() => Ok(TypesFrom::Profile(file.into())),
-        _ => Err("it is auto, dwarf, btf or profile:FILE".to_owned()),
-    }
+    text.parse()
 }
 
 /// A number of bytes with an optional binary unit: `512K`, `64M`, `2GiB`.

@@ -2,7 +2,7 @@
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::args::{InfoArgs, ObjectsArgs, SlabsArgs};
+use super::args::{Common, InfoArgs, ObjectsArgs, SlabsArgs};
 use super::bundle::BundleArgs;
 use super::conntrack_args::{ConntrackArgs, NatArgs};
 use super::diff::DiffArgs;
@@ -135,4 +135,43 @@ pub(crate) enum Command {
     Man(ManArgs),
     /// Completions for a shell
     Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// What all commands take that open a dump.
+    pub(crate) fn common_mut(&mut self) -> Option<&mut Common> {
+        Some(match self {
+            Self::Slabs(args) => &mut args.common,
+            Self::Objects(args) => &mut args.common,
+            Self::Leaks(args) => &mut args.common,
+            Self::Whatis(args) => &mut args.common,
+            Self::Retained(args) => &mut args.common,
+            Self::Diff(args) => &mut args.common,
+            Self::Conntrack(args) => &mut args.common,
+            Self::Nat(args) => &mut args.common,
+            Self::Sockets(args) => &mut args.common,
+            Self::Net(args) => &mut args.common,
+            Self::Sysctl(args) => &mut args.common,
+            Self::Info(args) => &mut args.common,
+            Self::Meminfo(args) => &mut args.common,
+            Self::Log(args) => &mut args.common,
+            Self::Vmalloc(args) => &mut args.common,
+            Self::Kmemleak(args) => &mut args.common,
+            Self::Allocinfo(args) => &mut args.common,
+            Self::Memcg(args) => &mut args.common,
+            Self::Files(args) => &mut args.common,
+            Self::Pages(args) => &mut args.common,
+            Self::Bpf(args) => &mut args.common,
+            Self::Rules(args) => &mut args.common,
+            Self::Zones(args) => &mut args.common,
+            Self::Ps(args) => &mut args.common,
+            Self::Pageowner(args) => &mut args.common,
+            Self::Modules(args) => &mut args.common,
+            Self::Report(args) => &mut args.common,
+            Self::Dentries(args) => &mut args.common,
+            Self::Bundle(args) => &mut args.common,
+            Self::Export(args) => &mut args.common,
+            Self::Schema(_) | Self::Man(_) | Self::Completions(_) => return None,
+        })
+    }
 }

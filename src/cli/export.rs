@@ -18,6 +18,7 @@ use vmleak::render::export::tables::{
 };
 use vmleak::render::export::{Form, Table, TableSchema, TableWriter, arrow_schema, json_schema};
 use vmleak::report::DumpIdentity;
+use vmleak::report::pages::Division;
 use vmleak::report::ps::PsReport;
 use vmleak::report::rules::RulesReport;
 use vmleak::subsys::net::{rules, sockets};
@@ -232,11 +233,11 @@ impl Export<'_> {
             return Ok(());
         }
         let asked = self.session.question();
-        let judged = leaks::judged(&asked, self.args.common.max_memory, None);
+        let judged = leaks::judged(&asked, self.args.common.max_memory, None, false);
         self.heard.push(Arc::clone(&asked.kernel.diag));
         let lost = asked.kernel.diag.has_loss();
         let (report, complete) = match judged {
-            Ok(judged) => judged,
+            Ok(judged) => (judged.report, judged.complete),
             Err(error) => {
                 for table in [CACHES.name, FINDINGS.name, CLUSTERS.name] {
                     self.lacks(table, &error);

@@ -1,6 +1,8 @@
-//! The command line: the only room that prints, and the only one with `anyhow`.
+//! The command line: the only room that prints, and the only one with `anyhow`. Other programs
+//! give its commands by [`ask`].
 
 pub(crate) mod args;
+pub mod ask;
 mod bundle;
 mod command;
 mod conntrack;
@@ -8,6 +10,7 @@ mod conntrack_args;
 mod diff;
 mod export;
 mod exported;
+mod held;
 mod leaks;
 mod leaks_args;
 mod machine;
@@ -41,7 +44,7 @@ const USAGE: u8 = 2;
 const CANNOT_OPEN: u8 = 3;
 
 /// Parses the command line, runs it, and turns errors into one line and an exit code.
-pub(crate) fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let cli = command::Cli::from_arguments();
     match run::run(&cli.command) {
         Ok(code) => code,

@@ -9,7 +9,7 @@ use super::args::Common;
 /// kmalloc-64` are the same, as far as the files are there.
 pub(crate) fn word_and_files(word: &str, common: &Common) -> (String, Common) {
     let mut common = common.clone();
-    if Path::new(word).exists() {
+    if common.asked.is_none() && Path::new(word).exists() {
         let mut others = common.files.iter_mut().filter(|path| !path.exists());
         if let (Some(other), None) = (others.next(), others.next()) {
             let swapped = std::mem::replace(other, word.into());

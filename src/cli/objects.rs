@@ -3,8 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use rustc_hash::FxHashSet;
 use vmleak::addr::VirtAddr;
 use vmleak::analysis::leaks::Trust;
@@ -16,7 +14,6 @@ use vmleak::subsys::mm::slab::SlabHeap;
 use vmleak::subsys::mm::slab::objects::{self as slab_objects, ObjectState};
 
 use super::args::{ObjectsArgs, ObjectsFormat, StateFilter};
-use super::command::Cli;
 use super::leaks::first_search;
 use super::names::{self, word_and_files};
 use super::session::{Session, exit, json_lines, output};
@@ -24,7 +21,7 @@ use super::traces::traces;
 use super::wrong::{nothing_so, wrong};
 
 pub(crate) fn objects(args: &ObjectsArgs) -> Result<ExitCode> {
-    check(args);
+    check(args)?;
     let (cache, common) = word_and_files(&args.cache, &args.common);
     let session = Session::open(&common)?;
     let kernel = &session.kernel;
@@ -175,8 +172,8 @@ fn write(args: &ObjectsArgs, session: &Session, document: &Document<ObjectsRepor
     })
 }
 
-/// Ends with a usage error where `--format` and `--traces` do not go together.
-fn check(args: &ObjectsArgs) {
+/// A usage error where `--format` and `--traces` do not go together.
+fn check(args: &ObjectsArgs) -> Result<()> {
     let of_traces = [
         ObjectsFormat::Table,
         ObjectsFormat::Json,
@@ -188,11 +185,9 @@ fn check(args: &ObjectsArgs) {
             "with --traces the formats are table, json, jsonl and proc"
         }
         None if args.format == ObjectsFormat::Proc => "--format proc goes with --traces",
-        _ => return,
+        _ => return Ok(()),
     };
-    Cli::command()
-        .error(ErrorKind::ArgumentConflict, problem)
-        .exit()
+    Err(wrong(problem))
 }
 
 /// The objects that `--unreachable` and `--cluster` leave.

@@ -50,6 +50,15 @@ impl Bar {
         }
     }
 
+    /// A bar that is never shown: the process is another program's.
+    pub(crate) fn hidden() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            phase: Mutex::new(None),
+            timing: false,
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.report(None);

@@ -77,9 +77,9 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
 }
 
 fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    // A command that runs others has them already.
+    // The threads of a program that asks are its own; a command that runs others has them already.
     static STARTED: AtomicBool = AtomicBool::new(false);
-    if STARTED.swap(true, Ordering::Relaxed) {
+    if common.asked.is_some() || STARTED.swap(true, Ordering::Relaxed) {
         return work();
     }
     // This thread is one of them: none waits for the others.

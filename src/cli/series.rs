@@ -199,7 +199,7 @@ fn of_dump(common: &Common, path: &Path, view: View) -> Result<(State, bool)> {
     let facts = session.explain(heap.facts(&*session.progress))?;
     drop(heap);
     let modules = Modules::read(&session.kernel)?;
-    let (memory, _) = meminfo::collected(&session, false, false)?;
+    let (memory, _) = meminfo::collected(&session, false, meminfo::Kmalloc::Unasked)?;
     let kilobytes = memory.meminfo.iter().filter(|line| line.unit.is_some());
     let sysctls = sysctl::collect(&session, &modules, &|_| true, Netns::Initial).ok();
     let merged = facts

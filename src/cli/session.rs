@@ -22,6 +22,7 @@ use vmleak::subsys::mm::slab::Progress;
 use vmleak::subsys::system;
 
 use super::args::{Color, Common};
+use super::held::Held;
 use super::progress::Bar;
 
 /// Something was missing; the result says what.
@@ -32,8 +33,7 @@ const ATTEMPTS: u32 = 4;
 
 /// What every command starts with.
 pub(crate) struct Session {
-    /// The process ends with it, so that it is not taken apart piece by piece.
-    pub(crate) kernel: ManuallyDrop<Kernel>,
+    pub(crate) kernel: Held,
     run: Arc<OnceLock<RunFacts>>,
     pub(crate) progress: Arc<Bar>,
     /// Where types of modules come from.
@@ -45,32 +45,42 @@ pub(crate) static READS: OnceLock<Arc<Reads>> = OnceLock::new();
 
 impl Session {
     pub(crate) fn open(common: &Common) -> Result<Self> {
+        if let Some(asked) = &common.asked {
+            return Ok(asked.dump.session());
+        }
         let progress = Bar::new(common);
         progress.start("opening the dump and its debug information", 1);
         let mut options = common.options();
         options.reads = READS.get().cloned();
         let opened = vmleak::open(options).map_err(|error| explained(error, common))?;
-        let (kernel, debug) = (opened.kernel, opened.debug);
-        warn_of_loss(&kernel, kernel.dump().facts());
-        if kernel.dump().is_live() {
-            kernel.diag.note(
-                "live",
-                "this is the running kernel, which went on while it was read: no two counts are of one moment",
-            );
-        }
+        warn_of_opening(&opened.kernel);
         Ok(Self {
-            kernel: ManuallyDrop::new(kernel),
+            kernel: Held::ToTheEnd(ManuallyDrop::new(opened.kernel)),
             run: Arc::default(),
             progress: Arc::new(progress),
-            debug: Arc::new(debug),
+            debug: Arc::new(opened.debug),
         })
+    }
+
+    /// A question to a dump that a program has open.
+    pub(crate) fn of(
+        kernel: &Kernel,
+        run: &Arc<OnceLock<RunFacts>>,
+        debug: &Arc<DebugInfo>,
+    ) -> Self {
+        Self {
+            kernel: Held::OfAQuestion(Box::new(kernel.question())),
+            run: Arc::clone(run),
+            progress: Arc::new(Bar::hidden()),
+            debug: Arc::clone(debug),
+        }
     }
 
     /// For a question of its own, of whose warnings this one learns when it
     /// [`absorb`](Diagnostics::absorb)s them.
     pub(crate) fn question(&self) -> Self {
         Self {
-            kernel: ManuallyDrop::new(self.kernel.question()),
+            kernel: self.kernel.question(),
             run: Arc::clone(&self.run),
             progress: Arc::clone(&self.progress),
             debug: Arc::clone(&self.debug),
@@ -179,6 +189,17 @@ fn explained(error: OpenError, common: &Common) -> anyhow::Error {
         }
     }
     error.into()
+}
+
+/// Says in all answers what the file lacks, and that a kernel runs.
+pub(crate) fn warn_of_opening(kernel: &Kernel) {
+    warn_of_loss(kernel, kernel.dump().facts());
+    if kernel.dump().is_live() {
+        kernel.diag.note(
+            "live",
+            "this is the running kernel, which went on while it was read: no two counts are of one moment",
+        );
+    }
 }
 
 fn warn_of_loss(kernel: &Kernel, dump: &DumpFacts) {
@@ -291,6 +312,9 @@ pub(crate) fn output(
     reader: Reader,
     render: impl FnOnce(&mut dyn Write, Layout) -> io::Result<()>,
 ) -> Result<()> {
+    if let Some(asked) = &common.asked {
+        return asked.write(reader, render);
+    }
     let stdout = io::stdout();
     let choice = match (reader, common.color, &common.output) {
         (Reader::Program, ..) | (_, Color::Always, _) => ColorChoice::AlwaysAnsi,
@@ -333,7 +357,7 @@ pub(crate) fn output(
 }
 
 /// How writing went, and whether the reader has gone away.
-fn written(
+pub(crate) fn written(
     out: impl Write,
     render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> (io::Result<()>, bool) {

@@ -64,13 +64,17 @@ impl SysctlFormat {
 
 /// The arguments that name no file are patterns.
 fn sort_out(common: &Common) -> Result<(Vec<Pattern>, Common)> {
-    let (files, patterns): (Vec<PathBuf>, Vec<PathBuf>) =
-        common.files.iter().cloned().partition(|path| path.exists());
+    let asked = common.asked.is_some();
+    let (files, patterns): (Vec<PathBuf>, Vec<PathBuf>) = common
+        .files
+        .iter()
+        .cloned()
+        .partition(|path| !asked && path.exists());
     let patterns: Vec<Pattern> = patterns
         .iter()
         .map(|path| Pattern::new(&path.to_string_lossy()))
         .collect();
-    if files.is_empty() && !common.live {
+    if files.is_empty() && !common.live && !asked {
         bail!(
             "no dump: there is no file {}",
             common

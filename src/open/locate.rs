@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::Options;
+use super::{Options, debuginfod};
 use crate::dump::VmcoreInfo;
 use crate::types::{DebugFile, build_id_of};
 
@@ -27,7 +27,13 @@ pub(super) fn find_vmlinux(
         }
         looked.push(path);
     }
-    Err(looked)
+    match (options.debuginfod, info.build_id()) {
+        (true, Some(build_id)) => debuginfod::find(build_id).map_err(|said| {
+            looked.push(said.into());
+            looked
+        }),
+        _ => Err(looked),
+    }
 }
 
 /// Where debug packages put their files: those given first.

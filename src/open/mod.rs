@@ -5,6 +5,7 @@
 //! types and symbols from the best source there is. Invariants: nothing is printed, nothing is
 //! written; a file that was given is used, or named in an error, never passed over.
 
+mod debuginfod;
 mod directory;
 mod error;
 mod inputs;

@@ -1,6 +1,7 @@
 //! What is to be opened, and how.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::dump::{Access, DEFAULT_CACHE_BYTES, Reads};
@@ -34,6 +35,9 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// Learns what is read of the dump, for a smaller one.
     pub reads: Option<Arc<Reads>>,
+    /// Ask the servers of DEBUGINFOD_URLS for a vmlinux that lies nowhere here, by the program
+    /// `debuginfod-find`, which keeps it in its cache. It is the only thing that uses a network.
+    pub debuginfod: bool,
 }
 
 impl Options {
@@ -71,4 +75,19 @@ pub enum TypesFrom {
     Btf,
     /// A profile, with the symbols that it holds.
     Profile(PathBuf),
+}
+
+impl FromStr for TypesFrom {
+    type Err = String;
+
+    /// As `--types` takes it: `auto`, `dwarf`, `btf` or `profile:FILE`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.split_once(':')) {
+            ("auto", _) => Ok(Self::Auto),
+            ("dwarf", _) => Ok(Self::Dwarf),
+            ("btf", _) => Ok(Self::Btf),
+            (_, Some(("profile", file))) if !file.is_empty() => Ok(Self::Profile(file.into())),
+            _ => Err("it is auto, dwarf, btf or profile:FILE".to_owned()),
+        }
+    }
 }

@@ -107,7 +107,7 @@ pub(in crate::cli) fn each_entry(
     );
     written?;
     let complete = warn_of_losses(session, &walk);
-    let (others, _) = rest(session, &conntrack, &walk, known)?;
+    let (others, _) = rest(session, &conntrack, &walk, known, None)?;
     add(others.iter().map(document).collect())?;
     Ok(complete)
 }

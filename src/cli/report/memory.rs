@@ -12,7 +12,7 @@ use vmleak::report::SlabsReport;
 use vmleak::report::bpf::BpfReport;
 use vmleak::report::figures;
 use vmleak::report::files::FilesReport;
-use vmleak::report::pages::PagesReport;
+use vmleak::report::pages::{Division, PagesReport};
 use vmleak::report::ps::PsReport;
 use vmleak::report::retained::RetainedReport;
 use vmleak::report::zones::ZonesReport;

@@ -62,8 +62,8 @@ impl RuleRow {
                     table: table.name.clone(),
                     chain: chain.name.clone(),
                     handle: number,
-                    packets: Some(rule.packets),
-                    bytes: Some(rule.bytes),
+                    packets: rule.packets,
+                    bytes: rule.bytes,
                     text,
                     comment: None,
                 }));

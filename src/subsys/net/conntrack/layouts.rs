@@ -152,7 +152,6 @@ layout! {
         maybe hash = "ct.hash",
         maybe htable_size = "ct.htable_size",
         maybe expect_hash = "ct.expect_hash",
-        maybe cache = "ct.nf_conntrack_cachep",
         maybe tcp_timeouts = "ct.nf_ct_proto.tcp.timeouts",
         maybe udp_timeouts = "ct.nf_ct_proto.udp.timeouts",
         maybe generic_timeout = "ct.nf_ct_proto.generic.timeout",

@@ -127,7 +127,10 @@ fn caches(heap: &SlabHeap<'_>) -> Vec<usize> {
         rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_hexdigit()))
     };
     let caches = heap.caches().iter().enumerate();
-    caches.filter(|(_, cache)| is_own(&cache.name)).map(|(index, _)| index).collect()
+    caches
+        .filter(|(_, cache)| is_own(&cache.name))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// Allocated connections, by address. `None` if the kernel has no cache of their own.

@@ -47,7 +47,6 @@ pub(crate) struct OwnTable {
     pub(crate) hash: VirtAddr,
     pub(crate) buckets: u64,
     pub(crate) expect_hash: Option<VirtAddr>,
-    pub(crate) cache: VirtAddr,
 }
 
 /// The timeouts that fill tables, in seconds; `None` where this kernel keeps them elsewhere.
@@ -162,7 +161,6 @@ impl NamespaceReader<'_> {
                     hash: at(hash),
                     buckets: size.get(record),
                     expect_hash: layout.expect_hash.map(at),
-                    cache: layout.cache.map_or(VirtAddr(0), at),
                 }),
             dying_list: own.and_then(|(layout, at)| {
                 let field = layout.dying_list?;
