@@ -1,8 +1,12 @@
 //! All of RAM in lines that do not overlap: whose pages are, by what they say and who has them.
 
+mod rows;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub use self::rows::{Row, RowOwner, rows};
 
 use super::memory::owner_name;
 use crate::graph::{PagesFacts, ZonePages};

@@ -11,6 +11,7 @@ use vmleak::subsys::net::{interfaces, sockets};
 use super::args::Common;
 use super::conntrack_args::Netns;
 use super::session::{Reader, Session, exit, json_lines, output};
+use super::wrong::{known_netns, nothing_so};
 
 /// Of `net`.
 #[derive(Debug, Args)]
@@ -68,16 +69,20 @@ pub(crate) fn net(args: &NetArgs) -> Result<ExitCode> {
         complete &= sockets.complete;
         NetReport::new(facts, &sockets.sockets)
     };
+    if let Some(Netns::Inum(inum)) = args.netns {
+        let all = report.namespaces.iter().map(|net| net.facts.inum);
+        known_netns(&session.kernel.diag, inum, all)?;
+    }
     match args.netns {
         Some(Netns::All) => {}
         None if !args.format.is_file() => {}
         None | Some(Netns::Initial) => report.namespaces.retain(|net| net.facts.initial),
         Some(Netns::Inum(inum)) => report.namespaces.retain(|net| net.facts.inum == inum),
     }
-    anyhow::ensure!(
-        !report.namespaces.is_empty(),
-        "there is no such network namespace: `vmleak net` lists them"
-    );
+    if report.namespaces.is_empty() {
+        let message = "the dump has no network namespace";
+        return Err(nothing_so(&session.kernel.diag, message));
+    }
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {
         NetFormat::Table => Reader::Person,

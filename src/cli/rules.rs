@@ -13,7 +13,7 @@ use vmleak::subsys::net::rules::{self, RuleFacts};
 use super::args::Common;
 use super::conntrack_args::Netns;
 use super::session::{Reader, Session, exit, output};
-use super::wrong::nothing_so;
+use super::wrong::{known_netns, nothing_so};
 
 /// Of `rules`.
 #[derive(Debug, Args)]
@@ -103,19 +103,9 @@ fn choose(args: &RulesArgs, session: &Session, facts: &mut RuleFacts) -> Result<
         RulesFormat::Table | RulesFormat::Json => Netns::All,
         _ => Netns::Initial,
     };
-    if let Some(Netns::Inum(inum)) = args.netns
-        && !facts.namespaces.iter().any(|ns| ns.netns == inum)
-    {
-        let all: Vec<String> = facts
-            .namespaces
-            .iter()
-            .map(|ns| ns.netns.to_string())
-            .collect();
-        let message = format!(
-            "no network namespace has the number {inum}; there are {}",
-            all.join(", ")
-        );
-        return Err(nothing_so(&session.kernel.diag, message));
+    if let Some(Netns::Inum(inum)) = args.netns {
+        let all = facts.namespaces.iter().map(|ns| ns.netns);
+        known_netns(&session.kernel.diag, inum, all)?;
     }
     facts
         .namespaces
@@ -125,6 +115,16 @@ fn choose(args: &RulesArgs, session: &Session, facts: &mut RuleFacts) -> Result<
             Netns::Inum(inum) => ns.netns == inum,
         });
     if let Some(name) = &args.table {
+        let mut all = facts.namespaces.iter();
+        let is_there = all.any(|ns| {
+            let mut nf_tables = ns.nf_tables.iter();
+            nf_tables.any(|table| table.name == *name)
+                || ns.x_tables.iter().any(|table| table.name == *name)
+        });
+        if !is_there {
+            let message = format!("no table is called {name:?}");
+            return Err(nothing_so(&session.kernel.diag, message));
+        }
         for namespace in &mut facts.namespaces {
             namespace.nf_tables.retain(|table| table.name == *name);
             namespace.x_tables.retain(|table| table.name == *name);

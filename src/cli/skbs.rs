@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use vmleak::kernel::modules::Modules;
 use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
@@ -11,6 +11,7 @@ use vmleak::subsys::net::{skbs as buffers, sockets};
 
 use super::session::{Reader, Session, exit, output};
 use super::sockets::{SocketsArgs, SocketsFormat};
+use super::wrong::wrong;
 
 /// Queueing disciplines in modules whose own queues are read.
 const QDISCS: [&str; 2] = ["sch_netem", "sch_fq_codel"];
@@ -18,7 +19,7 @@ const QDISCS: [&str; 2] = ["sch_netem", "sch_fq_codel"];
 /// Runs `vmleak sockets --skbs`.
 pub(crate) fn skbs(args: &SocketsArgs) -> Result<ExitCode> {
     if !matches!(args.format, SocketsFormat::Table | SocketsFormat::Json) {
-        bail!("--skbs has the formats table and json");
+        return Err(wrong("--skbs has the formats table and json"));
     }
     let mut session = Session::open(&args.common)?;
     let modules = Modules::read(&session.kernel)?;

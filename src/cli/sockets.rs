@@ -14,6 +14,7 @@ use vmleak::subsys::net::sockets::{self, Kind, SocketFacts};
 use super::args::Common;
 use super::conntrack_args::Netns;
 use super::session::{Reader, Session, exit, json_lines, output};
+use super::wrong::{known_netns, wrong};
 
 /// Of `sockets`.
 #[derive(Debug, Args)]
@@ -25,9 +26,9 @@ pub(crate) struct SocketsArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = SocketsFormat::Table, help_heading = "Output")]
     pub(crate) format: SocketsFormat,
-    /// Which file of /proc/net, with --format proc
-    #[arg(long, value_enum, value_name = "FILE", default_value_t = ProcFile::Tcp, help_heading = "Output")]
-    pub(crate) table: ProcFile,
+    /// Which file of /proc/net, with --format proc: tcp if none is named
+    #[arg(long, value_enum, value_name = "FILE", help_heading = "Output")]
+    pub(crate) table: Option<ProcFile>,
     /// Sums and limits alone, no single socket
     #[arg(long, help_heading = "Output")]
     pub(crate) summary: bool,
@@ -157,6 +158,14 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
     if args.skbs {
         return super::skbs::skbs(args);
     }
+    let is_proc = args.format == SocketsFormat::Proc;
+    if args.table.is_some() && !is_proc {
+        return Err(wrong("--table goes with --format proc"));
+    }
+    if args.summary && (is_proc || args.format == SocketsFormat::Ss) {
+        return Err(wrong("--summary goes with the formats that are not a file's"));
+    }
+    let file = args.table.unwrap_or(ProcFile::Tcp);
     let session = Session::open(&args.common)?;
     let facts = session.settled(|session| session.explain(sockets::collect(&session.kernel)))?;
     let page = session.kernel.dump().page_size() as u64;
@@ -166,8 +175,8 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
         (None | Some(Netns::All), SocketsFormat::Proc) | (Some(Netns::Initial), _) => initial,
         (None | Some(Netns::All), _) => None,
         (Some(Netns::Inum(inum)), _) => {
-            let known = facts.namespaces.iter().any(|net| net.inum == inum);
-            anyhow::ensure!(known, "no network namespace has the number {inum}");
+            let all = facts.namespaces.iter().map(|net| net.inum);
+            known_netns(&session.kernel.diag, inum, all)?;
             Some(inum)
         }
     };
@@ -177,7 +186,7 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
         of_kind && (netns.is_none() || socket.netns == netns)
     };
     let proc_view = match args.format {
-        SocketsFormat::Proc => Some(proc_view(&session, args.table)?),
+        SocketsFormat::Proc => Some(proc_view(&session, file)?),
         _ => None,
     };
     let report = SocketsReport::new(facts, page, wanted);
@@ -201,7 +210,7 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
                 pointer: &|at| pointers.print(at),
                 wide_packet_heading: wide,
             };
-            proc::write(out, &view, args.table.file())
+            proc::write(out, &view, file.file())
         }
     })?;
     Ok(exit(document.complete))

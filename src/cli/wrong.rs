@@ -13,6 +13,22 @@ pub(crate) fn wrong(message: impl Into<String>) -> Error {
     WrongArgument(message.into()).into()
 }
 
+/// That a network namespace of this number is among `all`.
+pub(crate) fn known_netns(
+    diag: &Diagnostics,
+    inum: u32,
+    all: impl Iterator<Item = u32>,
+) -> Result<(), Error> {
+    let all: Vec<String> = all.map(|inum| inum.to_string()).collect();
+    let wanted = inum.to_string();
+    if all.contains(&wanted) {
+        return Ok(());
+    }
+    let there = all.join(", ");
+    let message = format!("no network namespace has the number {wanted}; there are {there}");
+    Err(nothing_so(diag, message))
+}
+
 /// The dump has nothing of that name. Where memory is missing it may have been there, and nobody
 /// can say that the argument is wrong.
 pub(crate) fn nothing_so(diag: &Diagnostics, message: impl Into<String>) -> Error {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::leaks::Trust;
-use crate::analysis::pages::{Ledger, ZoneLedger, by_node, by_zone, ledger};
+use crate::analysis::pages::{Ledger, Row, ZoneLedger, by_node, by_zone, ledger, rows};
 use crate::graph::{AreasOf, Coverage, LostPages, Owned, PagesFacts, PointedTo};
 
 /// Lost blocks that are told one by one.
@@ -34,7 +34,15 @@ pub enum Division {
 pub struct PagesReport {
     /// Bytes of a page.
     pub page_bytes: u64,
-    /// All of RAM.
+    /// All of RAM in bytes; `None` if that is not known.
+    pub ram_bytes: Option<u64>,
+    /// Bytes of the kernel's pages without a known owner or a pointer to them.
+    pub unexplained_bytes: u64,
+    /// All of RAM, owner by owner.
+    #[serde(rename = "ledger")]
+    pub rows: Vec<Row>,
+    /// The same in some lines, one a kind.
+    #[serde(rename = "sums")]
     pub ledger: Ledger,
     /// The same by node and zone, or by node.
     pub zones: Vec<ZoneLedger>,
@@ -63,9 +71,14 @@ impl PagesReport {
         let others = facts.owned.iter().filter(|owned| !tables(owned));
         let mut owned: Vec<Owned> = others.chain(&facts.page_tables).cloned().collect();
         owned.sort_by_key(|owned| std::cmp::Reverse(owned.pages));
+        let page_bytes = facts.coverage.page_bytes;
+        let ledger = ledger(&facts);
         Self {
-            page_bytes: facts.coverage.page_bytes,
-            ledger: ledger(&facts),
+            page_bytes,
+            ram_bytes: ledger.ram_pages.map(|pages| pages * page_bytes),
+            unexplained_bytes: ledger.unexplained_pages * page_bytes,
+            rows: rows(&facts, &ledger),
+            ledger,
             zones: match by {
                 Division::Zone => by_zone(&facts.zones),
                 Division::Node => by_node(&facts.zones),

@@ -12,7 +12,7 @@ fn document(dump: &RealDump, command: &str) -> Value {
 }
 
 fn pages_of(document: &Value, code: &str) -> u64 {
-    let lines = document["ledger"]["lines"].as_array().expect("lines");
+    let lines = document["sums"]["lines"].as_array().expect("lines");
     let line = lines.iter().find(|line| line["code"] == code);
     line.map_or(0, |line| number(&line["pages"]))
 }
@@ -56,7 +56,7 @@ fn all_of_ram_is_in_one_line_or_another() {
             let address = |text: &str| u64::from_str_radix(text, 16).ok();
             Some((address(end)? + 1) / 4096 - address(start)?.div_ceil(4096))
         });
-        let ledger = &document["ledger"];
+        let ledger = &document["sums"];
         assert_eq!(number(&ledger["ram_pages"]), ram.sum::<u64>(), "{what}");
         assert_eq!(ledger["pages"], ledger["ram_pages"], "{what}");
         let unexplained = number(&ledger["unexplained_pages"]);
@@ -64,6 +64,9 @@ fn all_of_ram_is_in_one_line_or_another() {
             unexplained * 100 < number(&ledger["pages"]),
             "{what}: {unexplained}"
         );
+        let rows = document["ledger"].as_array().expect("rows");
+        let rows = rows.iter().map(|row| number(&row["bytes"])).sum::<u64>();
+        assert_eq!(rows, number(&document["ram_bytes"]), "{what}");
         assert!(number(&document["lost"]["pages"]) < 64, "{what}");
         assert_eq!(document["complete"], true, "{what}");
     }
@@ -232,7 +235,7 @@ fn zones_have_the_pages_that_the_kernel_counts() {
             );
         }
         // Each line is as large as those of all zones; what was reserved is several lines there.
-        for line in all["ledger"]["lines"].as_array().expect("lines") {
+        for line in all["sums"]["lines"].as_array().expect("lines") {
             let code = line["code"].as_str().expect("a code");
             if matches!(code, "kernel_image" | "crash_kernel" | "boot") {
                 continue;

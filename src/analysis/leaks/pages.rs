@@ -158,6 +158,7 @@ mod tests {
         PagesFacts {
             zones: Vec::new(),
             ram: Ram::default(),
+            page_tables: Vec::new(),
             owned: Vec::new(),
             pointed_to: Vec::new(),
             lost: (0..lost).map(block).collect(),

@@ -26,7 +26,7 @@ use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation};
 use super::args::Common;
 use super::conntrack_args::{ConntrackArgs, ConntrackFormat, Netns, Wanted};
 use super::session::{Session, exit, json_lines, output};
-use super::wrong::nothing_so;
+use super::wrong::known_netns;
 
 /// Opens the dump with the types of the modules that track and translate connections.
 fn open(common: &Common) -> Result<(Session, Modules)> {
@@ -66,21 +66,13 @@ impl<'a> Selection<'a> {
     }
 
     fn check(&self, diag: &Diagnostics, conntrack: &Conntrack<'_>) -> Result<()> {
-        if let Some(Netns::Inum(inum)) = self.wanted.netns
-            && !conntrack.namespaces().iter().any(|ns| ns.inum == inum)
-        {
-            let all: Vec<String> = conntrack
-                .namespaces()
-                .iter()
-                .map(|ns| ns.inum.to_string())
-                .collect();
-            let message = format!(
-                "no network namespace has the number {inum}; there are {}",
-                all.join(", ")
-            );
-            return Err(nothing_so(diag, message));
+        match self.wanted.netns {
+            Some(Netns::Inum(inum)) => {
+                let all = conntrack.namespaces().iter().map(|ns| ns.inum);
+                known_netns(diag, inum, all)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn netns_matches(&self, conntrack: &Conntrack<'_>, netns: Option<usize>) -> bool {

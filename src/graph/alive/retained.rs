@@ -57,6 +57,7 @@ pub struct Group {
 #[derive(Clone, Debug, Serialize)]
 pub struct Owner {
     /// `module hoard`, `task nginx[86]`, `init_net`.
+    #[serde(rename = "root")]
     pub name: String,
     /// What it is.
     pub kind: OwnerKind,
@@ -67,12 +68,16 @@ pub struct Owner {
     /// Bytes of slab objects, areas and pages that would go with it.
     pub retained_bytes: u64,
     /// How many of those there are.
+    #[serde(rename = "retained_objects")]
     pub objects: u64,
+    /// Bytes that it holds together with others, as far as those who share are told.
+    pub shared_bytes: u64,
     /// Bytes of page cache that would go, too.
     pub page_cache_bytes: u64,
     /// Of the retained, what only links lead to that do not own by themselves.
     pub weak_bytes: u64,
     /// Where it falls apart into many: the largest groups.
+    #[serde(rename = "children")]
     pub groups: Vec<Group>,
 }
 
@@ -204,6 +209,10 @@ impl<'a, 'k> Summing<'a, 'k> {
         let owned_bytes = of_roots.map(|node| self.bytes.sum(*node)).sum();
         let loose = tops.iter().filter(|node| !self.role(**node).is_root());
         let shared = self.shared(loose.copied(), &wanted);
+        for owner in &mut owners {
+            let own = shared.iter().filter(|one| one.by.contains(&owner.name));
+            owner.shared_bytes = own.map(|one| one.retained_bytes).sum();
+        }
         let all = alive.roles.iter().filter(|(_, role)| *role != Role::Absent);
         let lost = all
             .clone()
@@ -256,6 +265,7 @@ impl<'a, 'k> Summing<'a, 'k> {
                 .flatten(),
             retained_bytes: sum(&self.bytes),
             objects: sum(&self.objects),
+            shared_bytes: 0,
             page_cache_bytes: sum(&self.cached),
             weak_bytes: sum(&self.weak),
             groups,

@@ -88,8 +88,8 @@ fn a_modules_list_retains_what_is_on_it() {
         let [owner] = &rows(&found, "owners")[..] else {
             panic!("{what}: {:?}", found["owners"]);
         };
-        assert_eq!(owner["name"], "live_sessions [leaky]", "{what}");
-        assert_eq!(number(&owner["objects"]), kept, "{what}");
+        assert_eq!(owner["root"], "live_sessions [leaky]", "{what}");
+        assert_eq!(number(&owner["retained_objects"]), kept, "{what}");
         assert_eq!(number(&owner["retained_bytes"]), kept * size, "{what}");
         let list = pile(&found, "list", "leaky_session", "live_sessions [leaky]");
         assert_eq!(
@@ -184,7 +184,7 @@ fn hoarded_buffers_and_files_are_their_modules() {
             one["kind"] == "array" && one["cache"] == "filp" && number(&one["objects"]) == hoarded
         });
         assert!(array.is_some(), "{what}: no array of {hoarded} files");
-        assert_eq!(rows(&all, "owners")[0]["name"], "module hoard", "{what}");
+        assert_eq!(rows(&all, "owners")[0]["root"], "module hoard", "{what}");
     }
 }
 

@@ -111,7 +111,7 @@ fn rows_are_what_the_commands_say_and_as_the_schema_has_them() {
         .map(|row| row["pages"].as_u64().expect("a number"))
         .sum();
     let ledger = json(&printed(&dump, "pages", &["--format", "json"]));
-    assert_eq!(Some(pages), ledger["ledger"]["ram_pages"].as_u64());
+    assert_eq!(Some(pages), ledger["sums"]["ram_pages"].as_u64());
     let names: BTreeSet<_> = std::fs::read_dir(folder.path())
         .expect("a folder")
         .map(|entry| entry.expect("an entry").file_name())

@@ -80,7 +80,7 @@ fn every_picture_says_in_words_what_it_shows_and_nothing_is_loaded() {
 fn the_treemap_is_the_ledger() {
     let dump = small_dump();
     let page = report(&dump, &["--sections", "pages"]);
-    let ledger = &json(&dump, &["pages"])["ledger"];
+    let ledger = &json(&dump, &["pages"])["sums"];
     let all = pictures(&page);
     let widths: Vec<_> = all
         .iter()

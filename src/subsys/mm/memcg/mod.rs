@@ -365,3 +365,6 @@ impl Tree {
         self.memcgs
     }
 }
+
+#[cfg(test)]
+mod tests;

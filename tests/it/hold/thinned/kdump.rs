@@ -80,7 +80,7 @@ impl Whole {
     }
 
     /// Writes the dump to `path` without the pages `left_out`.
-    pub(super) fn write_without(&self, left_out: &BTreeSet<u64>, path: &Path) {
+    pub(crate) fn write_without(&self, left_out: &BTreeSet<u64>, path: &Path) {
         let mut head = self.bytes[..self.bitmap.end].to_vec();
         let gone = self.pages.iter().filter(|pfn| left_out.contains(pfn));
         let moved = gone.clone().count() * DESCRIPTOR;

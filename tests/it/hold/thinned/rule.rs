@@ -30,7 +30,23 @@ pub(super) fn faults(before: &Answer, after: &Answer) -> Vec<String> {
         faults.extend(change(whole, thin, "").map(|at| format!("says it is complete, but {at}")));
     }
     faults.extend(more_unreachable(before, after));
+    faults.extend(new_suspects(whole, thin));
     faults
+}
+
+/// What is a finding of the level `suspect` or `leak` in `thin`, and was not in `whole`: missing
+/// memory makes nothing suspect.
+fn new_suspects(whole: &Value, thin: &Value) -> Vec<String> {
+    let subjects = |document: &Value| -> Vec<String> {
+        let all = document["findings"].as_array().into_iter().flatten();
+        let bad = all.filter(|one| matches!(one["level"].as_str(), Some("leak" | "suspect")));
+        bad.map(|one| one["subject"].to_string()).collect()
+    };
+    let known = subjects(whole);
+    let new = subjects(thin).into_iter();
+    new.filter(|subject| !known.contains(subject))
+        .map(|subject| format!("{subject} is suspect now"))
+        .collect()
 }
 
 /// What is called a leak in `after` and not `before`.
