@@ -36,7 +36,10 @@ pub struct State {
     pub ledger: Option<BTreeMap<String, u64>>,
     /// By fingerprint.
     pub findings: Option<BTreeMap<String, FoundThen>>,
+    /// Of the initial network namespace, as far as they are of one.
     pub sysctls: Option<BTreeMap<String, String>>,
+    /// Which that is, by the first of its sysctls.
+    pub netns: Option<u64>,
     pub modules: Option<BTreeSet<String>>,
     /// Tracked connections.
     pub connections: Option<u64>,

@@ -8,7 +8,7 @@ use crate::kernel::Kernel;
 use crate::subsys::{log, system};
 
 /// A command line is no longer (COMMAND_LINE_SIZE of all architectures).
-const LONGEST: usize = 4096;
+const LONGEST: usize = 4 << 10;
 
 /// What is blanked, by page.
 #[derive(Debug, Default)]

@@ -84,10 +84,6 @@ const COMMANDS: &[(&str, &[&[&str]])] = &[
         &[&["leaks"], &["retained"], &["pages"], &["report"]],
     ),
 ];
-
-/// Commands that may read more with the types that were given than with the profile, which has not
-/// those of all modules.
-const GIVEN_TOO: [&str; 2] = ["info", "rules"];
 /// Types as they were given or are found.
 const GIVEN: &str = "auto";
 
@@ -161,10 +157,9 @@ fn record(args: &BundleArgs, profile: &Path, wanted: &mut Wanted) -> Result<Arc<
             continue;
         }
         for line in *lines {
-            let told = run::run(&parsed(line, &args.common, &types)?).is_ok();
             // What one can't tell of this kernel by any types, the bundle won't either.
-            if !told || GIVEN_TOO.contains(name) {
-                let _ = run::run(&parsed(line, &args.common, GIVEN)?);
+            for types in [&*types, GIVEN] {
+                let _ = run::run(&parsed(line, &args.common, types)?);
             }
         }
         wanted.commands.push((*name).to_owned());

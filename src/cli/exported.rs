@@ -138,7 +138,10 @@ fn add(state: &mut State, row: &Row, view: View) {
             ledger.insert(kind, number(row, "bytes"));
         }
     } else if let Some(name) = text(row, "name").filter(|_| row.contains_key("handler")) {
-        let own = row.get("netns").is_none_or(Value::is_null);
+        let netns = row.get("netns").and_then(Value::as_u64);
+        // The initial one's come first.
+        state.netns = state.netns.or(netns);
+        let own = netns.is_none() || netns == state.netns;
         let value = text(row, "value").filter(|_| own);
         let sysctls = state.sysctls.get_or_insert_default();
         sysctls.extend(value.map(|value| (name, value)));

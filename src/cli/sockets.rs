@@ -163,7 +163,9 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
         return Err(wrong("--table goes with --format proc"));
     }
     if args.summary && (is_proc || args.format == SocketsFormat::Ss) {
-        return Err(wrong("--summary goes with the formats that are not a file's"));
+        return Err(wrong(
+            "--summary goes with the formats that are not a file's",
+        ));
     }
     let file = args.table.unwrap_or(ProcFile::Tcp);
     let session = Session::open(&args.common)?;

@@ -31,6 +31,7 @@ mod rings;
 mod roots;
 mod scan;
 mod search;
+mod searched;
 mod sites;
 mod spot;
 mod structures;
@@ -48,7 +49,6 @@ use serde::Serialize;
 
 use crate::addr::VirtAddr;
 use crate::diag::Warning;
-use crate::kernel::modules::Modules;
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
 use crate::kernel::variables::Variables;
@@ -69,6 +69,7 @@ pub use pages::{
 };
 use scan::Found;
 use search::{Done, Pages, Search};
+pub use searched::Searched;
 use sites::LostSites;
 use targets::Targets;
 pub use twice::Suspects;
@@ -209,22 +210,6 @@ pub struct Options<'a> {
     pub own_pages: bool,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
-}
-
-/// What is known once memory was searched, and before it is said what was found.
-#[expect(missing_debug_implementations, reason = "a heap is nothing to show")]
-#[derive(Clone, Copy)]
-pub struct Searched<'a> {
-    /// The modules.
-    pub modules: &'a Modules,
-    /// All tasks that were reached.
-    pub tasks: &'a [VirtAddr],
-    /// Whether those are all.
-    pub all_tasks: bool,
-    /// Of each cache.
-    pub slabs: &'a SlabFacts,
-    /// Where its objects are, for who would read the memory map again to know.
-    pub heap: &'a SlabHeap<'a>,
 }
 
 /// Searches the whole dump. `meanwhile` is done while what was found is looked at.

@@ -12,7 +12,7 @@ use super::coverage::Trust;
 use super::owners;
 use super::{CacheJudgement, LeakVerdict, Unreachable};
 use crate::graph::alive::Container;
-use crate::graph::{AgeShape, CacheReach, Coverage, Holder};
+use crate::graph::{AgeShape, CacheReach, Coverage};
 use crate::subsys::counters::Bound;
 use crate::subsys::mm::slab::CacheFacts;
 
@@ -26,8 +26,6 @@ const MANY: u64 = 1000;
 const ALIKE: f64 = 0.5;
 /// As many objects of somebody else's cache are more than a module needs at hand.
 const HOARD: u64 = 100;
-/// Of the references to objects that form a list of a module's, the list's own share.
-const LINKED: f64 = 0.90;
 /// The most that stale pointers may keep alive before a share of the lost is surely hidden.
 const STALE: f64 = 0.10;
 
@@ -140,17 +138,6 @@ struct Evidence {
     doubted: bool,
     /// Further kinds of evidence for the lost.
     support: u32,
-}
-
-/// Whether hardly anybody but the objects themselves and modules holds them: a list that starts in
-/// a module. What other parts of the kernel hold as well, a module only uses.
-fn only_linked(reach: &CacheReach, itself: &str) -> bool {
-    let own = |holder: &&Holder| holder.module.is_some() || holder.holder.starts_with(itself);
-    let sum = |holders: &mut dyn Iterator<Item = &Holder>| -> u64 {
-        holders.map(|holder| holder.references).sum()
-    };
-    let all = sum(&mut reach.holders.iter());
-    share(sum(&mut reach.holders.iter().filter(own)), all) >= LINKED
 }
 
 fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
@@ -310,49 +297,6 @@ impl Evidence {
                 self.against.push(reason("ages-young", field.basis, text));
             }
             AgeShape::Burst | AgeShape::Mixed => {}
-        }
-    }
-
-    /// A list or table of one module that holds much of a cache which is not its own.
-    fn hoarded(&mut self, reach: &CacheReach) {
-        let holder = piles::foreign(reach).filter(|holder| holder.references >= HOARD);
-        let Some(holder) = holder else {
-            return;
-        };
-        let text = format!(
-            "{} of its objects are held by {}",
-            holder.references, holder.holder
-        );
-        self.holds(reason("held-by-module", "reachability", text));
-    }
-
-    /// One who holds many: a suspect, unless what is missing may have made it so.
-    fn holds(&mut self, reason: Reason) {
-        self.hoard |= !self.doubted;
-        match self.doubted {
-            true => self.weak.push(reason),
-            false => self.r#for.push(reason),
-        }
-    }
-
-    /// Objects that point to each other, and a module to some: a hint, where nobody has looked how
-    /// long the list is.
-    fn linked(&mut self, cache: &CacheFacts, reach: &CacheReach) {
-        let itself = format!("{}+", cache.name);
-        let first = reach.holders.first();
-        let linked = first.filter(|first| first.holder.starts_with(&itself));
-        if let Some((linked, holder)) = linked.zip(piles::foreign(reach))
-            && cache.exact.allocated >= 10 * HOARD
-            && only_linked(reach, &itself)
-            // Of kmalloc's caches nobody knows whose list it is.
-            && !cache.name.contains("kmalloc")
-        {
-            let text = format!(
-                "its objects are linked to each other, most often at {}, and {} holds some of them: `vmleak retained` says how long the list is",
-                linked.holder, holder.holder
-            );
-            self.weak
-                .push(reason("linked-from-module", "reachability", text));
         }
     }
 

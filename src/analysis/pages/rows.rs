@@ -64,7 +64,11 @@ pub fn rows(facts: &PagesFacts, ledger: &Ledger) -> Vec<Row> {
     for line in &ledger.lines {
         let mut left = line.pages;
         let tables = line.code == "page_tables";
-        let owned = if tables { &facts.page_tables } else { &facts.owned };
+        let owned = if tables {
+            &facts.page_tables
+        } else {
+            &facts.owned
+        };
         let how = if tables { "page_tables" } else { "owner" };
         for owned in owned.iter().filter(|one| one.owner.kind == line.code) {
             let pages = owned.pages.min(left);

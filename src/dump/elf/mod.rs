@@ -32,12 +32,13 @@ struct Segments {
     named: Vec<Extent>,
     /// Whether one goes beyond the file, or beyond all memory.
     cut: bool,
-    /// `phys_base` of an x86_64 kernel, by the segment that has its image.
+    /// `phys_base`, by the segment that has the kernel's image.
     phys_base: Option<u64>,
 }
 
-/// `__START_KERNEL_map` (arch/x86/include/asm/page_64_types.h): what /proc/vmcore calls the image.
-const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
+/// `__START_KERNEL_map` (arch/x86/include/asm/page_64_types.h): /proc/vmcore has the image in the last
+/// 2 GiB of addresses.
+const START_KERNEL_MAP: u64 = u64::MAX << 31;
 
 impl Segments {
     fn add(&mut self, segment: &ProgramHeader, bytes: &Bytes) {

@@ -76,7 +76,7 @@ struct Pile {
 }
 
 impl Alive<'_> {
-    /// The largest containers, those in variables of modules first.
+    /// The largest containers, those of modules first.
     pub(super) fn containers(&self) -> Vec<Container> {
         let mut piles = self.lists_as_piles();
         piles.extend(self.arrays());
@@ -91,7 +91,21 @@ impl Alive<'_> {
         for lengths in kinds.values_mut() {
             lengths.sort_unstable_by(|a, b| b.cmp(a));
         }
-        let of_module = |pile: &Pile| self.roles.get(pile.holder.0) == Some(Role::ModuleVariable);
+        let roots = Paths::of(self).roots();
+        let root = |node| {
+            roots
+                .get(node)
+                .filter(|root| *root != u32::MAX && *root != node)
+        };
+        let is_module = |node| {
+            let role = self.roles.get(node);
+            matches!(role, Some(Role::Module | Role::ModuleVariable))
+        };
+        // In its variable, or in what that leads to.
+        let of_module = |pile: &Pile| {
+            let holder = pile.holder.0;
+            is_module(holder) || root(holder).is_some_and(is_module)
+        };
         piles.sort_by_key(|pile| {
             let key = (!of_module(pile), std::cmp::Reverse(pile.objects));
             (key, pile.holder, pile.held)
@@ -101,12 +115,6 @@ impl Alive<'_> {
             .into_iter()
             .take(TOLD)
             .chain(others.into_iter().take(TOLD));
-        let roots = Paths::of(self).roots();
-        let root = |node| {
-            roots
-                .get(node)
-                .filter(|root| *root != u32::MAX && *root != node)
-        };
         let told = told.map(|pile| Container {
             root: root(pile.holder.0).map(|root| self.name(root)),
             ..self.told(&pile, kinds.get(&(pile.kind, pile.held)))

@@ -262,9 +262,9 @@ mod tests {
             places.push(all.len() as u64);
             all.extend_from_slice(table);
         }
-        // What is before the first marker is read, too.
+        // What is before the first marker and behind the index is read, too.
         let room = 1 << 18;
-        let at = m.kernel.alloc(room + all.len() as u64, 4096) + room;
+        let at = m.kernel.alloc(2 * room + all.len() as u64, 4096) + room;
         m.kernel.write(at, &all);
         let place = |table: usize| VirtAddr(at + places[table]);
         (place(5).plus(digits as u64), place(3))

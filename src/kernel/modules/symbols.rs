@@ -1,7 +1,7 @@
 //! Symbols of one module, from the table that the kernel keeps for kallsyms.
 //!
-//! `struct mod_kallsyms` (up to 4.4 the module itself) has an array of `Elf64_Sym` whose values are final addresses,
-//! and the names. Invariants: both tables are read no further than the end of the
+//! `struct mod_kallsyms` (up to 4.4 the module) has an array of `Elf64_Sym` with final addresses, and
+//! the names. Invariants: both tables are read no further than the end of the
 //! module's region that holds them; entries in pages that the dump lacks are counted as
 //! lost, the others stand; a name is printable ASCII (but for labels) and at most [`MAX_NAME`] long.
 
@@ -124,10 +124,8 @@ impl ModuleSymbols {
         let mut by_address = all;
         by_address.retain(|index| {
             self.get(Some(index)).is_some_and(|symbol| {
-                // Not a mark that the compiler left (the kernel's is_mapping_symbol).
+                // No marks of the compiler (is_mapping_symbol), nor numbers' places for BTF.
                 let name = self.name(symbol);
-                // Nor the place of a number of BTF (include/linux/btf_ids.h), which has no size and
-                // would name what lies behind it.
                 let mark = name.starts_with(['.', '$']) || name.starts_with("__BTF_ID__");
                 let address = VirtAddr(symbol.address);
                 !mark && self.regions.iter().any(|region| region.contains(address))

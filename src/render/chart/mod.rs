@@ -41,7 +41,7 @@ const WIDTHS: [Width; 3] = [
 ];
 
 /// Pixels of a letter, at most on average, of the labels of boxes (12 px) and beside bars (13 px).
-const LETTER: f64 = 7.3;
+const LETTER: f64 = 7.9;
 /// Of the narrowest column for rows, and pixels of a letter there.
 const ROW_WIDTH: f64 = 318.0;
 const ROW_LETTER: f64 = 7.6;

@@ -4,6 +4,8 @@
 //! What is expected stands here by release, from the kernel's history; vmleak itself never
 //! compares releases. Where a release is not in the tables, the layout has to resolve.
 
+mod members;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use vmleak::kernel::layout::{LayoutError, Registered};
 use vmleak::kernel::shapes::{self, Era};
 use vmleak::subsys::mm::slab::era::SlabEra;
 use vmleak::types::{Profile, TypeDb};
+
+use members::MEMBERS;
 
 type Release = (u32, u32);
 
@@ -71,6 +75,15 @@ const STRUCTURES: &[(&str, Release, Release)] = &[
     ("DescLayout", (5, 10), NEXT),
     // Commit 896fbe20b4e2, "printk: use the lockless ringbuffer".
     ("printk_log", FIRST, (5, 10)),
+    // Commit 62e32ac3505a, "printk: rename struct log to struct printk_log".
+    ("log", FIRST, (3, 11)),
+    // Commit e513cc1c07e2, "module: Remove stop_machine from module unloading".
+    ("module_ref", FIRST, (3, 19)),
+    // Commit 8244062ef1e5, "modules: fix longstanding /proc/kallsyms vs module insertion race".
+    ("OwnKallsymsLayout", FIRST, (4, 5)),
+    // Commit 9855609bde03, "mm: memcg/slab: use a single set of kmem_caches for all accounted
+    // allocations".
+    ("memcg_cache_params", FIRST, (5, 9)),
     // `block_device.bd_list` went before 5.9.
     ("DeviceLayout", FIRST, (5, 9)),
     // Commit 217b2119b9e2, "mm,page_owner: implement the tracking of the stacks count".
@@ -124,55 +137,6 @@ const CONFIGURED: &[&str] = &[
     "ArrayCacheLayout",
     "AlienCacheLayout",
     "ClassicSlabLayout",
-];
-
-/// Members that are not in all releases: since, and gone by.
-const MEMBERS: &[(&str, &str, Release, Release)] = &[
-    ("MemcgLayout", "stat", FIRST, (5, 2)),
-    ("MemcgLayout", "vmstats", (5, 2), NEXT),
-    ("MemcgLayout", "state", (5, 13), (6, 1)),
-    ("MemcgLayout", "pending", (5, 13), (6, 1)),
-    ("MemcgLayout", "objcg", FIRST, (7, 1)),
-    ("MemcgLayout", "objcg_list", FIRST, (7, 1)),
-    ("MemcgNodeLayout", "objcg", (7, 1), NEXT),
-    ("MemcgNodeLayout", "objcg_list", (7, 1), NEXT),
-    ("MemcgCpuStatsLayout", "previous", (5, 13), NEXT),
-    ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
-    ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
-    ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
-    ("CacheLayout", "node", FIRST, (7, 1)),
-    ("CacheLayout", "per_node", (7, 1), NEXT),
-    ("CacheNodeLayout", "barn", (6, 18), (7, 1)),
-    ("DeferredLayout", "slabs", (6, 18), (7, 0)),
-    ("DeferredSlabLayout", "llnode", (6, 18), (7, 0)),
-    ("DeferredSlabLayout", "flush_freelist", (6, 18), (7, 0)),
-    ("DeferredSheafLayout", "llnode", (7, 3), NEXT),
-    ("SlabInPageLayout", "slab_cache", FIRST, (5, 17)),
-    ("FolioLayout", "folio_order", (6, 1), (6, 6)),
-    ("FolioLayout", "flags_1", (6, 1), NEXT),
-    ("ModuleLayout", "mem", (6, 4), NEXT),
-    ("ModuleLayout", "core_base", FIRST, (6, 4)),
-    ("ModuleLayout", "init_size", FIRST, (6, 4)),
-    ("VectorLayout", "exts", (6, 10), NEXT),
-    ("VectorLayout", "memcg_data", (5, 17), (6, 10)),
-    ("VectorLayout", "stride", (7, 0), (7, 3)),
-    ("VectorLayout", "in_object", (7, 3), NEXT),
-    ("VectorLayout", "with_owner", (7, 3), NEXT),
-    ("NetLayout", "ct_count", FIRST, (5, 13)),
-    ("NetLayout", "ct_expect_count", FIRST, (5, 13)),
-    ("NetLayout", "pcpu_lists", FIRST, (5, 19)),
-    ("ConntrackNetLayout", "count", (5, 13), NEXT),
-    ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
-    ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
-    ("StatLayout", "chaintoolong", (5, 15), NEXT),
-    ("StatLayout", "ignore", FIRST, (5, 9)),
-    ("StackHandleLayout", "valid", FIRST, (6, 8)),
-    // Commit 83a4f1ef45a7.
-    ("StackHandleLayout", "extra", (6, 1), NEXT),
-    ("TrackLayout", "handle", (5, 19), NEXT),
-    ("TrackLayout", "addrs", FIRST, (5, 19)),
-    // Commit 108be8def46e.
-    ("StackRecordLayout", "count", (6, 8), NEXT),
 ];
 
 struct Kernel {

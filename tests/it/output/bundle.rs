@@ -90,10 +90,14 @@ fn same_answers(dump: &RealDump, bundle: &Path) {
         assert!(whole == small, "{} {command:?} differs", dump.name);
         // With its own types beside it.
         let (code, alone) = answer(command, &[bundle, "--no-default-debug-directories"]);
-        assert_eq!(
-            code, whole.0,
+        // Before 5.11 types of modules are in their debug files alone, and it says so.
+        let warnings = alone["warnings"].as_array().into_iter().flatten();
+        let untyped = warnings.clone().any(|one| one["code"] == "rule-module");
+        assert!(
+            code == whole.0 || (code == 4 && untyped),
             "{} {command:?} alone: {}",
-            dump.name, alone["warnings"]
+            dump.name,
+            alone["warnings"]
         );
     }
 }

@@ -10,11 +10,17 @@ use crate::hold::thinned::kdump::Whole;
 use crate::support::run;
 
 /// Times that the dump is thinned, each by another part of its pages.
-const TIMES: u64 = 6;
+const TIMES: u64 = 8;
 
 fn rules(vmcore: &Path) -> Option<Value> {
     let path = vmcore.to_str().expect("UTF-8");
-    let args = ["rules", "--no-default-debug-directories", "--format", "json", path];
+    let args = [
+        "rules",
+        "--no-default-debug-directories",
+        "--format",
+        "json",
+        path,
+    ];
     let (_, stdout, _) = run(&args);
     serde_json::from_str(&stdout).ok()
 }
@@ -32,7 +38,10 @@ fn by_place(document: &Value) -> Rules {
         for table in rows(namespace, "nf_tables") {
             for chain in rows(table, "chains") {
                 for rule in rows(chain, "rules").filter(|rule| rule["cut"] == false) {
-                    let place = format!("{} {} {}", namespace["netns"], table["name"], rule["handle"]);
+                    let place = format!(
+                        "{} {} {}",
+                        namespace["netns"], table["name"], rule["handle"]
+                    );
                     exprs.insert(place, rule["exprs"].clone());
                 }
             }
@@ -40,7 +49,10 @@ fn by_place(document: &Value) -> Rules {
         for table in rows(namespace, "x_tables").filter(|table| table["complete"] == true) {
             for chain in rows(table, "chains") {
                 for (number, rule) in rows(chain, "rules").enumerate() {
-                    let place = format!("{} {} {} {number}", table["family"], table["name"], chain["name"]);
+                    let place = format!(
+                        "{} {} {} {number}",
+                        table["family"], table["name"], chain["name"]
+                    );
                     counters.insert(place, rule["packets"].clone());
                 }
             }
@@ -60,13 +72,21 @@ fn what_is_missing_changes_no_rule_and_no_counter_unsaid() {
         return;
     };
     let (exprs, counters) = by_place(&rules(&vmcore).expect("the whole dump has rules"));
-    assert!(exprs.len() > 80 && counters.len() > 40, "{} {}", exprs.len(), counters.len());
+    assert!(
+        exprs.len() > 80 && counters.len() > 40,
+        "{} {}",
+        exprs.len(),
+        counters.len()
+    );
     let whole = Whole::read(&vmcore);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("vmcore");
     let mut told = 0;
     for time in 0..TIMES {
-        let part = whole.pages.iter().filter(|pfn| (**pfn * 2_654_435_761 + time * 97) >> 7 & 255 == 0);
+        let part = whole
+            .pages
+            .iter()
+            .filter(|pfn| (**pfn).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52 == time);
         whole.write_without(&part.copied().collect::<BTreeSet<u64>>(), &path);
         let Some(document) = rules(&path) else {
             continue;
@@ -83,7 +103,10 @@ fn what_is_missing_changes_no_rule_and_no_counter_unsaid() {
         }
         for (place, after) in &thin_counters {
             let before = counters.get(place);
-            assert!(after.is_null() || before == Some(after), "{time}, {place}: {after}, {before:?}");
+            assert!(
+                after.is_null() || before == Some(after),
+                "{time}, {place}: {after}, {before:?}"
+            );
         }
         told += thin.len() + thin_counters.len();
     }

@@ -1,7 +1,7 @@
 //! What piles up in one place: a list, a table or an array that holds much of a cache.
 
 use super::{Evidence, HOARD, reason};
-use crate::analysis::accounting::{Level, Reason};
+use crate::analysis::accounting::{Level, Reason, share};
 use crate::graph::alive::{Container, ContainerKind};
 use crate::graph::{CacheReach, Holder, ReachFacts};
 use crate::subsys::mm::slab::CacheFacts;
@@ -13,6 +13,8 @@ const PILE: u64 = 10 * HOARD;
 const LARGER: u64 = 10;
 /// It holds at least one of so many objects of the cache.
 const PART: u64 = 10;
+/// Of the references to objects that form a list of a module's, the list's own share.
+const LINKED: f64 = 0.90;
 
 /// Whether it is worth to look where things pile up, which takes as long as the search: a module
 /// holds something of a cache with many objects that is not its own.
@@ -41,6 +43,17 @@ fn is_own(reach: &CacheReach, module: &Option<String>) -> bool {
     variables.any(|variable| variable.module == *module)
 }
 
+/// Whether hardly anybody but the objects themselves and modules holds them: a list that starts in
+/// a module. What other parts of the kernel hold as well, a module only uses.
+fn only_linked(reach: &CacheReach, itself: &str) -> bool {
+    let own = |holder: &&Holder| holder.module.is_some() || holder.holder.starts_with(itself);
+    let sum = |holders: &mut dyn Iterator<Item = &Holder>| -> u64 {
+        holders.map(|holder| holder.references).sum()
+    };
+    let all = sum(&mut reach.holders.iter());
+    share(sum(&mut reach.holders.iter().filter(own)), all) >= LINKED
+}
+
 /// The first variable of a module that holds objects of a cache which is not the module's own.
 pub(super) fn foreign(reach: &CacheReach) -> Option<&Holder> {
     let mut holders = reach.in_modules.iter();
@@ -48,6 +61,49 @@ pub(super) fn foreign(reach: &CacheReach) -> Option<&Holder> {
 }
 
 impl Evidence {
+    /// A list or table of one module that holds much of a cache which is not its own.
+    pub(super) fn hoarded(&mut self, reach: &CacheReach) {
+        let holder = foreign(reach).filter(|holder| holder.references >= HOARD);
+        let Some(holder) = holder else {
+            return;
+        };
+        let text = format!(
+            "{} of its objects are held by {}",
+            holder.references, holder.holder
+        );
+        self.holds(reason("held-by-module", "reachability", text));
+    }
+
+    /// One who holds many: a suspect, unless what is missing may have made it so.
+    fn holds(&mut self, reason: Reason) {
+        self.hoard |= !self.doubted;
+        match self.doubted {
+            true => self.weak.push(reason),
+            false => self.r#for.push(reason),
+        }
+    }
+
+    /// Objects that point to each other, and a module to some: a hint, where nobody has looked how
+    /// long the list is.
+    pub(super) fn linked(&mut self, cache: &CacheFacts, reach: &CacheReach) {
+        let itself = format!("{}+", cache.name);
+        let first = reach.holders.first();
+        let linked = first.filter(|first| first.holder.starts_with(&itself));
+        if let Some((linked, holder)) = linked.zip(foreign(reach))
+            && cache.exact.allocated >= 10 * HOARD
+            && only_linked(reach, &itself)
+            // Of kmalloc's caches nobody knows whose list it is.
+            && !cache.name.contains("kmalloc")
+        {
+            let text = format!(
+                "its objects are linked to each other, most often at {}, and {} holds some of them: `vmleak retained` says how long the list is",
+                linked.holder, holder.holder
+            );
+            self.weak
+                .push(reason("linked-from-module", "reachability", text));
+        }
+    }
+
     /// Whether a list or array in a variable of a module holds much of a cache that is not its own,
     /// and more than others of its kind; of other piles it is told which is the largest.
     pub(super) fn piled(

@@ -365,6 +365,3 @@ impl Tree {
         self.memcgs
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,7 @@
 //! A whole machine at the moment of its crash.
 //!
-//! Input: an era, the paging mode and a [`Scenario`]. Output: physical memory with
-//! page tables and kernel structures, and the [`Truth`] about it. How it is
-//! written to a file is the business of [`crate::write`].
+//! Input: an era, the paging mode and a [`Scenario`]. Output: physical memory with page tables and
+//! kernel structures, and the [`Truth`] about it. [`crate::write`] makes a file of it.
 
 pub mod arm64;
 mod clock;
@@ -382,8 +381,7 @@ fn lay_direct_map(kernel: &mut Kernel) {
     if kernel.page_shift() != PAGE_SHIFT {
         return;
     }
-    let pool = kernel.kfence_pool << PAGE_SHIFT;
-    let extra = kernel.ram.extra();
+    let (pool, extra) = (kernel.kfence_pool << PAGE_SHIFT, kernel.ram.extra());
     let mut map = |phys: u64, size, leaf| {
         let virt = kernel.space.direct(phys);
         kernel

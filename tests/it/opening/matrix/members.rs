@@ -1,0 +1,52 @@
+//! Members by release.
+
+use super::{FIRST, NEXT, Release};
+
+/// Members that are not in all releases: since, and gone by.
+pub(super) const MEMBERS: &[(&str, &str, Release, Release)] = &[
+    ("MemcgLayout", "stat", FIRST, (5, 2)),
+    ("MemcgLayout", "vmstats", (5, 2), NEXT),
+    ("MemcgLayout", "state", (5, 13), (6, 1)),
+    ("MemcgLayout", "pending", (5, 13), (6, 1)),
+    ("MemcgLayout", "objcg", FIRST, (7, 1)),
+    ("MemcgLayout", "objcg_list", FIRST, (7, 1)),
+    ("MemcgNodeLayout", "objcg", (7, 1), NEXT),
+    ("MemcgNodeLayout", "objcg_list", (7, 1), NEXT),
+    ("MemcgCpuStatsLayout", "previous", (5, 13), NEXT),
+    ("CacheLayout", "cpu_slab", FIRST, (7, 0)),
+    ("CacheLayout", "cpu_sheaves", (6, 18), NEXT),
+    ("CacheLayout", "sheaf_capacity", (6, 18), NEXT),
+    ("CacheLayout", "node", FIRST, (7, 1)),
+    ("CacheLayout", "per_node", (7, 1), NEXT),
+    ("CacheNodeLayout", "barn", (6, 18), (7, 1)),
+    ("DeferredLayout", "slabs", (6, 18), (7, 0)),
+    ("DeferredSlabLayout", "llnode", (6, 18), (7, 0)),
+    ("DeferredSlabLayout", "flush_freelist", (6, 18), (7, 0)),
+    ("DeferredSheafLayout", "llnode", (7, 3), NEXT),
+    ("SlabInPageLayout", "slab_cache", FIRST, (5, 17)),
+    ("FolioLayout", "folio_order", (6, 1), (6, 6)),
+    ("FolioLayout", "flags_1", (6, 1), NEXT),
+    ("ModuleLayout", "mem", (6, 4), NEXT),
+    ("ModuleLayout", "core_base", FIRST, (6, 4)),
+    ("ModuleLayout", "init_size", FIRST, (6, 4)),
+    ("VectorLayout", "exts", (6, 10), NEXT),
+    ("VectorLayout", "memcg_data", (5, 17), (6, 10)),
+    ("VectorLayout", "stride", (7, 0), (7, 3)),
+    ("VectorLayout", "in_object", (7, 3), NEXT),
+    ("VectorLayout", "with_owner", (7, 3), NEXT),
+    ("NetLayout", "ct_count", FIRST, (5, 13)),
+    ("NetLayout", "ct_expect_count", FIRST, (5, 13)),
+    ("NetLayout", "pcpu_lists", FIRST, (5, 19)),
+    ("ConntrackNetLayout", "count", (5, 13), NEXT),
+    ("ConntrackNetLayout", "expect_count", (5, 13), NEXT),
+    ("ConntrackNetLayout", "dying_list", (5, 19), NEXT),
+    ("StatLayout", "chaintoolong", (5, 15), NEXT),
+    ("StatLayout", "ignore", FIRST, (5, 9)),
+    ("StackHandleLayout", "valid", FIRST, (6, 8)),
+    // Commit 83a4f1ef45a7.
+    ("StackHandleLayout", "extra", (6, 1), NEXT),
+    ("TrackLayout", "handle", (5, 19), NEXT),
+    ("TrackLayout", "addrs", FIRST, (5, 19)),
+    // Commit 108be8def46e.
+    ("StackRecordLayout", "count", (6, 8), NEXT),
+];
