@@ -57,7 +57,7 @@ impl VmcoreInfo {
     /// address it has it (up to 4.11).
     pub(crate) fn set_phys_base(&mut self, value: u64) {
         const KEY: &str = "NUMBER(phys_base)";
-        if self.symbol("phys_base").is_some() && self.get(KEY).is_none() {
+        if self.get("SYMBOL(phys_base)").is_some() && self.get(KEY).is_none() {
             self.values
                 .insert(KEY.to_owned(), value.cast_signed().to_string());
         }

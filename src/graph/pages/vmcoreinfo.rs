@@ -15,7 +15,6 @@ pub(super) fn take(
     lost: &mut Vec<u32>,
 ) -> Option<(u32, Owned)> {
     let kernel = search.kernel;
-    kernel.symbol("vmcoreinfo_data_safecopy")?;
     let shift = kernel.dump().page_shift();
     let is_text = |number: &u32| {
         let block = watch.blocks.all.get(*number as usize);

@@ -340,10 +340,11 @@ fn available(facts: &MeminfoFacts, nodes: &Nodes, reserve: Option<u64>) -> Optio
 
 /// `vm_commit_limit` (mm/util.c).
 fn commit_limit(reader: &Reader<'_>, facts: &MeminfoFacts) -> Option<u64> {
-    let page_kb = reader.kernel.dump().page_size() as u64 / 1024;
     // 3.14 and later.
-    let kbytes = match reader.kernel.symbol("sysctl_overcommit_kbytes") {
-        Some(_) => reader.long("sysctl_overcommit_kbytes")?,
+    const KBYTES: &str = "sysctl_overcommit_kbytes";
+    let page_kb = reader.kernel.dump().page_size() as u64 / 1024;
+    let kbytes = match reader.kernel.symbol(KBYTES) {
+        Some(_) => reader.long(KBYTES)?,
         None => 0,
     };
     let allowed = match kbytes {
