@@ -103,17 +103,21 @@ fn slips(a: &str, b: &str) -> usize {
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.iter().enumerate() {
         let mut row = vec![i + 1];
+        let of = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX - 1);
         for (j, cb) in b.iter().enumerate() {
-            let changed = last[j] + usize::from(ca != cb);
-            let mut least = changed.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i - 1] == *cb && b[j - 1] == *ca {
-                least = least.min(before[j - 1] + 1);
+            let changed = of(&last, j) + usize::from(ca != cb);
+            let mut least = changed.min(of(&last, j + 1) + 1).min(of(&row, j) + 1);
+            let earlier = i.checked_sub(1).zip(j.checked_sub(1));
+            let exchanged =
+                |(i, j): &(usize, usize)| a.get(*i) == Some(cb) && b.get(*j) == Some(ca);
+            if let Some((_, j)) = earlier.filter(exchanged) {
+                least = least.min(of(&before, j) + 1);
             }
             row.push(least);
         }
         before = std::mem::replace(&mut last, row);
     }
-    last[b.len()]
+    last.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

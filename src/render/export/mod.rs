@@ -45,9 +45,9 @@ impl Form {
 }
 
 enum Sink<W: Write + Send> {
-    Parquet(parquet::Sink<W>),
+    Parquet(Box<parquet::Sink<W>>),
     Jsonl(text::Jsonl<W>),
-    Csv(text::Csv<W>),
+    Csv(Box<text::Csv<W>>),
 }
 
 /// Writes one table.
@@ -77,9 +77,9 @@ impl<R: 'static, W: Write + Send> TableWriter<R, W> {
     ) -> io::Result<Self> {
         let schema = table.schema();
         let sink = match form {
-            Form::Parquet => Sink::Parquet(parquet::Sink::new(out, &schema, dump)?),
+            Form::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(out, &schema, dump)?)),
             Form::Jsonl => Sink::Jsonl(text::Jsonl::new(out, dump)?),
-            Form::Csv => Sink::Csv(text::Csv::new(out, &schema, dump)?),
+            Form::Csv => Sink::Csv(Box::new(text::Csv::new(out, &schema, dump)?)),
         };
         Ok(Self {
             table,

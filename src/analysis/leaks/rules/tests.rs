@@ -1,5 +1,6 @@
 use super::*;
 use crate::addr::VirtAddr;
+use crate::graph::Holder;
 use crate::graph::{Cluster, Content};
 use crate::kernel::formats::Format;
 use crate::subsys::mm::slab::{Damage, ExactView, Occupancy, SlabinfoView};
