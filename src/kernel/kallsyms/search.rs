@@ -150,8 +150,11 @@ fn addresses_before(
     let (words, _) = bytes.as_chunks::<8>();
     let address = |word: &[u8; 8]| u64::from_le_bytes(*word);
     let sorted = words.is_sorted_by_key(address);
-    let found = words.binary_search_by_key(&stext.0, address);
-    (sorted && found.is_ok()).then_some(start)
+    let below = words.partition_point(|word| address(word) < stext.0);
+    let found = words.get(below).map(address) == Some(stext.0);
+    // Most symbols lie behind it; a base behind offsets, which are sorted too, is the last word.
+    let many = (words.len() - below) * 4 >= words.len();
+    (sorted && found && many).then_some(start)
 }
 
 /// The markers of `width` bytes grow from 0 to their table's end: where they begin, the last, how
