@@ -215,7 +215,7 @@ pub static SOCKETS: Table<SocketFacts> = Table {
         }),
         unsigned("uid", "Whose it is", |row| Some(row.uid)),
         text("held_by", "process, orphan, protocol, kernel …", |row| {
-            some(row.held_by.word())
+            some(row.held_by.name())
         }),
         text("owners", "Name, pid and descriptor, by commas", |row| {
             made(openers(&row.owners))

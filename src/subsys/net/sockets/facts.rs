@@ -160,21 +160,6 @@ pub enum Holder {
 }
 
 impl Holder {
-    /// As JSON has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Orphan => "orphan",
-            Self::NotAccepted => "not_accepted",
-            Self::Protocol => "protocol",
-            Self::Kernel => "kernel",
-            Self::NoProcess => "no_process",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl Holder {
     /// As in JSON.
     pub fn name(self) -> &'static str {
         match self {
