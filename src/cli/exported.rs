@@ -142,7 +142,9 @@ fn add(state: &mut State, row: &Row, view: View) {
         // The initial one's come first.
         state.netns = state.netns.or(netns);
         let own = netns.is_none() || netns == state.netns;
-        let value = text(row, "value").filter(|_| own);
+        // As a dump's state: bytes that nobody knows how to write are no value.
+        let raw = row.get("raw").and_then(Value::as_bool) == Some(true);
+        let value = text(row, "value").filter(|_| own && !raw);
         let sysctls = state.sysctls.get_or_insert_default();
         sysctls.extend(value.map(|value| (name, value)));
     } else if row.contains_key("orig_src") {
