@@ -97,6 +97,21 @@ impl TypeDb {
         Ok(None)
     }
 
+    /// The structure `name` as the unit `unit` sees it: `None` where no source has that unit, which is
+    /// known without reading the others.
+    ///
+    /// # Errors
+    /// If a source is damaged.
+    pub fn find_in_unit(
+        &self,
+        name: &str,
+        unit: &str,
+    ) -> Result<Option<FoundStruct<'_>>, TypeError> {
+        let mut with_it = self.sources.iter().filter(|source| source.has_home(unit));
+        let found = with_it.find_map(|one| found_in(one.as_ref(), name, unit, false).transpose());
+        found.transpose()
+    }
+
     /// The value of `enumerator` in the enumeration `name`, or `None` if the kernel lacks it.
     ///
     /// # Errors

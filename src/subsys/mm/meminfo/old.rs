@@ -8,7 +8,8 @@ use crate::kernel::literals::{self, Literal};
 /// gave the log's records another name.
 pub(super) fn anon_pages(counters: &Counters, kernel: &Kernel, pmd_pages: u64) -> Option<u64> {
     let pages = counters.get(&["NR_ANON_MAPPED", "NR_ANON_PAGES"])?;
-    let old = kernel.types.find_struct("log", "kernel/printk.c", false);
+    // Later kernels have no such unit: their others need not be read for it.
+    let old = kernel.types.find_in_unit("log", "kernel/printk.c");
     let apart = match old {
         Ok(Some(_)) => counters.get(&["NR_ANON_TRANSPARENT_HUGEPAGES"]),
         _ => None,
