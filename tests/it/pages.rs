@@ -167,6 +167,25 @@ fn lost_pages_are_those_that_the_guest_told() {
     }
 }
 
+/// One page and all pages are judged alike: also those behind other lost ones.
+#[test]
+fn whatis_calls_lost_what_pages_does() {
+    for dump in real_dumps(&["6.1", "6.1-owners", "7.2-owners"]) {
+        let lost = &document(&dump, "pages")["lost"]["first"];
+        let lost = lost.as_array().expect("blocks");
+        assert!(!lost.is_empty(), "{}", dump.name);
+        for block in lost.iter().take(3) {
+            let page = format!("pfn:{}", block["pfn"]);
+            let more = [&page, "--path", "--format", "json"];
+            let one = json(&printed(&dump, "whatis", &more));
+            assert_eq!(one["page_at"]["lost"], true, "{}: {page}", dump.name);
+            // It is no way to itself.
+            let steps = one["path"]["steps"].as_array();
+            assert!(steps.is_none_or(Vec::is_empty), "{}: {page}", dump.name);
+        }
+    }
+}
+
 #[test]
 fn no_page_is_lost_where_none_was() {
     for dump in real_dumps(&["5.10", "6.1", "6.12", "7.2", "6.12-arm64"]) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Alive;
 use super::lists::List;
-use super::strong::Reached;
+use super::strong::{Reached, Role};
 use super::table::Table;
 use crate::addr::VirtAddr;
 use crate::graph::Options;
@@ -144,7 +144,11 @@ impl<'a, 'k> Paths<'a, 'k> {
     }
 
     fn facts(&self, node: u32) -> PathFacts {
-        let way = self.way(node);
+        let mut way = self.way(node);
+        // The kernel's own pages begin a way where nothing leads to them.
+        if way == [node] && self.alive.roles.get(node) == Some(Role::Ground) {
+            way.clear();
+        }
         let steps = (0..way.len()).filter_map(|index| {
             let at = *way.get(index)?;
             Some(self.step(at, way.get(index + 1).copied(), node))

@@ -7,7 +7,7 @@ use super::super::search::Search;
 use super::super::typed::Structures;
 use super::PointedTo;
 use super::watch::PageWatch;
-use crate::addr::{Pfn, VirtAddr};
+use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::variables::Variables;
 
@@ -166,7 +166,7 @@ impl<'s, 'k> Holders<'s, 'k> {
         };
         let pfn = Pfn::containing(phys, search.kernel.dump().page_shift());
         match search.kinds.get(pfn) {
-            PageKind::Vmalloc => self.area_of(pfn),
+            PageKind::Vmalloc => self.area_of(phys),
             PageKind::Reserved => match self.symbols.variable(phys) {
                 Some(place) => place.symbol(),
                 None => "memory of the boot".to_owned(),
@@ -175,12 +175,12 @@ impl<'s, 'k> Holders<'s, 'k> {
         }
     }
 
-    fn area_of(&self, pfn: Pfn) -> String {
-        if self.symbols.is_of_module(pfn) {
-            let shift = self.search.kernel.dump().page_shift();
-            if let Some(place) = self.symbols.variable(pfn.start(shift)) {
-                return place.symbol();
-            }
+    fn area_of(&self, phys: PhysAddr) -> String {
+        let pfn = Pfn::containing(phys, self.search.kernel.dump().page_shift());
+        if self.symbols.is_of_module(pfn)
+            && let Some(place) = self.symbols.variable(phys)
+        {
+            return place.symbol();
         }
         let areas = &self.search.areas;
         let number = areas.of_page(pfn);

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod by_zone;
+mod fate;
 mod holders;
 mod one;
 mod physical;
@@ -15,8 +16,9 @@ mod vmcoreinfo;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 pub(in crate::graph) use self::blocks::Gathered;
@@ -25,10 +27,10 @@ pub(in crate::graph) use self::one::{OnePage, PageFound};
 pub use self::ram::Ram;
 pub(in crate::graph) use self::watch::PageWatch;
 
-use self::blocks::Addresses;
+use self::blocks::{Addresses, Block};
 use self::by_zone::ByZone;
+use self::fate::Fate;
 use self::holders::{Holders, Pointed};
-use self::split::Run;
 use super::content::{self, Content};
 use super::search::{Done, Pages, Search};
 use super::{Coverage, Options};
@@ -196,78 +198,70 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
     facts.areas = owners.areas(search, claims);
     let holders = Holders::new(search, symbols, watch);
     let mut pointed = Pointed::default();
-    let mut run = Run::default();
-    let mut lost = Vec::new();
-    let unmarked = |number: u32, pages: u64| {
-        let block = watch.blocks.all.get(number as usize);
-        let kind = block.map(|block| search.kinds.get(block.pfn));
-        match kind {
-            Some(PageKind::Kernel) => pages,
-            _ => 0,
-        }
+    let unmarked = |block: &Block| match search.kinds.get(block.pfn) {
+        PageKind::Kernel => u64::from(block.pages),
+        _ => 0,
     };
-    for (number, block) in (0u32..).zip(&watch.blocks.all) {
-        run.reach(block);
+    let shift = search.kernel.dump().page_shift();
+    let fates = fate::of_all(search, watch, claims, &owners, &holders);
+    let blocks = (0u32..).zip(&watch.blocks.all);
+    for ((number, block), fate) in blocks.zip(fates) {
         let pages = u64::from(block.pages);
-        if let Some(owner) = owners.of_block.get(&number) {
-            if let Some(owner) = claims.owners.get(*owner as usize) {
-                let sum = facts.unmarked.owned.entry(owner.kind).or_default();
-                *sum += unmarked(number, pages);
-                zones.block(block, owner.kind);
+        let kind = match fate {
+            Fate::Owned(owner) => {
+                let Some(owner) = claims.owners.get(owner as usize) else {
+                    continue;
+                };
+                // What large kmalloc is counted as is taken off those that something points to.
+                let sum = match owners.kmalloc.contains(&number) {
+                    true => &mut facts.unmarked.pointed_to,
+                    false => facts.unmarked.owned.entry(owner.kind).or_default(),
+                };
+                *sum += unmarked(block);
+                owner.kind
             }
-            continue;
-        }
-        if watch.count(number) > 0 {
-            facts.unmarked.pointed_to += unmarked(number, pages);
-            pointed.add(holders.name(number), pages);
-            zones.block(block, "kernel_pointed_to");
-            if watch.is_exact(number) {
-                run.add(number, block);
+            Fate::Vmcoreinfo => {
+                let owner = Owner::of_kernel("vmcoreinfo", "");
+                let kind = owner.kind;
+                *facts.unmarked.owned.entry(kind).or_default() += unmarked(block);
+                facts.owned.push(Owned {
+                    owner,
+                    pages,
+                    blocks: 1,
+                });
+                kind
             }
-        } else if !block.used {
-            facts.not_counted += pages;
-            zones.block(block, "kernel_rest");
-        } else if run.may_hold(block, |number| holders.is_variable(number)) {
-            facts.behind_others += pages;
-            zones.block(block, "kernel_rest");
-        } else {
-            lost.push(number);
-        }
-    }
-    let is_table = |number: u32| {
-        let owner = owners.of_block.get(&number);
-        let owner = owner.and_then(|owner| claims.owners.get(*owner as usize));
-        owner.is_some_and(|owner| owner.kind == "page_tables")
-    };
-    for (number, pages) in physical::take(search, watch, &mut lost, is_table) {
-        pointed.add(Holders::by_device(), pages);
-        facts.unmarked.pointed_to += unmarked(number, pages);
-        if let Some(block) = watch.blocks.all.get(number as usize) {
-            zones.block(block, "kernel_pointed_to");
-        }
-    }
-    if let Some((number, owned)) = vmcoreinfo::take(search, watch, &mut lost) {
-        *facts.unmarked.owned.entry(owned.owner.kind).or_default() += unmarked(number, 1);
-        if let Some(block) = watch.blocks.all.get(number as usize) {
-            zones.block(block, owned.owner.kind);
-        }
-        facts.owned.push(owned);
+            Fate::PointedTo => {
+                facts.unmarked.pointed_to += unmarked(block);
+                pointed.add(holders.name(number), pages);
+                "kernel_pointed_to"
+            }
+            Fate::ByDevice => {
+                facts.unmarked.pointed_to += unmarked(block);
+                pointed.add(Holders::by_device(), pages);
+                "kernel_pointed_to"
+            }
+            Fate::NotCounted => {
+                facts.not_counted += pages;
+                "kernel_rest"
+            }
+            Fate::BehindAnother => {
+                facts.behind_others += pages;
+                "kernel_rest"
+            }
+            Fate::Lost => {
+                let address = block.pfn.start(shift);
+                facts.lost.push(LostPages {
+                    pfn: block.pfn.0,
+                    address: search.kernel.space.direct_map_address(address),
+                    pages,
+                });
+                "kernel_lost"
+            }
+        };
+        zones.block(block, kind);
     }
     facts.pointed_to = pointed.into_rows();
-    let shift = search.kernel.dump().page_shift();
-    let blocks = lost
-        .iter()
-        .filter_map(|number| watch.blocks.all.get(*number as usize));
-    let blocks = blocks.inspect(|block| zones.block(block, "kernel_lost"));
-    let blocks = blocks.map(|block| LostPages {
-        pfn: block.pfn.0,
-        address: search
-            .kernel
-            .space
-            .direct_map_address(block.pfn.start(shift)),
-        pages: u64::from(block.pages),
-    });
-    facts.lost = blocks.collect();
     facts.zones = zones.finish();
     let addresses = facts.lost.iter().map(|block| block.address);
     facts.content = content::look(
@@ -296,6 +290,8 @@ fn page_tables(claims: &Claims) -> Vec<Owned> {
 /// Who owns which blocks and areas.
 struct Owners {
     of_block: FxHashMap<u32, u32>,
+    /// Those that kmalloc() gave.
+    kmalloc: FxHashSet<u32>,
     of_area: FxHashMap<u32, u32>,
 }
 
@@ -303,6 +299,7 @@ impl Owners {
     fn of(search: &Search<'_>, watch: &PageWatch, claims: &Claims) -> Self {
         let mut found = Self {
             of_block: FxHashMap::default(),
+            kmalloc: FxHashSet::default(),
             of_area: FxHashMap::default(),
         };
         for claim in &claims.claims {
@@ -322,7 +319,10 @@ impl Owners {
                     pfn += 1;
                     continue;
                 };
-                found.of_block.entry(number).or_insert(claim.owner);
+                if let Entry::Vacant(free) = found.of_block.entry(number) {
+                    free.insert(claim.owner);
+                    found.kmalloc.extend(claim.kmalloc.then_some(number));
+                }
                 let block = watch.blocks.all.get(number as usize);
                 pfn = block.map_or(pfn + 1, |block| block.end().0.max(pfn + 1));
             }

@@ -4,6 +4,7 @@ use super::super::page_at::PageOwner;
 use super::super::search::{Done, Search};
 use super::Owners;
 use super::blocks::{Addresses, Gathered};
+use super::fate::{self, Fate};
 use super::holders::Holders;
 use super::watch::PageWatch;
 use crate::addr::Pfn;
@@ -57,42 +58,44 @@ impl OnePage {
             return Ok(None);
         };
         let claims = owners::claims(search.kernel, &search.memmap, search.heap.bulk_pages())?;
+        let owners = Owners::of(search, watch, &claims);
+        let holders = Holders::new(search, symbols, watch);
+        let fates = fate::of_all(search, watch, &claims, &owners, &holders);
         let number = watch.blocks.at(self.pfn);
         let block = number.and_then(|number| watch.blocks.all.get(number as usize));
         let pages = block.map_or(self.pfn..Pfn(self.pfn.0 + 1), |block| {
             block.pfn..block.end()
         });
-        let claimed = claims.claims.iter().find(|claim| {
-            let first = Owners::first_page(search, watch, claim.at);
-            let end = |first: Pfn| Pfn(first.0.saturating_add(claim.pages.max(1)));
-            first.is_some_and(|first| first < pages.end && pages.start < end(first))
-        });
-        let by_claim = claimed.and_then(|claim| {
-            let owner = claims.owners.get(claim.owner as usize)?.clone();
-            Some(PageOwner {
-                owner,
-                path: None,
-                how: "structure",
-            })
-        });
-        let pointed = number.filter(|number| watch.count(*number) > 0);
-        let by_reference = || {
-            let holder = Holders::new(search, symbols, watch).name(pointed?);
-            Some(PageOwner {
-                owner: Owner::of_kernel("pointed_to", holder.into_text()),
-                path: None,
-                how: "reference",
-            })
+        let fate = number.and_then(|number| fates.get(number as usize).copied());
+        let known = |owner: Owner, how: &'static str| PageOwner {
+            owner,
+            path: None,
+            how,
         };
-        let owner = by_claim.or_else(by_reference);
-        // A single page behind another may have been split from that (`split`).
-        let before = Pfn(pages.start.0.saturating_sub(1));
-        let alone = block.is_some_and(|block| {
-            block.used && (block.pages > 1 || watch.blocks.at(before).is_none())
-        });
+        let pointed = |text: String| known(Owner::of_kernel("pointed_to", text), "reference");
+        let owner = match fate.zip(number) {
+            Some((Fate::Owned(owner), _)) => {
+                let owner = claims.owners.get(owner as usize).cloned();
+                owner.map(|owner| known(owner, "structure"))
+            }
+            Some((Fate::Vmcoreinfo, _)) => {
+                Some(known(Owner::of_kernel("vmcoreinfo", ""), "structure"))
+            }
+            Some((Fate::PointedTo, number)) => Some(pointed(holders.name(number).into_text())),
+            Some((Fate::ByDevice, _)) => Some(pointed(Holders::by_device().into_text())),
+            Some(_) => None,
+            // Of a page that is no block, as one of tables that says so itself.
+            None => claims.claims.iter().find_map(|claim| {
+                let first = Owners::first_page(search, watch, claim.at)?;
+                let end = Pfn(first.0.saturating_add(claim.pages.max(1)));
+                let owner = claims.owners.get(claim.owner as usize);
+                let owner = owner.filter(|_| (first..end).contains(&self.pfn))?;
+                Some(known(owner.clone(), "structure"))
+            }),
+        };
         Ok(Some(PageFound {
             block: (pages.start.0, pages.end.0 - pages.start.0),
-            lost: owner.is_none() && alone,
+            lost: fate == Some(Fate::Lost),
             owner,
         }))
     }

@@ -22,13 +22,13 @@ const BATCH: usize = 1024;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// Takes those out of `lost` that a word of the kernel's own pages means, but for their own words;
-/// gives their numbers and pages. `is_table` tells blocks of page tables.
+/// gives their numbers. `is_table` tells blocks of page tables.
 pub(super) fn take(
     search: &Search<'_>,
     watch: &PageWatch,
     lost: &mut Vec<u32>,
     is_table: impl Fn(u32) -> bool + Sync,
-) -> Vec<(u32, u64)> {
+) -> Vec<u32> {
     let pages = |number: &u32| {
         let block = watch.blocks.all.get(*number as usize);
         block.map_or(0, |block| u64::from(block.pages))
@@ -82,7 +82,7 @@ pub(super) fn take(
     lost.retain(|number| {
         let met = met.next().is_some_and(|met| met.load(Ordering::Relaxed));
         if met {
-            taken.push((*number, pages(number)));
+            taken.push(*number);
         }
         !met
     });

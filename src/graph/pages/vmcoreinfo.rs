@@ -3,17 +3,12 @@
 
 use super::super::search::Search;
 use super::watch::PageWatch;
-use super::{Owned, Owner};
 
 /// What its text begins with.
 const START: &[u8] = b"OSRELEASE=";
 
 /// Takes the page from the lost ones, if it is among them.
-pub(super) fn take(
-    search: &Search<'_>,
-    watch: &PageWatch,
-    lost: &mut Vec<u32>,
-) -> Option<(u32, Owned)> {
+pub(super) fn take(search: &Search<'_>, watch: &PageWatch, lost: &mut Vec<u32>) -> Option<u32> {
     let kernel = search.kernel;
     let shift = kernel.dump().page_shift();
     let is_text = |number: &u32| {
@@ -25,10 +20,5 @@ pub(super) fn take(
         })
     };
     let place = lost.iter().position(is_text)?;
-    let owned = Owned {
-        owner: Owner::of_kernel("vmcoreinfo", ""),
-        pages: 1,
-        blocks: 1,
-    };
-    Some((lost.remove(place), owned))
+    Some(lost.remove(place))
 }

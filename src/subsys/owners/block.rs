@@ -55,9 +55,16 @@ layout! {
 }
 
 layout! {
+    /// include/linux/device.h, up to 5.0: in `device_private` since.
+    struct DeviceNodeLayout = "device" in "drivers/base/class.c" {
+        maybe node = "knode_class.n_node",
+    }
+}
+
+layout! {
     /// drivers/base/base.h
     struct DevicePrivateLayout = "device_private" in "drivers/base/class.c" {
-        need node = "knode_class.n_node",
+        maybe node = "knode_class.n_node",
         need device = "device",
     }
 }
@@ -219,16 +226,19 @@ fn disks_of_class(kernel: &Kernel) -> Vec<VirtAddr> {
             (kernel.layout().ok()?, kernel.layout().ok()?);
         let (private, device): (PrivateLayout, DevicePrivateLayout) =
             (kernel.layout().ok()?, kernel.layout().ok()?);
+        let old: DeviceNodeLayout = kernel.layout().ok()?;
         let space = &kernel.space;
         let at = kernel.symbol("block_class")?;
         let at = space.read_ptr(at.plus(u64::from(class.private?.offset)));
         let head = at.ok()?.plus(u64::from(private.devices.offset));
         let links = walk::list(space, head, MAX_DEVICES).value;
         let devices = links.iter().filter_map(|link| {
-            let at = link.minus(u64::from(device.node.offset));
-            space
-                .read_ptr(at.plus(u64::from(device.device.offset)))
-                .ok()
+            let Some(node) = device.node else {
+                return Some(link.minus(u64::from(old.node?.offset)));
+            };
+            let at = link.minus(u64::from(node.offset));
+            let device = at.plus(u64::from(device.device.offset));
+            space.read_ptr(device).ok()
         });
         let within = u64::from(part.device.offset) + u64::from(disk.part.offset);
         Some(devices.map(|device| device.minus(within)).collect())

@@ -77,6 +77,8 @@ pub struct Claim {
     pub pages: u64,
     /// The owner, by number.
     pub owner: u32,
+    /// Taken with kmalloc(): if it is pages, a counter of large kmalloc has them, too.
+    pub kmalloc: bool,
 }
 
 /// All that is claimed. Of two claims of one page the first counts.
@@ -141,7 +143,8 @@ fn of_bpf(kernel: &Kernel, processes: &Processes, claims: &mut Claims) -> Result
             comm,
         });
         for place in map.places.iter().chain([&map.address]) {
-            claims.block(owner, *place);
+            // Of kmalloc() if it is small, else of vmalloc (`bpf_map_area_alloc`).
+            claims.kmalloc(owner, *place);
         }
     }
     Ok(())
@@ -182,8 +185,27 @@ impl Claims {
 
     /// Claims so many pages from `at` on.
     pub(crate) fn pages(&mut self, owner: u32, at: VirtAddr, pages: u64) {
-        if !at.is_null() {
-            self.claims.push(Claim { at, pages, owner });
+        self.add(Claim {
+            at,
+            pages,
+            owner,
+            kmalloc: false,
+        });
+    }
+
+    /// Claims what was taken with kmalloc(), if that is pages.
+    pub(crate) fn kmalloc(&mut self, owner: u32, at: VirtAddr) {
+        self.add(Claim {
+            at,
+            pages: 0,
+            owner,
+            kmalloc: true,
+        });
+    }
+
+    fn add(&mut self, claim: Claim) {
+        if !claim.at.is_null() {
+            self.claims.push(claim);
         }
     }
 }

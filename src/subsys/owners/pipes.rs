@@ -77,7 +77,7 @@ impl<'k> Pipes<'k> {
             }
         }
         let bufs = VirtAddr(of(&self.pipe.bufs));
-        claims.block(owner, bufs);
+        claims.kmalloc(owner, bufs);
         let size = self.buffer.struct_size as u64;
         for slot in 0..count.min(slots) {
             // Slots are a power of two.

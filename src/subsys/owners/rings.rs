@@ -95,7 +95,7 @@ impl<'k> Rings<'k> {
         if array.is_null() || count == 0 {
             return None;
         }
-        claims.block(owner, array);
+        claims.kmalloc(owner, array);
         let words = self.kernel.space.read_bytes(array, count * 8).ok()?;
         for index in 0..count {
             claims.block(owner, VirtAddr(u64_at(&words, index * 8)?));

@@ -192,7 +192,7 @@ impl<'k> Sockets<'k> {
                 pid: Some(open.pid),
                 comm: Some(open.comm.clone()),
             });
-            claims.block(owner, vector);
+            claims.kmalloc(owner, vector);
             let blocks = space.read_bytes(vector, count as usize * 8).ok()?;
             for block in 0..count as usize {
                 claims.pages(owner, VirtAddr(u64_at(&blocks, block * 8)?), pages.max(1));
