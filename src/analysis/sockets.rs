@@ -177,11 +177,14 @@ fn reached(sockets: &[SocketFacts], counters: &Counters, page_bytes: u64) -> Vec
     for net in &counters.namespaces {
         let (now, most) = (net.time_wait.unwrap_or(0), net.max_time_wait.unwrap_or(0));
         if now >= most && most > 0 {
-            let cut = net.time_wait_overflows.unwrap_or(0);
+            let cut = match net.time_wait_overflows {
+                Some(cut) => format!("{cut} were cut short since boot"),
+                None => "how many were cut short is not known".to_owned(),
+            };
             found.push(Reached {
                 code: "time-wait",
                 message: format!(
-                    "{now} connections in TIME_WAIT, as many as tcp_max_tw_buckets lets there be in namespace {}; {cut} were cut short since boot",
+                    "{now} connections in TIME_WAIT, as many as tcp_max_tw_buckets lets there be in namespace {}; {cut}",
                     net.inum
                 ),
             });

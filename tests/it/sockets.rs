@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::support::{RealDump, json, number, printed, real_dumps, run};
 
+mod ss;
+
 const GUESTS: [&str; 3] = ["5.10-sockets", "6.1-sockets", "7.2-sockets"];
 /// Hundredths of a second that pass at most from the capture to the panic.
 const MOMENT: u64 = 6000;
@@ -307,63 +309,5 @@ fn without_a_vmlinux_the_same() {
             assert_eq!(by_btf[part], by_dwarf[part], "{} {part}", dump.name);
         }
         assert!(sockets(&by_dwarf).len() > 1000, "{}", dump.name);
-    }
-}
-
-/// What passes by itself, by time alone; and what the kernel's own tables do not tell: the parts of
-/// MPTCP, of which there are two, and what busy time there was.
-const PASSING: [&str; 13] = [
-    "timer:",
-    "lastsnd:",
-    "lastrcv:",
-    "lastack:",
-    "busy:",
-    "rwnd_limited:",
-    "sndbuf_limited:",
-    "tcp-ulp-mptcp",
-    "flags:",
-    "token:",
-    "seq:",
-    "sfseq:",
-    "ssnoff:",
-];
-
-fn words(line: &str) -> Vec<&str> {
-    let all = line.split_whitespace();
-    let stays = |word: &&str| {
-        !PASSING.iter().any(|one| word.starts_with(one)) && !word.starts_with("maplen:")
-    };
-    all.filter(stays).collect()
-}
-
-/// A socket a line where ss takes two.
-#[test]
-fn sockets_are_as_ss_printed_them() {
-    for dump in real_dumps(&GUESTS) {
-        let args = ["--format", "ss", "--kind", "tcp", "--netns", "initial"];
-        let text = printed(&dump, "sockets", &args);
-        let ours: BTreeSet<Vec<&str>> =
-            text.lines().map(|line| words(line)[1..].to_vec()).collect();
-        let theirs = dump.captured("ss_tanpmioe");
-        let theirs = theirs.replace("\n\t", " ");
-        let mut moved = Vec::new();
-        let mut seen = 0;
-        for line in theirs.lines().skip(1) {
-            seen += 1;
-            if !ours.contains(&words(line)) {
-                moved.push(line.split_whitespace().collect::<Vec<_>>().join(" "));
-            }
-        }
-        // Those that were sent again in between, by timers that ran out.
-        let idle: Vec<&String> = moved
-            .iter()
-            .filter(|line| !line.contains("timer:(on,"))
-            .collect();
-        assert!(idle.is_empty(), "{}: {idle:#?}", dump.name);
-        assert!(
-            seen > 100 && moved.len() * 10 < seen,
-            "{}: {moved:#?}",
-            dump.name
-        );
     }
 }

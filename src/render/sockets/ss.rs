@@ -14,6 +14,8 @@ const REORDERING: u64 = 3;
 /// TCP_CLOSE and TCP_LISTEN.
 const CLOSE: u64 = 7;
 const LISTEN: u64 = 10;
+/// Packets of all protocols.
+const ETH_P_ALL: u16 = 3;
 /// RCV_SHUTDOWN and SEND_SHUTDOWN.
 const RECEIVING: u64 = 1;
 const SENDING: u64 = 2;
@@ -34,15 +36,91 @@ pub fn write(out: &mut dyn Write, report: &SocketsReport) -> io::Result<()> {
 }
 
 fn line(socket: &SocketFacts) -> String {
+    let [local, remote] = ends(socket);
     let mut words = vec![
-        socket.kind.name().to_owned(),
+        netid(socket),
         socket.state.to_owned(),
         socket.recv_q.to_string(),
         socket.send_q.to_string(),
-        printable(&socket.local),
-        printable(&socket.remote),
+        local,
+        remote,
     ];
-    users(socket, &mut words);
+    match (&socket.netlink, socket.kind) {
+        (Some(netlink), _) => {
+            // The addresses that it asks netlink for are none since 4.x.
+            words.push(format!("sk=0 cb=0 groups=0x{:08x}", netlink.groups));
+            words.extend(socket.limits.as_ref().map(memory_word));
+        }
+        (None, Kind::Unix) => {
+            users(socket, &mut words);
+            words.extend(socket.limits.as_ref().map(memory_word));
+            words.push(shut(socket.shutdown));
+        }
+        _ => inet_words(socket, &mut words),
+    }
+    words.join(" ")
+}
+
+/// What ss calls its kind: with the type where a family has several.
+fn netid(socket: &SocketFacts) -> String {
+    let name = match (socket.kind, socket.type_name) {
+        (Kind::Unix, "stream") => "u_str",
+        (Kind::Unix, "dgram") => "u_dgr",
+        (Kind::Unix, "seqpacket") => "u_seq",
+        (Kind::Packet, "raw") => "p_raw",
+        (Kind::Packet, "dgram") => "p_dgr",
+        (Kind::Netlink, _) => "nl",
+        (Kind::Vsock, "stream") => "v_str",
+        (Kind::Vsock, "dgram") => "v_dgr",
+        (kind, _) => kind.name(),
+    };
+    name.to_owned()
+}
+
+/// Both ends as ss writes them.
+fn ends(socket: &SocketFacts) -> [String; 2] {
+    if let Some(unix) = &socket.unix {
+        let name = unix.name.as_deref().map_or("*".to_owned(), printable);
+        let peer = unix.peer_inode.unwrap_or(0);
+        return [format!("{name} {}", socket.inode), format!("* {peer}")];
+    }
+    if let Some(packet) = &socket.packet {
+        let device = match (&socket.device, packet.ifindex) {
+            (Some(name), _) => printable(name),
+            (None, 0) => "*".to_owned(),
+            (None, index) => format!("if{index}"),
+        };
+        let protocol = match packet.protocol {
+            ETH_P_ALL => "*".to_owned(),
+            protocol => format!("[{protocol}]"),
+        };
+        return [format!("{protocol}:{device}"), "*".to_owned()];
+    }
+    if socket.netlink.is_some() {
+        return [printable(&socket.local), "*".to_owned()];
+    }
+    let any = |end: &str| match end.strip_prefix("[::]") {
+        // All addresses of both versions.
+        Some(port) if !is_v6_only(socket).unwrap_or(false) => format!("*{port}"),
+        _ => end.to_owned(),
+    };
+    let local = any(&printable(&socket.local));
+    let local = match (&socket.device, local.rsplit_once(':')) {
+        (Some(device), Some((address, port))) => format!("{address}%{}:{port}", printable(device)),
+        _ => local,
+    };
+    [local, any(&printable(&socket.remote))]
+}
+
+/// Whether IPv4 is left out; inet_diag tells it of sockets that are connected to nobody.
+fn is_v6_only(socket: &SocketFacts) -> Option<bool> {
+    let told = socket.family == "inet6" && matches!(socket.state_number, CLOSE | LISTEN);
+    told.then(|| socket.inet.is_some_and(|inet| inet.v6_only))
+}
+
+/// What follows the addresses of IP's sockets, and of packets'.
+fn inet_words(socket: &SocketFacts, words: &mut Vec<String>) {
+    users(socket, words);
     let timer = socket.timer.filter(|_| socket.kind == Kind::Tcp);
     words.extend(timer.map(|timer| timer_word(&timer)));
     if socket.uid != 0 {
@@ -50,15 +128,17 @@ fn line(socket: &SocketFacts) -> String {
     }
     words.push(format!("ino:{}", socket.inode));
     words.push(format!("sk:{:x}", socket.cookie.unwrap_or(0)));
-    if let Some(cgroup) = &socket.cgroup {
-        words.push(format!("cgroup:{}", printable(cgroup)));
-    }
     if socket.mark != 0 {
         words.push(format!("fwmark:{:#x}", socket.mark));
     }
-    // inet_diag tells it of no other states.
-    if socket.family == "inet6" && matches!(socket.state_number, CLOSE | LISTEN) {
-        let only = socket.inet.is_some_and(|inet| inet.v6_only);
+    if socket.packet.is_some() {
+        words.extend(socket.limits.as_ref().map(memory_word));
+        return;
+    }
+    if let Some(cgroup) = &socket.cgroup {
+        words.push(format!("cgroup:{}", printable(cgroup)));
+    }
+    if let Some(only) = is_v6_only(socket) {
         words.push(format!("v6only:{}", u8::from(only)));
     }
     if let Some(memory) = &socket.limits {
@@ -66,9 +146,8 @@ fn line(socket: &SocketFacts) -> String {
         words.push(memory_word(memory));
     }
     if let Some(tcp) = socket.tcp.as_ref().filter(|_| socket.state_number != CLOSE) {
-        tcp_words(socket, tcp, &mut words);
+        tcp_words(socket, tcp, words);
     }
-    words.join(" ")
 }
 
 /// The newest process first, as they are found in /proc.

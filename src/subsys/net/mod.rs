@@ -2,6 +2,7 @@
 
 pub mod conntrack;
 pub mod devices;
+mod fragments;
 pub mod interfaces;
 pub mod local_ports;
 pub mod rules;

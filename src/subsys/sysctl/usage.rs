@@ -34,16 +34,6 @@ layout! {
         /// One more than there are, 5.17 and later (commit fbb8295248e1).
         maybe tw_refs = "ipv4.tcp_death_row.tw_refcount.refs.counter",
         maybe tw_count = "ipv4.tcp_death_row.tw_count.counter",
-        /// 5.3 and later (commit a39aca678a06).
-        maybe fragments4 = "ipv4.fqdir",
-        maybe fragments6 = "ipv6.fqdir",
-    }
-}
-
-layout! {
-    /// include/net/inet_frag.h
-    struct FragmentsLayout = "fqdir" in "net/ipv4/inet_fragment.c" {
-        need memory = "mem.counter",
     }
 }
 
@@ -181,15 +171,13 @@ impl<'k> Protocol<'k> {
 /// Those of `net_namespace_list`.
 fn networks(kernel: &Kernel) -> Option<Vec<NetworkUsage>> {
     let layout: NetUse = kernel.layout().ok()?;
-    let fragments: Option<FragmentsLayout> = kernel.layout().ok();
     let networks = namespaces::of_networks(kernel).ok()?;
     let counters = sockets::counters::of_namespaces(kernel, &networks.all).unwrap_or_default();
     let one = |network: NetNamespace| {
         let record = kernel.space.read_bytes(network.address, layout.len).ok()?;
-        let waiting = |field: Option<Field>| {
-            let directory = VirtAddr(field?.get(&record));
-            let memory = u64::from(fragments.as_ref()?.memory.offset);
-            let bytes = kernel.space.read_u64(directory.plus(memory)).ok()?;
+        let counted = counters.iter().find(|of| of.inum == network.inum);
+        let waiting = |of: Option<(u64, u64)>| {
+            let (_, bytes) = of?;
             u64::try_from(bytes.cast_signed()).ok()
         };
         let refs = layout.tw_refs.map(|field| field.get(&record));
@@ -197,12 +185,9 @@ fn networks(kernel: &Kernel) -> Option<Vec<NetworkUsage>> {
         Some(NetworkUsage {
             inum: network.inum,
             tcp_time_wait: refs.map(|refs| refs.saturating_sub(1)).or(count),
-            listen_overflows: counters
-                .iter()
-                .find(|of| of.inum == network.inum)
-                .and_then(|of| of.listen_overflows),
-            ipv4_fragment_bytes: waiting(layout.fragments4),
-            ipv6_fragment_bytes: waiting(layout.fragments6),
+            listen_overflows: counted.and_then(|of| of.listen_overflows),
+            ipv4_fragment_bytes: waiting(counted.and_then(|of| of.fragments)),
+            ipv6_fragment_bytes: waiting(counted.and_then(|of| of.fragments6)),
         })
     };
     Some(networks.all.into_iter().filter_map(one).collect())

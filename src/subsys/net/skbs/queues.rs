@@ -1,10 +1,11 @@
 //! Queues that are not of sockets: CPUs', interfaces', neighbours', and those for fragments.
 
+use super::super::fragments::Fragments;
 use super::places::Places;
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
-use crate::kernel::layout::{Field, layout};
+use crate::kernel::layout::layout;
 use crate::kernel::{Kernel, KernelError, namespaces, walk};
 use crate::subsys::net::interfaces;
 
@@ -73,21 +74,6 @@ layout! {
     /// include/net/neighbour.h
     struct WaitingLayout = "neighbour" in "net/core/neighbour.c" {
         need queue = "arp_queue",
-    }
-}
-
-layout! {
-    /// include/net/net_namespace.h
-    struct NetFragmentsLayout = "net" in "net/core/net_namespace.c" {
-        maybe four = "ipv4.fqdir",
-        maybe six = "ipv6.fqdir",
-    }
-}
-
-layout! {
-    /// include/net/inet_frag.h
-    struct DirectoryLayout = "fqdir" in "net/ipv4/inet_fragment.c" {
-        need table = "rhashtable",
     }
 }
 
@@ -253,26 +239,15 @@ fn rings(kernel: &Kernel, private: VirtAddr, place: &str, places: &mut Places<'_
 
 /// Packets of which parts are missing: each part hangs in the tree of its packet.
 fn fragments(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), KernelError> {
-    let layouts = kernel.layout::<DirectoryLayout>().ok();
-    let layouts = layouts.zip(kernel.layout::<FragmentsLayout>().ok());
-    let Some((directory, queue)) = layouts else {
+    let known = Fragments::read(kernel).zip(kernel.layout::<FragmentsLayout>().ok());
+    let Some((directories, queue)) = known else {
         return Ok(());
     };
-    let net: NetFragmentsLayout = kernel.layout()?;
     for namespace in namespaces::of_networks(kernel)?.all {
-        for (field, place) in [(net.four, "ipv4 fragments"), (net.six, "ipv6 fragments")] {
-            let read = |field: Field| {
-                let at = namespace.address.plus(u64::from(field.offset));
-                kernel.space.read_ptr(at)
-            };
-            let Some(Ok(at)) = field.map(read) else {
-                continue;
-            };
-            if at.is_null() {
-                continue;
-            }
-            let at = at.plus(u64::from(directory.table.offset));
-            let nodes = walk::rhashtable(kernel, at, MAX_FRAGMENTED)?;
+        let both = directories.of(kernel, namespace.address);
+        for (at, place) in both.into_iter().zip(["ipv4 fragments", "ipv6 fragments"]) {
+            let Some(at) = at else { continue };
+            let nodes = walk::rhashtable(kernel, directories.table(at), MAX_FRAGMENTED)?;
             places.complete &= nodes.end.is_complete();
             for node in nodes.value {
                 let at = node.minus(u64::from(queue.node.offset));

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::super::fragments::Fragments;
 use super::protocols::{ProtocolCountersLayout, ProtocolFacts, ProtocolReader};
 use crate::addr::VirtAddr;
 use crate::bytes::uint_at;
@@ -25,9 +26,6 @@ layout! {
         maybe time_wait_refs = "ipv4.tcp_death_row.tw_refcount.refs.counter",
         maybe time_wait_count = "ipv4.tcp_death_row.tw_count.counter",
         maybe max_time_wait = "ipv4.tcp_death_row.sysctl_max_tw_buckets",
-        /// 5.3 and later (commit a39aca678a06).
-        maybe fragments = "ipv4.fqdir",
-        maybe fragments6 = "ipv6.fqdir",
         need statistics = "mib.net_statistics",
     }
 }
@@ -37,14 +35,6 @@ layout! {
     struct InUseLayout = "prot_inuse" in "net/core/sock.c" {
         need values = "val",
         maybe all = "all",
-    }
-}
-
-layout! {
-    /// include/net/inet_frag.h
-    struct FragmentsLayout = "fqdir" in "net/ipv4/inet_fragment.c" {
-        need memory = "mem.counter",
-        need queues = "rhashtable.nelems.counter",
     }
 }
 
@@ -177,7 +167,7 @@ struct NetReader<'k> {
     cpus: &'k Cpus,
     net: NetCountersLayout,
     in_use: Option<InUseLayout>,
-    fragments: Option<FragmentsLayout>,
+    fragments: Option<Fragments>,
     /// Where counters stand, by their names.
     names: Vec<(String, u64)>,
 }
@@ -187,7 +177,7 @@ impl<'k> NetReader<'k> {
         Ok(Self {
             net: kernel.layout()?,
             in_use: kernel.layout().ok(),
-            fragments: kernel.layout().ok(),
+            fragments: Fragments::read(kernel),
             names: names(kernel),
             kernel,
             cpus,
@@ -211,8 +201,11 @@ impl<'k> NetReader<'k> {
         found.max_time_wait = value(net.max_time_wait);
         found.somaxconn = net.somaxconn.get(&record);
         found.max_syn_backlog = value(net.max_syn_backlog);
-        found.fragments = value(net.fragments).and_then(|at| self.fragments_at(VirtAddr(at)));
-        found.fragments6 = value(net.fragments6).and_then(|at| self.fragments_at(VirtAddr(at)));
+        if let Some(fragments) = &self.fragments {
+            let waiting = fragments.of(kernel, of.address);
+            let waiting = waiting.map(|at| fragments.waiting(kernel, at?));
+            [found.fragments, found.fragments6] = waiting;
+        }
         if let Some(in_use) = value(net.in_use).map(VirtAddr) {
             self.count(in_use, &mut found);
         }
@@ -269,14 +262,6 @@ impl<'k> NetReader<'k> {
         let sums = sums.into_iter().map(|sum| sum.max(0).cast_unsigned());
         found.in_use = sums.collect();
         found.used = layout.all.map(|_| all.max(0).cast_unsigned());
-    }
-
-    /// Packets that wait for the rest, and bytes.
-    fn fragments_at(&self, at: VirtAddr) -> Option<(u64, u64)> {
-        let layout = self.fragments.as_ref()?;
-        let record = self.kernel.space.read_bytes(at, layout.len).ok()?;
-        let queues = layout.queues.get(&record);
-        Some((queues, layout.memory.get(&record)))
     }
 }
 

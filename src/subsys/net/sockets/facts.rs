@@ -87,6 +87,9 @@ pub struct QueueFacts {
     pub skbs: u64,
     /// Their data.
     pub bytes: u64,
+    /// That of the first.
+    #[serde(skip)]
+    pub first_bytes: u64,
     /// What they are charged for.
     pub truesize_bytes: u64,
     /// How the walk ended.
@@ -291,6 +294,8 @@ pub struct SocketFacts {
     pub mark: u64,
     /// The device that it is bound to, by number.
     pub bound_ifindex: u64,
+    /// The name of that, or of the device that a packet socket looks at.
+    pub device: Option<String>,
     /// References to it.
     pub refcount: u64,
     /// A number that no other socket has had, if it was asked for.

@@ -74,7 +74,8 @@ layout! {
 layout! {
     /// include/linux/timer.h
     pub(super) struct TimerLayout = "timer_list" in "net/core/sock.c" {
-        need pprev = "entry.pprev",
+        /// Of a doubly linked list in old kernels, as conntrack's timers.
+        need pprev = "entry.pprev" | "entry.next",
         need expires = "expires",
     }
 }
@@ -124,6 +125,13 @@ layout! {
     /// include/net/inet_sock.h
     pub(super) struct InetLayout = "inet_sock" in "net/ipv4/af_inet.c" {
         need sport = "inet_sport",
+    }
+}
+
+layout! {
+    /// net/mptcp/protocol.h
+    pub(super) struct MptcpLayout = "mptcp_sock" in "net/mptcp/protocol.c" {
+        need first = "first",
     }
 }
 

@@ -41,6 +41,7 @@ use crate::addr::VirtAddr;
 use crate::kernel::namespaces::{self, NetNamespace};
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::clock::Clock;
+use crate::subsys::net::devices;
 
 /// All sockets, and what the kernel counts of them.
 #[derive(Clone, Debug)]
@@ -112,6 +113,7 @@ pub fn collect_keeping(kernel: &Kernel, keep: bool) -> Result<SocketsFacts, Kern
         );
     }
     name_peers(&mut sockets);
+    name_devices(kernel, &nets.all, &mut sockets);
     let counters = Counters::read(kernel, &nets.all)?;
     let found = reader.queues.found;
     let found = found.map(|found| found.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -141,5 +143,22 @@ fn name_peers(sockets: &mut [SocketFacts]) {
             Some(inode) => format!("* {inode}"),
             None => "*".to_owned(),
         };
+    }
+}
+
+/// Puts in the names of the devices that sockets are bound to.
+fn name_devices(kernel: &Kernel, nets: &[NetNamespace], sockets: &mut [SocketFacts]) {
+    let mut known = FxHashMap::default();
+    for socket in sockets {
+        let of_packets = socket.packet.map(|packet| packet.ifindex);
+        let index = of_packets.unwrap_or(socket.bound_ifindex);
+        let net = nets.iter().find(|net| Some(net.inum) == socket.netns);
+        let (Some(net), Ok(index @ 1..)) = (net, u32::try_from(index)) else {
+            continue;
+        };
+        let names = known
+            .entry(net.inum)
+            .or_insert_with(|| devices::names(kernel, net.address));
+        socket.device = names.get(&index).cloned();
     }
 }

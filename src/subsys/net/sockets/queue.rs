@@ -67,6 +67,7 @@ impl QueueReader<'_> {
             name,
             skbs: 0,
             bytes: 0,
+            first_bytes: 0,
             truesize_bytes: 0,
             end: skbs.end,
         };
@@ -80,8 +81,12 @@ impl QueueReader<'_> {
                 queue.end = End::Fault;
                 continue;
             };
+            let bytes = self.skb.data.get(&record);
+            if queue.skbs == 0 {
+                queue.first_bytes = bytes;
+            }
             queue.skbs += 1;
-            queue.bytes += self.skb.data.get(&record);
+            queue.bytes += bytes;
             queue.truesize_bytes += self.skb.truesize.get(&record);
         }
         queue

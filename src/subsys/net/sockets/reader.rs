@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use super::facts::{Holder, InetFacts, Kind, MemoryFacts, SocketFacts, Table};
-use super::layouts::{CommonLayout, InetLayout, ProtocolLayout, SockLayout, UdpLayout};
+use super::layouts::{
+    CommonLayout, InetLayout, MptcpLayout, ProtocolLayout, SockLayout, UdpLayout,
+};
 use super::names::{endpoint, family_name, kind_of, state_name, type_name};
 use super::netlink::NetlinkLayout;
 use super::owners::{Owned, Owners};
@@ -26,6 +28,8 @@ use crate::subsys::mm::memcg::CgroupNames;
 const TIME_WAIT: u64 = 6;
 const NEW_SYN_RECV: u64 = 12;
 pub(super) const LISTEN: u64 = 10;
+/// SOCK_DGRAM.
+const DGRAM: u64 = 2;
 /// SOCK_DEAD of enum sock_flags.
 const DEAD: u64 = 1;
 /// SOCK_SNDBUF_LOCK and SOCK_RCVBUF_LOCK.
@@ -39,6 +43,8 @@ pub(super) struct Reader<'k> {
     inet: InetLayout,
     protocol: ProtocolLayout,
     pub(super) udp: UdpLayout,
+    /// 5.6 and later with CONFIG_MPTCP.
+    mptcp: Option<MptcpLayout>,
     pub(super) queues: QueueReader<'k>,
     pub(super) tcp: TcpReader,
     unix: Option<UnixReader>,
@@ -64,6 +70,7 @@ impl<'k> Reader<'k> {
             inet: kernel.layout()?,
             protocol: kernel.layout()?,
             udp: kernel.layout()?,
+            mptcp: kernel.layout().ok(),
             queues: QueueReader {
                 space: &kernel.space,
                 skb: kernel.layout()?,
@@ -124,6 +131,7 @@ impl<'k> Reader<'k> {
                 endpoint(inet.remote, inet.remote_port)
             }),
             inet,
+            device: None,
             recv_q: 0,
             send_q: 0,
             skbs: 0,
@@ -330,6 +338,22 @@ impl<'k> Reader<'k> {
         Some(())
     }
 
+    /// What a listening socket of MPTCP is told to have: its first subflow's (`mptcp_diag_get_info`,
+    /// net/mptcp/mptcp_diag.c).
+    fn first_subflow(&self, at: VirtAddr) -> (u64, u64) {
+        let (space, sock) = (&self.kernel.space, &self.sock);
+        let first = self.mptcp.as_ref().and_then(|mptcp| {
+            let record = space.span(at, mptcp.len).ok()?;
+            space
+                .span(VirtAddr(mptcp.first.get(&record)), sock.len)
+                .ok()
+        });
+        first.map_or((0, 0), |record| {
+            let most = sock.max_ack_backlog.get(&record);
+            (sock.ack_backlog.get(&record), most)
+        })
+    }
+
     /// Recv-Q and Send-Q of ss.
     fn counts(&self, facts: &mut SocketFacts, record: &[u8]) {
         let Some(memory) = facts.limits else { return };
@@ -345,11 +369,14 @@ impl<'k> Reader<'k> {
             }
             (None, Kind::Unix) => {
                 let queue = facts.queues.iter().find(|queue| queue.name == "receive");
-                (
-                    queue.map_or(0, |queue| queue.bytes),
-                    memory.wmem_alloc_bytes,
-                )
+                // Of datagrams only the next is told (unix_inq_len, net/unix/af_unix.c).
+                let bytes = queue.map_or(0, |queue| match facts.type_number {
+                    DGRAM => queue.first_bytes,
+                    _ => queue.bytes,
+                });
+                (bytes, memory.wmem_alloc_bytes)
             }
+            (None, Kind::Mptcp) if listening => self.first_subflow(facts.address),
             _ => {
                 let deficit = memory.forward_deficit_bytes;
                 let unread = memory.rmem_alloc_bytes.saturating_sub(deficit);

@@ -24,8 +24,8 @@ impl Reader<'_> {
             facts.local = endpoint(inet.local, port);
         }
         facts.mark = layout.mark.map_or(0, |field| field.get(&record));
-        let expires = layout.expires.get(&record);
-        facts.timer = Some(self.tcp.timer_at("timewait", expires, 0));
+        let expires = layout.expires.map(|field| field.get(&record));
+        facts.timer = expires.map(|expires| self.tcp.timer_at("timewait", expires, 0));
         Some(())
     }
 

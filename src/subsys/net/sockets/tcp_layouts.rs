@@ -100,7 +100,8 @@ layout! {
     pub(super) struct TimewaitLayout = "inet_timewait_sock" in "net/ipv4/inet_timewait_sock.c" {
         need substate = "tw_substate",
         need sport = "tw_sport",
-        need expires = "tw_timer.expires",
+        /// 4.1 and later; before, a wheel for all of them.
+        maybe expires = "tw_timer.expires",
         maybe mark = "tw_mark",
     }
 }
@@ -109,7 +110,7 @@ layout! {
     /// include/net/request_sock.h
     pub(super) struct RequestLayout = "request_sock" in "net/ipv4/inet_connection_sock.c" {
         need timeouts = "num_timeout",
-        need expires = "rsk_timer.expires",
+        need expires = "rsk_timer.expires" | "expires",
         maybe listener = "__req_common.skc_listener",
     }
 }
