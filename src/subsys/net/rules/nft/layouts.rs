@@ -298,8 +298,19 @@ layout! {
         need uses = "use",
         need handle = "handle",
         maybe hooks = "hook_list",
+        /// Up to 5.4, an array (commit 3f0465a9ef02).
+        maybe ops = "ops",
+        maybe ops_len = "ops_len",
         /// In `nf_flowtable` since 5.x.
         need priority = "data.priority" | "priority",
-        need flags = "data.flags",
+        /// 4.20 and later: none before.
+        maybe flags = "data.flags",
+    }
+}
+
+layout! {
+    /// include/linux/netfilter.h
+    pub(super) struct HookOpsLayout = "nf_hook_ops" in "net/netfilter/nf_tables_api.c" {
+        need device = "dev",
     }
 }

@@ -151,8 +151,14 @@ impl Reader<'_> {
                 uses: get(layout.uses) as u32,
                 hook_number: get(layout.hooknum) as u32,
                 priority: (get(layout.priority) as u32).cast_signed(),
-                flags: get(layout.flags) as u32,
-                devices: hooks.map(|head| self.devices(head)).unwrap_or_default(),
+                flags: layout.flags.map_or(0, get) as u32,
+                devices: match (hooks, layout.ops.zip(layout.ops_len)) {
+                    (Some(head), _) => self.devices(head),
+                    (None, Some((ops, count))) => {
+                        self.devices_of_ops(VirtAddr(get(ops)), get(count))
+                    }
+                    (None, None) => Vec::new(),
+                },
             }
         };
         records.iter().filter(active).map(one).collect()

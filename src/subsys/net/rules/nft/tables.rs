@@ -2,8 +2,8 @@
 
 use super::expr::Decoder;
 use super::layouts::{
-    BaseChainLayout, ChainTypeLayout, HookDeviceLayout, HookLayout, NftNetLayout, NftPernetLayout,
-    RuleLayout, TableLayout,
+    BaseChainLayout, ChainTypeLayout, HookDeviceLayout, HookLayout, HookOpsLayout, NftNetLayout,
+    NftPernetLayout, RuleLayout, TableLayout,
 };
 use super::names::Names;
 use super::sets::SetReader;
@@ -30,7 +30,10 @@ pub(in super::super) struct Reader<'k> {
     pub(super) sets: SetReader,
     pub(super) base: BaseChainLayout,
     pub(super) chain_type: ChainTypeLayout,
-    pub(super) hook: HookLayout,
+    /// 5.5 and later.
+    pub(super) hook: Option<HookLayout>,
+    /// What stood in its place before.
+    ops: Option<HookOpsLayout>,
     pub(super) device: HookDeviceLayout,
     pub(super) rule: RuleLayout,
     net: NftNetLayout,
@@ -38,6 +41,9 @@ pub(in super::super) struct Reader<'k> {
     pernet: Option<(NftPernetLayout, VirtAddr)>,
     table: TableLayout,
 }
+
+/// NFT_FLOWTABLE_DEVICE_MAX and more.
+const MAX_DEVICES: u64 = 256;
 
 /// One structure with what is read of it.
 pub(super) struct Record {
@@ -73,7 +79,8 @@ impl<'k> Reader<'k> {
             sets: SetReader::new(kernel)?,
             base: kernel.layout()?,
             chain_type: kernel.layout()?,
-            hook: kernel.layout()?,
+            hook: kernel.layout().ok(),
+            ops: kernel.layout().ok(),
             device: kernel.layout()?,
             rule: kernel.layout()?,
             table: kernel.layout()?,
@@ -208,19 +215,33 @@ impl<'k> Reader<'k> {
 
     /// The devices that a list of `struct nft_hook` names.
     pub(super) fn devices(&self, head: VirtAddr) -> Vec<String> {
-        let layout = &self.hook;
+        let Some(layout) = &self.hook else {
+            return Vec::new();
+        };
         let len = layout.name.map_or(layout.len, |name| {
             layout.len.max((name.offset + name.size) as usize)
         });
         let hooks = self.listed(head, layout.list, len, "devices");
         hooks
             .iter()
-            .filter_map(|hook| self.device_of(hook))
+            .filter_map(|hook| self.device_of(layout, hook))
             .collect()
     }
 
-    fn device_of(&self, hook: &Record) -> Option<String> {
-        let layout = &self.hook;
+    /// The devices of `count` hooks that lie one behind the other.
+    pub(super) fn devices_of_ops(&self, first: VirtAddr, count: u64) -> Vec<String> {
+        let Some(layout) = self.ops.as_ref().filter(|_| !first.is_null()) else {
+            return Vec::new();
+        };
+        let one = |index: u64| {
+            let at = first.plus(index * layout.struct_size as u64);
+            let device = at.plus(u64::from(layout.device.offset));
+            self.device_name(self.kernel.space.read_ptr(device).ok()?)
+        };
+        (0..count.min(MAX_DEVICES)).filter_map(one).collect()
+    }
+
+    fn device_of(&self, layout: &HookLayout, hook: &Record) -> Option<String> {
         if let Some(name) = layout.name {
             let start = name.offset as usize;
             let given = hook.bytes.get(start..start + name.size as usize)?;
@@ -230,7 +251,10 @@ impl<'k> Reader<'k> {
             let pattern = len > 0 && len as usize == text.len();
             return Some(if pattern { text + "*" } else { text });
         }
-        let device = VirtAddr(layout.device?.get(&hook.bytes));
+        self.device_name(VirtAddr(layout.device?.get(&hook.bytes)))
+    }
+
+    fn device_name(&self, device: VirtAddr) -> Option<String> {
         let name = self.device.name;
         let at = device.plus(u64::from(name.offset));
         self.kernel.space.read_c_string(at, name.size as usize).ok()
