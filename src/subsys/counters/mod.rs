@@ -204,7 +204,7 @@ pub fn collect(
     let mut bounds: Vec<Bound> = bounds.collect();
     let walks: [&(dyn Fn() -> Option<Bound> + Sync); 5] = [
         &|| tasks::areas(kernel, caches, tasks?),
-        &|| namespaces::of_networks(kernel, caches),
+        &|| namespaces::of_networks(kernel, caches, tasks),
         &|| mounts::in_namespaces(kernel, caches),
         &|| connections::in_table(kernel, modules, caches),
         &|| cgroups::bound(caches, memcgs),
@@ -217,9 +217,14 @@ pub fn collect(
 
 /// Whether a cache of this name has enough objects of its own to be worth a bound.
 fn is_worth(caches: &[CacheFacts], name: &str) -> bool {
+    has_own(caches, name, SLACK)
+}
+
+/// Whether a cache of this name has so many objects, and none of another's.
+fn has_own(caches: &[CacheFacts], name: &str, least: u64) -> bool {
     let mut caches = caches.iter();
     caches.any(|cache| {
-        cache.name == name && cache.aliases.is_empty() && cache.exact.allocated_min >= SLACK
+        cache.name == name && cache.aliases.is_empty() && cache.exact.allocated_min >= least
     })
 }
 
