@@ -1,7 +1,7 @@
 //! What objects look like: enough to tell those of one kind from others, and whose
 //! they are.
 //!
-//! A cluster is the objects that begin with the same text, or that have the same symbols
+//! A cluster is the objects that have the same text, or that have the same symbols
 //! at the same offsets. Data of users is not shown beyond the text that an object begins
 //! with.
 
@@ -25,6 +25,8 @@ const NAMED: usize = 5;
 const EXAMPLES: usize = 3;
 /// The shortest text that means something, and the longest that is shown.
 const TEXT: std::ops::RangeInclusive<usize> = 4..=48;
+/// The shortest text that is believed elsewhere than at the start, with its digits.
+const LEAST_WITHIN: usize = 12;
 /// Symbols that make up a cluster's name.
 const SYMBOLS: usize = 4;
 
@@ -34,6 +36,9 @@ pub struct Cluster {
     /// Text that they begin with, up to the first digit or what is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Where that stands, if they don't begin with it: bytes from the start of the object.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub text_at: u32,
     /// The format string of a module that made the text, where only one can have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -50,12 +55,27 @@ pub struct Cluster {
     pub members: Vec<VirtAddr>,
 }
 
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
+impl Cluster {
+    /// What text they have, and where: `begin with "leaky-buf-"`.
+    pub fn describe_text(&self) -> Option<String> {
+        let text = self.text.as_ref()?;
+        Some(match self.text_at {
+            0 => format!("begin with {text:?}"),
+            at => format!("have {text:?} at offset {at:#x}"),
+        })
+    }
+}
+
 /// A pointer to a symbol in an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct SymbolAt {
     /// Bytes from the start of the object.
     pub offset: u32,
-    /// The symbol.
+    /// The symbol; what [`UNLOADED`] says where a module was that is there no more.
     pub symbol: String,
     /// Its module, unless it is the kernel's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,9 +91,13 @@ pub struct Content {
     pub clusters: Vec<Cluster>,
 }
 
+/// Stands for a symbol of a module that was unloaded.
+pub const UNLOADED: &str = "where a module was that is loaded no more";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Key {
     text: Option<String>,
+    text_at: u32,
     symbols: Vec<SymbolAt>,
     empty_lists: Vec<u32>,
 }
@@ -104,6 +128,7 @@ pub(crate) fn look(
         .into_iter()
         .map(|(key, members)| Cluster {
             text: key.text,
+            text_at: key.text_at,
             format: None,
             symbols: key.symbols,
             empty_lists: key.empty_lists,
@@ -149,16 +174,47 @@ fn key(
                 .entry(word)
                 .or_insert_with(|| symbols.name(VirtAddr(word)));
             // Operations and tables are pointed to where they begin.
-            if let Some(place) = place.as_ref().filter(|place| place.offset == 0) {
-                key.symbols.push(SymbolAt {
-                    offset: offset as u32,
-                    symbol: place.function.clone(),
-                    module: place.module.clone(),
-                });
-            }
+            let found = match place {
+                Some(place) if place.offset == 0 => {
+                    Some((place.function.clone(), place.module.clone()))
+                }
+                Some(_) => None,
+                None => symbols
+                    .was_module(VirtAddr(word))
+                    .map(|module| (UNLOADED.to_owned(), Some(module.to_owned()))),
+            };
+            key.symbols.extend(found.map(|(symbol, module)| SymbolAt {
+                offset: offset as u32,
+                symbol,
+                module,
+            }));
         }
     }
+    // Text within may be left of what lay there before: only where nothing else tells.
+    if key == Key::default()
+        && let Some((at, text)) = inner_text(bytes)
+    {
+        key.text = Some(text);
+        key.text_at = at as u32;
+    }
     key
+}
+
+/// The first text behind the start, with its offset: that begins where a member may, is not short,
+/// and ends with a null byte.
+fn inner_text(bytes: &[u8]) -> Option<(usize, String)> {
+    let whole = |at: usize| {
+        // The end of a text that begins before is none.
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        if before.is_some_and(u8::is_ascii_graphic) {
+            return None;
+        }
+        let rest = bytes.get(at..)?;
+        let len = rest.iter().position(|byte| *byte == 0)?;
+        let text = leading_text(rest)?;
+        (len >= LEAST_WITHIN).then_some((at, text))
+    };
+    (8..bytes.len()).step_by(8).find_map(whole)
 }
 
 /// The text at the start, up to the first digit: `leaky-buf-` of `leaky-buf-000042`.
@@ -189,5 +245,19 @@ mod tests {
         assert_eq!(of(b"abcde\x01\x02"), None);
         assert_eq!(of(b"12345678"), None);
         assert_eq!(of(b"\0\0"), None);
+    }
+
+    #[test]
+    fn text_within_is_long_aligned_and_ended() {
+        let place = |at: usize, text: &[u8]| {
+            let mut bytes = [0u8; 96];
+            bytes[at..at + text.len()].copy_from_slice(text);
+            inner_text(&bytes)
+        };
+        let found = Some((32, "incident-request-".to_owned()));
+        assert_eq!(place(32, b"incident-request-000042"), found);
+        assert_eq!(place(33, b"incident-request-000042"), None);
+        assert_eq!(place(32, b"request-1"), None);
+        assert_eq!(place(64, &[b'x'; 32]), None, "not ended");
     }
 }

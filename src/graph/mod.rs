@@ -17,6 +17,7 @@ mod charged;
 mod closure;
 mod content;
 mod holders;
+mod kept;
 mod kmemleak;
 mod looks;
 mod lost;
@@ -58,7 +59,7 @@ use crate::subsys::mm::slab::tracks::SiteFacts;
 use crate::subsys::mm::slab::{Progress, SlabFacts, SlabHeap};
 pub use ages::{AgeField, AgeShape};
 pub use charged::Charge;
-pub use content::{Cluster, Content, SymbolAt};
+pub use content::{Cluster, Content, SymbolAt, UNLOADED};
 pub use holders::Holder;
 use lost::Lost;
 pub use lost_areas::{AreaReach, LostArea};
@@ -105,6 +106,9 @@ pub struct CacheReach {
     pub charged_to: Vec<Charge>,
     /// What the unreachable objects look like.
     pub content: Content,
+    /// What the others look like, of kmalloc's caches: a sample.
+    #[serde(skip)]
+    pub kept: Content,
     /// When they were made, where they say so themselves.
     pub ages: Vec<AgeField>,
     /// Who allocated the unreachable objects, where the kernel kept it (slub_debug=U).
@@ -260,7 +264,7 @@ fn collected<T: Send>(
         let (holders, caches) = (&found.holders, heap.caches());
         holders.named(&symbols, caches, &structures, &anonymous)
     };
-    let looks = || looks::of_lost(&search, &symbols, &lost, &charges, found);
+    let looks = || looks::of_all(&search, &symbols, &lost, &charges, found);
     let ((named, more), looks) = rayon::join(|| rayon::join(named, || meanwhile(&searched)), looks);
     let told = named.into_iter().zip(looks).zip(heap.caches());
     let caches = lost.into_iter().zip(judged).zip(told);
@@ -282,6 +286,7 @@ fn collected<T: Send>(
             sources: lost.sources,
             sites: sites.of(cache, addresses()),
             content: looks.content,
+            kept: looks.kept,
             ages: looks.ages,
             charged_to: looks.charged_to,
             variables: named.variables,

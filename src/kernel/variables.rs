@@ -28,6 +28,8 @@ pub struct Variables<'k> {
     modules: &'k Modules,
     /// Looked for when the first text is met.
     formats: OnceLock<Formats>,
+    /// The name of the module that was unloaded last, if any was; read when it is asked for.
+    unloaded: OnceLock<Option<String>>,
 }
 
 /// Few functions and variables are larger. Nothing tells where one ends but the next one's start,
@@ -37,6 +39,20 @@ const LARGEST: u64 = 128 << 10;
 /// Whether it lies in the symbol, and not only behind it.
 fn is_inside(found: &Symbolized) -> bool {
     found.offset < LARGEST
+}
+
+/// From here on words are numbers below zero, as those of errors.
+const NO_ADDRESS: u64 = u64::MAX << 24;
+/// A name is shorter (MODULE_NAME_LEN).
+const MODULE_NAME: usize = 56;
+
+/// `last_unloaded_module` (kernel/module/main.c): text, and with 6.0 a structure that begins with it.
+fn last_unloaded(kernel: &Kernel) -> Option<String> {
+    let at = kernel.symbol("last_unloaded_module")?;
+    let bytes = kernel.space.quiet().read_bytes(at, MODULE_NAME).ok()?;
+    let name = bytes.split(|byte| *byte == 0).next()?;
+    let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+    is_name.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 impl<'k> Variables<'k> {
@@ -67,7 +83,21 @@ impl<'k> Variables<'k> {
             gaps,
             modules,
             formats: OnceLock::new(),
+            unloaded: OnceLock::new(),
         }
+    }
+
+    /// The module that was unloaded last, if `address` is where a module may have been and nothing is
+    /// mapped any more.
+    pub fn was_module(&self, address: VirtAddr) -> Option<&str> {
+        if !self.may_name(address) || self.image.contains(&address) || address.0 >= NO_ADDRESS {
+            return None;
+        }
+        let unloaded = get_or_make(&self.unloaded, || last_unloaded(self.kernel));
+        let name = unloaded.as_deref()?;
+        let mapped = self.kernel.space.quiet().translate(address);
+        let is_gone = mapped.is_err_and(|fault| fault.page_fault().is_none());
+        is_gone.then_some(name)
     }
 
     /// The symbol that an address lies in.

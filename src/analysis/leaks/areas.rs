@@ -247,8 +247,8 @@ fn evidence(reach: &AreaReach, owners: &[Owner], lost: u64, bytes: u64) -> Vec<R
     let alike = reach.content.clusters.first().filter(|cluster| {
         share(cluster.objects, reach.content.looked_at) >= ALIKE && cluster.text.is_some()
     });
-    if let Some(text) = alike.and_then(|cluster| cluster.text.as_ref()) {
-        let text = format!("most of them are alike: they begin with {text:?}");
+    if let Some(text) = alike.and_then(Cluster::describe_text) {
+        let text = format!("most of them are alike: they {text}");
         found.push(reason("alike", "content", text));
     }
     found

@@ -156,8 +156,8 @@ fn evidence(reach: &BlockReach, owners: &[Owner]) -> Vec<Reason> {
     let alike = clusters.first().filter(|cluster| {
         share(cluster.objects, reach.content.looked_at) >= ALIKE && cluster.text.is_some()
     });
-    if let Some(text) = alike.and_then(|cluster| cluster.text.as_ref()) {
-        let text = format!("most of them are alike: they begin with {text:?}");
+    if let Some(text) = alike.and_then(Cluster::describe_text) {
+        let text = format!("most of them are alike: they {text}");
         found.push(reason("alike", "content", text));
     }
     let leader = reach.led_by.first();
@@ -213,6 +213,7 @@ mod tests {
         };
         let cluster = Cluster {
             text: text.map(str::to_owned),
+            text_at: 0,
             format: None,
             symbols: Vec::new(),
             empty_lists: Vec::new(),

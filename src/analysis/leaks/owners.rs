@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::accounting::share;
-use crate::graph::CacheReach;
+use crate::graph::{CacheReach, UNLOADED};
 use crate::subsys::mm::slab::tracks::Site;
 
 /// Seen in fewer of the unreachable objects than this, a module is no owner.
@@ -44,8 +44,12 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
         let mut counted: Vec<&str> = Vec::new();
         if let Some(format) = &cluster.format {
             let (objects, how) = by_module.entry(&format.module).or_default();
+            let place = match cluster.text_at {
+                0 => "begin with".to_owned(),
+                at => format!("have at offset {at:#x}"),
+            };
             *how = format!(
-                "they begin with text that its format {:?} makes",
+                "they {place} text that its format {:?} makes",
                 format.format
             );
             counted.push(&format.module);
@@ -55,7 +59,13 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
             let module = at.module.as_deref().unwrap_or("vmlinux");
             let (objects, how) = by_module.entry(module).or_default();
             if how.is_empty() {
-                *how = format!("they point to {} at offset {:#x}", at.symbol, at.offset);
+                *how = match at.symbol == UNLOADED {
+                    true => format!(
+                        "they point at offset {:#x} {UNLOADED}, and the last one unloaded was {module}",
+                        at.offset
+                    ),
+                    false => format!("they point to {} at offset {:#x}", at.symbol, at.offset),
+                };
             }
             // Once, however many symbols of the module its objects point to.
             if !counted.contains(&module) {

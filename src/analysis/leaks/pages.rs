@@ -107,8 +107,8 @@ fn evidence(facts: &PagesFacts, pages: u64, owners: &[Owner]) -> Vec<Reason> {
     let alike = facts.content.clusters.first().filter(|cluster| {
         share(cluster.objects, facts.content.looked_at) >= ALIKE && cluster.text.is_some()
     });
-    if let Some(text) = alike.and_then(|cluster| cluster.text.as_ref()) {
-        let text = format!("most of them are alike: they begin with {text:?}");
+    if let Some(text) = alike.and_then(Cluster::describe_text) {
+        let text = format!("most of them are alike: they {text}");
         found.push(reason("alike", "content", text));
     }
     found
@@ -143,6 +143,7 @@ mod tests {
     fn facts(lost: u64, text: Option<&str>) -> PagesFacts {
         let cluster = Cluster {
             text: text.map(str::to_owned),
+            text_at: 0,
             format: None,
             symbols: Vec::new(),
             empty_lists: Vec::new(),

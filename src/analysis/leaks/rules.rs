@@ -1,6 +1,7 @@
 //! The rules by which evidence becomes a verdict. The thresholds are explained in
 //! docs/verdicts.md.
 
+mod makers;
 mod piles;
 
 pub use piles::may_pile_up;
@@ -12,7 +13,7 @@ use super::coverage::Trust;
 use super::owners;
 use super::{CacheJudgement, LeakVerdict, Unreachable};
 use crate::graph::alive::Container;
-use crate::graph::{AgeShape, CacheReach, Coverage};
+use crate::graph::{AgeShape, CacheReach, Coverage, UNLOADED};
 use crate::subsys::counters::Bound;
 use crate::subsys::mm::slab::CacheFacts;
 
@@ -51,7 +52,7 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
     evidence.size(by_size.level, &by_size.reasons);
     evidence.uncertain = is_uncertain(cache);
     let unreachable = unreachable(cache, reach, context.trust);
-    let owners = owners::owners(reach);
+    let mut owners = owners::owners(reach);
     evidence.reach(reach, &unreachable, context);
     evidence.doubted = context.trust.is_doubted();
     if !evidence.piled(cache, reach, context.containers.unwrap_or_default()) {
@@ -59,6 +60,9 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
         if context.containers.is_none() {
             evidence.linked(cache, reach);
         }
+    }
+    if !evidence.hoard {
+        owners.extend(evidence.made_by_module(cache, reach));
     }
     if evidence.lost || evidence.in_part {
         evidence.content(reach);
@@ -246,19 +250,17 @@ impl Evidence {
             return;
         }
         let mut marks = Vec::new();
-        marks.extend(
-            cluster
-                .text
-                .as_ref()
-                .map(|text| format!("begin with {text:?}")),
-        );
+        marks.extend(cluster.describe_text());
         marks.extend(cluster.symbols.first().map(|at| {
             let module = at
                 .module
                 .as_ref()
                 .map(|m| format!(" [{m}]"))
                 .unwrap_or_default();
-            format!("point to {}{module} at offset {:#x}", at.symbol, at.offset)
+            match at.symbol == UNLOADED {
+                true => format!("point at offset {:#x} {UNLOADED}", at.offset),
+                false => format!("point to {}{module} at offset {:#x}", at.symbol, at.offset),
+            }
         }));
         marks.extend(
             cluster

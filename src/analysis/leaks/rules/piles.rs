@@ -38,7 +38,7 @@ pub fn may_pile_up(slabs: &SlabFacts, reach: &ReachFacts) -> bool {
 }
 
 /// Whether a module's variable holds the cache itself.
-fn is_own(reach: &CacheReach, module: &Option<String>) -> bool {
+pub(super) fn is_own(reach: &CacheReach, module: &Option<String>) -> bool {
     let mut variables = reach.variables.iter();
     variables.any(|variable| variable.module == *module)
 }
@@ -75,7 +75,7 @@ impl Evidence {
     }
 
     /// One who holds many: a suspect, unless what is missing may have made it so.
-    fn holds(&mut self, reason: Reason) {
+    pub(super) fn holds(&mut self, reason: Reason) {
         self.hoard |= !self.doubted;
         match self.doubted {
             true => self.weak.push(reason),

@@ -1,8 +1,9 @@
 use super::*;
 use crate::addr::VirtAddr;
 use crate::graph::Holder;
-use crate::graph::{Cluster, Content};
+use crate::graph::{Cluster, Content, SymbolAt};
 use crate::kernel::formats::Format;
+use crate::kernel::symbolize::Symbolized;
 use crate::subsys::mm::slab::{Damage, ExactView, Occupancy, SlabinfoView};
 
 pub(super) fn cache(name: &str, allocated: u64) -> CacheFacts {
@@ -73,6 +74,7 @@ fn lost(objects: u64) -> CacheReach {
             looked_at: objects,
             clusters: vec![Cluster {
                 text: Some("leaky-buf-".into()),
+                text_at: 0,
                 format: Some(format),
                 symbols: vec![],
                 empty_lists: vec![],
@@ -170,4 +172,50 @@ fn only_a_list_that_starts_in_a_module_is_one_of_its() {
     };
     assert!(is_hinted(0));
     assert!(!is_hinted(1461));
+}
+
+/// Timers, work and callbacks of one module in a cache that everybody uses: reachable, but whose?
+#[test]
+fn a_cache_that_is_mostly_one_modules_is_suspect() {
+    let kept = |objects: u64| CacheReach {
+        kept: Content {
+            looked_at: 1000,
+            clusters: vec![Cluster {
+                text: None,
+                text_at: 0,
+                format: None,
+                symbols: vec![SymbolAt {
+                    offset: 0x18,
+                    symbol: "expired".into(),
+                    module: Some("hoard".into()),
+                }],
+                empty_lists: vec![],
+                objects,
+                examples: vec![],
+                members: vec![],
+            }],
+        },
+        ..CacheReach::default()
+    };
+    let level = |allocated, objects, coverage: &Coverage| {
+        let found = judged(&cache("kmalloc-64", allocated), &kept(objects), coverage);
+        let owner = found.owners.first().map(|owner| owner.module.clone());
+        (found.verdict.level, owner)
+    };
+    let (of_half, owner) = level(40_000, 600, &whole());
+    assert_eq!(of_half, Level::Suspect);
+    assert_eq!(owner.as_deref(), Some("hoard"));
+    // Less than half of it, or less than a MiB.
+    assert!(level(40_000, 400, &whole()).0 < Level::Suspect);
+    assert!(level(10_000, 900, &whole()).0 < Level::Suspect);
+    // One that a module made for itself is its own.
+    let mut own = kept(900);
+    own.variables = vec![Symbolized {
+        module: Some("hoard".into()),
+        function: "hoard_cache".into(),
+        offset: 0,
+        size: 8,
+    }];
+    let found = judged(&cache("kmalloc-64", 40_000), &own, &whole());
+    assert!(found.verdict.level < Level::Suspect);
 }
