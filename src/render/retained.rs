@@ -27,12 +27,15 @@ pub fn write_text(
     head(out, document)?;
     writeln!(
         out,
-        "{} objects, areas and blocks of pages of {}: {} have one owner, {} are shared or the page allocator's, {} unreachable\n",
+        "{} objects, areas and blocks of pages of {}: {} have one owner, {} are shared or the page allocator's, {}\n",
         thousands(facts.objects),
         size(facts.bytes),
         percent(facts.owned_bytes, Some(facts.bytes)),
         percent(rest(facts), Some(facts.bytes)),
-        size(facts.unreachable_bytes),
+        match facts.unreachable_bytes {
+            Some(bytes) => format!("{} unreachable", size(bytes)),
+            None => "what is unreachable is not known".to_owned(),
+        },
     )?;
     owners(out, report, layout)?;
     if report.more_owners > 0 {
@@ -66,7 +69,8 @@ pub fn write_text(
 }
 
 fn rest(facts: &RetainedFacts) -> u64 {
-    let known = facts.owned_bytes.saturating_add(facts.unreachable_bytes);
+    let known = facts.unreachable_bytes.unwrap_or(0);
+    let known = known.saturating_add(facts.owned_bytes);
     facts.bytes.saturating_sub(known)
 }
 

@@ -170,6 +170,12 @@ impl<'a> Alive<'a> {
         let nodes = roles
             .iter()
             .filter(|(_, role)| matches!(role, Role::Plain | Role::Ground));
+        if read.is_full {
+            kernel.diag.warn(
+                "references-dropped",
+                "there was no memory for all references: what only those lead to has no owner here (give a larger --max-memory)",
+            );
+        }
         let facts = GraphFacts {
             nodes: nodes.count() as u64,
             references: u64::from(links.len()),

@@ -208,7 +208,10 @@ impl<'a> Reader<'a> {
     /// Words of page structures, all of which count as one node.
     pub(super) fn page_structures(&self, node: u32) {
         let mut found = Vec::new();
-        for (at, word) in (0u64..).zip(&self.search.structures) {
+        // They stand in the order in which threads met them, and where each lay is not kept.
+        let mut words = self.search.structures.clone();
+        words.sort_unstable();
+        for (at, word) in (0u64..).zip(&words) {
             if self.ground.targets.may_point(*word) {
                 add(&mut found, (node, at * 8), self.ground.node(*word, None));
             }

@@ -107,10 +107,11 @@ pub struct RetainedFacts {
     pub bytes: u64,
     /// How many of those there are.
     pub objects: u64,
-    /// Bytes that nothing reaches.
-    pub unreachable_bytes: u64,
-    /// How many objects.
-    pub unreachable: u64,
+    /// Bytes that nothing reaches; `None` if not all references could be kept, for then what only
+    /// those lead to looks so.
+    pub unreachable_bytes: Option<u64>,
+    /// How many objects; `None` likewise.
+    pub unreachable: Option<u64>,
     /// Bytes that one owner has alone.
     pub owned_bytes: u64,
     /// Where things pile up: in variables of modules first, then the largest.
@@ -224,14 +225,15 @@ impl<'a, 'k> Summing<'a, 'k> {
             })
         };
         let (bytes, objects) = count(&mut all.map(|(node, _)| node));
-        let (unreachable_bytes, unreachable) = count(&mut lost.map(|(node, _)| node));
+        let unreachable = count(&mut lost.map(|(node, _)| node));
+        let unreachable = (!alive.facts.out_of_memory).then_some(unreachable);
         RetainedFacts {
             owners,
             shared,
             bytes,
             objects,
-            unreachable_bytes,
-            unreachable,
+            unreachable_bytes: unreachable.map(|(bytes, _)| bytes),
+            unreachable: unreachable.map(|(_, objects)| objects),
             owned_bytes,
             containers: alive.containers(),
             paths: alive.paths(),

@@ -168,9 +168,14 @@ pub fn retained(facts: &RetainedFacts) -> Option<Figure> {
     let others = facts.owned_bytes.saturating_sub(named);
     add("other owners".to_owned(), others);
     let shared = facts.bytes.saturating_sub(facts.owned_bytes);
-    let shared = shared.saturating_sub(facts.unreachable_bytes);
-    add("shared by several".to_owned(), shared);
-    add("nothing reaches it".to_owned(), facts.unreachable_bytes);
+    let unreachable = facts.unreachable_bytes.unwrap_or(0);
+    let shared = shared.saturating_sub(unreachable);
+    let of_several = match facts.unreachable_bytes {
+        Some(_) => "shared by several",
+        None => "shared by several, or not known",
+    };
+    add(of_several.to_owned(), shared);
+    add("nothing reaches it".to_owned(), unreachable);
     let root = Branch {
         name: "looked at".to_owned(),
         bytes: facts.bytes,
