@@ -84,6 +84,8 @@ const STRUCTURES: &[(&str, Release, Release)] = &[
     // Commit 9855609bde03, "mm: memcg/slab: use a single set of kmem_caches for all accounted
     // allocations".
     ("memcg_cache_params", FIRST, (5, 9)),
+    // Commit a39aca678a06.
+    ("netns_frags", FIRST, (5, 3)),
     // `block_device.bd_list` went before 5.9.
     ("DeviceLayout", FIRST, (5, 9)),
     // Commit 217b2119b9e2, "mm,page_owner: implement the tracking of the stacks count".
@@ -124,6 +126,8 @@ const CONFIGURED: &[&str] = &[
     // CONFIG_STACKDEPOT
     "StackHandleLayout",
     "StackRecordLayout",
+    // CONFIG_MPTCP
+    "MptcpLayout",
     // CONFIG_SLUB_DEBUG
     "TrackLayout",
     // CONFIG_PAGE_EXTENSION and CONFIG_PAGE_OWNER

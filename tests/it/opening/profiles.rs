@@ -37,6 +37,9 @@ fn without_rules(mut document: Value) -> Value {
         fields.remove("rules");
         fields.remove("rules_known");
     }
+    if let Some(warnings) = document["warnings"].as_array_mut() {
+        warnings.retain(|warning| warning["code"] != "nat-rules-unknown");
+    }
     let translations = document["translations"].as_array_mut();
     for fields in translations
         .into_iter()
