@@ -16,7 +16,7 @@ use vmleak::render::{size, thousands};
 use super::args::Common;
 use super::command::Cli;
 use super::run;
-use super::save_profile;
+use super::save_profile::{self, ModulesOf};
 use super::session::{READS, Session, exit};
 use super::wrong::wrong;
 
@@ -48,6 +48,11 @@ Examples:
 node17.bundle.profile beside it has the types and symbols: send both. Neither pages of processes \
 and files nor what sockets and pipes hold is in a bundle, but names of files, processes and hosts \
 are, unless --redact blanks them.";
+
+/// Types that are the kernel's own, in the dump: who has the bundle alone reads them there.
+const OWN: &str = "btf";
+/// Commands that take types of modules, which lie elsewhere than those of the kernel.
+const BY_MODULES: [&str; 3] = ["conntrack", "nat", "rules"];
 
 /// What is run for the name of a command: what these read answers all their options.
 const COMMANDS: &[(&str, &[&[&str]])] = &[
@@ -139,7 +144,7 @@ fn write_profile(session: &mut Session, common: &Common, to: &Path) -> Result<bo
             let to = to.display();
             format!("{to}: can't write the profile there; name another file with -o")
         }),
-        None => save_profile::write(session, common, to),
+        None => save_profile::write(session, common, to, ModulesOf::Bundle),
     }
 }
 
@@ -158,7 +163,8 @@ fn record(args: &BundleArgs, profile: &Path, wanted: &mut Wanted) -> Result<Arc<
         }
         for line in *lines {
             // What one can't tell of this kernel by any types, the bundle won't either.
-            for types in [&*types, GIVEN] {
+            let own = BY_MODULES.contains(name).then_some(OWN);
+            for types in [&*types, GIVEN].into_iter().chain(own) {
                 let _ = run::run(&parsed(line, &args.common, types)?);
             }
         }
@@ -182,16 +188,18 @@ fn parsed(line: &[&str], common: &Common, types: &str) -> Result<super::command:
     ];
     words.extend(quiet.iter().map(Into::into));
     words.push(types.into());
-    for folder in &common.debug_directory {
+    // What a kernel says of itself needs no file.
+    let files = common.debug_directory.iter().filter(|_| types != OWN);
+    for folder in files {
         words.extend(["--debug-directory".into(), folder.into()]);
     }
-    for file in &common.symbols {
+    for file in common.symbols.iter().filter(|_| types != OWN) {
         words.extend(["-s".into(), file.into()]);
     }
     if common.force {
         words.push("--force".into());
     }
-    if common.no_default_debug_directories {
+    if common.no_default_debug_directories || types == OWN {
         words.push("--no-default-debug-directories".into());
     }
     words.push("--".into());

@@ -12,8 +12,22 @@ use vmleak::types::ProfileIdentity;
 use super::args::Common;
 use super::session::Session;
 
+/// Whose types a profile holds beside the kernel's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModulesOf {
+    /// Those that any dump of this kernel may need.
+    Kernel,
+    /// Of one dump: those that filter packets, too.
+    Bundle,
+}
+
 /// Writes the profile; `false` if the types of a loaded module are missing in it.
-pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Result<bool> {
+pub(crate) fn write(
+    session: &mut Session,
+    common: &Common,
+    path: &Path,
+    of: ModulesOf,
+) -> Result<bool> {
     if session.debug.is_profile() {
         bail!("--save-profile: the types are those of a profile already; copy that file");
     }
@@ -37,6 +51,18 @@ pub(crate) fn write(session: &mut Session, common: &Common, path: &Path) -> Resu
                     ),
                 );
             }
+        }
+    }
+    let filters = asked::RULE_MODULES
+        .iter()
+        .filter(|_| of == ModulesOf::Bundle);
+    for module in filters.filter_map(|name| modules.find(name)) {
+        // Of those without types `rules` shows bytes, and says so.
+        if session
+            .add_module_types(&modules, common, &[&module.name])
+            .is_ok()
+        {
+            held.insert(module.name.clone(), module.build_id.clone());
         }
     }
     let kernel = &session.kernel;

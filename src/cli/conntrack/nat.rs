@@ -27,11 +27,7 @@ use super::{Selection, open, warn_of_losses};
 /// Runs `vmleak nat`.
 pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
     let (session, modules) = open(&args.common)?;
-    let rules = rules_of(&session, &modules, &args.common);
-    let known = rules.as_ref().is_some_and(|(_, whole)| *whole);
-    let rules = rules.map(|(rules, _)| rules).unwrap_or_default();
-    let (mut body, complete) = translated(&session, &modules, &args.wanted, &rules)?;
-    body.rules_known = known;
+    let (body, complete) = translated(&session, &modules, &args.common, &args.wanted)?;
     let document = session.document(&args.common, complete, body);
     output(
         &args.common,
@@ -39,38 +35,76 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
         |out, layout| match args.format {
             NatFormat::Json => render::json(out, &document),
             NatFormat::Jsonl => json_lines(out, &document.dump, &document.body.translations),
+            NatFormat::Csv => render::flat::csv(out, &document.dump, &document.body.translations),
             NatFormat::Table => render::nat::write_text(out, &document, layout, usize::MAX),
         },
     )?;
     Ok(exit(document.complete))
 }
 
+/// What a translation is told by.
+struct Translating<'s> {
+    conntrack: Conntrack<'s>,
+    /// By namespace, as `conntrack` has them.
+    devices: Vec<Devices>,
+    rules: Vec<NetnsRules>,
+    /// Whether these are all.
+    rules_known: bool,
+}
+
+impl<'s> Translating<'s> {
+    fn open<'m: 's>(session: &'s Session, modules: &'m Modules, common: &Common) -> Result<Self> {
+        let kernel = &session.kernel;
+        let conntrack = session.explain(Conntrack::open(kernel, &(&**kernel, modules)))?;
+        let named = conntrack.namespaces().iter();
+        let devices = named.map(|ns| devices::names(kernel, ns.address)).collect();
+        let rules = rules_of(session, modules, common);
+        if rules.is_none() {
+            kernel.diag.note(
+                "nat-rules-unknown",
+                "which rules made the translations is not known: the types of the modules that filter are missing (`vmleak rules` says which)",
+            );
+        }
+        let rules_known = rules.as_ref().is_some_and(|(_, whole)| *whole);
+        Ok(Self {
+            conntrack,
+            devices,
+            rules: rules.map(|(rules, _)| rules).unwrap_or_default(),
+            rules_known,
+        })
+    }
+
+    /// `None` of a connection that is not translated.
+    fn document(&self, entry: &Entry) -> Option<NatEntryDoc> {
+        let nat = Nat::of(entry);
+        let is_any = !nat.kind().is_empty();
+        is_any.then(|| nat_document(&self.conntrack, &self.devices, &self.rules, entry, nat))
+    }
+}
+
 /// The translations of the wanted connections, and whether nothing was missing.
 pub(in crate::cli) fn translated(
     session: &Session,
     modules: &Modules,
+    common: &Common,
     wanted: &Wanted,
-    rules: &[NetnsRules],
 ) -> Result<(NatReport, bool)> {
-    let kernel = &session.kernel;
-    let symbols = (&**kernel, modules);
-    let conntrack = session.explain(Conntrack::open(kernel, &symbols))?;
+    let known = Translating::open(session, modules, common)?;
+    let conntrack = &known.conntrack;
     let selection = Selection::new(wanted, Netns::All);
-    selection.check(&session.kernel.diag, &conntrack)?;
-    let named = conntrack.namespaces().iter();
-    let devices: Vec<Devices> = named.map(|ns| devices::names(kernel, ns.address)).collect();
+    selection.check(&session.kernel.diag, conntrack)?;
     let mut ports = PortCounter::default();
     let mut translations = Vec::new();
     let walk = conntrack.table.walk(
         || (PortCounter::default(), Vec::new()),
         |(ports, translations), entry| {
-            let nat = Nat::of(entry);
-            if nat.kind().is_empty() || !selection.matches(&conntrack, entry) {
+            if !selection.matches(conntrack, entry) {
                 return;
             }
-            let document = nat_document(&conntrack, &devices, rules, entry, nat);
-            ports.add(entry, document.netns.unwrap_or(0));
-            translations.push(document);
+            if let Some(document) = known.document(entry) {
+                ports.add(entry, document.netns.unwrap_or(0));
+                translations.push(document);
+            }
         },
         |(more, documents)| {
             ports.merge(more);
@@ -80,10 +114,10 @@ pub(in crate::cli) fn translated(
     );
     let complete = warn_of_losses(session, &walk);
     let body = NatReport {
-        local_port_range: session.explain(local_ports::range(kernel))?,
+        local_port_range: session.explain(local_ports::range(&session.kernel))?,
         ports: ports.finish(),
-        rules: used(rules, &translations),
-        rules_known: false,
+        rules: used(&known.rules, &translations),
+        rules_known: known.rules_known,
         translations,
     };
     Ok((body, complete))
@@ -96,22 +130,11 @@ pub(in crate::cli) fn each_translation(
     common: &Common,
     mut add: impl FnMut(Vec<NatEntryDoc>) -> io::Result<()>,
 ) -> Result<bool> {
-    let rules = rules_of(session, modules, common);
-    let rules = rules.map(|(rules, _)| rules).unwrap_or_default();
-    let kernel = &session.kernel;
-    let symbols = (&**kernel, modules);
-    let conntrack = session.explain(Conntrack::open(kernel, &symbols))?;
-    let named = conntrack.namespaces().iter();
-    let devices: Vec<Devices> = named.map(|ns| devices::names(kernel, ns.address)).collect();
+    let known = Translating::open(session, modules, common)?;
     let mut written = Ok(());
-    let walk = conntrack.table.walk(
+    let walk = known.conntrack.table.walk(
         Vec::new,
-        |translations, entry| {
-            let nat = Nat::of(entry);
-            if !nat.kind().is_empty() {
-                translations.push(nat_document(&conntrack, &devices, &rules, entry, nat));
-            }
-        },
+        |translations, entry| translations.extend(known.document(entry)),
         |translations| {
             written = add(translations);
             match written.is_ok() {

@@ -32,6 +32,7 @@ pub(super) fn add(
     allocated: Option<Allocated>,
 ) {
     let layout = sections.args.format.layout();
+    let common = &sections.args.common;
     let typed = || match typed {
         Ok(()) => Ok(()),
         Err(why) => Err(anyhow!("{why:#}")),
@@ -54,7 +55,7 @@ pub(super) fn add(
         |report: &NatReport, _: &mut Brief| figures::ports(&report.ports).into_iter().collect();
     let ask = |session: &Session| {
         typed()?;
-        conntrack::translated(session, modules, &Wanted::default(), &[])
+        conntrack::translated(session, modules, common, &Wanted::default())
     };
     sections.add_drawn(topics::NAT, ask, Shown { text, figures });
     of_sockets(sections);

@@ -22,6 +22,9 @@ const NO_TRACKING: &str = "connection tracking was not loaded";
 /// Where symbols of modules are not known, nothing is said of what may be one.
 pub fn cannot(kernel: &Kernel, modules: Option<&Modules>) -> Vec<Cannot> {
     let lacks = |name: &str| kernel.symbol(name).is_none();
+    // Of a list that is cut short nobody knows what was loaded.
+    let modules =
+        modules.filter(|all| all.end().is_complete() && all.find("nf_conntrack").is_none());
     let unloaded =
         |name: &str| modules.is_some_and(|all| modules::resolve(kernel, all, name).is_none());
     let rows = [
