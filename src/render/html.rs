@@ -142,7 +142,8 @@ fn page(document: &Document<WholeReport>) -> Page {
         let all = all.into_iter();
         all.map(|one| found(one, dump.memory_bytes)).collect()
     };
-    let name = host(dump).or(dump.release.as_deref());
+    let name = host(dump).filter(|_| !body.redacted);
+    let name = name.or(dump.release.as_deref());
     let mut figures: Vec<Drawn> = body.sections.iter().flat_map(drawn).collect();
     // So that none leaves a hole beside it.
     figures.sort_by_key(|figure| !figure.wide);

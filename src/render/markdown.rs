@@ -14,7 +14,8 @@ use crate::report::whole::{Section, Told, WholeReport};
 /// If writing fails.
 pub fn write(out: &mut dyn Write, document: &Document<WholeReport>) -> io::Result<()> {
     let (dump, body) = (&document.dump, &document.body);
-    let name = host(dump).or(dump.release.as_deref());
+    let name = host(dump).filter(|_| !body.redacted);
+    let name = name.or(dump.release.as_deref());
     let name = escaped(&printable(name.unwrap_or("unknown kernel")));
     writeln!(out, "# Crash of {name}\n")?;
     let mut above = Vec::new();

@@ -76,12 +76,13 @@ pub(super) fn of_search(sections: &mut Sections<'_>) -> OfSearch {
 fn tell(sections: &mut Sections<'_>, search: &Session, judged: Judged) -> OfSearch {
     let layout = sections.args.format.layout();
     let Judged {
-        report,
+        mut report,
         complete,
         pages,
         kmalloc,
         connections,
     } = judged;
+    sections.redact(&mut report);
     let findings = report.findings.clone();
     let brief = &mut sections.brief;
     brief.of_findings(&findings, &report.trust, &report.coverage);
@@ -91,7 +92,8 @@ fn tell(sections: &mut Sections<'_>, search: &Session, judged: Judged) -> OfSear
     slabs.sort_by_size();
     let mut of_pages = Vec::new();
     match pages.map(|facts| PagesReport::new(facts, Division::Zone)) {
-        Some(pages) => {
+        Some(mut pages) => {
+            sections.redact(&mut pages);
             sections.brief.of_ledger(&pages.ledger, pages.page_bytes);
             of_pages.push(figures::ledger(&pages));
             if sections.wants(topics::PAGES) {

@@ -39,9 +39,18 @@ pub(crate) struct ReportArgs {
     pub(crate) sections: Vec<String>,
     /// Without names (host, processes, cgroups, files, interfaces) and network addresses
     ///
-    /// Stand-ins take their place, the same for the same name. The log, packet filters and the
-    /// kernel's command line are left out. Names of caches, modules and symbols and addresses of the
-    /// kernel's memory stay.
+    /// Stand-ins take the place of names of processes, interfaces, cgroups, files and directories,
+    /// devices of file systems, unix sockets, BPF maps and programs, and of tables and chains of
+    /// packet filters that not every machine has: the same for the same name. Those of network
+    /// addresses are addresses of 240.0.0.0/4 and 100::/64, those of network cards begin with
+    /// 02:00:00. The host's name, the dump's path, the log, packet filters and the kernel's command
+    /// line are left out. Of text out of memory (what lost objects begin with, and the format that
+    /// made it) it is said how long it is.
+    ///
+    /// What stays: the kernel's release, the panic message, times and sizes, numbers of processes,
+    /// users, ports and inodes, names of caches, modules, symbols, limits, kinds of file systems and
+    /// disks, values of limits, addresses of the kernel's memory, directories that most machines
+    /// have (/run, /dev/shm), `lo`, loopback addresses.
     #[arg(long, help_heading = "Output")]
     pub(crate) redact: bool,
     /// With what would go with whom, on a machine of any size; by itself up to 2 GiB of RAM, since it
@@ -109,7 +118,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     };
     let mut document = session.document(&args.common, complete, body);
     if args.redact {
-        redactor.report(&mut document);
+        redactor.frame(&mut document);
     }
     output(&args.common, Reader::Program, |out, _| match args.format {
         ReportFormat::Html => render::html::write(out, &document),

@@ -11,8 +11,10 @@ use vmleak::kernel::KernelError;
 use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::figures::Figure;
-use vmleak::report::redact::Redactor;
+use vmleak::report::redact::{Named, Redactor};
 use vmleak::report::whole::{Section, Told, Topic};
+use vmleak::subsys::net::interfaces;
+use vmleak::subsys::task;
 
 use super::super::session::Session;
 use super::{ReportArgs, ReportFormat, topics};
@@ -48,13 +50,17 @@ pub(super) struct Shown<W, F> {
 impl<'s> Sections<'s> {
     pub(super) fn new(session: &'s Session, args: &'s ReportArgs) -> Self {
         let said = session.kernel.diag.warnings();
+        let redactor = match args.redact {
+            true => learned(session, args),
+            false => Redactor::default(),
+        };
         Self {
             session,
             args,
             brief: Brief::default(),
             complete: true,
             said: Vec::new(),
-            redactor: Redactor::default(),
+            redactor,
             at_first: said.into_iter().map(|one| one.message).collect(),
             lost: Diagnostics::default(),
         }
@@ -69,7 +75,7 @@ impl<'s> Sections<'s> {
 
     /// What one command says to a question of its own, as text alone. One that can't say anything
     /// takes nothing from the others.
-    pub(super) fn add<T: Serialize>(
+    pub(super) fn add<T: Serialize + Named>(
         &mut self,
         topic: Topic,
         ask: impl FnOnce(&Session) -> Answer<T>,
@@ -80,7 +86,7 @@ impl<'s> Sections<'s> {
     }
 
     /// The same with pictures, and with what the first page has to know of it.
-    pub(super) fn add_drawn<T: Serialize>(
+    pub(super) fn add_drawn<T: Serialize + Named>(
         &mut self,
         topic: Topic,
         ask: impl FnOnce(&Session) -> Answer<T>,
@@ -91,12 +97,23 @@ impl<'s> Sections<'s> {
     ) {
         if self.wants(topic) {
             let asked = self.session.question();
-            let answer = ask(&asked);
+            let mut answer = ask(&asked);
+            if let Ok((body, _)) = &mut answer {
+                self.redact(body);
+            }
             self.tell(topic, &asked, answer, shown);
         }
     }
 
-    /// What was answered to `asked`.
+    /// Takes names out of what was answered, if that is wanted: once, and before anything is drawn,
+    /// written or kept of it.
+    pub(super) fn redact(&mut self, body: &mut impl Named) {
+        if self.args.redact {
+            body.redact(&mut self.redactor);
+        }
+    }
+
+    /// What was answered to `asked`; [`Self::redact`] has seen it.
     pub(super) fn tell<T: Serialize>(
         &mut self,
         topic: Topic,
@@ -143,14 +160,12 @@ impl<'s> Sections<'s> {
         text: impl FnOnce(&mut Vec<u8>, &Document<T>) -> io::Result<()>,
     ) -> Result<Told> {
         if self.args.format == ReportFormat::Json {
-            let data = serde_json::to_value(body)?;
-            self.redactor.learn(&data);
-            return Ok(Told::Data(data));
+            return Ok(Told::Data(serde_json::to_value(body)?));
         }
+        let mut document = Document::new(&asked.kernel, asked.run(), complete, body);
         if self.args.redact {
-            self.redactor.learn(&serde_json::to_value(&body)?);
+            self.redactor.identity(&mut document.dump);
         }
-        let document = Document::new(&asked.kernel, asked.run(), complete, body);
         let mut written = Vec::new();
         text(&mut written, &document)?;
         let written = String::from_utf8(written)?;
@@ -171,4 +186,33 @@ impl<'s> Sections<'s> {
     pub(super) fn end(&self) {
         self.session.kernel.diag.absorb(&self.lost);
     }
+}
+
+/// Who lives there: what is said of it may name them before any document does.
+fn learned(session: &Session, args: &ReportArgs) -> Redactor {
+    let mut redactor = Redactor::default();
+    let asked = session.question();
+    // What can't be read here is missing from its own section, which says so.
+    for process in task::collect(&asked.kernel)
+        .into_iter()
+        .flat_map(|facts| facts.processes)
+    {
+        // Words of vmleak, as `netns`, are names of kernel threads, too.
+        if !process.kernel_thread {
+            redactor.learn_process(&process.comm);
+        }
+    }
+    let nets = interfaces::collect(&asked.kernel).into_iter();
+    for device in nets
+        .flat_map(|facts| facts.namespaces)
+        .flat_map(|net| net.devices)
+    {
+        redactor.learn_interface(&device.name);
+    }
+    let common = &args.common;
+    let given = common.files.iter().chain(&common.symbols);
+    for path in given.chain(&common.debug_directory) {
+        redactor.learn_path(&path.display().to_string());
+    }
+    redactor
 }

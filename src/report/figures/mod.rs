@@ -133,30 +133,3 @@ fn figure(id: &str, title: impl Into<String>, note: &str, drawing: Drawing) -> F
         drawing,
     }
 }
-
-impl Figure {
-    /// Puts each label through `change`.
-    pub fn relabel(&mut self, change: &mut dyn FnMut(&str) -> String) {
-        self.title = change(&self.title);
-        match &mut self.drawing {
-            Drawing::Icicle(root) => root.relabel(change),
-            Drawing::Bars(bars) => {
-                for row in &mut bars.rows {
-                    row.name = change(&row.name);
-                    row.detail = row.detail.as_deref().map(&mut *change);
-                }
-            }
-            // Their labels are vmleak's own.
-            Drawing::Treemap(_) | Drawing::Columns(_) | Drawing::Zones(_) => {}
-        }
-    }
-}
-
-impl Branch {
-    fn relabel(&mut self, change: &mut dyn FnMut(&str) -> String) {
-        self.name = change(&self.name);
-        for part in &mut self.parts {
-            part.relabel(change);
-        }
-    }
-}
