@@ -302,6 +302,10 @@ pub(crate) enum InfoFormat {
     Table,
     /// One document
     Json,
+    /// One dump a line
+    Jsonl,
+    /// One dump a row
+    Csv,
 }
 
 impl InfoFormat {

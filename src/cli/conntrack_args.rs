@@ -79,6 +79,8 @@ pub(crate) enum NatFormat {
     Json,
     /// One translation a line
     Jsonl,
+    /// One translation a row
+    Csv,
 }
 
 impl NatFormat {

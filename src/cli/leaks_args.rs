@@ -63,13 +63,15 @@ pub(crate) enum LeaksFormat {
     Json,
     /// One cache a line
     Jsonl,
+    /// One cache a row
+    Csv,
 }
 
 impl LeaksFormat {
     pub(crate) fn reader(self) -> Reader {
         match self {
             LeaksFormat::Table => Reader::Person,
-            LeaksFormat::Json | LeaksFormat::Jsonl => Reader::Program,
+            _ => Reader::Program,
         }
     }
 }

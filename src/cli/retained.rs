@@ -9,7 +9,7 @@ use vmleak::render;
 use vmleak::report::retained::RetainedReport;
 
 use super::args::Common;
-use super::session::{Reader, Session, exit, output};
+use super::session::{Reader, Session, exit, json_lines, output};
 use super::wrong::nothing_so;
 
 /// What would go with it: a thing is retained by an owner if every way to it leads through that one.
@@ -41,6 +41,10 @@ pub(crate) enum RetainedFormat {
     Table,
     /// One document
     Json,
+    /// One owner a line
+    Jsonl,
+    /// One owner a row
+    Csv,
     /// Stacks with bytes, for flame graphs
     Folded,
 }
@@ -75,6 +79,8 @@ pub(crate) fn retained(args: &RetainedArgs) -> Result<ExitCode> {
     output(&args.common, reader, |out, width| match args.format {
         RetainedFormat::Table => render::retained::write_text(out, &document, width),
         RetainedFormat::Json => render::json(out, &document),
+        RetainedFormat::Jsonl => json_lines(out, &document.dump, &document.body.facts.owners),
+        RetainedFormat::Csv => render::flat::csv(out, &document.dump, &document.body.facts.owners),
         RetainedFormat::Folded => render::retained::write_folded(out, &document.body),
     })?;
     Ok(exit(document.complete))

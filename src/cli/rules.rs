@@ -7,12 +7,13 @@ use clap::{Args, ValueEnum};
 use vmleak::kernel::asked;
 use vmleak::kernel::modules::Modules;
 use vmleak::render;
+use vmleak::render::export::tables::RuleRow;
 use vmleak::report::rules::RulesReport;
 use vmleak::subsys::net::rules::{self, RuleFacts};
 
 use super::args::Common;
 use super::conntrack_args::Netns;
-use super::session::{Reader, Session, exit, output};
+use super::session::{Reader, Session, exit, json_lines, output};
 use super::wrong::{known_netns, nothing_so};
 
 /// Of `rules`.
@@ -40,6 +41,10 @@ pub(crate) enum RulesFormat {
     Table,
     /// One document
     Json,
+    /// One rule a line
+    Jsonl,
+    /// One rule a row
+    Csv,
     /// As `nft -a list ruleset`
     Nft,
     /// As `nft --debug=netlink list ruleset`: every expression, nothing guessed
@@ -69,6 +74,8 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
     };
     output(&args.common, reader, |out, layout| match args.format {
         RulesFormat::Json => render::json(out, &document),
+        RulesFormat::Jsonl => json_lines(out, &document.dump, &RuleRow::of(&document.body)),
+        RulesFormat::Csv => render::flat::csv(out, &document.dump, &RuleRow::of(&document.body)),
         RulesFormat::Netlink => render::rules::write_netlink(out, &document.body),
         RulesFormat::Nft => render::rules::write_nft(out, &document.body),
         RulesFormat::IptablesSave => render::rules::write_iptables(out, &document.body, 2),
@@ -100,7 +107,7 @@ pub(super) fn add_rule_types(session: &mut Session, modules: &Modules, common: &
 /// Leaves out what was not asked for.
 fn choose(args: &RulesArgs, session: &Session, facts: &mut RuleFacts) -> Result<()> {
     let default = match args.format {
-        RulesFormat::Table | RulesFormat::Json => Netns::All,
+        RulesFormat::Table | RulesFormat::Json | RulesFormat::Jsonl => Netns::All,
         _ => Netns::Initial,
     };
     if let Some(Netns::Inum(inum)) = args.netns {

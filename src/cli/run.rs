@@ -27,7 +27,7 @@ use super::pageowner;
 use super::report;
 use super::retained;
 use super::rules;
-use super::save_profile;
+use super::save_profile::{self, ModulesOf};
 use super::session::{Session, exit, json_lines, output};
 use super::sockets;
 use super::sysctl;
@@ -178,7 +178,7 @@ pub(crate) fn verdict_code(
 fn info(args: &InfoArgs) -> Result<ExitCode> {
     let mut session = Session::open(&args.common)?;
     let saved = match &args.save_profile {
-        Some(path) => save_profile::write(&mut session, &args.common, path)?,
+        Some(path) => save_profile::write(&mut session, &args.common, path, ModulesOf::Kernel)?,
         None => true,
     };
     let kernel = &session.kernel;
@@ -199,6 +199,8 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
         |out, width| match args.format {
             InfoFormat::Table => render::info::write_text(out, &document, width),
             InfoFormat::Json => render::json(out, &document),
+            InfoFormat::Jsonl => json_lines(out, &document.dump, &[&document.body]),
+            InfoFormat::Csv => render::flat::csv(out, &document.dump, &[&document.body]),
         },
     )?;
     Ok(exit(document.complete))

@@ -71,7 +71,9 @@ fn asked(session: &Session, place: &str) -> Result<Place> {
         return Ok(Place::Physical(PhysAddr(phys)));
     }
     let address = address(session, place)?;
-    if address.is_null() || !session.kernel.space.is_canonical(address) {
+    // The first page is never mapped, and a small number in memory is hardly ever meant as its address.
+    let is_small = address.0 < session.kernel.dump().page_size() as u64;
+    if is_small || !session.kernel.space.is_canonical(address) {
         let message = format!("{address} is no address that this machine has: nothing lies there");
         return Err(wrong(message));
     }

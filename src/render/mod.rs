@@ -19,6 +19,7 @@ pub mod export;
 pub mod files;
 mod finding;
 mod fitted;
+pub mod flat;
 mod head;
 pub mod html;
 pub mod info;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::subsys::net::interfaces::{NeighbourTable, NetFacts, NetnsFacts};
+use crate::subsys::net::interfaces::{DeviceFacts, NeighbourTable, NetFacts, NetnsFacts};
 use crate::subsys::net::sockets::{Holder, SocketFacts};
 
 /// A namespace with its sockets, which may be all that keeps it.
@@ -31,7 +31,28 @@ pub struct NetReport {
 /// Of those that hold a namespace, so many are named.
 const NAMED: usize = 8;
 
+/// A device with the number of its network namespace.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceRow<'a> {
+    /// The namespace's.
+    pub netns: u32,
+    /// The device.
+    #[serde(flatten)]
+    pub device: &'a DeviceFacts,
+}
+
 impl NetReport {
+    /// The devices of all namespaces, one a row.
+    pub fn devices(&self) -> Vec<DeviceRow<'_>> {
+        let of = |facts: &NetnsFacts| {
+            let netns = facts.inum;
+            move |device| DeviceRow { netns, device }
+        };
+        let all = self.namespaces.iter().map(|net| &net.facts);
+        all.flat_map(|net| net.devices.iter().map(of(net)))
+            .collect()
+    }
+
     /// Puts sockets to their namespaces.
     pub fn new(facts: NetFacts, sockets: &[SocketFacts]) -> Self {
         let mut by_net: BTreeMap<u32, (u64, Vec<String>)> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::zones::{Outcome, outcomes};
-use crate::subsys::mm::zones::{NodeFacts, ZonesFacts};
+use crate::subsys::mm::zones::{NodeFacts, ZoneFacts, ZonesFacts};
 
 /// What one zone could have given.
 #[derive(Clone, Debug, Serialize)]
@@ -26,7 +26,32 @@ pub struct ZonesReport {
     pub allocations: Vec<ZoneOutcomes>,
 }
 
+/// A zone with its node's number.
+#[derive(Clone, Debug, Serialize)]
+pub struct ZoneRow<'a> {
+    /// The node's.
+    pub node: usize,
+    /// The zone.
+    #[serde(flatten)]
+    pub zone: &'a ZoneFacts,
+}
+
 impl ZonesReport {
+    /// All zones, one a row.
+    pub fn rows(&self) -> Vec<ZoneRow<'_>> {
+        let of = |node: &'_ NodeFacts| {
+            let node_number = node.node;
+            move |zone| ZoneRow {
+                node: node_number,
+                zone,
+            }
+        };
+        let nodes = self.nodes.iter();
+        nodes
+            .flat_map(|node| node.zones.iter().map(of(node)))
+            .collect()
+    }
+
     /// Judges each zone.
     pub fn new(facts: ZonesFacts) -> Self {
         let zones = facts.nodes.iter().flat_map(|node| {

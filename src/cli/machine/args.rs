@@ -26,6 +26,10 @@ pub(crate) enum MeminfoFormat {
     Table,
     /// One document
     Json,
+    /// One line of it a line
+    Jsonl,
+    /// One line of it a row
+    Csv,
     /// /proc/meminfo to the letter
     Proc,
 }
@@ -82,6 +86,8 @@ pub(crate) enum LogFormat {
     Json,
     /// One record a line
     Jsonl,
+    /// One record a row
+    Csv,
 }
 
 impl LogFormat {

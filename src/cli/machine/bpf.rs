@@ -13,7 +13,7 @@ use vmleak::subsys::bpf;
 use vmleak::subsys::mm::vmalloc;
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, output};
+use crate::cli::session::{Reader, Session, exit, json_lines, output};
 
 /// Of `bpf`.
 #[derive(Debug, Args)]
@@ -33,6 +33,8 @@ pub(crate) enum BpfFormat {
     Table,
     /// One document
     Json,
+    /// One map a line
+    Jsonl,
     /// One row a map or a program
     Csv,
 }
@@ -54,6 +56,7 @@ pub(crate) fn bpf(args: &BpfArgs) -> Result<ExitCode> {
     output(&args.common, reader, |out, width| match args.format {
         BpfFormat::Table => render::bpf::write_text(out, &document, width),
         BpfFormat::Json => render::json(out, &document),
+        BpfFormat::Jsonl => json_lines(out, &document.dump, &document.body.maps),
         BpfFormat::Csv => render::bpf::write_csv(out, &document),
     })?;
     Ok(exit(document.complete))

@@ -21,9 +21,9 @@ pub(crate) struct DentriesArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = DentriesFormat::Table, help_heading = "Output")]
     pub(crate) format: DentriesFormat,
-    /// Show the N directories with the most names
-    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Output")]
-    pub(crate) top: usize,
+    /// Show the N directories with the most names (20 for people, all for programs)
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    pub(crate) top: Option<usize>,
 }
 
 /// Formats of `dentries`.
@@ -39,13 +39,20 @@ pub(crate) enum DentriesFormat {
     Csv,
 }
 
+/// As many rows as fit a screen.
+const FOR_PEOPLE: usize = 20;
+
 /// Runs `vmleak dentries`.
 pub(crate) fn dentries(args: &DentriesArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
+    let top = args.top.unwrap_or(match args.format {
+        DentriesFormat::Table => FOR_PEOPLE,
+        _ => usize::MAX,
+    });
     let facts = session.settled(|session| {
         let heap = SlabHeap::read(&session.kernel, &*session.progress);
         let heap = session.explain(heap)?;
-        session.explain(dentries::collect(&heap, args.top))
+        session.explain(dentries::collect(&heap, top))
     })?;
     let complete = facts.complete;
     let document = session.document(&args.common, complete, DentriesReport::new(facts));

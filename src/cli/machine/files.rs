@@ -20,9 +20,9 @@ pub(crate) struct FilesArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = FilesFormat::Table, help_heading = "Output")]
     pub(crate) format: FilesFormat,
-    /// Show the N files of which most is in memory
-    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Output")]
-    pub(crate) top: usize,
+    /// Show the N files of which most is in memory (20 for people, all for programs)
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    pub(crate) top: Option<usize>,
 }
 
 /// Formats of `files`.
@@ -38,10 +38,17 @@ pub(crate) enum FilesFormat {
     Csv,
 }
 
+/// As many rows as fit a screen.
+const FOR_PEOPLE: usize = 20;
+
 /// Runs `vmleak files`.
 pub(crate) fn files(args: &FilesArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let read = |session: &Session| session.explain(fs::collect(&session.kernel, args.top));
+    let top = args.top.unwrap_or(match args.format {
+        FilesFormat::Table => FOR_PEOPLE,
+        _ => usize::MAX,
+    });
+    let read = |session: &Session| session.explain(fs::collect(&session.kernel, top));
     let facts = session.settled(read)?;
     let complete = facts.complete;
     let document = session.document(&args.common, complete, FilesReport::new(facts));

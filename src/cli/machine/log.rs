@@ -27,6 +27,7 @@ pub(crate) fn log(args: &LogArgs) -> Result<ExitCode> {
         LogFormat::Table => render::log::write_text(out, &document.body, args.callers),
         LogFormat::Json => render::json(out, &document),
         LogFormat::Jsonl => json_lines(out, &document.dump, &document.body.records),
+        LogFormat::Csv => render::flat::csv(out, &document.dump, &document.body.records),
     })?;
     Ok(exit(document.complete))
 }
@@ -51,6 +52,7 @@ fn oom_reports(
             LogFormat::Table => render::oom::write_text(out, &document, width),
             LogFormat::Json => render::json(out, &document),
             LogFormat::Jsonl => json_lines(out, &document.dump, &document.body.oom),
+            LogFormat::Csv => render::flat::csv(out, &document.dump, &document.body.oom),
         },
     )?;
     Ok(exit(document.complete))

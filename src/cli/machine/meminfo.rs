@@ -8,7 +8,7 @@ use vmleak::report::meminfo::MeminfoReport;
 use vmleak::subsys::mm::large_kmalloc::KmallocPages;
 use vmleak::subsys::mm::{large_kmalloc, meminfo as subsys};
 
-use super::super::session::{Session, exit, output};
+use super::super::session::{Session, exit, json_lines, output};
 use super::args::{MeminfoArgs, MeminfoFormat};
 
 /// Runs `vmleak meminfo`.
@@ -27,6 +27,8 @@ pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
         |out, width| match args.format {
             MeminfoFormat::Table => render::meminfo::write_text(out, &document, width),
             MeminfoFormat::Json => render::json(out, &document),
+            MeminfoFormat::Jsonl => json_lines(out, &document.dump, &document.body.meminfo),
+            MeminfoFormat::Csv => render::flat::csv(out, &document.dump, &document.body.meminfo),
             MeminfoFormat::Proc => render::meminfo::write_proc(out, &document.body),
         },
     )?;

@@ -9,7 +9,7 @@ use vmleak::render;
 use vmleak::report::pages::{Division, PagesReport};
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, output};
+use crate::cli::session::{Reader, Session, exit, json_lines, output};
 
 /// Of `pages`.
 #[derive(Debug, Args)]
@@ -47,6 +47,8 @@ pub(crate) enum PagesFormat {
     Table,
     /// One document
     Json,
+    /// One row of the ledger a line
+    Jsonl,
     /// One row a line, an owner, a holder
     Csv,
 }
@@ -71,6 +73,10 @@ pub(crate) fn pages(args: &PagesArgs) -> Result<ExitCode> {
         }
         PagesFormat::Table => render::pages::write_text(out, &document, width, top),
         PagesFormat::Json => render::json(out, &document),
+        PagesFormat::Jsonl if args.by.is_some() => {
+            json_lines(out, &document.dump, &document.body.zones)
+        }
+        PagesFormat::Jsonl => json_lines(out, &document.dump, &document.body.rows),
         PagesFormat::Csv if args.by.is_some() => render::pages::write_zones_csv(out, &document),
         PagesFormat::Csv => render::pages::write_csv(out, &document),
     })?;
@@ -95,6 +101,10 @@ pub(in crate::cli) fn collected(
     let (facts, _) = rayon::join(search, || session.run());
     let facts = session.explain(facts)?;
     let report = PagesReport::new(facts.context("no page structures were gathered")?, by);
+    for why in &report.trust.reasons {
+        let message = format!("no page can be called lost: {}", why.message);
+        session.kernel.diag.warn("lost-unknown", message);
+    }
     let complete = report.is_complete();
     Ok((report, complete))
 }

@@ -9,7 +9,7 @@ use vmleak::report::zones::ZonesReport;
 use vmleak::subsys::mm::zones::{self, PagetypeFacts, VmstatFacts, ZoneinfoText, ZonesFacts};
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, output};
+use crate::cli::session::{Reader, Session, exit, json_lines, output};
 
 /// Of `zones`.
 #[derive(Debug, Args)]
@@ -29,6 +29,10 @@ pub(crate) enum ZonesFormat {
     Table,
     /// One document
     Json,
+    /// One zone a line
+    Jsonl,
+    /// One zone a row
+    Csv,
     /// /proc/buddyinfo to the letter
     Buddyinfo,
     /// /proc/zoneinfo to the letter
@@ -58,6 +62,8 @@ pub(crate) fn zones(args: &ZonesArgs) -> Result<ExitCode> {
             (_, More::Pagetypes(facts)) => render::pagetypes::write(out, facts),
             (_, More::Vmstat(facts)) => render::pagetypes::write_vmstat(out, facts),
             (ZonesFormat::Json, _) => render::json(out, &document),
+            (ZonesFormat::Jsonl, _) => json_lines(out, &document.dump, &body.rows()),
+            (ZonesFormat::Csv, _) => render::flat::csv(out, &document.dump, &body.rows()),
             (ZonesFormat::Buddyinfo, _) => render::zones::write_buddyinfo(out, body),
             _ => render::zones::write_text(out, &document, width, page),
         }
@@ -82,7 +88,7 @@ impl More {
                 Self::Pagetypes(session.explain(zones::pagetypes(kernel))?)
             }
             ZonesFormat::Vmstat => Self::Vmstat(session.explain(zones::vmstat(kernel, facts))?),
-            ZonesFormat::Table | ZonesFormat::Json | ZonesFormat::Buddyinfo => Self::Nothing,
+            _ => Self::Nothing,
         })
     }
 

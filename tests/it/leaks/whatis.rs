@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{real_dumps, run, small_dump};
+use crate::support::{files, real_dumps, run, small_dump};
 
 fn whatis(address: &str, vmcore: &Path, more: &[&str]) -> Value {
     let mut args = vec!["whatis", address, "--format", "json"];
@@ -223,4 +223,13 @@ fn pages_are_whose_drgn_says() {
             }
         }
     }
+}
+
+/// A number is no address: what points to nothing is not said to be pointed to.
+#[test]
+fn small_numbers_are_no_addresses() {
+    let dump = small_dump();
+    let (code, _, stderr) = run(&[&["whatis", "0x123"], &files(&dump)[..]].concat());
+    assert_eq!(code, 2, "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }

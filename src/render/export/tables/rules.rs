@@ -1,5 +1,7 @@
 //! Rules of all filters, each as its own program writes it.
 
+use serde::Serialize;
+
 use super::super::super::rules::{nft_rule, x_rules};
 use super::super::column::{Table, made, maybe, some, text, unsigned};
 use crate::report::rules::{NetnsDoc, RulesReport};
@@ -7,7 +9,7 @@ use crate::subsys::net::rules::nft::Rule;
 use crate::subsys::net::rules::nft::expr::Expr;
 
 /// One rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RuleRow {
     netns: u32,
     filter: &'static str,
