@@ -48,6 +48,14 @@ def entry_path(out: str, key: str) -> Path:
     return Path(out) / "ledger" / f"{key}.json"
 
 
+def was_analysed(settings: Settings, dump: str) -> bool:
+    """Whether there are tables of it, whole or in part."""
+    try:
+        return json.loads(entry_path(settings.out, key_of(dump)).read_text())["state"] != "failed"
+    except (OSError, ValueError):
+        return False
+
+
 def is_done(settings: Settings, dump: str, again: bool = False) -> bool:
     """Whether the ledger has it, well or as what can't be helped; with `again` only well."""
     try:
