@@ -152,10 +152,12 @@ fn name_devices(kernel: &Kernel, nets: &[NetNamespace], sockets: &mut [SocketFac
     for socket in sockets {
         let of_packets = socket.packet.map(|packet| packet.ifindex);
         let index = of_packets.unwrap_or(socket.bound_ifindex);
-        let net = nets.iter().find(|net| Some(net.inum) == socket.netns);
-        let (Some(net), Ok(index @ 1..)) = (net, u32::try_from(index)) else {
+        // Hardly any is bound.
+        let Ok(index @ 1..) = u32::try_from(index) else {
             continue;
         };
+        let net = nets.iter().find(|net| Some(net.inum) == socket.netns);
+        let Some(net) = net else { continue };
         let names = known
             .entry(net.inum)
             .or_insert_with(|| devices::names(kernel, net.address));
