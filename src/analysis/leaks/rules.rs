@@ -61,7 +61,8 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
             evidence.linked(cache, reach);
         }
     }
-    if !evidence.hoard {
+    // Whose the others are says nothing of those that are lost.
+    if !(evidence.hoard || evidence.lost || evidence.in_part) {
         owners.extend(evidence.made_by_module(cache, reach));
     }
     if evidence.lost || evidence.in_part {

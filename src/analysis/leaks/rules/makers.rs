@@ -50,7 +50,9 @@ impl Evidence {
         let largest = of.into_iter().max_by_key(|(_, (objects, _))| *objects);
         let (module, (objects, how)) = largest?;
         let part = share(objects, reach.kept.looked_at);
-        let about = part * cache.exact.allocated as f64;
+        // Those that something points to, of which the sample is.
+        let kept = reach.judged.saturating_sub(reach.unreachable);
+        let about = part * kept as f64;
         let is_much = part >= PART && about >= OBJECTS && about * f64::from(cache.size) >= BYTES;
         if !is_much || is_own(reach, &Some(module.to_owned())) {
             return None;

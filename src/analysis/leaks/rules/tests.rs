@@ -177,7 +177,8 @@ fn only_a_list_that_starts_in_a_module_is_one_of_its() {
 /// Timers, work and callbacks of one module in a cache that everybody uses: reachable, but whose?
 #[test]
 fn a_cache_that_is_mostly_one_modules_is_suspect() {
-    let kept = |objects: u64| CacheReach {
+    let kept = |allocated: u64, objects: u64| CacheReach {
+        judged: allocated,
         kept: Content {
             looked_at: 1000,
             clusters: vec![Cluster {
@@ -198,7 +199,11 @@ fn a_cache_that_is_mostly_one_modules_is_suspect() {
         ..CacheReach::default()
     };
     let level = |allocated, objects, coverage: &Coverage| {
-        let found = judged(&cache("kmalloc-64", allocated), &kept(objects), coverage);
+        let found = judged(
+            &cache("kmalloc-64", allocated),
+            &kept(allocated, objects),
+            coverage,
+        );
         let owner = found.owners.first().map(|owner| owner.module.clone());
         (found.verdict.level, owner)
     };
@@ -209,7 +214,7 @@ fn a_cache_that_is_mostly_one_modules_is_suspect() {
     assert!(level(40_000, 400, &whole()).0 < Level::Suspect);
     assert!(level(10_000, 900, &whole()).0 < Level::Suspect);
     // One that a module made for itself is its own.
-    let mut own = kept(900);
+    let mut own = kept(40_000, 900);
     own.variables = vec![Symbolized {
         module: Some("hoard".into()),
         function: "hoard_cache".into(),
@@ -218,4 +223,14 @@ fn a_cache_that_is_mostly_one_modules_is_suspect() {
     }];
     let found = judged(&cache("kmalloc-64", 40_000), &own, &whole());
     assert!(found.verdict.level < Level::Suspect);
+    // Whose the kept ones are says nothing of the lost.
+    let both = CacheReach {
+        unreachable: 30_000,
+        sources: 30_000,
+        ..kept(40_000, 900)
+    };
+    let found = judged(&cache("kmalloc-64", 40_000), &both, &whole());
+    assert_eq!(found.owners, []);
+    let reasons = codes(&found.verdict.r#for);
+    assert!(!reasons.contains(&"made-by-module") && !reasons.contains(&"owner"));
 }
