@@ -300,6 +300,11 @@ impl Dump {
         }
     }
 
+    /// Whether pages have to be unpacked, as far as some were read: none of an ELF dump.
+    pub fn unpacks(&self) -> bool {
+        self.unpacked.load(Ordering::Relaxed) > 0
+    }
+
     /// How many times as many pages were unpacked for the cache as it has room for.
     pub fn cache_turns(&self) -> u64 {
         self.unpacked.load(Ordering::Relaxed) / self.cache_pages
@@ -312,8 +317,7 @@ impl Dump {
 
     /// The page, if it was unpacked before and is kept.
     fn remembered(&self, pfn: Pfn) -> Option<Arc<[u8]>> {
-        // None of an ELF dump, which has its pages in the mapping as they are.
-        if self.unpacked.load(Ordering::Relaxed) == 0 {
+        if !self.unpacks() {
             return None;
         }
         if let Some(page) = recent::get(self.id, pfn.0) {

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 pub mod arch;
 pub mod boot;
 mod fault;
+mod gather;
 mod linear;
 mod mmu;
 mod span;
@@ -22,6 +23,7 @@ mod there;
 
 pub use boot::BootFacts;
 pub use fault::{MemFault, SpaceError};
+pub(crate) use gather::{Gathered, gather};
 pub use linear::LinearRegion;
 pub use mmu::{Entry, Level, Mapping, MmuSpec, WalkError};
 pub use span::Span;
@@ -50,6 +52,8 @@ pub struct AddressSpace {
     direct: LinearRegion,
     image_is_whole: bool,
     told: Option<Arc<Diagnostics>>,
+    /// Whether what is read goes past the cache of pages.
+    in_passing: bool,
 }
 
 impl AddressSpace {
@@ -81,6 +85,7 @@ impl AddressSpace {
             boot: Arc::new(boot),
             dump,
             told: None,
+            in_passing: false,
         })
     }
 
@@ -98,6 +103,16 @@ impl AddressSpace {
     pub fn quiet(&self) -> Self {
         Self {
             told: None,
+            ..self.clone()
+        }
+    }
+
+    /// A view for a pass over much memory in the order of the file: a page that it unpacks is
+    /// remembered by its thread for a moment, and takes no other page's place in the cache.
+    #[must_use]
+    pub fn in_passing(&self) -> Self {
+        Self {
+            in_passing: true,
             ..self.clone()
         }
     }
@@ -237,10 +252,11 @@ impl AddressSpace {
         let pfn = Pfn::containing(phys, shift);
         self.dump
             .note_read(pfn, self.within_page(phys), len.min(rest));
-        let page = self
-            .dump
-            .page(pfn)
-            .map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))?;
+        let page = match self.in_passing {
+            true => self.dump.page_in_passing(pfn),
+            false => self.dump.page(pfn),
+        };
+        let page = page.map_err(|fault| self.tell(phys, MemFault::Page { va, fault }))?;
         Ok((page, self.within_page(phys)))
     }
 

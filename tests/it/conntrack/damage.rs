@@ -95,6 +95,58 @@ fn missing_buckets_and_wild_extensions_are_counted() {
     }
 }
 
+/// A table that is read in the order of the file, since the cache has no room for it, loses what it
+/// loses when it is read in its own order.
+#[test]
+fn in_the_order_of_the_file_the_same_is_lost() {
+    let scenario = Scenario::conntrack_many(20_000, 8192);
+    let hurts: [(&str, fn(&mut Machine)); 8] = [
+        ("a cycle", |m| {
+            hurt::chain_cycle(m, hurt::bucket_with(m, 3, 0));
+        }),
+        ("a wild node", |m| {
+            hurt::wild_node(m, hurt::bucket_with(m, 4, 1), hurt::WILD);
+        }),
+        ("a wild head", |m| {
+            hurt::wild_head(m, hurt::bucket_with(m, 3, 2));
+        }),
+        ("a foreign marker", |m| {
+            hurt::foreign_marker(m, hurt::bucket_with(m, 3, 3), 1);
+        }),
+        ("no buckets", |m| {
+            hurt::exclude_buckets(m, 3);
+        }),
+        ("wild extensions", |m| {
+            hurt::wild_ext(m, 77);
+            hurt::wild_ext_offset(m, 7777);
+        }),
+        ("no connection", |m| {
+            let conn = m.conntrack.as_ref().expect("a table").entries[1234];
+            damage::exclude_address(m, conn);
+        }),
+        ("no extensions", |m| {
+            let ext = m.conntrack.as_ref().expect("a table").exts[4321];
+            damage::exclude_address(m, ext);
+        }),
+    ];
+    for (what, hurt) in hurts {
+        let mut machine = Machine::build(Era::V6_1, PagingLevels::Four, &scenario);
+        hurt(&mut machine);
+        let written = write(&machine);
+        let read = |memory: &str| {
+            let (code, stdout, _) = written.conntrack(&["--format=json", "--max-memory", memory]);
+            let mut document: Value = serde_json::from_str(&stdout).expect("JSON");
+            for of_the_run in ["run", "coverage"] {
+                document[of_the_run].take();
+            }
+            (code, document)
+        };
+        let (in_its_order, in_the_files) = (read("512M"), read("1M"));
+        assert_eq!(in_its_order.0, 4, "{what}");
+        assert!(in_its_order == in_the_files, "{what}");
+    }
+}
+
 #[test]
 fn random_damage_ends_honestly() {
     for era in Era::ALL {

@@ -164,32 +164,50 @@ impl EntryReader {
     pub(crate) fn node(&self, kernel: &Kernel, node: VirtAddr) -> Result<(VirtAddr, u8), MemFault> {
         let hash = node.minus(u64::from(self.hash.hnnode.offset));
         let record = kernel.space.span(hash, self.hash.struct_size)?;
-        let next = u64_at(&record, self.hash.hnnode.offset as usize).unwrap_or(0);
-        let tuple = slice(
-            &record,
-            self.hash.tuple.offset as usize,
-            self.tuple.struct_size,
-        );
-        let direction = self.tuple.dir.get(tuple.unwrap_or_default()) as u8;
-        Ok((VirtAddr(next), direction))
+        Ok(self.parse_node(&record))
     }
 
-    /// The connection at `address`. A connection whose extensions can't be read is given
-    /// without them, and the fault beside it.
+    /// The same, of a `struct nf_conntrack_tuple_hash` whose bytes are `record`.
+    pub(super) fn parse_node(&self, record: &[u8]) -> (VirtAddr, u8) {
+        let next = u64_at(record, self.hash.hnnode.offset as usize).unwrap_or(0);
+        let at = self.hash.tuple.offset as usize;
+        let tuple = slice(record, at, self.tuple.struct_size).unwrap_or_default();
+        (VirtAddr(next), self.tuple.dir.get(tuple) as u8)
+    }
+
+    /// The connection at `address`. One whose extensions can't be read is given without them.
     pub(crate) fn read(
         &self,
         kernel: &Kernel,
         namespaces: &[Namespace],
         address: VirtAddr,
         list: List,
-    ) -> Result<(Entry, Option<MemFault>), MemFault> {
+    ) -> Result<Entry, MemFault> {
+        let record = kernel.space.span(address, self.conn.struct_size)?;
+        let ext = VirtAddr(self.conn.ext.get(&record));
+        let mut block = Vec::new();
+        let loaded = self.ext.load(&kernel.space, ext, &mut block);
+        let block = loaded.is_ok().then_some(block.as_slice());
+        Ok(self.parse(kernel, namespaces, (address, list), &record, block))
+    }
+
+    /// The connection that is `at` an address on a list, whose bytes are `record` and those of its
+    /// extensions `block`, if they can be had.
+    pub(super) fn parse(
+        &self,
+        kernel: &Kernel,
+        namespaces: &[Namespace],
+        at: (VirtAddr, List),
+        record: &[u8],
+        block: Option<&[u8]>,
+    ) -> Entry {
+        let (address, list) = at;
         let conn = &self.conn;
-        let record = kernel.space.span(address, conn.struct_size)?;
         let tuple = |direction: usize| {
             let at = conn.tuplehash.offset as usize
                 + direction * self.hash.struct_size
                 + self.hash.tuple.offset as usize;
-            let bytes = slice(&record, at, self.tuple.struct_size).unwrap_or_default();
+            let bytes = slice(record, at, self.tuple.struct_size).unwrap_or_default();
             Tuple::read(&self.tuple, bytes)
         };
         let tuples = [tuple(0), tuple(1)];
@@ -202,28 +220,26 @@ impl EntryReader {
             proto::DCCP => conn.dccp_state,
             _ => None,
         };
-        let seconds = |field: crate::kernel::layout::Field| field.get(&record) / self.clock.hz;
+        let seconds = |field: crate::kernel::layout::Field| field.get(record) / self.clock.hz;
         let gre = conn
             .gre_timeout
             .zip(conn.gre_stream_timeout)
             .filter(|_| l4num == proto::GRE && known_protocol)
             .map(|(timeout, stream)| (seconds(timeout), seconds(stream)));
-        let status = conn.status.get(&record);
-        let timeout = conn.timeout.get(&record) as u32;
+        let status = conn.status.get(record);
+        let timeout = conn.timeout.get(record) as u32;
         // While it is unconfirmed the field holds how long it will live.
-        let link = conn.timer_link.map(|link| link.get(&record));
+        let link = conn.timer_link.map(|link| link.get(record));
         let jiffies_left = match link {
             Some(0) => 0,
             _ if status & status::CONFIRMED != 0 => self.clock.until(timeout),
             _ => i64::from(timeout),
         };
-        let net = VirtAddr(conn.net.get(&record));
-        let ext_address = VirtAddr(conn.ext.get(&record));
-        let (ext, fault) = match self.ext.read(kernel, ext_address) {
-            Ok(ext) => (ext, None),
-            Err(fault) => (Extensions::lost(), Some(fault)),
-        };
-        let entry = Entry {
+        let net = VirtAddr(conn.net.get(record));
+        let ext_address = VirtAddr(conn.ext.get(record));
+        let ext = block.and_then(|block| self.ext.parse(kernel, block));
+        let ext = ext.unwrap_or_else(Extensions::lost);
+        Entry {
             address,
             netns: namespaces.iter().position(|ns| ns.address == net),
             net,
@@ -239,24 +255,23 @@ impl EntryReader {
                 Some(_) => jiffies_left.min(0).unsigned_abs() / self.clock.hz,
                 None => 0,
             },
-            state: state.and_then(|field| state::name(l4num, field.get(&record))),
+            state: state.and_then(|field| state::name(l4num, field.get(record))),
             gre,
-            mark: conn.mark.map(|field| field.get(&record) as u32),
-            secmark: conn.secmark.map(|field| field.get(&record) as u32),
+            mark: conn.mark.map(|field| field.get(record) as u32),
+            secmark: conn.secmark.map(|field| field.get(record) as u32),
             zone: conn
                 .zone
                 .map(|zone| {
-                    let dir = conn.zone_dir.map_or(3, |dir| dir.get(&record) as u8);
-                    (zone.get(&record) as u16, dir)
+                    let dir = conn.zone_dir.map_or(3, |dir| dir.get(record) as u8);
+                    (zone.get(record) as u16, dir)
                 })
                 .or(ext.zone)
                 .or(self.ext.has_zones().then_some((0, 3))),
-            refs: conn.refs.get(&record) as u32,
-            master: VirtAddr(conn.master.get(&record)),
+            refs: conn.refs.get(record) as u32,
+            master: VirtAddr(conn.master.get(record)),
             ext_address,
             ext,
             list,
-        };
-        Ok((entry, fault))
+        }
     }
 }

@@ -8,9 +8,10 @@ use super::layouts::{
     TstampLayout, ZoneLayout,
 };
 use crate::addr::VirtAddr;
-use crate::bytes::{c_string, slice, uint_at};
+use crate::bytes::{c_string, slice, u32_at, u64_at, uint_at};
+use crate::kernel::layout::Field;
 use crate::kernel::{Kernel, KernelError};
-use crate::space::MemFault;
+use crate::space::{AddressSpace, MemFault};
 
 /// Packets and bytes of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -40,6 +41,7 @@ pub struct Extensions {
     pub(super) zone: Option<(u16, u8)>,
     /// Which extensions are present: bits in the order of [`NAMES`].
     present: u16,
+    lost: bool,
 }
 
 impl Extensions {
@@ -47,8 +49,14 @@ impl Extensions {
     pub(crate) fn lost() -> Self {
         Self {
             masquerade_unknown: true,
+            lost: true,
             ..Self::default()
         }
+    }
+
+    /// Whether there are some that can't be read.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Names of all extensions present, lower case.
@@ -76,6 +84,9 @@ const NAMES: [(&str, &str); 11] = [
     ("NF_CT_EXT_ACT_CT", "act_ct"),
     ("NF_CT_EXT_ZONE", "zone"),
 ];
+
+/// More bytes than all extensions take.
+const MOST: usize = 2048;
 
 /// Reads extensions.
 #[derive(Debug)]
@@ -148,90 +159,87 @@ impl ExtReader {
         Some(*id)
     }
 
-    /// Reads all extensions at `ext`.
-    pub(crate) fn read(&self, kernel: &Kernel, ext: VirtAddr) -> Result<Extensions, MemFault> {
-        let mut out = Extensions::default();
+    /// Appends to `out` the block of extensions at `ext`, if there is one.
+    pub(super) fn load(
+        &self,
+        space: &AddressSpace,
+        ext: VirtAddr,
+        out: &mut Vec<u8>,
+    ) -> Result<(), MemFault> {
         if ext.is_null() {
-            return Ok(out);
+            return Ok(());
         }
-        let space = &kernel.space;
-        let offsets_at = ext.plus(u64::from(self.ext.offsets.offset));
-        let offsets = space.span(offsets_at, self.ext.offsets.size as usize)?;
+        let head = space.span(ext, self.ext.struct_size)?;
+        let len = (self.ext.total.get(&head) as usize).clamp(head.len(), MOST);
+        out.extend_from_slice(&*space.span(ext, len)?);
+        Ok(())
+    }
+
+    /// What a `block` of extensions holds; `None` if it makes no sense, or names memory that can't
+    /// be read.
+    pub(super) fn parse(&self, kernel: &Kernel, block: &[u8]) -> Option<Extensions> {
+        let mut out = Extensions::default();
+        if block.is_empty() {
+            return Some(out);
+        }
         for (index, id) in &self.ids {
-            let offset = self.offset(&offsets, *id);
+            let offset = self.offset(block, *id);
             let (Some((_, name)), true) = (NAMES.get(*index), offset != 0) else {
                 continue;
             };
             out.present |= 1 << index;
-            let at = ext.plus(offset);
+            let data = block.get(offset..)?;
             match *name {
                 "zone" => {
                     if let Some(layout) = &self.zone {
-                        let bytes = space.span(at, layout.len)?;
-                        let dir = layout.dir.map_or(3, |dir| dir.get(&bytes) as u8);
-                        out.zone = Some((layout.id.get(&bytes) as u16, dir));
+                        let bytes = data.get(..layout.len)?;
+                        let dir = layout.dir.map_or(3, |dir| dir.get(bytes) as u8);
+                        out.zone = Some((layout.id.get(bytes) as u16, dir));
                     }
                 }
-                "acct" => out.acct = self.acct(kernel, at)?,
+                "acct" => {
+                    if let Some((first, counter)) = &self.acct {
+                        out.acct = Some(counters(counter, data.get(*first as usize..)?)?);
+                    }
+                }
                 "tstamp" => {
                     if let Some(layout) = &self.tstamp {
-                        let bytes = space.span(at, layout.len)?;
-                        out.tstamp = Some((layout.start.get(&bytes), layout.stop.get(&bytes)));
+                        let bytes = data.get(..layout.len)?;
+                        out.tstamp = Some((layout.start.get(bytes), layout.stop.get(bytes)));
                     }
                 }
                 "labels" => {
                     if let Some(layout) = &self.labels {
-                        let at = at.plus(u64::from(layout.bits.offset));
-                        let mut bits = [0; 16];
-                        space.read(at, &mut bits)?;
-                        out.labels = Some(bits);
+                        let bits = data.get(layout.bits.offset as usize..)?;
+                        out.labels = Some(*bits.first_chunk()?);
                     }
                 }
-                "helper" => out.helper = self.helper_name(kernel, at)?,
+                "helper" => {
+                    if let Some((help, _)) = &self.helper {
+                        let helper = u64_at(data, help.helper.offset as usize)?;
+                        out.helper = self.name_of(kernel, VirtAddr(helper)).ok()?;
+                    }
+                }
                 "nat" => match &self.nat {
                     Some(nat) => {
-                        let field = nat.masq_index.map(|field| u64::from(field.offset));
-                        let read = field.map(|offset| space.read_u32(at.plus(offset)));
-                        out.masquerade_ifindex = read.transpose()?;
+                        let index = |field: Field| u32_at(data, field.offset as usize);
+                        out.masquerade_ifindex = match nat.masq_index {
+                            Some(field) => Some(index(field)?),
+                            None => None,
+                        };
                     }
                     None => out.masquerade_unknown = true,
                 },
                 _ => {}
             }
         }
-        Ok(out)
+        Some(out)
     }
 
-    /// Where the extension `id` lies; 0 if there is none.
-    fn offset(&self, offsets: &[u8], id: usize) -> u64 {
-        uint_at(offsets, id * self.width, self.width).unwrap_or(0)
-    }
-
-    fn acct(&self, kernel: &Kernel, at: VirtAddr) -> Result<Option<[Counter; 2]>, MemFault> {
-        let Some((first, counter)) = &self.acct else {
-            return Ok(None);
-        };
-        let at = at.plus(u64::from(*first));
-        let stride = counter.struct_size;
-        let bytes = kernel.space.span(at, 2 * stride)?;
-        let one = |direction: usize| {
-            let record = slice(&bytes, direction * stride, stride).unwrap_or_default();
-            Counter {
-                packets: counter.packets.get(record),
-                bytes: counter.bytes.get(record),
-            }
-        };
-        Ok(Some([one(0), one(1)]))
-    }
-
-    fn helper_name(&self, kernel: &Kernel, at: VirtAddr) -> Result<Option<String>, MemFault> {
-        let Some((help, _)) = &self.helper else {
-            return Ok(None);
-        };
-        let helper = kernel
-            .space
-            .read_ptr(at.plus(u64::from(help.helper.offset)))?;
-        self.name_of(kernel, helper)
+    /// Where in `block` the extension `id` lies; 0 if there is none.
+    fn offset(&self, block: &[u8], id: usize) -> usize {
+        let at = self.ext.offsets.offset as usize + id * self.width;
+        uint_at(block, at, self.width).unwrap_or(0) as usize
     }
 
     /// The name of the helper at `helper`.
@@ -260,11 +268,8 @@ impl ExtReader {
         else {
             return Ok(None);
         };
-        let offsets_at = ext.plus(u64::from(self.ext.offsets.offset));
-        let offsets = kernel
-            .space
-            .read_bytes(offsets_at, self.ext.offsets.size as usize)?;
-        match self.offset(&offsets, id) {
+        let head = kernel.space.span(ext, self.ext.struct_size)?;
+        match self.offset(&head, id) as u64 {
             0 => Ok(None),
             offset => {
                 let at = ext.plus(offset + u64::from(help.helper.offset));
@@ -272,4 +277,16 @@ impl ExtReader {
             }
         }
     }
+}
+
+/// Packets and bytes of both directions.
+fn counters(counter: &CounterLayout, data: &[u8]) -> Option<[Counter; 2]> {
+    let one = |direction: usize| {
+        let record = slice(data, direction * counter.struct_size, counter.struct_size)?;
+        Some(Counter {
+            packets: counter.packets.get(record),
+            bytes: counter.bytes.get(record),
+        })
+    };
+    Some([one(0)?, one(1)?])
 }

@@ -61,6 +61,8 @@ layout! {
     pub(crate) struct ExtLayout = "nf_ct_ext" in "net/netfilter/nf_conntrack_core.c" {
         /// Of one byte each, of two up to 4.11 (but for 3.10).
         need offsets = "offset",
+        /// Bytes of it with all extensions, as wide as an offset.
+        need total = "len",
     }
 }
 

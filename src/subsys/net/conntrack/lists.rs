@@ -60,10 +60,10 @@ struct Unread {
 }
 
 impl Unread {
-    fn keep(&mut self, read: Result<(Entry, Option<MemFault>), MemFault>) -> Option<Entry> {
+    fn keep(&mut self, read: Result<Entry, MemFault>) -> Option<Entry> {
         match read {
-            Ok((entry, without)) => {
-                self.extensions += u64::from(without.is_some());
+            Ok(entry) => {
+                self.extensions += u64::from(entry.ext.is_lost());
                 Some(entry)
             }
             Err(_) => {
@@ -104,7 +104,7 @@ fn follow(
     };
     let mut whole = true;
     let mut seen = FxHashSet::default();
-    let end = table.follow(first, &mut seen, |node, _| {
+    let end = table.follow(first, None, &mut seen, |node, _| {
         let conn = node.minus(table.reader.node_offset(0));
         let read = table.reader.read(kernel, &table.namespaces, conn, list);
         match unread.keep(read) {
@@ -118,7 +118,7 @@ fn follow(
 
 /// The caches of connections: one, or one for each namespace (up to 4.6, with a number or an address
 /// behind its name). Empty if there is none.
-fn caches(heap: &SlabHeap<'_>) -> Vec<usize> {
+pub(super) fn caches(heap: &SlabHeap<'_>) -> Vec<usize> {
     if let Some(one) = heap.find("nf_conntrack") {
         return vec![one];
     }

@@ -11,9 +11,11 @@ mod ext;
 pub mod gc;
 mod id;
 mod layouts;
+mod links;
 mod lists;
 mod named;
 pub mod netns;
+mod ordered;
 pub mod state;
 pub mod stats;
 pub mod table;
@@ -207,6 +209,7 @@ impl<'k> Conntrack<'k> {
                 buckets: usize::try_from(parts.iter().map(|part| part.buckets).sum::<u64>())
                     .unwrap_or(0),
                 parts,
+                expected: limits.count,
                 kernel,
                 reader,
                 namespaces,

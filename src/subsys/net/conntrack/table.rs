@@ -11,14 +11,16 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 use super::entry::{Entry, EntryReader, List};
+use super::links::{Cursor, Links};
 use super::netns::Namespace;
+use super::ordered::{Lost, Ordered, Records, Scratch};
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
 use crate::kernel::walk::{self, NullsEnd};
 use crate::partial::End;
 
 /// Buckets that one thread walks at a time, and that are in flight at once.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 const IN_FLIGHT: usize = 64 * CHUNK;
 /// How often a chain of a kernel that runs is followed at most.
 const ATTEMPTS: u32 = 8;
@@ -35,6 +37,8 @@ pub struct Table<'k> {
     pub buckets: usize,
     /// More nodes than this are in no chain.
     pub(crate) bound: u64,
+    /// How many connections it may hold, by the kernel's counters.
+    pub(super) expected: Option<u64>,
 }
 
 /// An array of buckets.
@@ -115,53 +119,111 @@ impl WalkFacts {
     }
 }
 
+/// The connections of some buckets, in the order of their chains.
+#[derive(Default)]
+pub(super) struct Chained {
+    /// Which number the first of them has among those that are gathered together.
+    pub(super) first: usize,
+    pub(super) conns: Vec<VirtAddr>,
+    facts: WalkFacts,
+}
+
 impl Table<'_> {
     /// Walks the table. Threads fold the entries of some buckets into an `A` each; `each` gets
     /// those in the order of the buckets, and may stop the walk. Memory is bounded by what a
-    /// few thousand buckets hold.
+    /// few thousand buckets hold, and by the size of the cache of pages.
     pub fn walk<A: Send>(
         &self,
         make: impl Fn() -> A + Sync,
         add: impl Fn(&mut A, &Entry) + Sync,
         mut each: impl FnMut(A) -> ControlFlow<()>,
     ) -> WalkFacts {
-        let mut facts = WalkFacts::default();
-        for start in (0..self.buckets).step_by(IN_FLIGHT) {
-            let end = self.buckets.min(start + IN_FLIGHT);
-            let chunks: Vec<(A, WalkFacts)> = (start..end)
-                .into_par_iter()
-                .step_by(CHUNK)
-                .map(|first| {
-                    let mut made = make();
-                    let mut facts = WalkFacts::default();
-                    let last = end.min(first + CHUNK);
-                    self.buckets(first..last, &mut facts, |entry| add(&mut made, entry));
-                    (made, facts)
-                })
-                .collect();
-            for (made, chunk) in chunks {
-                facts.merge(&chunk);
-                if each(made).is_break() {
-                    return facts;
+        let mut all = WalkFacts::default();
+        let fold = |chain: &mut Chained, records: Option<&Records>| {
+            let (mut made, mut scratch) = (make(), Scratch::default());
+            if let Some(records) = records {
+                records.touch(chain);
+            }
+            for (index, conn) in (chain.first..).zip(&chain.conns) {
+                let read = match records {
+                    Some(records) => records.entry(self, index, *conn, &mut scratch),
+                    None => self.entry(*conn),
+                };
+                match read {
+                    Ok(entry) => {
+                        chain.facts.entries += 1;
+                        chain.facts.lost_extensions += u64::from(entry.ext.is_lost());
+                        add(&mut made, &entry);
+                    }
+                    Err(Lost) => chain.facts.lost_entries += 1,
                 }
             }
+            made
+        };
+        let ordered = Ordered::when_it_pays(self);
+        let window = ordered
+            .as_ref()
+            .map_or(IN_FLIGHT, |ordered| ordered.buckets);
+        for start in (0..self.buckets).step_by(window) {
+            let end = self.buckets.min(start + window);
+            let chains = (start..end).into_par_iter().step_by(CHUNK);
+            let chains = chains.map(|first| first..end.min(first + CHUNK));
+            let mut give = |made: Vec<(A, WalkFacts)>| {
+                for (made, facts) in made {
+                    all.merge(&facts);
+                    each(made)?;
+                }
+                ControlFlow::Continue(())
+            };
+            let given = match &ordered {
+                None => give(
+                    chains
+                        .map(|range| {
+                            let mut chain = self.chains(range, None);
+                            (fold(&mut chain, None), chain.facts)
+                        })
+                        .collect(),
+                ),
+                Some(ordered) => {
+                    let chains = chains.map(|range| self.chains(range, Some(&ordered.links)));
+                    let mut chains: Vec<Chained> = chains.collect();
+                    let records = Records::read(self, &mut chains);
+                    chains.chunks_mut(IN_FLIGHT / CHUNK).try_for_each(|some| {
+                        let folded = some.par_iter_mut().map(|chain| {
+                            let made = fold(chain, Some(&records));
+                            (made, std::mem::take(&mut chain.facts))
+                        });
+                        give(folded.collect())
+                    })
+                }
+            };
+            if given.is_break() {
+                break;
+            }
         }
-        facts
+        all
     }
 
-    fn buckets(
-        &self,
-        range: std::ops::Range<usize>,
-        facts: &mut WalkFacts,
-        mut found: impl FnMut(&Entry),
-    ) {
+    fn entry(&self, conn: VirtAddr) -> Result<Entry, Lost> {
+        let read = self
+            .reader
+            .read(self.kernel, &self.namespaces, conn, List::Hash);
+        read.map_err(|_| Lost)
+    }
+
+    /// Follows the chains of some buckets.
+    fn chains(&self, range: std::ops::Range<usize>, links: Option<&Links>) -> Chained {
+        let mut chained = Chained::default();
         let mut seen = FxHashSet::default();
         let page = self.kernel.dump().page_size() as u64;
         let (mut at, end) = (range.start as u64, range.end as u64);
+        if let Some(links) = links {
+            links.touch(&self.heads(at..end));
+        }
         while at < end {
             let part = self.parts.partition_point(|part| part.end() <= at);
             let Some(part) = self.parts.get(part) else {
-                return;
+                break;
             };
             // Chains end with the number that a bucket has in its own array.
             let bucket = at - part.first;
@@ -169,8 +231,8 @@ impl Table<'_> {
             let step = match self.kernel.space.read_ptr(head) {
                 Ok(first) => {
                     match self.kernel.dump().is_live() {
-                        true => self.live_chain(bucket, head, facts, &mut found),
-                        false => self.chain(bucket, first, facts, &mut seen, &mut found),
+                        true => self.live_chain(bucket, head, &mut chained),
+                        false => self.chain(bucket, first, links, &mut seen, &mut chained),
                     }
                     1
                 }
@@ -179,41 +241,42 @@ impl Table<'_> {
                 Err(_) => {
                     let rest = (page - head.0 % page) / 8;
                     let lost = rest.clamp(1, end.min(part.end()) - at);
-                    facts.lost_buckets += lost;
+                    chained.facts.lost_buckets += lost;
                     lost
                 }
             };
             at += step;
         }
+        chained
+    }
+
+    /// What the buckets point to that can be read.
+    fn heads(&self, buckets: std::ops::Range<u64>) -> Vec<VirtAddr> {
+        let space = self.kernel.space.quiet();
+        let head = |bucket: u64| {
+            let mut parts = self.parts.iter();
+            let part = parts.find(|part| bucket < part.end())?;
+            space
+                .read_ptr(part.hash.plus((bucket - part.first) * 8))
+                .ok()
+        };
+        buckets.filter_map(head).collect()
     }
 
     /// A chain that changes while it is followed is followed again, as the kernel does where it
     /// ends in another one's marker (net/netfilter/nf_conntrack_core.c).
-    fn live_chain(
-        &self,
-        bucket: u64,
-        head: VirtAddr,
-        facts: &mut WalkFacts,
-        found: &mut impl FnMut(&Entry),
-    ) {
+    fn live_chain(&self, bucket: u64, head: VirtAddr, chained: &mut Chained) {
         for attempt in 1..=ATTEMPTS {
-            let (mut once, mut entries) = (WalkFacts::default(), Vec::new());
+            let mut once = Chained::default();
             match self.kernel.space.read_ptr(head) {
                 Ok(first) => {
-                    let mut keep = |entry: &Entry| entries.push(entry.clone());
-                    self.chain(
-                        bucket,
-                        first,
-                        &mut once,
-                        &mut FxHashSet::default(),
-                        &mut keep,
-                    );
+                    self.chain(bucket, first, None, &mut FxHashSet::default(), &mut once);
                 }
-                Err(_) => once.lost_buckets += 1,
+                Err(_) => once.facts.lost_buckets += 1,
             }
-            if once.is_complete() || attempt == ATTEMPTS {
-                facts.merge(&once);
-                entries.iter().for_each(found);
+            if once.facts.is_complete() || attempt == ATTEMPTS {
+                chained.facts.merge(&once.facts);
+                chained.conns.extend(once.conns);
                 return;
             }
         }
@@ -223,12 +286,19 @@ impl Table<'_> {
         &self,
         bucket: u64,
         first: VirtAddr,
-        facts: &mut WalkFacts,
+        links: Option<&Links>,
         seen: &mut FxHashSet<VirtAddr>,
-        found: &mut impl FnMut(&Entry),
+        chained: &mut Chained,
     ) {
-        let end = self.follow(first, seen, |node, direction| {
-            self.node(node, direction, facts, found)
+        let facts = &mut chained.facts;
+        let end = self.follow(first, links, seen, |node, direction| {
+            match direction {
+                0 => chained.conns.push(node.minus(self.reader.node_offset(0))),
+                1 => facts.replies += 1,
+                // What it is part of makes no sense: the chain is not followed.
+                _ => return false,
+            }
+            true
         });
         let length = seen.len() as u64;
         facts.used_buckets += u64::from(length > 0);
@@ -240,53 +310,28 @@ impl Table<'_> {
         }
     }
 
-    /// Follows a chain from `first` on. Each node is given once, with its direction; who gets it
-    /// says whether it makes sense.
+    /// Follows a chain from `first` on, by `links` as far as they are known. Each node is given
+    /// once, with its direction; who gets it says whether it makes sense.
     pub(super) fn follow(
         &self,
         first: VirtAddr,
+        links: Option<&Links>,
         seen: &mut FxHashSet<VirtAddr>,
         mut given: impl FnMut(VirtAddr, u8) -> bool,
     ) -> NullsEnd {
+        let mut known = links.map(Cursor::new);
         walk::hlist_nulls(first, self.bound, seen, |node| {
-            let read = self.reader.node(self.kernel, node);
-            let (next, direction) = read.map_err(|_| End::Fault)?;
+            let (next, direction) = match known.as_mut().and_then(|known| known.next(node)) {
+                Some(known) => known,
+                None => self
+                    .reader
+                    .node(self.kernel, node)
+                    .map_err(|_| End::Fault)?,
+            };
             match given(node, direction) {
                 true => Ok(next),
                 false => Err(End::BrokenLink),
             }
         })
-    }
-
-    /// `false` if what the node is part of makes no sense, so that the chain is not followed.
-    fn node(
-        &self,
-        node: VirtAddr,
-        direction: u8,
-        facts: &mut WalkFacts,
-        found: &mut impl FnMut(&Entry),
-    ) -> bool {
-        match direction {
-            0 => {
-                let conn = node.minus(self.reader.node_offset(0));
-                match self
-                    .reader
-                    .read(self.kernel, &self.namespaces, conn, List::Hash)
-                {
-                    Ok((entry, fault)) => {
-                        facts.entries += 1;
-                        facts.lost_extensions += u64::from(fault.is_some());
-                        found(&entry);
-                    }
-                    Err(_) => facts.lost_entries += 1,
-                }
-                true
-            }
-            1 => {
-                facts.replies += 1;
-                true
-            }
-            _ => false,
-        }
     }
 }
