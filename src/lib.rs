@@ -55,8 +55,7 @@ pub mod diag;
 pub mod dump;
 pub mod graph;
 pub mod kernel;
-#[doc(hidden)]
-pub mod once;
+mod once;
 pub mod open;
 pub mod partial;
 pub mod render;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 /// that waits for a part of it takes other work meanwhile, and if that asked for the same value
 /// the thread would wait for itself. Here it makes the value once more; the first that is made
 /// stays.
-pub fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+pub(crate) fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
     match cell.get() {
         Some(made) => made,
         None => {

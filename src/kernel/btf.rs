@@ -50,7 +50,7 @@ pub enum OwnTypesError {
 ///
 /// # Errors
 /// If it has none, or the dump lacks them.
-pub fn read(space: &AddressSpace, symbols: &SymbolTable) -> Result<Btf, OwnTypesError> {
+pub(crate) fn read(space: &AddressSpace, symbols: &SymbolTable) -> Result<Btf, OwnTypesError> {
     let symbol = |name| run_time_address(symbols, name, space.boot()).ok_or(OwnTypesError::None);
     let (start, stop) = (symbol("__start_BTF")?, symbol("__stop_BTF")?);
     let size = stop.0.wrapping_sub(start.0);
@@ -89,7 +89,7 @@ layout! {
 ///
 /// # Errors
 /// If the list or the types can't be read.
-pub fn read_module(
+pub(crate) fn read_module(
     kernel: &Kernel,
     name: &str,
     module: VirtAddr,

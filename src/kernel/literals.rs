@@ -17,7 +17,7 @@ const MAX_LITERAL: usize = 512;
 
 /// Whether the kernel has a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Literal {
+pub(crate) enum Literal {
     /// From the place that was looked for up to its end.
     Found(String),
     /// There is none.
@@ -28,7 +28,7 @@ pub enum Literal {
 
 impl Literal {
     /// Whether it is there; `None` if that can't be told.
-    pub fn is_there(&self) -> Option<bool> {
+    pub(crate) fn is_there(&self) -> Option<bool> {
         match self {
             Self::Found(_) => Some(true),
             Self::Absent => Some(false),
@@ -38,7 +38,7 @@ impl Literal {
 }
 
 /// Looks for each of `needles` anywhere in the kernel's literals.
-pub fn find<const N: usize>(kernel: &Kernel, needles: [&str; N]) -> [Literal; N] {
+pub(crate) fn find<const N: usize>(kernel: &Kernel, needles: [&str; N]) -> [Literal; N] {
     let finders = needles.map(|needle| Finder::new(needle.as_bytes()).into_owned());
     let mut found = [const { Literal::Absent }; N];
     let (Some(start), Some(end)) = (

@@ -9,45 +9,36 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
-#[doc(hidden)]
 pub mod asked;
-#[doc(hidden)]
 pub mod btf;
 pub mod cpus;
 mod fit;
-#[doc(hidden)]
 pub mod formats;
 pub mod iomem;
 pub mod kallsyms;
 mod known;
 pub mod layout;
-#[doc(hidden)]
-pub mod literals;
+pub(crate) mod literals;
 pub mod memmap;
 pub mod modules;
 pub mod namespaces;
 pub mod page;
 pub mod page_blocks;
-#[doc(hidden)]
-pub mod page_ext;
-#[doc(hidden)]
+pub(crate) mod page_ext;
 pub mod page_kinds;
 pub mod page_zone;
 pub(crate) mod percpu_counter;
 mod pointerless;
-#[doc(hidden)]
 pub mod pointers;
 pub mod processes;
 mod registers;
 pub mod shapes;
-#[doc(hidden)]
-pub mod stack_depot;
+pub(crate) mod stack_depot;
 pub mod symbolize;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod tasks;
-#[doc(hidden)]
-pub mod variables;
+pub(crate) mod variables;
 pub mod walk;
 pub mod zones;
 

@@ -32,7 +32,7 @@ layout! {
 
 /// The arrays of entries.
 #[derive(Debug)]
-pub struct PageExt<'k> {
+pub(crate) struct PageExt<'k> {
     kernel: &'k Kernel,
     /// The first page of each section, and where the entry of page 0 would be.
     sections: Vec<(Pfn, VirtAddr)>,
@@ -42,16 +42,16 @@ pub struct PageExt<'k> {
 
 /// Consecutive entries.
 #[derive(Debug)]
-pub struct Entries<'a> {
+pub(crate) struct Entries<'a> {
     /// The page of the first.
-    pub start: Pfn,
+    pub(crate) start: Pfn,
     bytes: &'a [u8],
     entry: usize,
 }
 
 impl Entries<'_> {
     /// Each entry with its page.
-    pub fn iter(&self) -> impl Iterator<Item = (Pfn, &[u8])> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Pfn, &[u8])> + '_ {
         let entries = self.bytes.chunks_exact(self.entry);
         (self.start.0..).map(Pfn).zip(entries)
     }
@@ -62,7 +62,7 @@ impl<'k> PageExt<'k> {
     ///
     /// # Errors
     /// If the types or the memory sections are missing.
-    pub fn find(kernel: &'k Kernel) -> Result<Option<Self>, KernelError> {
+    pub(crate) fn find(kernel: &'k Kernel) -> Result<Option<Self>, KernelError> {
         let size = "page_ext_size";
         let entry = match kernel.u64_of(size).there(size)? {
             Some(size) => size,
@@ -89,7 +89,7 @@ impl<'k> PageExt<'k> {
     ///
     /// # Errors
     /// If the types lack what such a user looks like.
-    pub fn offset_of(&self, operations: VirtAddr) -> Result<Option<usize>, KernelError> {
+    pub(crate) fn offset_of(&self, operations: VirtAddr) -> Result<Option<usize>, KernelError> {
         let layout: OperationsLayout = self.kernel.layout()?;
         let at = operations.plus(u64::from(layout.offset.offset));
         let offset = self.kernel.space.read_u64(at).ok();
@@ -97,12 +97,12 @@ impl<'k> PageExt<'k> {
     }
 
     /// Bytes of an entry.
-    pub fn entry_size(&self) -> usize {
+    pub(crate) fn entry_size(&self) -> usize {
         self.entry as usize
     }
 
     /// Folds over all entries on all cores, and says how many the dump lacks.
-    pub fn fold<T: Send>(
+    pub(crate) fn fold<T: Send>(
         &self,
         new: impl Fn() -> T + Sync + Send,
         visit: impl Fn(&mut T, &Entries<'_>) + Sync + Send,

@@ -57,7 +57,7 @@ layout! {
 /// Why a handle gives no frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum StackError {
+pub(crate) enum StackError {
     /// It can't be a handle of this kernel: it names no pool.
     #[error("{0:#x} is no handle of a stack trace")]
     NoHandle(u32),
@@ -71,16 +71,16 @@ pub enum StackError {
 
 /// A record of the depot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StackRecord {
+pub(crate) struct StackRecord {
     /// Return addresses, innermost first.
-    pub frames: Vec<u64>,
+    pub(crate) frames: Vec<u64>,
     /// The reference count, 6.8 and later: what it counts is its user's.
-    pub count: Option<u32>,
+    pub(crate) count: Option<u32>,
 }
 
 /// The stack depot of a kernel.
 #[derive(Debug)]
-pub struct StackDepot<'k> {
+pub(crate) struct StackDepot<'k> {
     kernel: &'k Kernel,
     /// Where the array of pointers to pools starts.
     pools: VirtAddr,
@@ -95,7 +95,7 @@ impl<'k> StackDepot<'k> {
     ///
     /// # Errors
     /// If it has one whose shape is not known, or its pools can't be found.
-    pub fn open(kernel: &'k Kernel) -> Result<Option<Self>, KernelError> {
+    pub(crate) fn open(kernel: &'k Kernel) -> Result<Option<Self>, KernelError> {
         let Some(place) = place(kernel)? else {
             return Ok(None);
         };
@@ -113,7 +113,7 @@ impl<'k> StackDepot<'k> {
     ///
     /// # Errors
     /// If there is no such record, or it can't be read.
-    pub fn fetch(&self, handle: u32) -> Result<Vec<u64>, StackError> {
+    pub(crate) fn fetch(&self, handle: u32) -> Result<Vec<u64>, StackError> {
         match handle {
             0 => Ok(Vec::new()),
             _ => self.fetch_record(handle).map(|record| record.frames),
@@ -124,7 +124,7 @@ impl<'k> StackDepot<'k> {
     ///
     /// # Errors
     /// If there is no such record, or it can't be read.
-    pub fn fetch_record(&self, handle: u32) -> Result<StackRecord, StackError> {
+    pub(crate) fn fetch_record(&self, handle: u32) -> Result<StackRecord, StackError> {
         let bytes = handle.to_le_bytes();
         let index = match (self.handle.index_plus_1, self.handle.index) {
             (Some(plus_1), _) => plus_1.get(&bytes).checked_sub(1),
@@ -147,7 +147,7 @@ impl<'k> StackDepot<'k> {
     ///
     /// # Errors
     /// If it is none, or can't be read.
-    pub fn record_at(&self, at: VirtAddr) -> Result<StackRecord, StackError> {
+    pub(crate) fn record_at(&self, at: VirtAddr) -> Result<StackRecord, StackError> {
         let head = self.kernel.space.span(at, self.head_len())?;
         let handle = self.record.handle.get(&head) as u32;
         match self.in_parts(handle) {
@@ -176,7 +176,7 @@ impl<'k> StackDepot<'k> {
 
     /// Where the pools start, as far as they are in the dump. They hold nothing but records, and
     /// these no addresses but those of code and of each other.
-    pub fn pools(&self) -> impl Iterator<Item = VirtAddr> + '_ {
+    pub(crate) fn pools(&self) -> impl Iterator<Item = VirtAddr> + '_ {
         // What lies behind the array is no pool, so that nothing is said where it is not known
         // how many are in use; they are taken in turn.
         let used = used_pools(self.kernel)
@@ -192,7 +192,7 @@ impl<'k> StackDepot<'k> {
     }
 
     /// Bytes in a pool: an offset can reach them all.
-    pub fn pool_size(&self) -> u64 {
+    pub(crate) fn pool_size(&self) -> u64 {
         let width = self.handle.offset.bits.map_or(10, |bits| bits.width);
         1 << (u32::from(width) + ALIGN_SHIFT)
     }

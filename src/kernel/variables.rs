@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 /// Names addresses.
 #[derive(Debug)]
-pub struct Variables<'k> {
+pub(crate) struct Variables<'k> {
     kernel: &'k Kernel,
     symbols: Symbolizer<'k>,
     /// Memory of the boot that is given back, and may be anybody's since.
@@ -57,7 +57,7 @@ fn last_unloaded(kernel: &Kernel) -> Option<String> {
 
 impl<'k> Variables<'k> {
     /// Over the kernel and its modules.
-    pub fn new(kernel: &'k Kernel, modules: &'k Modules) -> Self {
+    pub(crate) fn new(kernel: &'k Kernel, modules: &'k Modules) -> Self {
         let shift = kernel.dump().page_shift();
         let mut module_pages = FxHashMap::default();
         let mut gaps = 0;
@@ -89,7 +89,7 @@ impl<'k> Variables<'k> {
 
     /// The module that was unloaded last, if `address` is where a module may have been and nothing is
     /// mapped any more.
-    pub fn was_module(&self, address: VirtAddr) -> Option<&str> {
+    pub(crate) fn was_module(&self, address: VirtAddr) -> Option<&str> {
         if !self.may_name(address) || self.image.contains(&address) || address.0 >= NO_ADDRESS {
             return None;
         }
@@ -101,33 +101,28 @@ impl<'k> Variables<'k> {
     }
 
     /// The symbol that an address lies in.
-    pub fn name(&self, address: VirtAddr) -> Option<Symbolized> {
+    pub(crate) fn name(&self, address: VirtAddr) -> Option<Symbolized> {
         self.symbols.find(address).filter(is_inside)
     }
 
-    /// What names functions, too.
-    pub fn symbolizer(&self) -> &Symbolizer<'k> {
-        &self.symbols
-    }
-
     /// The format string of a module that a text was made by, if that can be told.
-    pub fn maker(&self, text: &str) -> Option<&Format> {
+    pub(crate) fn maker(&self, text: &str) -> Option<&Format> {
         let read = || Formats::read(self.kernel, self.modules);
         get_or_make(&self.formats, read).maker(self.kernel, text)
     }
 
     /// Pages of modules that can't be told since the dump lacks page tables.
-    pub fn gaps(&self) -> u64 {
+    pub(crate) fn gaps(&self) -> u64 {
         self.gaps
     }
 
     /// Whether the page holds a part of a module.
-    pub fn is_of_module(&self, pfn: Pfn) -> bool {
+    pub(crate) fn is_of_module(&self, pfn: Pfn) -> bool {
         self.module_pages.contains_key(&pfn)
     }
 
     /// Whether the page holds a part of the kernel itself.
-    pub fn is_of_kernel(&self, pfn: Pfn) -> bool {
+    pub(crate) fn is_of_kernel(&self, pfn: Pfn) -> bool {
         let shift = self.kernel.dump().page_shift();
         let start = self.kernel.space.image_address(pfn.start(shift));
         start.is_some_and(|start| {
@@ -136,12 +131,12 @@ impl<'k> Variables<'k> {
     }
 
     /// Whether an address can have a symbol at all: the cheap first question.
-    pub fn may_name(&self, address: VirtAddr) -> bool {
+    pub(crate) fn may_name(&self, address: VirtAddr) -> bool {
         self.kernel.space.boot().return_address(address.0) >= self.first.0
     }
 
     /// The variable of the kernel or of a module that a physical address lies in.
-    pub fn variable(&self, phys: PhysAddr) -> Option<Symbolized> {
+    pub(crate) fn variable(&self, phys: PhysAddr) -> Option<Symbolized> {
         let shift = self.kernel.dump().page_shift();
         let pfn = Pfn::containing(phys, shift);
         if let Some(page) = self.module_pages.get(&pfn) {
