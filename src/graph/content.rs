@@ -19,7 +19,9 @@ use crate::kernel::variables::Variables;
 const LOOKED_AT: usize = 512;
 /// Objects of a cache that are looked at, evenly spread.
 const SAMPLE: usize = 50_000;
-/// Clusters named for each cache.
+/// Clusters kept of each cache, and named for it. What is meant to have no pointer to it may be
+/// among the small ones.
+const KEPT: usize = 64;
 const NAMED: usize = 5;
 /// Addresses given of each cluster.
 const EXAMPLES: usize = 3;
@@ -91,6 +93,13 @@ pub struct Content {
     pub clusters: Vec<Cluster>,
 }
 
+impl Content {
+    /// The largest clusters: those that are named.
+    pub fn named(&self) -> Vec<Cluster> {
+        self.clusters.iter().take(NAMED).cloned().collect()
+    }
+}
+
 /// Stands for a symbol of a module that was unloaded.
 pub const UNLOADED: &str = "where a module was that is loaded no more";
 
@@ -141,7 +150,7 @@ pub(crate) fn look(
         let first = |cluster: &Cluster| cluster.examples.first().copied();
         (b.objects, first(a)).cmp(&(a.objects, first(b)))
     });
-    clusters.truncate(NAMED);
+    clusters.truncate(KEPT);
     for cluster in &mut clusters {
         let text = cluster.text.as_deref();
         cluster.format = text.and_then(|text| symbols.maker(text)).cloned();
@@ -227,9 +236,12 @@ fn leading_text(bytes: &[u8]) -> Option<String> {
         .take_while(|byte| !byte.is_ascii_digit())
         .count();
     let text = bytes.get(..stem)?;
-    // What is no text may begin like it by chance: eight bytes of it do not.
-    let long_enough = whole >= 8 || bytes.get(whole) == Some(&0);
-    (TEXT.contains(&stem) && long_enough).then(|| String::from_utf8_lossy(text).into_owned())
+    // What is no text may begin like it by chance: eight bytes of it do not, and names do not look
+    // like the low bytes of a number.
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./: ".contains(byte);
+    let is_name = || bytes.get(whole) == Some(&0) && text.iter().all(is_of_name);
+    let is_believed = TEXT.contains(&stem) && (whole >= 8 || is_name());
+    is_believed.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 #[cfg(test)]
@@ -243,6 +255,7 @@ mod tests {
         assert_eq!(of(b"eth0\0"), None);
         assert_eq!(of(b"veth0\0"), Some("veth".into()));
         assert_eq!(of(b"abcde\x01\x02"), None);
+        assert_eq!(of(b"&\" $-\0\0\0"), None, "a number");
         assert_eq!(of(b"12345678"), None);
         assert_eq!(of(b"\0\0"), None);
     }

@@ -101,7 +101,7 @@ pub fn judge(reach: &AreaReach, trust: &Trust, memory_bytes: Option<u64>) -> Are
         check_with: Vec::new(),
         areas: addresses(reach, &hardly_held).take(ADDRESSES).collect(),
         listed_of: addresses(reach, &hardly_held).count() as u64,
-        clusters: reach.content.clusters.clone(),
+        clusters: reach.content.named(),
         callers,
         owners,
     };

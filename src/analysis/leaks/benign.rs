@@ -3,7 +3,7 @@
 //! Each rule names the line of the kernel that makes it so. A rule must fit an object by
 //! what it holds, never by its cache alone.
 
-use crate::graph::Cluster;
+use crate::graph::{Cluster, Content};
 
 struct Rule {
     why: &'static str,
@@ -30,4 +30,18 @@ pub(super) fn reason(cluster: &Cluster) -> Option<&'static str> {
         .iter()
         .find(|rule| (rule.fits)(cluster))
         .map(|rule| rule.why)
+}
+
+/// The clusters of those that are none of these, and how many of the objects that were looked at
+/// are none.
+pub(super) fn others(content: &Content) -> (impl Iterator<Item = &Cluster>, u64) {
+    let benign = |cluster: &&Cluster| reason(cluster).is_some();
+    let meant: u64 = content
+        .clusters
+        .iter()
+        .filter(benign)
+        .map(|one| one.objects)
+        .sum();
+    let others = content.clusters.iter().filter(move |one| !benign(one));
+    (others, content.looked_at.saturating_sub(meant))
 }

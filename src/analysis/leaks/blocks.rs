@@ -68,7 +68,7 @@ pub fn judge(reach: &BlockReach, trust: &Trust, memory_bytes: Option<u64>) -> Bl
         bytes: known(bytes),
         sizes: sizes(reach),
         blocks: reach.lost.iter().take(ADDRESSES).copied().collect(),
-        clusters: reach.content.clusters.clone(),
+        clusters: reach.content.named(),
         owners,
         check_with: match many {
             true => commands(reach),

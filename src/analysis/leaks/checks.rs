@@ -1,16 +1,14 @@
 //! Command lines that check a verdict by another way.
 
+use super::benign;
 use crate::graph::CacheReach;
 use crate::subsys::mm::slab::CacheFacts;
 
 /// For crash and drgn, on the same dump.
 pub(super) fn commands(cache: &CacheFacts, reach: &CacheReach) -> Vec<String> {
     let mut commands = vec![format!("crash> kmem -S {}", cache.name)];
-    let example = reach
-        .content
-        .clusters
-        .first()
-        .and_then(|c| c.examples.first());
+    let (mut clusters, _) = benign::others(&reach.content);
+    let example = clusters.next().and_then(|first| first.examples.first());
     if let Some(example) = example.or(reach.lost.first()) {
         let words = cache.object_size.div_ceil(8).min(32);
         commands.extend([

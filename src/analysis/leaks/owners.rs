@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::accounting::share;
+use super::benign;
 use crate::graph::{CacheReach, UNLOADED};
 use crate::subsys::mm::slab::tracks::Site;
 
@@ -40,7 +41,9 @@ impl Owner {
 pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
     let mut owners = allocators(reach);
     let mut by_module: BTreeMap<&str, (u64, String)> = BTreeMap::new();
-    for cluster in &reach.content.clusters {
+    // What is meant to have no pointer to it says nothing of whose the lost are.
+    let (clusters, looked_at) = benign::others(&reach.content);
+    for cluster in clusters {
         let mut counted: Vec<&str> = Vec::new();
         if let Some(format) = &cluster.format {
             let (objects, how) = by_module.entry(&format.module).or_default();
@@ -75,7 +78,7 @@ pub(super) fn owners(reach: &CacheReach) -> Vec<Owner> {
         }
     }
     for (module, (objects, how)) in by_module {
-        let share = share(objects, reach.content.looked_at).min(1.0);
+        let share = share(objects, looked_at).min(1.0);
         if share >= SHARE {
             owners.push(Owner {
                 module: module.to_owned(),

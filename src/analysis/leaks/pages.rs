@@ -68,7 +68,7 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
         pages: known(pages),
         bytes: known(pages.saturating_mul(page_bytes)),
         blocks: facts.lost.iter().take(LISTED).copied().collect(),
-        clusters: facts.content.clusters.clone(),
+        clusters: facts.content.named(),
         owners,
         check_with: match many {
             true => commands(&facts.lost),

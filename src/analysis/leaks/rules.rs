@@ -55,12 +55,14 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
     let mut owners = owners::owners(reach);
     evidence.reach(reach, &unreachable, context);
     evidence.doubted = context.trust.is_doubted();
-    if !evidence.piled(cache, reach, context.containers.unwrap_or_default()) {
-        evidence.hoarded(reach);
-        if context.containers.is_none() {
-            evidence.linked(cache, reach);
-        }
+    let piles = context.containers.unwrap_or_default();
+    let holder = evidence
+        .piled(cache, reach, piles)
+        .or_else(|| evidence.hoarded(reach));
+    if holder.is_none() && context.containers.is_none() {
+        evidence.linked(cache, reach);
     }
+
     // Whose the others are says nothing of those that are lost.
     if !(evidence.hoard || evidence.lost || evidence.in_part) {
         owners.extend(evidence.made_by_module(cache, reach));
@@ -79,6 +81,14 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
             let text = format!("module {}: {}", owner.module, owner.how);
             evidence.supports("owner", "content", text);
         }
+    }
+    // Who holds objects is not who lost others.
+    if let Some(holder) = holder.filter(|_| evidence.hoard) {
+        let behind = match evidence.lost || evidence.in_part {
+            true => owners.len(),
+            false => 0,
+        };
+        owners.insert(behind, holder);
     }
     evidence.bounds(cache, context.bounds);
     let check_with = match evidence.level() {
@@ -113,7 +123,7 @@ fn unreachable(cache: &CacheFacts, reach: &CacheReach, trust: &Trust) -> Unreach
             .map(|cluster| cluster.objects)
             .sum(),
         charged_to: reach.charged_to.clone(),
-        clusters: reach.content.clusters.clone(),
+        clusters: reach.content.named(),
         ages: reach.ages.clone(),
     }
 }
@@ -243,10 +253,11 @@ impl Evidence {
     }
 
     fn content(&mut self, reach: &CacheReach) {
-        let Some(cluster) = reach.content.clusters.first() else {
+        let (mut clusters, looked_at) = benign::others(&reach.content);
+        let Some(cluster) = clusters.next() else {
             return;
         };
-        let alike = share(cluster.objects, reach.content.looked_at);
+        let alike = share(cluster.objects, looked_at);
         if alike < ALIKE {
             return;
         }

@@ -1,5 +1,6 @@
 //! What piles up in one place: a list, a table or an array that holds much of a cache.
 
+use super::super::owners::Owner;
 use super::{Evidence, HOARD, reason};
 use crate::analysis::accounting::{Level, Reason, share};
 use crate::graph::alive::{Container, ContainerKind};
@@ -61,17 +62,15 @@ pub(super) fn foreign(reach: &CacheReach) -> Option<&Holder> {
 }
 
 impl Evidence {
-    /// A list or table of one module that holds much of a cache which is not its own.
-    pub(super) fn hoarded(&mut self, reach: &CacheReach) {
-        let holder = foreign(reach).filter(|holder| holder.references >= HOARD);
-        let Some(holder) = holder else {
-            return;
-        };
+    /// A list or table of one module that holds much of a cache which is not its own; whose it is.
+    pub(super) fn hoarded(&mut self, reach: &CacheReach) -> Option<Owner> {
+        let holder = foreign(reach).filter(|holder| holder.references >= HOARD)?;
         let text = format!(
             "{} of its objects are held by {}",
             holder.references, holder.holder
         );
         self.holds(reason("held-by-module", "reachability", text));
+        owner(holder.module.as_deref(), &holder.holder)
     }
 
     /// One who holds many: a suspect, unless what is missing may have made it so.
@@ -104,14 +103,14 @@ impl Evidence {
         }
     }
 
-    /// Whether a list or array in a variable of a module holds much of a cache that is not its own,
-    /// and more than others of its kind; of other piles it is told which is the largest.
+    /// A list or array in a variable of a module that holds much of a cache which is not its own,
+    /// and more than others of its kind: whose it is. Of other piles it is told which is the largest.
     pub(super) fn piled(
         &mut self,
         cache: &CacheFacts,
         reach: &CacheReach,
         containers: &[Container],
-    ) -> bool {
+    ) -> Option<Owner> {
         let of_cache = containers.iter().filter(|one| {
             one.cache_address == Some(cache.address) && one.objects * PART >= one.of_cache
         });
@@ -126,14 +125,24 @@ impl Evidence {
         };
         if let Some(pile) = of_cache.clone().find(is_pile) {
             self.holds(told(pile));
-            return true;
+            return owner(pile.module.as_deref(), &pile.holder);
         }
         let largest = of_cache.max_by_key(|one| one.objects);
         if let Some(pile) = largest.filter(|_| self.by_size >= Some(Level::Suspect)) {
             self.weak.push(told(pile));
         }
-        false
+        None
     }
+}
+
+/// The module whose variable holds them.
+fn owner(module: Option<&str>, variable: &str) -> Option<Owner> {
+    Some(Owner {
+        module: module?.to_owned(),
+        how: format!("its {variable} holds them"),
+        share: None,
+        sites: Vec::new(),
+    })
 }
 
 /// `4,000 of 4,013 are on one list, hoard_queue [hoard]; the next of 12 such lists has 3`.
@@ -193,7 +202,8 @@ mod tests {
         let mut cache = cache("skbuff_head_cache", 4768);
         cache.address = VirtAddr(64);
         let mut evidence = Evidence::default();
-        evidence.piled(&cache, &CacheReach::default(), &[pile])
+        let owner = evidence.piled(&cache, &CacheReach::default(), &[pile]);
+        owner.is_some_and(|owner| owner.module == "hoard")
     }
 
     #[test]

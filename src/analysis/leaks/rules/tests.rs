@@ -103,6 +103,44 @@ fn the_module_that_makes_a_text_is_its_owner() {
     assert!(found.owners[0].how.contains("leaky-buf-%06d"));
 }
 
+/// Headers of sysctl tables lie in caches that leak, too.
+#[test]
+fn what_is_meant_to_be_unreachable_owns_nothing_and_is_no_example() {
+    let header = |objects: u64| Cluster {
+        text: None,
+        text_at: 0,
+        format: None,
+        symbols: vec![SymbolAt {
+            offset: 0x20,
+            symbol: "kernel_base_table".into(),
+            module: None,
+        }],
+        empty_lists: vec![],
+        objects,
+        examples: vec![VirtAddr(0x1000)],
+        members: vec![],
+    };
+    let mut reach = lost(6000);
+    reach.unreachable += 1;
+    reach.content.looked_at += 1;
+    reach.content.clusters.push(header(1));
+    let found = judged(&cache("kmalloc-128", 6001), &reach, &whole());
+    assert_eq!(found.unreachable.benign, 1);
+    assert_eq!(found.unreachable.lost(), Some(6000));
+    assert_eq!(found.owners[0].share, Some(1.0), "of those that are lost");
+
+    let mut reach = CacheReach {
+        judged: 6001,
+        unreachable: 1,
+        ..CacheReach::default()
+    };
+    reach.content.looked_at = 1;
+    reach.content.clusters.push(header(1));
+    let found = judged(&cache("kmalloc-128", 6001), &reach, &whole());
+    assert_eq!(found.owners, []);
+    assert!(found.check_with.iter().all(|line| !line.contains("0x1000")));
+}
+
 /// Ten of 39,000 pages missing made reachable objects look unreachable, on a real dump of 7.2.
 #[test]
 fn where_anything_is_missing_there_is_no_leak() {
