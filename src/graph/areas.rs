@@ -89,7 +89,11 @@ impl Areas {
         let caches = areas.iter();
         let caches = caches.filter_map(|area| targets.object(area.vmap_area.0));
         let caches = caches.map(|(_, cache)| cache).collect();
-        areas.retain(|area| area.kind == AreaKind::Vm);
+        // Where the image lies among the areas, the kernel declares it as some of them
+        // (declare_vma()); what lies there are variables.
+        let image = kernel.space.boot().image.value;
+        let in_image = |area: &VmallocArea| (image.start..image.end).contains(&area.start);
+        areas.retain(|area| area.kind == AreaKind::Vm && !in_image(area));
         areas.sort_by_key(|area| area.start);
         let spans: Vec<_> = areas.iter().map(|area| (area.start, area.end)).collect();
         Ok(Self {

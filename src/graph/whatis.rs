@@ -181,7 +181,9 @@ fn found_at(kernel: &Kernel, asked: Place, options: &Options<'_>) -> Result<What
     let place = found.and_then(|(object, _)| targets.address(object));
     let place = place.map(|(start, len)| (start, u64::from(len)));
     let area = search.areas.at(address);
-    let around = area.map(|(_, area)| (area.start, area.bytes()));
+    // A module's variable is asked about, not all of the module.
+    let around = area.filter(|_| symbols.name(address).is_none());
+    let around = around.map(|(_, area)| (area.start, area.bytes()));
     let (start, len) = place.or(around).unwrap_or((address, spot.len));
     let watch = Watch::new(start..start.plus(len));
     let done = search.run(options, &symbols, Some(watch), page_watch)?;

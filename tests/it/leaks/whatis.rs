@@ -48,6 +48,35 @@ const CHARGED: &[(&str, &str, &str, Option<&str>)] = &[
     ),
 ];
 
+/// aarch64 declares the image as areas of vmalloc, and a module's variable lies in the module's.
+#[test]
+fn a_symbol_is_looked_at_and_not_the_area_around_it() {
+    for dump in real_dumps(&["6.1", "6.12-arm64"]) {
+        let (kernel, modules) = crate::modules::open(&dump);
+        let of_module = vmleak::kernel::modules::resolve(&kernel, &modules, "nf_conntrack_max");
+        let asked = [kernel.symbol("init_task"), of_module];
+        for at in asked.map(|at| at.expect("a symbol")) {
+            let vmlinux = dump.vmlinux.to_str().expect("UTF-8");
+            let found = whatis(&at.to_string(), &dump.vmcore, &[vmlinux]);
+            let there = kernel.space.read_u64(at).expect("it is in the dump");
+            assert_ne!(there, 0);
+            let word = &found["words"][0];
+            assert_eq!(word["offset"], 0, "{} {at}", dump.name);
+            assert_eq!(
+                word["value"],
+                format!("{there:#018x}"),
+                "{} {at}",
+                dump.name
+            );
+            assert!(
+                found["references"].as_u64() < Some(1000),
+                "{} {at}",
+                dump.name
+            );
+        }
+    }
+}
+
 #[test]
 fn objects_are_charged_to_the_groups_that_drgn_finds() {
     for dump in real_dumps(&["6.1-busy", "7.2-busy"]) {
