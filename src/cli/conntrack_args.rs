@@ -96,7 +96,7 @@ impl NatFormat {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which connections")]
 pub(crate) struct Wanted {
-    /// Network namespace: initial, all, or its number (initial by default, all in JSON)
+    /// Network namespace: initial, all, or its number (initial by default, all in JSON and CSV)
     #[arg(long, value_name = "NETNS")]
     pub(crate) netns: Option<Netns>,
     /// Protocol, by name or number

@@ -44,7 +44,7 @@ pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
             LeaksFormat::Table => render::leaks::write_text(out, &document, width, args.all),
             LeaksFormat::Json => render::json(out, &document),
             LeaksFormat::Jsonl => json_lines(out, &document.dump, &document.body.caches),
-            LeaksFormat::Csv => render::flat::csv(out, &document.dump, &document.body.caches),
+            LeaksFormat::Csv => render::flat::csv(out, &document.dump, "", &document.body.caches),
         },
     )?;
     Ok(verdict_code(args.fail_on, worst, document.complete))

@@ -95,7 +95,7 @@ pub(crate) fn net(args: &NetArgs) -> Result<ExitCode> {
         NetFormat::Table => render::net::write_text(out, &document, width),
         NetFormat::Json => render::json(out, &document),
         NetFormat::Jsonl => json_lines(out, &document.dump, &document.body.namespaces),
-        NetFormat::Csv => render::flat::csv(out, &document.dump, &document.body.devices()),
+        NetFormat::Csv => render::flat::csv(out, &document.dump, "", &document.body.devices()),
         NetFormat::Dev => render::net::proc::write_dev(out, first),
         NetFormat::Arp => render::net::proc::write_arp(out, &document.body, first),
         NetFormat::Route => render::net::proc::write_route(out, first),

@@ -75,7 +75,12 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
     output(&args.common, reader, |out, layout| match args.format {
         RulesFormat::Json => render::json(out, &document),
         RulesFormat::Jsonl => json_lines(out, &document.dump, &RuleRow::of(&document.body)),
-        RulesFormat::Csv => render::flat::csv(out, &document.dump, &RuleRow::of(&document.body)),
+        RulesFormat::Csv => render::flat::csv(
+            out,
+            &document.dump,
+            render::flat::RULES,
+            &RuleRow::of(&document.body),
+        ),
         RulesFormat::Netlink => render::rules::write_netlink(out, &document.body),
         RulesFormat::Nft => render::rules::write_nft(out, &document.body),
         RulesFormat::IptablesSave => render::rules::write_iptables(out, &document.body, 2),
@@ -107,7 +112,9 @@ pub(super) fn add_rule_types(session: &mut Session, modules: &Modules, common: &
 /// Leaves out what was not asked for.
 fn choose(args: &RulesArgs, session: &Session, facts: &mut RuleFacts) -> Result<()> {
     let default = match args.format {
-        RulesFormat::Table | RulesFormat::Json | RulesFormat::Jsonl => Netns::All,
+        RulesFormat::Table | RulesFormat::Json | RulesFormat::Jsonl | RulesFormat::Csv => {
+            Netns::All
+        }
         _ => Netns::Initial,
     };
     if let Some(Netns::Inum(inum)) = args.netns {

@@ -200,7 +200,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
             InfoFormat::Table => render::info::write_text(out, &document, width),
             InfoFormat::Json => render::json(out, &document),
             InfoFormat::Jsonl => json_lines(out, &document.dump, &[&document.body]),
-            InfoFormat::Csv => render::flat::csv(out, &document.dump, &[&document.body]),
+            InfoFormat::Csv => render::flat::csv(out, &document.dump, "", &[&document.body]),
         },
     )?;
     Ok(exit(document.complete))

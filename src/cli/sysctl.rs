@@ -30,7 +30,7 @@ pub(crate) struct SysctlArgs {
     /// Form of the result
     #[arg(long, value_enum, default_value_t = SysctlFormat::Proc, help_heading = "Output")]
     pub(crate) format: SysctlFormat,
-    /// Network namespace: initial, all, or its number (initial by default, all in JSON)
+    /// Network namespace: initial, all, or its number (initial by default, all in JSON and CSV)
     #[arg(long, value_name = "NETNS")]
     pub(crate) netns: Option<Netns>,
     /// Those that bound memory and connections, with what they mean for this dump
@@ -57,8 +57,9 @@ pub(crate) enum SysctlFormat {
 }
 
 impl SysctlFormat {
-    fn is_json(self) -> bool {
-        matches!(self, Self::Json | Self::Jsonl)
+    /// For programs, which get all namespaces.
+    fn is_rows(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonl | Self::Csv)
     }
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn sysctl(args: &SysctlArgs) -> Result<ExitCode> {
     let (patterns, common) = sort_out(&args.common)?;
     let session = Session::open(&common)?;
     let modules = Modules::read(&session.kernel)?;
-    let default = match args.format.is_json() && !args.check {
+    let default = match args.format.is_rows() && !args.check {
         true => Netns::All,
         false => Netns::Initial,
     };

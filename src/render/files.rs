@@ -177,7 +177,6 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<FilesReport>) -> io::R
         "shmem",
         "openers",
     ])?;
-    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     for file in &document.body.files {
         let openers = file.openers.iter();
         let openers = openers.map(|one| format!("{}:{}", one.pid, one.fd));
@@ -189,8 +188,8 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<FilesReport>) -> io::R
             file.cached_bytes.to_string(),
             file.swapped_bytes.to_string(),
             file.size.to_string(),
-            yes(file.deleted),
-            yes(file.shmem),
+            file.deleted.to_string(),
+            file.shmem.to_string(),
             openers.collect::<Vec<_>>().join(" "),
         ])?;
     }

@@ -56,16 +56,46 @@ fn cells(json: &str, lead: &str, out: &mut Vec<(String, String)>) -> io::Result<
     Ok(())
 }
 
-/// A row for each of `items`, which are objects. What only some have stands in columns behind.
+/// Columns of what has not the same members in every row, so that they do not depend on the dump.
+pub const LOG: &str = "seq,ts_nsec,level,facility,caller.task,caller.cpu,text,subsystem,device";
+/// As [`LOG`].
+pub const OOM: &str = "time,invoked_by,gfp_mask,order,constraint,memcg,zones,slabs,tasks,killed";
+/// As [`LOG`].
+pub const NAT: &str = "address,netns,l4proto,kind,snat.from.address,snat.from.port,\
+    snat.to.address,snat.to.port,dnat.from.address,dnat.from.port,dnat.to.address,dnat.to.port,\
+    masquerade_ifindex,masquerade_device,snat_rules,dnat_rules,\
+    original.src,original.dst,original.sport,original.dport,\
+    original.icmp_type,original.icmp_code,original.icmp_id,original.srckey,original.dstkey,\
+    reply.src,reply.dst,reply.sport,reply.dport,\
+    reply.icmp_type,reply.icmp_code,reply.icmp_id,reply.srckey,reply.dstkey,timeout_seconds,expired";
+/// As [`LOG`].
+pub const RULES: &str = "netns,filter,family,table,chain,handle,packets,bytes,text,comment";
+
+/// A row for each of `items`, which are objects, with these `columns`, and behind them what is not
+/// among them. Of a column that has an object in some rows, those of its members are named.
 ///
 /// # Errors
 /// If writing fails.
-pub fn csv<T: Serialize>(out: &mut dyn Write, dump: &DumpIdentity, items: &[T]) -> io::Result<()> {
+pub fn csv<T: Serialize>(
+    out: &mut dyn Write,
+    dump: &DumpIdentity,
+    columns: &str,
+    items: &[T],
+) -> io::Result<()> {
     let mut rows = Vec::new();
-    let mut columns: Vec<String> = Vec::new();
+    let mut columns: Vec<String> = match columns {
+        "" => Vec::new(),
+        named => named.split(',').map(str::to_owned).collect(),
+    };
+    let named = columns.clone();
+    let is_outer = |name: &str| {
+        let mut inner = named.iter().filter_map(|column| column.strip_prefix(name));
+        inner.any(|rest| rest.starts_with('.'))
+    };
     for item in items {
         let mut row = Vec::new();
         cells(&serde_json::to_string(item)?, "", &mut row)?;
+        row.retain(|(name, _)| !is_outer(name));
         let alike = row.iter().map(|(name, _)| name).eq(&columns);
         for (name, _) in row.iter().filter(|_| !alike) {
             if !columns.contains(name) {
@@ -118,7 +148,7 @@ mod tests {
             },
         ];
         let mut out = Vec::new();
-        csv(&mut out, &DumpIdentity::of_no_dump("", None), &items).expect("memory");
+        csv(&mut out, &DumpIdentity::of_no_dump("", None), "", &items).expect("memory");
         let text = String::from_utf8(out).expect("UTF-8");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(

@@ -187,7 +187,8 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<ObjectsReport>) -> io:
     for object in &report.objects {
         csv.write_record([
             object.address.to_string(),
-            object.state.describe().to_owned(),
+            // As in JSON: one word.
+            object.state.describe().replace(' ', "_"),
             object.slab.to_string(),
             object.index.to_string(),
             object.cpu.map_or(String::new(), |cpu| cpu.to_string()),

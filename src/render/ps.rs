@@ -184,7 +184,7 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<PsReport>) -> io::Resu
             text(process.oom_badness),
             process.cgroup.as_deref().map_or(String::new(), printable),
             text(process.start_time.as_deref()),
-            if process.panicked { "yes" } else { "no" }.to_owned(),
+            process.panicked.to_string(),
         ])?;
     }
     csv.flush()

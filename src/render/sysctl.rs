@@ -76,7 +76,7 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<SysctlReport>) -> io::
         csv.write_record([
             printable(&entry.name),
             field(entry.value.as_deref().unwrap_or_default()),
-            if entry.raw { "yes" } else { "no" }.to_owned(),
+            entry.raw.to_string(),
             printable(entry.note.as_deref().unwrap_or_default()),
             printable(entry.handler.as_deref().unwrap_or_default()),
             entry.table.to_string(),

@@ -17,7 +17,7 @@ use rayon::slice::ParallelSliceMut;
 use vmleak::addr::VirtAddr;
 use vmleak::diag::Diagnostics;
 use vmleak::kernel::modules::Modules;
-use vmleak::render;
+use vmleak::render::{self, flat};
 use vmleak::report::conntrack::{ExpectationDoc, SummaryReport};
 use vmleak::subsys::net::conntrack::entry::{Entry, List};
 use vmleak::subsys::net::conntrack::table::WalkFacts;
@@ -95,7 +95,7 @@ pub(crate) fn conntrack(args: &ConntrackArgs) -> Result<ExitCode> {
     let symbols = (&*session.kernel, &modules);
     let conntrack = session.explain(Conntrack::open(&session.kernel, &symbols))?;
     let default = match args.format {
-        ConntrackFormat::Json | ConntrackFormat::Jsonl => Netns::All,
+        ConntrackFormat::Json | ConntrackFormat::Jsonl | ConntrackFormat::Csv => Netns::All,
         _ if args.summary => Netns::All,
         _ => Netns::Initial,
     };
@@ -266,6 +266,7 @@ fn expectations(
         match args.format {
             ConntrackFormat::Json => render::json(out, &document),
             ConntrackFormat::Jsonl => json_lines(out, &document.dump, &document.body.expectations),
+            ConntrackFormat::Csv => flat::csv(out, &document.dump, "", &document.body.expectations),
             _ => {
                 let mut lines = Vec::new();
                 for expectation in chosen {
@@ -306,6 +307,7 @@ fn stats(
         match args.format {
             ConntrackFormat::Json => return render::json(out, &document),
             ConntrackFormat::Jsonl => return json_lines(out, &document.dump, document.body.stats),
+            ConntrackFormat::Csv => return flat::csv(out, &document.dump, "", document.body.stats),
             ConntrackFormat::Proc => {
                 let count = namespaces.iter().filter_map(|ns| ns.count).sum();
                 render::conntrack::stat_lines(&mut lines, &rows, count)?;

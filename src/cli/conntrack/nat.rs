@@ -35,7 +35,12 @@ pub(crate) fn nat(args: &NatArgs) -> Result<ExitCode> {
         |out, layout| match args.format {
             NatFormat::Json => render::json(out, &document),
             NatFormat::Jsonl => json_lines(out, &document.dump, &document.body.translations),
-            NatFormat::Csv => render::flat::csv(out, &document.dump, &document.body.translations),
+            NatFormat::Csv => render::flat::csv(
+                out,
+                &document.dump,
+                render::flat::NAT,
+                &document.body.translations,
+            ),
             NatFormat::Table => render::nat::write_text(out, &document, layout, usize::MAX),
         },
     )?;

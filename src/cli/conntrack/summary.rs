@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vmleak::addr::VirtAddr;
 use vmleak::analysis::conntrack::{Counts, Fullness};
-use vmleak::render;
+use vmleak::render::{self, flat};
 use vmleak::report::conntrack::SummaryReport;
 use vmleak::subsys::log;
 use vmleak::subsys::net::conntrack::Conntrack;
 use vmleak::subsys::net::conntrack::table::WalkFacts;
 
 use super::super::conntrack_args::{ConntrackArgs, ConntrackFormat};
-use super::super::session::{Session, exit, output};
+use super::super::session::{Session, exit, json_lines, output};
 use super::{Allocated, Selection, rest, warn_of_losses};
 
 /// Counts all wanted connections, and says whether the table was full.
@@ -29,7 +29,9 @@ pub(super) fn summary(
         &args.common,
         args.format.reader(),
         |out, layout| match args.format {
-            ConntrackFormat::Json | ConntrackFormat::Jsonl => render::json(out, &document),
+            ConntrackFormat::Json => render::json(out, &document),
+            ConntrackFormat::Jsonl => json_lines(out, &document.dump, &[&document.body]),
+            ConntrackFormat::Csv => flat::csv(out, &document.dump, "", &[&document.body]),
             _ => render::conntrack::write_summary(out, &document, layout),
         },
     )?;

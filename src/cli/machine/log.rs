@@ -27,7 +27,12 @@ pub(crate) fn log(args: &LogArgs) -> Result<ExitCode> {
         LogFormat::Table => render::log::write_text(out, &document.body, args.callers),
         LogFormat::Json => render::json(out, &document),
         LogFormat::Jsonl => json_lines(out, &document.dump, &document.body.records),
-        LogFormat::Csv => render::flat::csv(out, &document.dump, &document.body.records),
+        LogFormat::Csv => render::flat::csv(
+            out,
+            &document.dump,
+            render::flat::LOG,
+            &document.body.records,
+        ),
     })?;
     Ok(exit(document.complete))
 }
@@ -52,7 +57,9 @@ fn oom_reports(
             LogFormat::Table => render::oom::write_text(out, &document, width),
             LogFormat::Json => render::json(out, &document),
             LogFormat::Jsonl => json_lines(out, &document.dump, &document.body.oom),
-            LogFormat::Csv => render::flat::csv(out, &document.dump, &document.body.oom),
+            LogFormat::Csv => {
+                render::flat::csv(out, &document.dump, render::flat::OOM, &document.body.oom)
+            }
         },
     )?;
     Ok(exit(document.complete))

@@ -28,7 +28,9 @@ pub(crate) fn meminfo(args: &MeminfoArgs) -> Result<ExitCode> {
             MeminfoFormat::Table => render::meminfo::write_text(out, &document, width),
             MeminfoFormat::Json => render::json(out, &document),
             MeminfoFormat::Jsonl => json_lines(out, &document.dump, &document.body.meminfo),
-            MeminfoFormat::Csv => render::flat::csv(out, &document.dump, &document.body.meminfo),
+            MeminfoFormat::Csv => {
+                render::flat::csv(out, &document.dump, "", &document.body.meminfo)
+            }
             MeminfoFormat::Proc => render::meminfo::write_proc(out, &document.body),
         },
     )?;

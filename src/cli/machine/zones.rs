@@ -63,7 +63,7 @@ pub(crate) fn zones(args: &ZonesArgs) -> Result<ExitCode> {
             (_, More::Vmstat(facts)) => render::pagetypes::write_vmstat(out, facts),
             (ZonesFormat::Json, _) => render::json(out, &document),
             (ZonesFormat::Jsonl, _) => json_lines(out, &document.dump, &body.rows()),
-            (ZonesFormat::Csv, _) => render::flat::csv(out, &document.dump, &body.rows()),
+            (ZonesFormat::Csv, _) => render::flat::csv(out, &document.dump, "", &body.rows()),
             (ZonesFormat::Buddyinfo, _) => render::zones::write_buddyinfo(out, body),
             _ => render::zones::write_text(out, &document, width, page),
         }
