@@ -160,7 +160,7 @@ fn sort_out(common: &Common) -> Result<(Given, Given, Vec<PathBuf>)> {
     match (given.next(), given.next(), given.next()) {
         (Some(old), Some(new), None) => Ok((old, new, vmlinux)),
         _ => Err(wrong(format!(
-            "{count} dumps and saved slabinfos given, but two are compared; usage: vmleak diff OLDER NEWER [VMLINUX]"
+            "two dumps or saved slabinfos are compared, and {count} given; usage: vmleak diff OLDER NEWER [VMLINUX]"
         ))),
     }
 }

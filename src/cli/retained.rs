@@ -26,9 +26,9 @@ pub(crate) struct RetainedArgs {
     /// Only what is called so: a module, a process's name or number, a variable
     #[arg(long, value_name = "NAME")]
     pub(crate) root: Option<String>,
-    /// At most N owners
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) top: usize,
+    /// At most N owners; 20 in the table, and all for programs, unless said otherwise
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
     /// Form of the result
     #[arg(long, value_enum, default_value_t = RetainedFormat::Table, help_heading = "Output")]
     pub(crate) format: RetainedFormat,
@@ -48,6 +48,9 @@ pub(crate) enum RetainedFormat {
     /// Stacks with bytes, for flame graphs
     Folded,
 }
+
+/// Owners that people are shown.
+const TOP: usize = 20;
 
 /// Runs `vmleak retained`.
 pub(crate) fn retained(args: &RetainedArgs) -> Result<ExitCode> {
@@ -69,7 +72,11 @@ pub(crate) fn retained(args: &RetainedArgs) -> Result<ExitCode> {
         let message = format!("nothing is retained by what is called {root:?}");
         return Err(nothing_so(&session.kernel.diag, message));
     }
-    let report = RetainedReport::new(facts, args.top);
+    let default = match args.format {
+        RetainedFormat::Table => TOP,
+        _ => usize::MAX,
+    };
+    let report = RetainedReport::new(facts, args.top.unwrap_or(default));
     let complete = report.is_complete();
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {
@@ -80,7 +87,9 @@ pub(crate) fn retained(args: &RetainedArgs) -> Result<ExitCode> {
         RetainedFormat::Table => render::retained::write_text(out, &document, width),
         RetainedFormat::Json => render::json(out, &document),
         RetainedFormat::Jsonl => json_lines(out, &document.dump, &document.body.facts.owners),
-        RetainedFormat::Csv => render::flat::csv(out, &document.dump, &document.body.facts.owners),
+        RetainedFormat::Csv => {
+            render::flat::csv(out, &document.dump, "", &document.body.facts.owners)
+        }
         RetainedFormat::Folded => render::retained::write_folded(out, &document.body),
     })?;
     Ok(exit(document.complete))

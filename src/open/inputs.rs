@@ -50,6 +50,18 @@ impl Inputs {
             }
             inputs.add_debug_file(path, kind_of(path), options)?;
         }
+        for path in &options.debug_directories {
+            if !path.is_dir() {
+                return Err(OpenError::NoDebugFile {
+                    path: path.clone(),
+                    what: match path.exists() {
+                        true => "is no directory",
+                        false => "does not exist",
+                    },
+                    option: "--debug-directory takes where debug packages are installed or unpacked",
+                });
+            }
+        }
         for path in unknown_files {
             // Beside debug files it may be memory as it is, and alone opening it says what is
             // wrong with it.

@@ -52,7 +52,12 @@ fn totals(out: &mut dyn Write, report: &DentriesReport) -> io::Result<()> {
         thousands(totals.hashed),
         thousands(totals.hash_buckets),
     )?;
-    let counted = |value: Option<i64>| value.map_or("?".to_owned(), |value| value.to_string());
+    // CPUs count by themselves, so that a sum may be below zero.
+    let counted = |value: Option<i64>| match value.map(u64::try_from) {
+        None => "?".to_owned(),
+        Some(Ok(value)) => thousands(value),
+        Some(Err(_)) => value.unwrap_or_default().to_string(),
+    };
     let counters = &report.counters;
     writeln!(
         out,
@@ -170,7 +175,7 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<DentriesReport>) -> io
             directory.path.as_deref().map_or(String::new(), printable),
             printable(&directory.kind),
             directory.address.to_string(),
-            if directory.deleted { "yes" } else { "no" }.to_owned(),
+            directory.deleted.to_string(),
             sums.dentries.to_string(),
             sums.negative.to_string(),
             sums.unused.to_string(),
