@@ -13,7 +13,8 @@ pub(crate) struct Bounds {
     pub(crate) rows: usize,
     /// The first element of the longest list.
     pub(crate) first: usize,
-    /// Of the answer as JSON.
+    /// Of the answer, which has the document twice: as JSON, and as text for clients that know
+    /// only that.
     pub(crate) bytes: usize,
 }
 
@@ -28,7 +29,10 @@ impl Bounds {
                 .ok_or_else(|| format!("{name} is a whole number, not {value}")),
         };
         Ok(Self {
-            rows: number(MOST, ROWS)?.max(1),
+            rows: match number(MOST, ROWS)? {
+                0 => return Err(format!("{MOST} is 1 at least")),
+                rows => rows,
+            },
             first: number(FIRST, 0)?,
             bytes,
         })
@@ -55,17 +59,27 @@ pub(crate) fn bounded(document: &Json, bounds: Bounds) -> Json {
         {
             parts.insert("cut".to_owned(), told(&cuts, longest.as_deref()));
         }
-        if cut.to_string().len() <= bounds.bytes || rows == 0 {
+        if size(&cut) <= bounds.bytes || rows == 0 {
             return fitting(cut, bounds.bytes);
         }
         rows /= 2;
     }
 }
 
+/// Bytes of an answer with this document.
+fn size(document: &Json) -> usize {
+    let text = document.to_string();
+    let quoted = text
+        .bytes()
+        .filter(|byte| matches!(byte, b'"' | b'\\'))
+        .count();
+    2 * text.len() + quoted
+}
+
 /// A document that is too long with no row at all is told by the sizes of its parts.
 fn fitting(document: Json, bytes: usize) -> Json {
     let length = document.to_string().len();
-    if length <= bytes {
+    if size(&document) <= bytes {
         return document;
     }
     let Json::Object(parts) = document else {

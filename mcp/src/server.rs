@@ -20,6 +20,9 @@ pub(crate) struct Server {
     bytes: usize,
 }
 
+/// Characters of what is said to be wrong.
+const LONGEST: usize = 2000;
+
 const INSTRUCTIONS: &str = "\
 One crash dump of a Linux kernel is open, and can only be read. Each tool is a command of vmleak and \
 answers with its JSON document: sizes are bytes, addresses hexadecimal strings, null is unknown. \
@@ -53,6 +56,14 @@ impl Server {
         let answer = answer.map_err(|error: AskError| error.to_string())?;
         let document = serde_json::from_slice(&answer.out).map_err(|error| error.to_string())?;
         Ok(bounded(&document, bounds))
+    }
+}
+
+/// What is wrong, without all that a client may have sent.
+fn shortened(why: String) -> String {
+    match why.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &why[..end]),
+        None => why,
     }
 }
 
@@ -90,7 +101,7 @@ impl ServerHandler for Server {
         let call = request.arguments.unwrap_or_default();
         let result = match self.answer(command, &call).await {
             Ok(document) => CallToolResult::structured(document),
-            Err(why) => CallToolResult::error(vec![ContentBlock::text(why)]),
+            Err(why) => CallToolResult::error(vec![ContentBlock::text(shortened(why))]),
         };
         Ok(result.into())
     }

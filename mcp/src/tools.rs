@@ -104,7 +104,8 @@ fn texts(option: &OptionInfo, value: &Json) -> Result<Vec<Option<String>>, Wrong
         Json::Null | Json::Bool(false) => Ok(Vec::new()),
         Json::Bool(true) if option.value == Value::Flag => Ok(vec![None]),
         Json::String(text) => Ok(vec![Some(text.clone())]),
-        Json::Number(number) => Ok(vec![Some(number.to_string())]),
+        // An address is hexadecimal, which a number would not be.
+        Json::Number(number) if !option.positional => Ok(vec![Some(number.to_string())]),
         Json::Array(several) if option.many => {
             let each = several.iter().map(|one| texts(option, one));
             Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
