@@ -7,9 +7,18 @@ use crate::subsys::mm::slab::CacheFacts;
 /// For crash and drgn, on the same dump.
 pub(super) fn commands(cache: &CacheFacts, reach: &CacheReach) -> Vec<String> {
     let mut commands = vec![format!("crash> kmem -S {}", cache.name)];
-    let (mut clusters, _) = benign::others(&reach.content);
+    let (mut clusters, lost) = benign::others(&reach.content);
     let example = clusters.next().and_then(|first| first.examples.first());
-    if let Some(example) = example.or(reach.lost.first()) {
+    let example = match lost {
+        // All that nothing points to is meant so: what is kept is the matter.
+        0 => reach
+            .kept
+            .clusters
+            .first()
+            .and_then(|first| first.examples.first()),
+        _ => example.or(reach.lost.first()),
+    };
+    if let Some(example) = example {
         let words = cache.object_size.div_ceil(8).min(32);
         commands.extend([
             format!("crash> rd -SS {example} {words}"),
