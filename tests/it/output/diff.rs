@@ -129,7 +129,7 @@ fn what_can_not_be_compared_is_said() {
         (
             vec![&*dump.vmcore, &dump.vmlinux],
             2,
-            "1 dumps and saved slabinfos given",
+            "two dumps or saved slabinfos are compared, and 1 given",
         ),
         (
             vec![broken.path(), &dump.vmcore, &dump.vmlinux],
