@@ -86,17 +86,6 @@ impl Names {
     /// CONFIG_VM_EVENT_COUNTERS.
     pub(super) fn others(&self, kernel: &Kernel) -> Result<(Vec<String>, NamesOf), KernelError> {
         let at = kernel.need_symbol("vmstat_text")?;
-        let first = self.zone.len() + self.numa.len() + self.node.len();
-        let mut index = first as i64;
-        let mut limits = Vec::new();
-        while limits.len() < LIMITS.len() {
-            let limit = name(kernel, at, index)?;
-            if !LIMITS.contains(&limit.as_str()) {
-                break;
-            }
-            limits.push(limit);
-            index += 1;
-        }
         let events = kernel
             .types
             .enumerator("vm_event_item", HOME, "NR_VM_EVENT_ITEMS")?;
@@ -104,6 +93,21 @@ impl Names {
             Some(_) => events.unwrap_or(0).clamp(0, MAX_ITEMS),
             None => 0,
         };
+        let first = self.zone.len() + self.numa.len() + self.node.len();
+        let mut index = first as i64;
+        let mut limits = Vec::new();
+        while limits.len() < LIMITS.len() {
+            let limit = match events {
+                // The array may end here: what follows it is no name then, and nothing is lost.
+                0 => name_if_any(kernel, at, index),
+                _ => Some(name(kernel, at, index)?),
+            };
+            let Some(limit) = limit.filter(|limit| LIMITS.contains(&limit.as_str())) else {
+                break;
+            };
+            limits.push(limit);
+            index += 1;
+        }
         let names = (index..index + events).map(|index| name(kernel, at, index));
         let events = NamesOf {
             names: names.collect::<Result<_, _>>()?,
@@ -133,6 +137,13 @@ fn name(kernel: &Kernel, table: VirtAddr, index: i64) -> Result<String, KernelEr
         what: "the names of the kernel's counters (vmstat_text)",
         fault,
     })
+}
+
+/// As [`name`], but what lies there may be anything.
+fn name_if_any(kernel: &Kernel, table: VirtAddr, index: i64) -> Option<String> {
+    let space = kernel.space.quiet();
+    let at = space.read_ptr(table.plus(index.unsigned_abs() * 8)).ok()?;
+    space.read_c_string(at, MAX_NAME).ok()
 }
 
 impl NamesOf {
@@ -179,5 +190,72 @@ impl Items {
         for (counter, more) in counters.iter_mut().zip(&self.0) {
             counter.value = counter.value.wrapping_add(*more);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    const TYPES: &str = "enum zone_stat_item 4 {
+    NR_FREE_PAGES 0
+    NR_VM_ZONE_STAT_ITEMS 1
+}
+enum numa_stat_item 4 {
+    NR_VM_NUMA_EVENT_ITEMS 0
+}
+enum node_stat_item 4 {
+    NR_LRU_BASE 0
+    NR_VM_NODE_STAT_ITEMS 1
+}
+enum vm_event_item 4 {
+    PGPGIN 0
+    NR_VM_EVENT_ITEMS 1
+}";
+
+    /// What follows the names where the kernel counts no events: nothing, or no pointer.
+    #[test]
+    fn names_end_with_the_limits_without_events() {
+        for behind in [0, 17, u64::MAX] {
+            let (limits, events) = names(behind, &[]);
+            assert_eq!(limits, ["nr_dirty_threshold"], "{behind:#x}");
+            assert!(events.is_empty(), "{behind:#x}");
+        }
+    }
+
+    #[test]
+    fn events_follow_the_limits() {
+        let (limits, events) = names(0, &["pgpgin"]);
+        assert_eq!(limits, ["nr_dirty_threshold"]);
+        assert_eq!(events, ["pgpgin"]);
+    }
+
+    fn names(behind: u64, events: &[&str]) -> (Vec<String>, Vec<String>) {
+        let mut m = Machine::build(Era::V5_10, PagingLevels::Four, &Scenario::standard());
+        m.kernel.types.parse(TYPES);
+        m.kernel.vmlinux_types.parse(TYPES);
+        let table = m.kernel.alloc(64, 8);
+        let known = ["nr_free_pages", "nr_inactive_anon", "nr_dirty_threshold"];
+        let all = known.iter().chain(events);
+        let mut at = table;
+        for text in all {
+            let text = m.kernel.alloc_string(text);
+            m.kernel.write_u64(at, text);
+            at += 8;
+        }
+        m.kernel.write_u64(at, behind);
+        let counted = [("vmstat_text", table), ("vm_event_states", table)];
+        let symbols = if events.is_empty() {
+            &counted[..1]
+        } else {
+            &counted[..]
+        };
+        let kernel = synthetic::kernel_with(&m, symbols);
+        let names = Names::read(&kernel).expect("names");
+        let (limits, events) = names.others(&kernel).expect("others");
+        (limits, events.names)
     }
 }
