@@ -32,8 +32,10 @@ layout! {
     /// include/net/sch_generic.h
     struct QueueLayout = "Qdisc" in "net/sched/sch_generic.c" {
         need first = "q.head",
+        /// A list since 4.16 (commit a53851e2c321), before that one buffer.
         need segmented = "gso_skb",
-        need bad = "skb_bad_txq",
+        maybe bad = "skb_bad_txq",
+        /// Later kernels have a member where what is of the kind begins.
         maybe private = "privdata",
     }
 }
@@ -63,6 +65,14 @@ layout! {
 }
 
 layout! {
+    /// net/sched/sch_generic.c: up to 4.15 with chains for its bands, and a bit for each.
+    struct BandsLayout = "pfifo_fast_priv" in "net/sched/sch_generic.c" {
+        need bands = "q",
+        maybe with_packets = "bitmap",
+    }
+}
+
+layout! {
     /// include/linux/ptr_ring.h: an array of pointers, null where it is empty.
     struct RingLayout = "ptr_ring" in "net/sched/sch_generic.c" {
         need size = "size",
@@ -85,6 +95,17 @@ layout! {
     }
 }
 
+impl QueueLayout {
+    /// `qdisc_priv()`: behind the common part, which before had no member for it.
+    fn private_offset(&self) -> u64 {
+        let behind = (self.struct_size as u64).next_multiple_of(QDISC_ALIGNTO);
+        let member = self.private.as_ref();
+        member.map_or(behind, |member| u64::from(member.offset))
+    }
+}
+
+/// include/net/pkt_sched.h
+const QDISC_ALIGNTO: u64 = 64;
 /// Of pfifo_fast (PFIFO_FAST_BANDS).
 const BANDS: u64 = 3;
 const MAX_RING: u64 = 1 << 20;
@@ -169,12 +190,17 @@ fn of_qdisc(
 ) {
     let place = format!("qdisc {kind}");
     places.add_chain(at.plus(u64::from(layout.first.offset)), &place);
-    places.add_list(at.plus(u64::from(layout.segmented.offset)), &place);
-    places.add_list(at.plus(u64::from(layout.bad.offset)), &place);
-    let Some(private) = layout.private else {
-        return;
-    };
-    let private = at.plus(u64::from(private.offset));
+    for field in [Some(&layout.segmented), layout.bad.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        let aside = at.plus(u64::from(field.offset));
+        match field.size {
+            8 => places.add_chain(aside, &place),
+            _ => places.add_list(aside, &place),
+        }
+    }
+    let private = at.plus(layout.private_offset());
     match kind {
         "netem" => {
             let Ok(netem) = kernel.layout::<NetemLayout>() else {
@@ -187,7 +213,7 @@ fn of_qdisc(
             }
         }
         "fq_codel" => fair(kernel, private, &place, places),
-        "pfifo_fast" => rings(kernel, private, &place, places),
+        "pfifo_fast" => bands(kernel, private, &place, places),
         // Those that have what the common part has, or only queues below them.
         "noqueue" | "pfifo" | "bfifo" | "tbf" | "mq" | "prio" | "htb" | "ingress" | "clsact"
         | "pfifo_head_drop" => {}
@@ -209,6 +235,19 @@ fn fair(kernel: &Kernel, private: VirtAddr, place: &str, places: &mut Places<'_>
     for index in 0..fair.count.get(&record).min(MAX_FLOWS) {
         let at = flows.plus(index * flow.struct_size as u64);
         places.add_chain(at.plus(u64::from(flow.first.offset)), place);
+    }
+}
+
+fn bands(kernel: &Kernel, private: VirtAddr, place: &str, places: &mut Places<'_>) {
+    match kernel.layout::<BandsLayout>() {
+        Ok(layout) if layout.with_packets.is_some() => {
+            for band in 0..BANDS {
+                let offset =
+                    u64::from(layout.bands.offset) + band * layout.bands.size as u64 / BANDS;
+                places.add_chain(private.plus(offset), place);
+            }
+        }
+        _ => rings(kernel, private, place, places),
     }
 }
 
@@ -256,4 +295,63 @@ fn fragments(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), KernelError
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    const TYPES: &str = "struct sk_buff 64 {
+    0 struct sk_buff * next
+    16 unsigned int data_len
+    20 unsigned int end
+    24 unsigned char * head
+}
+struct skb_shared_info 16 {
+    8 struct sk_buff * frag_list
+}
+struct qdisc_skb_head 24 {
+    0 struct sk_buff * head
+}
+struct pfifo_fast_priv 80 {
+    0 unsigned int bitmap
+    8 struct qdisc_skb_head [3] q
+}
+struct rb_root 8 {
+    0 struct rb_node * rb_node
+}
+struct netem_sched_data 16 {
+    0 struct rb_root t_root
+}
+struct Qdisc 136 {
+    0 struct sk_buff * gso_skb
+    8 struct qdisc_skb_head q
+}";
+
+    /// Where no member says where it begins, what is of the kind follows the common part, aligned.
+    #[test]
+    fn queues_of_a_kind_without_a_member_for_them() {
+        for (kind, offset) in [("netem", 192), ("pfifo_fast", 192 + 8 + 24)] {
+            let mut m = Machine::build(Era::V4_18, PagingLevels::Four, &Scenario::standard());
+            m.kernel.types.parse(TYPES);
+            m.kernel.vmlinux_types.parse(TYPES);
+            let [qdisc, queued, aside] = [512, 64, 64].map(|size| m.kernel.alloc(size, 64));
+            m.kernel.write_u64(qdisc, aside);
+            m.kernel.write_u64(qdisc + offset, queued);
+            m.kernel
+                .write_u64(qdisc + 192, queued * u64::from(kind == "netem"));
+            let kernel = synthetic::kernel(&m);
+            let layout = kernel.layout().expect("a layout");
+            let mut places = Places::new(&kernel).expect("layouts");
+            of_qdisc(&kernel, &layout, VirtAddr(qdisc), kind, &mut places);
+            let place = format!("qdisc {kind}");
+            for at in [queued, aside] {
+                assert_eq!(places.of(VirtAddr(at)), Some(place.as_str()), "{kind}");
+            }
+            assert!(places.complete, "{kind}");
+        }
+    }
 }
