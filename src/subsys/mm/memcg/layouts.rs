@@ -83,6 +83,8 @@ layout! {
         need node = "kn",
         /// 4.14 and later.
         maybe dying = "nr_dying_descendants",
+        /// Of its hierarchy.
+        maybe root = "root",
     }
 }
 

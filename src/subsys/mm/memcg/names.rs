@@ -57,6 +57,12 @@ impl<'k> Names<'k> {
         }
     }
 
+    /// Of the hierarchy that a cgroup is in.
+    fn root(&self, cgroup: VirtAddr) -> Option<VirtAddr> {
+        let at = cgroup.plus(u64::from(self.cgroup.root.as_ref()?.offset));
+        self.kernel.space.read_ptr(at).ok()
+    }
+
     fn path(&self, mut at: VirtAddr) -> Option<String> {
         let mut names = Vec::new();
         let mut length = 0;
@@ -105,24 +111,95 @@ impl<'k> CgroupNames<'k> {
         self.names.of(cgroup).path
     }
 
-    /// Of a task's `struct css_set`: its place in the unified hierarchy, or in that of the memory
-    /// controller where that one has its own (cgroup v1).
+    /// Of a task's `struct css_set`: its place in the hierarchy of the memory controller where that
+    /// has one of its own (cgroup v1), else in the unified one. Who is nowhere in particular in the
+    /// first is told by the second, which systemd keeps beside the controllers'.
     pub(crate) fn of_css_set(&self, set: VirtAddr) -> Option<String> {
         let space = &self.names.kernel.space;
         let record = space.read_bytes(set, self.set.len).ok()?;
         let unified = self.set.unified.map(|field| VirtAddr(field.get(&record)));
-        let unified = unified.and_then(|cgroup| self.names.of(cgroup).path);
-        if unified.as_deref().is_some_and(|path| path != "/") {
-            return unified;
-        }
         let of_memory = self.memory.and_then(|id| {
             let at = set.plus(u64::from(self.set.subsys.offset) + id * 8);
             let css = space.read_ptr(at).ok().filter(|css| !css.is_null())?;
-            let cgroup = space
-                .read_ptr(css.plus(u64::from(self.css.cgroup.offset)))
-                .ok()?;
-            self.names.of(cgroup).path
+            let at = css.plus(u64::from(self.css.cgroup.offset));
+            space.read_ptr(at).ok()
         });
-        of_memory.or(unified)
+        let path = |cgroup: Option<VirtAddr>| self.names.of(cgroup?).path;
+        let telling = |path: &String| path != "/";
+        // One that is not mounted is the unified hierarchy's.
+        let same = || Some(self.names.root(of_memory?)? == self.names.root(unified?)?);
+        if same() == Some(false)
+            && let Some(found) = path(of_memory).filter(telling)
+        {
+            return Some(found);
+        }
+        path(unified)
+            .filter(telling)
+            .or_else(|| path(of_memory))
+            .or_else(|| path(unified))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    const TYPES: &str = "enum cgroup_subsys_id 4 {
+    memory_cgrp_id 1
+}
+struct kernfs_node 24 {
+    0 struct kernfs_node * parent
+    8 char * name
+}
+struct cgroup 16 {
+    0 struct kernfs_node * kn
+    8 struct cgroup_root * root
+}
+struct cgroup_subsys_state 8 {
+    0 struct cgroup * cgroup
+}
+struct css_set 24 {
+    0 struct cgroup_subsys_state * [2] subsys
+    16 struct cgroup * dfl_cgrp
+}";
+
+    /// The memory controller's own hierarchy comes first, where a task is somewhere in it; a
+    /// controller of the unified one may be an ancestor's.
+    #[test]
+    fn the_hierarchy_of_memory() {
+        for (own, of_memory, unified, expected) in [
+            (true, "web", "gateway", "/web"),
+            (true, "", "gateway", "/gateway"),
+            (true, "web", "", "/web"),
+            (false, "web", "gateway", "/gateway"),
+            (true, "", "", "/"),
+        ] {
+            let mut m = Machine::build(Era::V4_18, PagingLevels::Four, &Scenario::standard());
+            m.kernel.types.parse(TYPES);
+            m.kernel.vmlinux_types.parse(TYPES);
+            let mut cgroup = |name: &str, root: u64| {
+                let [at, top, node] = [16, 24, 24].map(|size| m.kernel.alloc(size, 8));
+                let text = m.kernel.alloc_string(name);
+                m.kernel.write_u64(node, top);
+                m.kernel.write_u64(node + 8, text);
+                m.kernel
+                    .write_u64(at, if name.is_empty() { top } else { node });
+                m.kernel.write_u64(at + 8, root);
+                at
+            };
+            let of_memory = cgroup(of_memory, 1 + u64::from(own));
+            let unified = cgroup(unified, 1);
+            let [set, css] = [24, 8].map(|size| m.kernel.alloc(size, 8));
+            m.kernel.write_u64(css, of_memory);
+            m.kernel.write_u64(set + 8, css);
+            m.kernel.write_u64(set + 16, unified);
+            let kernel = synthetic::kernel(&m);
+            let names = CgroupNames::new(&kernel).expect("layouts");
+            let found = names.of_css_set(VirtAddr(set));
+            assert_eq!(found.as_deref(), Some(expected));
+        }
     }
 }
