@@ -263,11 +263,14 @@ fn some(words: &mut Vec<String>, name: &str, value: Option<u64>) {
 fn sizes(tcp: &TcpFacts, words: &mut Vec<String>) {
     words.push(format!("rto:{}", general(tcp.rto_ms)));
     some(words, "backoff", Some(tcp.backoff));
-    words.push(format!(
-        "rtt:{}/{}",
-        milliseconds(tcp.srtt_us),
-        milliseconds(tcp.mdev_us)
-    ));
+    // None was measured where nothing was sent.
+    if tcp.srtt_us > 0 {
+        words.push(format!(
+            "rtt:{}/{}",
+            milliseconds(tcp.srtt_us),
+            milliseconds(tcp.mdev_us)
+        ));
+    }
     if tcp.ato > 0 {
         words.push(format!("ato:{}", general(tcp.ato_ms)));
     }

@@ -9,6 +9,7 @@ use super::tcp_layouts::{
 };
 use crate::addr::VirtAddr;
 use crate::bytes::u32_at;
+use crate::kernel::layout::Field;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::clock::Clock;
 
@@ -146,7 +147,7 @@ impl TcpReader {
         let connection = kernel.space.span(at, self.connection.len).ok()?;
         let mut facts = self.facts(&record);
         self.add_connection(kernel, &connection, &mut facts);
-        facts.pacing_rate = layout.pacing_rate.get(sock);
+        facts.pacing_rate = pacing_rate(&layout.pacing_rate, sock);
         let queued = self
             .connection
             .handshakes
@@ -296,7 +297,39 @@ impl TcpReader {
     }
 }
 
+/// The rate of pacing, whose word is of 32 bits up to 4.19: without a limit it is all ones, which
+/// the kernel tells as 64 of them (`tcp_get_info()`).
+fn pacing_rate(field: &Field, sock: &[u8]) -> u64 {
+    let rate = field.get(sock);
+    match rate == u64::from(u32::MAX) && field.size == 4 {
+        true => u64::MAX,
+        false => rate,
+    }
+}
+
 /// Jiffies from now to `expires`, both of 64 bits.
 fn until(clock: &Clock, expires: u64) -> i64 {
     expires.wrapping_sub(clock.jiffies).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_of_pacing_in_words_of_two_sizes() {
+        for (size, record, rate) in [
+            (4, [0xff; 8], u64::MAX),
+            (8, [0xff; 8], u64::MAX),
+            (4, [1, 0, 0, 0, 9, 9, 9, 9], 1),
+            (8, [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 0xffff_ffff),
+        ] {
+            let field = Field {
+                offset: 0,
+                size,
+                bits: None,
+            };
+            assert_eq!(pacing_rate(&field, &record), rate, "{size}");
+        }
+    }
 }
