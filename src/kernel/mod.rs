@@ -271,23 +271,6 @@ impl Kernel {
         run_time_address(&self.shared.symbols, name, self.space.boot())
     }
 
-    /// Run-time addresses of everything that has one of `names`, with the name's index: static
-    /// functions may share one.
-    pub fn symbols_called(&self, names: &[&str]) -> Vec<(usize, VirtAddr)> {
-        let all = self.shared.symbols.all_called(names).into_iter();
-        all.map(|(index, at)| (index, moved(&self.shared.symbols, at, self.space.boot())))
-            .collect()
-    }
-
-    /// Bytes from the symbol `name` to the next one: it is no longer than that.
-    pub fn symbol_room(&self, name: &str) -> Option<u64> {
-        let address = self.shared.symbols.address(name)?;
-        self.shared
-            .symbols
-            .next_above(address)?
-            .checked_sub(address)
-    }
-
     /// Where symbols come from.
     pub fn symbols_from(&self) -> SymbolOrigin {
         self.shared.symbols.origin()

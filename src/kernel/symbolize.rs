@@ -5,11 +5,48 @@
 
 use serde::Serialize;
 
-use super::Kernel;
 use super::modules::Modules;
+use super::{Kernel, moved};
 use crate::addr::VirtAddr;
 use crate::space::BootFacts;
-use crate::types::Kallsyms;
+use crate::types::{Kallsyms, SymbolOrigin};
+
+impl Kernel {
+    /// Run-time addresses of everything that has one of `names`, with the name's index: static
+    /// functions may share one. A profile has few symbols, so where it says nothing of a name the
+    /// dump's own are asked.
+    pub fn symbols_called(&self, names: &[&str]) -> Vec<(usize, VirtAddr)> {
+        let given = &self.shared.symbols;
+        let told = names.iter().all(|name| given.tells_of(name));
+        let own = || self.own_symbols().ok()?.symbols().ok();
+        let own = if told { None } else { own() };
+        if !told && own.is_none() {
+            self.diag.warn(
+                "profile-incomplete",
+                "the profile has not all names of functions that are looked for, and the kernel's own are not found in the dump: give its vmlinux",
+            );
+        }
+        let table = own.as_ref().unwrap_or(given);
+        let all = table.all_called(names).into_iter();
+        all.map(|(index, at)| (index, moved(table, at, self.space.boot())))
+            .collect()
+    }
+
+    /// Bytes from the symbol `name` to the next one: it is no longer than that. A profile lacks most
+    /// of those that may be next, which the dump's own are asked for.
+    pub fn symbol_room(&self, name: &str) -> Option<u64> {
+        let given = &self.shared.symbols;
+        let address = given.address(name)?;
+        let room = given.next_above(address).map(|next| next - address);
+        if given.origin() != SymbolOrigin::Profile {
+            return room;
+        }
+        let at = moved(given, address, self.space.boot());
+        let own = self.own_symbols().ok().and_then(|own| own.find(at.0));
+        let own = own.and_then(|named| named.size.checked_sub(named.offset));
+        own.into_iter().chain(room).min()
+    }
+}
 
 /// What an address is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
