@@ -120,6 +120,20 @@ pub(crate) fn unresolved_queue(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer 
     Ok((bytes as usize / one).to_string())
 }
 
+/// net/sctp/sysctl.c: a pointer to what cookies are signed with, if they are. The newest kernels
+/// keep a truth in its place, and have other words for it.
+pub(crate) fn cookie_mac(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
+    const MAX_NAME: usize = 8;
+    if leaf.maxlen != 8 {
+        return Err(unknown("how it is kept"));
+    }
+    let name = reader.kernel.space.read_ptr(leaf.data)?;
+    match name.is_null() {
+        true => Ok("none".to_owned()),
+        false => reader.string(name, MAX_NAME),
+    }
+}
+
 /// net/netfilter/nf_log.c: `extra1` counts the protocols, `extra2` is the namespace.
 pub(crate) fn logger(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     let name = reader.shapes.networks.logger.get(reader)?.name;

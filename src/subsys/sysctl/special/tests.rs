@@ -123,3 +123,19 @@ fn flow_entries_of_each_kernel() {
         assert_eq!(tagged(entries).as_deref(), Ok(text.as_str()));
     }
 }
+
+#[test]
+fn cookies_of_sctp_are_signed_or_not() {
+    let mut m = machine(Era::V4_18, "");
+    let data = m.kernel.alloc(8, 8);
+    assert_eq!(
+        answer(&m, &[], net::cookie_mac, data).ok().as_deref(),
+        Some("none")
+    );
+    let name = m.kernel.alloc_string("sha1");
+    m.kernel.write_u64(data, name);
+    assert_eq!(
+        answer(&m, &[], net::cookie_mac, data).ok().as_deref(),
+        Some("sha1")
+    );
+}
