@@ -100,7 +100,8 @@ fn missing_buckets_and_wild_extensions_are_counted() {
 #[test]
 fn in_the_order_of_the_file_the_same_is_lost() {
     let scenario = Scenario::conntrack_many(4000, 2048);
-    let hurts: [(&str, fn(&mut Machine)); 8] = [
+    type Hurt = (&'static str, fn(&mut Machine));
+    let hurts: [Hurt; 8] = [
         ("a cycle", |m| {
             hurt::chain_cycle(m, hurt::bucket_with(m, 3, 0));
         }),

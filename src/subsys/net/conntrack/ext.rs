@@ -171,7 +171,7 @@ impl ExtReader {
         }
         let head = space.span(ext, self.ext.struct_size)?;
         let len = (self.ext.total.get(&head) as usize).clamp(head.len(), MOST);
-        out.extend_from_slice(&*space.span(ext, len)?);
+        out.extend_from_slice(&space.span(ext, len)?);
         Ok(())
     }
 
