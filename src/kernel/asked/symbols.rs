@@ -136,6 +136,7 @@ pub const SYMBOLS: &[&str] = &[
     "mem_section",
     "migratetype_names",
     "modules",
+    "mptcp_pm_list",
     "mptcp_sched_list",
     "napi_alloc_cache",
     "nat_keepalive_sk_ipv4",

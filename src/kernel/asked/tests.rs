@@ -66,6 +66,7 @@ fn every_symbol_asked_for_is_listed() {
             "reader.int(",
             "reader.flag(",
             "reader.sum(",
+            "names(reader,",
         ];
         for (before, arguments) in asking.iter().flat_map(|call| calls(code, call, 1)) {
             // VMCOREINFO has symbols of its own.
