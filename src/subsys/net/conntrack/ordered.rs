@@ -11,8 +11,9 @@ use crate::addr::VirtAddr;
 use crate::kernel::layout::Layout;
 use crate::space::{Gathered, gather};
 
-/// About what a connection takes while it is gathered, its extensions with it.
-const GATHERED: u64 = 160;
+/// About what a connection takes while it is gathered: some twenty words of it and its extensions,
+/// their places, and the order in which they are read.
+const GATHERED: u64 = 240;
 
 /// How a large table is read.
 pub(super) struct Ordered {
