@@ -204,11 +204,18 @@ impl Table<'_> {
         all
     }
 
+    /// The connection at `conn`. A kernel that runs may be changing it: it is read again, too.
     fn entry(&self, conn: VirtAddr) -> Result<Entry, Lost> {
-        let read = self
-            .reader
-            .read(self.kernel, &self.namespaces, conn, List::Hash);
-        read.map_err(|_| Lost)
+        let (kernel, namespaces) = (self.kernel, &self.namespaces);
+        let read = || self.reader.read(kernel, namespaces, conn, List::Hash);
+        let is_whole = |read: &Result<Entry, _>| read.as_ref().is_ok_and(|one| !one.ext.is_lost());
+        let mut found = read();
+        let mut attempts = if kernel.dump().is_live() { ATTEMPTS } else { 1 };
+        while attempts > 1 && !is_whole(&found) {
+            found = read();
+            attempts -= 1;
+        }
+        found.map_err(|_| Lost)
     }
 
     /// Follows the chains of some buckets.
