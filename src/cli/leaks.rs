@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use vmleak::analysis::leaks::held::{ELEMENTS, Held};
 use vmleak::analysis::leaks::history::{self, Event};
 use vmleak::analysis::leaks::may_pile_up;
 use vmleak::analysis::memory::{self, Counted, LargeKmalloc};
@@ -21,7 +22,7 @@ use vmleak::subsys::mm::meminfo::MeminfoFacts;
 use vmleak::subsys::mm::slab::{Progress, SlabFacts};
 use vmleak::subsys::mm::{memcg, meminfo};
 use vmleak::subsys::net::conntrack::Conntrack;
-use vmleak::subsys::{counters, log};
+use vmleak::subsys::{bpf, counters, log, rcu};
 
 use super::conntrack::Allocated;
 use super::leaks_args::{LeaksArgs, LeaksFormat};
@@ -93,7 +94,7 @@ pub(super) fn judged(
     };
     let search = || graph::collect(kernel, &options, meanwhile);
     let (found, (history, meminfo)) = rayon::join(search, || besides(session));
-    let (slabs, mut reach, ((counters, memcgs), connections)) = session.explain(found)?;
+    let (slabs, mut reach, ((counters, memcgs, held), connections)) = session.explain(found)?;
     let memory_bytes = session.run().system.memory_bytes;
     let complete =
         reach.coverage.is_complete() && slabs.caches.iter().all(|cache| cache.exact.complete);
@@ -110,6 +111,7 @@ pub(super) fn judged(
         containers: containers(session, &options, &slabs, &reach),
         counters,
         memcgs,
+        held,
         memory: memory::by_pages(&reach.pages, counted, page_size, memory_bytes),
         slabs,
         reach,
@@ -185,9 +187,9 @@ fn besides(session: &Session) -> (Vec<Event>, MeminfoFacts) {
     (events, meminfo)
 }
 
-type Bounds = (Result<Vec<Bound>, KernelError>, Option<MemcgCount>);
+type Bounds = (Result<Vec<Bound>, KernelError>, Option<MemcgCount>, Held);
 
-/// What bounds caches; with memory cgroups, which a kernel without them has none to count of.
+/// What bounds caches, and what is held; with memory cgroups, which a kernel without them has none to count of.
 fn bounds(kernel: &Kernel, known: &Searched<'_>) -> Bounds {
     let memcgs = memcg::count(kernel).ok();
     let counters = counters::collect(
@@ -197,7 +199,19 @@ fn bounds(kernel: &Kernel, known: &Searched<'_>) -> Bounds {
         known.all_tasks.then_some(known.tasks),
         memcgs.as_ref(),
     );
-    (counters, memcgs)
+    let held = held(kernel, known, counters.as_deref().unwrap_or_default());
+    (counters, memcgs, held)
+}
+
+/// What something holds. A file has one name, a task two directories.
+fn held(kernel: &Kernel, known: &Searched<'_>, counters: &[Bound]) -> Held {
+    let files = counters.iter().find(|bound| bound.counter == "nr_files");
+    let files = files.filter(|_| known.all_tasks);
+    Held {
+        grace_period: rcu::grace_period(kernel),
+        open: files.map(|files| files.limit + 2 * known.tasks.len() as u64),
+        maps: bpf::with_elements(kernel, ELEMENTS).unwrap_or_default(),
+    }
 }
 
 /// What counters tell of pages that do not say themselves what they are.

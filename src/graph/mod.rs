@@ -28,6 +28,7 @@ mod omit;
 mod page_at;
 mod pages;
 mod references;
+mod removed;
 mod rings;
 mod roots;
 mod scan;
@@ -68,6 +69,7 @@ pub use page_at::{PageAt, PageOwner};
 pub use pages::{
     AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, Unmarked, ZonePages, pages,
 };
+pub use removed::Removed;
 use scan::Found;
 use search::{Done, Pages, Search};
 pub use searched::Searched;
@@ -193,6 +195,8 @@ pub struct ReachFacts {
     /// The kernel's own pages, with their owners.
     /// `None` if they were not wanted.
     pub own_pages: Option<PagesFacts>,
+    /// What was removed, and something still has.
+    pub removed: Vec<Removed>,
     /// How much was seen.
     pub coverage: Coverage,
     /// Pages by what they are used for.
@@ -301,6 +305,7 @@ fn collected<T: Send>(
         caches: caches.collect(),
         blocks,
         own_pages,
+        removed: found.removed.take(heap),
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
         coverage,
         pages: search.kinds.counts(),

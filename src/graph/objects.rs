@@ -73,6 +73,11 @@ impl SlabVisitor for Scan<'_> {
             }
             if view.trusted && !lost {
                 self.found.allocated.set(object);
+                let bytes = batch.bytes.get(start..start + shape.len);
+                let at = VirtAddr(base + start as u64);
+                self.found
+                    .removed
+                    .look(span.cache, at, bytes.unwrap_or_default());
             }
             if let Some(kmemleak) = kmemleak
                 && let Some(bytes) = batch.bytes.get_mut(start..start + shape.len)

@@ -14,6 +14,7 @@ use super::closure::Edges;
 use super::holders::{Held, Holders};
 use super::omit::SeenObjects;
 use super::pages::PageWatch;
+use super::removed::RemovedWatch;
 use super::targets::Targets;
 use super::watch::Watch;
 use crate::addr::PhysAddr;
@@ -61,6 +62,7 @@ pub(crate) struct Found {
     pub(crate) holders: Holders,
     /// Whose referrers are wanted.
     pub(crate) watch: Option<Watch>,
+    pub(super) removed: RemovedWatch,
     /// The kernel's own pages, where it is wanted who points to them.
     pub(super) pages: Option<PageWatch>,
 }
@@ -116,6 +118,7 @@ impl<'a> Scan<'a> {
                 stopped: AtomicBool::new(false),
                 dropped: AtomicU64::new(0),
                 holders: Holders::of(targets, heap.caches()),
+                removed: RemovedWatch::new(kernel, heap),
                 watch: None,
                 pages: None,
             },

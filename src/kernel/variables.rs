@@ -46,6 +46,17 @@ const NO_ADDRESS: u64 = u64::MAX << 24;
 /// A name is shorter (MODULE_NAME_LEN).
 const MODULE_NAME: usize = 56;
 
+/// So many bytes tell code that was erased.
+const ERASED: usize = 16;
+
+/// Whether code was given back: where modules share large pages (6.15, commit 2e45474ab14f) these
+/// stay mapped, and one byte that no CPU runs over fills what is free of them
+/// (execmem_fill_trapping_insns()).
+fn is_erased(code: &[u8]) -> bool {
+    let first = code.first().copied().unwrap_or(0);
+    first != 0 && code.iter().all(|byte| *byte == first)
+}
+
 /// `last_unloaded_module` (kernel/module/main.c): text, and with 6.0 a structure that begins with it.
 fn last_unloaded(kernel: &Kernel) -> Option<String> {
     let at = kernel.symbol("last_unloaded_module")?;
@@ -88,15 +99,20 @@ impl<'k> Variables<'k> {
     }
 
     /// The module that was unloaded last, if `address` is where a module may have been and nothing is
-    /// mapped any more.
+    /// mapped any more, or what is there was erased.
     pub(crate) fn was_module(&self, address: VirtAddr) -> Option<&str> {
         if !self.may_name(address) || self.image.contains(&address) || address.0 >= NO_ADDRESS {
             return None;
         }
         let unloaded = get_or_make(&self.unloaded, || last_unloaded(self.kernel));
         let name = unloaded.as_deref()?;
-        let mapped = self.kernel.space.quiet().translate(address);
-        let is_gone = mapped.is_err_and(|fault| fault.page_fault().is_none());
+        let space = self.kernel.space.quiet();
+        let is_gone = match space.translate(address) {
+            Ok(_) => space
+                .read_bytes(address, ERASED)
+                .is_ok_and(|code| is_erased(&code)),
+            Err(fault) => fault.page_fault().is_none(),
+        };
         is_gone.then_some(name)
     }
 
@@ -151,6 +167,13 @@ impl<'k> Variables<'k> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn erased_code_is_one_byte_that_is_not_zero() {
+        assert!(is_erased(&[0xcc; 16]));
+        assert!(!is_erased(&[0; 16]) && !is_erased(&[]));
+        assert!(!is_erased(&[0xcc, 0xcc, 0x90, 0xcc]));
+    }
 
     #[test]
     fn far_behind_a_symbol_is_not_in_it() {

@@ -27,10 +27,11 @@ pub fn write_text(
     let sum = |of: fn(&crate::subsys::bpf::MapFacts) -> u64| report.maps.iter().map(of).sum();
     writeln!(
         out,
-        "{} maps: {} in areas of vmalloc and rings, {} for each CPU's values; {} programs\n",
+        "{} maps: {} in areas of vmalloc and rings, {} for each CPU's values, {} in elements made one by one; {} programs\n",
         thousands(report.maps.len() as u64),
         size(sum(|map| map.area_bytes)),
         size(sum(|map| map.percpu_bytes)),
+        size(sum(|map| map.element_bytes.unwrap_or(0))),
         thousands(report.programs.len() as u64),
     )?;
     maps(out, report, layout)?;
@@ -57,6 +58,7 @@ fn maps(out: &mut dyn Write, report: &BpfReport, layout: Layout) -> io::Result<(
         Column::text("NAME").shorten(8),
         Column::text("TYPE"),
         Column::number("ENTRIES"),
+        Column::number("MADE").rank(1),
         Column::number("KEY").rank(3),
         Column::number("VALUE").rank(2),
         Column::number("AREAS"),
@@ -71,6 +73,7 @@ fn maps(out: &mut dyn Write, report: &BpfReport, layout: Layout) -> io::Result<(
             printable(&map.name),
             map.kind.clone(),
             thousands(map.max_entries.into()),
+            map.elements.map(thousands).unwrap_or_default(),
             map.key_size.to_string(),
             map.value_size.to_string(),
             size(map.area_bytes),
@@ -128,12 +131,15 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<BpfReport>) -> io::Res
         "max_entries",
         "pid",
         "comm",
+        "elements",
+        "element_bytes",
     ])?;
     let who = |holder: Option<&Holder>| {
         holder.map_or((String::new(), String::new()), |holder| {
             (holder.pid.to_string(), printable(&holder.comm))
         })
     };
+    let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     for map in &document.body.maps {
         let (pid, comm) = who(map.open_by.as_ref());
         csv.write_record([
@@ -146,6 +152,8 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<BpfReport>) -> io::Res
             map.max_entries.to_string(),
             pid,
             comm,
+            number(map.elements),
+            number(map.element_bytes),
         ])?;
     }
     for program in &document.body.programs {
@@ -160,6 +168,8 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<BpfReport>) -> io::Res
             String::new(),
             pid,
             comm,
+            String::new(),
+            String::new(),
         ])?;
     }
     csv.flush()

@@ -9,6 +9,7 @@ use crate::analysis::finding::{self, Finding};
 use crate::analysis::leaks::areas::{self, AreasJudgement};
 use crate::analysis::leaks::blocks::{self, BlocksJudgement};
 use crate::analysis::leaks::findings;
+use crate::analysis::leaks::held::{self, Held};
 use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::pages::{self, PagesJudgement};
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
@@ -19,6 +20,7 @@ use crate::kernel::symbolize::Symbolized;
 use crate::subsys::counters::Bound;
 use crate::subsys::mm::memcg::MemcgCount;
 use crate::subsys::mm::slab::{CacheFacts, SlabFacts};
+use crate::subsys::rcu::GracePeriod;
 
 /// One cache with its verdict.
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +54,9 @@ pub struct LeaksReport {
     pub counters: Vec<Bound>,
     /// Memory cgroups; `None` in kernels without them.
     pub memcgs: Option<MemcgCount>,
+    /// The grace period of RCU that ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_period: Option<GracePeriod>,
     /// What the log said before.
     pub history: Vec<Event>,
     /// Worst first.
@@ -77,6 +82,8 @@ pub struct Facts {
     pub counters: Vec<Bound>,
     /// Of memory cgroups.
     pub memcgs: Option<MemcgCount>,
+    /// What something holds, and should not have to.
+    pub held: Held,
     /// Of the log.
     pub history: Vec<Event>,
     /// Where the memory went.
@@ -93,6 +100,8 @@ impl LeaksReport {
     /// Judges all caches.
     pub fn new(facts: Facts) -> Self {
         let totals = SlabTotals::of(&facts.slabs.caches, facts.memory_bytes);
+        let removed = &facts.reach.removed;
+        let mut held = held::findings(&facts.held, &facts.slabs.caches, removed, &totals);
         let trust = Trust::of(&facts.reach.coverage);
         let context = Context {
             totals: &totals,
@@ -111,6 +120,14 @@ impl LeaksReport {
                 LeakCache::new(cache, reach, &context)
             })
             .collect();
+        // What a cache is accused of already is not said twice.
+        held.retain(|finding| {
+            let name = finding.cache.as_ref();
+            let of = caches
+                .iter_mut()
+                .find(|cache| Some(&cache.facts.name) == name);
+            of.is_none_or(|cache| cache.is_news(finding))
+        });
         caches.sort_by(|a, b| {
             let key = |cache: &LeakCache| {
                 let level = cache.judgement.verdict.level;
@@ -119,8 +136,8 @@ impl LeaksReport {
             (key(b), &a.facts.name).cmp(&(key(a), &b.facts.name))
         });
         let uptime = facts.uptime_seconds;
-        let of_caches = caches
-            .iter()
+        let of_caches = caches.iter().filter(|cache| !cache.is_held(&held));
+        let of_caches = of_caches
             .filter_map(|cache| findings::of_cache(&cache.facts, &cache.judgement, uptime));
         let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
         let large_kmalloc = blocks::judge(&facts.reach.blocks, &trust, totals.memory_bytes);
@@ -130,7 +147,8 @@ impl LeaksReport {
         let judged = of_caches
             .chain(findings::of_areas(&vmalloc))
             .chain(findings::of_blocks(&large_kmalloc))
-            .chain(findings::of_kernel_pages(kernel_pages.as_ref()));
+            .chain(findings::of_kernel_pages(kernel_pages.as_ref()))
+            .chain(held.iter().cloned());
         Self {
             findings: findings::all(
                 judged.chain(findings::of_memcgs(facts.memcgs.as_ref())),
@@ -144,6 +162,7 @@ impl LeaksReport {
             trust,
             counters: facts.counters,
             memcgs: facts.memcgs,
+            grace_period: facts.held.grace_period,
             history: facts.history,
             vmalloc,
             large_kmalloc,
@@ -161,6 +180,24 @@ impl LeaksReport {
 }
 
 impl LeakCache {
+    /// Takes in what speaks for a finding of it; whether that makes it one.
+    fn is_news(&mut self, finding: &Finding) -> bool {
+        let verdict = &mut self.judgement.verdict;
+        let is_news = verdict.level < Level::Suspect;
+        verdict.level = verdict.level.max(finding.level);
+        let reasons = finding.evidence.r#for.iter().cloned();
+        match is_news {
+            true => verdict.r#for.splice(0..0, reasons).for_each(drop),
+            false => verdict.r#for.extend(reasons),
+        }
+        is_news
+    }
+
+    fn is_held(&self, held: &[Finding]) -> bool {
+        let mut held = held.iter();
+        held.any(|finding| finding.cache.as_ref() == Some(&self.facts.name))
+    }
+
     fn new(facts: CacheFacts, reach: CacheReach, context: &Context<'_>) -> Self {
         Self {
             judgement: judge(&facts, &reach, context),

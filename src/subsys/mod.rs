@@ -12,6 +12,7 @@ pub mod mm;
 pub mod modules;
 pub mod net;
 pub mod owners;
+pub mod rcu;
 pub mod sysctl;
 pub mod system;
 pub mod task;

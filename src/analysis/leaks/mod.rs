@@ -10,6 +10,7 @@ pub mod blocks;
 mod checks;
 mod coverage;
 pub mod findings;
+pub mod held;
 pub mod history;
 mod owners;
 pub mod pages;

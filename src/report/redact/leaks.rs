@@ -11,6 +11,12 @@ type Quoted = Vec<(String, String)>;
 
 impl Named for LeaksReport {
     fn redact(&mut self, redactor: &mut Redactor) {
+        if let Some(period) = &mut self.grace_period {
+            for task in period.running.iter_mut().chain(&mut period.preempted) {
+                redactor.learn_process(&task.comm);
+                redactor.process(&mut task.comm);
+            }
+        }
         let mut quoted = Quoted::new();
         for cache in &mut self.caches {
             blank(&mut cache.judgement.unreachable.clusters, &mut quoted);

@@ -6,7 +6,8 @@ use super::Holder;
 use crate::addr::VirtAddr;
 use crate::bytes::{c_string, u64_at};
 use crate::kernel::cpus::Cpus;
-use crate::kernel::layout::layout;
+use crate::kernel::layout::{Field, layout};
+use crate::kernel::percpu_counter::PercpuCounter;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::mm::vmalloc::VmallocFacts;
 
@@ -18,6 +19,7 @@ layout! {
         need value = "value_size",
         need entries = "max_entries",
         need id = "id",
+        need flags = "map_flags",
         /// 4.15 and later (commit ad5b177bd73f).
         maybe name = "name",
     }
@@ -28,6 +30,18 @@ layout! {
     struct HashLayout = "bpf_htab" in "kernel/bpf/hashtab.c" {
         need buckets = "buckets",
         need elements = "elems",
+        need element_size = "elem_size",
+        need count = "count",
+        /// 5.20 and later (commit 86fe28f7692d): many at once are counted by each CPU.
+        maybe sums = "pcount",
+        maybe by_cpus = "use_percpu_counter",
+    }
+}
+
+layout! {
+    /// kernel/bpf/lpm_trie.c
+    struct TrieLayout = "lpm_trie" in "kernel/bpf/lpm_trie.c" {
+        need count = "n_entries",
     }
 }
 
@@ -85,6 +99,9 @@ const KINDS: [&str; 34] = [
     "arena",
 ];
 
+/// `BPF_F_NO_PREALLOC` (include/uapi/linux/bpf.h): elements are made one by one.
+const ONE_BY_ONE: u64 = 1;
+
 /// More pages than a ring can have.
 const MAX_PAGES: u64 = 1 << 24;
 
@@ -104,6 +121,11 @@ pub struct MapFacts {
     pub value_size: u32,
     /// As many as it has room for.
     pub max_entries: u32,
+    /// Elements that were made one by one, and are in it; `None` of maps that have all of them from
+    /// the beginning, or where that can't be told.
+    pub elements: Option<u64>,
+    /// Bytes of these as they were asked for, in slab caches; `None` of tries.
+    pub element_bytes: Option<u64>,
     /// Bytes of its areas of vmalloc and of its ring; small ones and elements that are made one by
     /// one are slab objects, and not counted here.
     pub area_bytes: u64,
@@ -125,8 +147,10 @@ pub(super) struct Reader<'k> {
     areas: Option<&'k VmallocFacts>,
     map: MapLayout,
     hash: Option<HashLayout>,
+    trie: Option<TrieLayout>,
     ring: Option<(RingMapLayout, RingLayout)>,
-    cpus: u64,
+    sums: Option<PercpuCounter>,
+    cpus: Cpus,
 }
 
 impl<'k> Reader<'k> {
@@ -140,15 +164,17 @@ impl<'k> Reader<'k> {
             areas,
             map: kernel.layout()?,
             hash: kernel.layout().ok(),
+            trie: kernel.layout().ok(),
+            sums: kernel.layout().ok(),
             ring: ring.zip(kernel.layout().ok()),
-            cpus: Cpus::read(kernel)?.len() as u64,
+            cpus: Cpus::read(kernel)?,
         })
     }
 
     pub(super) fn map(&self, at: VirtAddr) -> Option<MapFacts> {
         let space = &self.kernel.space;
         let record = space.read_bytes(at, self.map.struct_size).ok()?;
-        let of = |field: &crate::kernel::layout::Field| field.get(&record);
+        let of = |field: &Field| field.get(&record);
         let number = of(&self.map.kind) as usize;
         let kind = KINDS.get(number).copied();
         let name = self.map.name.as_ref().and_then(|name| {
@@ -163,6 +189,8 @@ impl<'k> Reader<'k> {
             key_size: of(&self.map.key) as u32,
             value_size: value as u32,
             max_entries: entries as u32,
+            elements: None,
+            element_bytes: None,
             area_bytes: 0,
             percpu_bytes: 0,
             open_by: None,
@@ -177,13 +205,23 @@ impl<'k> Reader<'k> {
                     let place = space.read_ptr(at.plus(u64::from(field.offset))).ok()?;
                     facts.places.push(place);
                 }
+                if of(&self.map.flags) & ONE_BY_ONE != 0 {
+                    self.count_elements(at, hash, &mut facts);
+                }
+            }
+            Some("lpm_trie") => {
+                let count = self.trie.as_ref()?.count.offset;
+                let count = space.read_u64(at.plus(u64::from(count))).ok()?;
+                facts.elements = Some(count);
             }
             Some("ringbuf" | "user_ringbuf") => facts.places = self.ring_pages(at)?,
             _ => {}
         }
         if facts.kind.contains("percpu") {
             let value = value.next_multiple_of(8);
-            facts.percpu_bytes = value.saturating_mul(entries).saturating_mul(self.cpus);
+            facts.percpu_bytes = value
+                .saturating_mul(entries)
+                .saturating_mul(self.cpus.len() as u64);
         }
         facts.area_bytes = match &*facts.kind {
             "ringbuf" | "user_ringbuf" => {
@@ -192,6 +230,31 @@ impl<'k> Reader<'k> {
             _ => self.area_bytes(&facts),
         };
         Some(facts)
+    }
+
+    /// Those of a hash (kernel/bpf/hashtab.c: inc_elem_count()).
+    fn count_elements(&self, at: VirtAddr, hash: &HashLayout, facts: &mut MapFacts) {
+        let space = &self.kernel.space;
+        let place = |field: Field| at.plus(u64::from(field.offset));
+        let read = |field: Field| space.read_u32(place(field)).ok();
+        let by_cpus = match hash.by_cpus {
+            Some(field) => space
+                .read_bytes(place(field), 1)
+                .ok()
+                .map(|flag| flag != [0]),
+            None => Some(false),
+        };
+        let count = match (by_cpus, &self.sums, hash.sums) {
+            (Some(true), Some(sums), Some(field)) => {
+                sums.sum(self.kernel, &self.cpus, place(field)).ok()
+            }
+            (Some(false), _, _) => read(hash.count).map(i64::from),
+            _ => None,
+        };
+        facts.elements = count.and_then(|count| u64::try_from(count).ok());
+        let size = read(hash.element_size).map(u64::from);
+        let elements = facts.elements.zip(size);
+        facts.element_bytes = elements.map(|(count, size)| count.saturating_mul(size));
     }
 
     /// Of those of its places that are areas.

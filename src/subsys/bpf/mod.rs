@@ -16,7 +16,7 @@ use crate::kernel::layout::layout;
 use crate::kernel::processes::Processes;
 use crate::kernel::walk::xarray;
 use crate::kernel::{Kernel, KernelError};
-use crate::subsys::fs::descriptors::{self, Kind};
+use crate::subsys::fs::descriptors::{self, Kind, Open};
 use crate::subsys::mm::vmalloc::VmallocFacts;
 
 layout! {
@@ -63,15 +63,7 @@ pub fn collect(
         ..BpfFacts::default()
     };
     let open = descriptors::open(kernel, processes)?;
-    let holder = |kind: Kind, at: VirtAddr| {
-        let of = open
-            .iter()
-            .find(|open| (open.kind, open.data) == (kind, at));
-        of.map(|open| Holder {
-            pid: open.pid,
-            comm: open.comm.clone(),
-        })
-    };
+    let holder = |kind, at| holder(&open, kind, at);
     let (maps, whole) = numbered(kernel, "map_idr")?;
     facts.complete &= whole;
     if !maps.is_empty() {
@@ -106,6 +98,38 @@ pub fn collect(
         map.programs = of.map(|program| program.id).collect();
     }
     Ok(facts)
+}
+
+/// Maps with `least` elements that were made one by one, or more, with who has them open.
+///
+/// # Errors
+/// As [`collect`].
+pub fn with_elements(kernel: &Kernel, least: u64) -> Result<Vec<MapFacts>, KernelError> {
+    let (maps, _) = numbered(kernel, "map_idr")?;
+    if maps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let reader = maps::Reader::new(kernel, None)?;
+    let maps = maps.into_iter().filter_map(|at| reader.map(at));
+    let large = |map: &MapFacts| map.elements.is_some_and(|elements| elements >= least);
+    let mut maps: Vec<MapFacts> = maps.filter(large).collect();
+    if !maps.is_empty() {
+        let open = descriptors::open(kernel, &Processes::read(kernel)?)?;
+        for map in &mut maps {
+            map.open_by = holder(&open, Kind::BpfMap, map.address);
+        }
+    }
+    Ok(maps)
+}
+
+fn holder(open: &[Open], kind: Kind, at: VirtAddr) -> Option<Holder> {
+    let of = open
+        .iter()
+        .find(|open| (open.kind, open.data) == (kind, at));
+    of.map(|open| Holder {
+        pid: open.pid,
+        comm: open.comm.clone(),
+    })
 }
 
 /// What one numbering holds, and whether all of it.

@@ -1,4 +1,4 @@
-//! Which task ran on the CPU that panicked.
+//! Which task ran on a CPU, and on that which panicked.
 
 use serde::Serialize;
 
@@ -14,6 +14,19 @@ layout! {
         need pid = "pid",
         need comm = "comm",
     }
+}
+
+/// A task, and the CPU that it ran on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RunningTask {
+    /// Its number in the initial namespace; 0 is a CPU that had nothing to do.
+    pub pid: u32,
+    /// Its name, of 15 bytes at most.
+    pub comm: String,
+    /// Where it ran; `None` of one that did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
 }
 
 /// The task that the kernel died in.
@@ -36,18 +49,32 @@ pub(in crate::subsys) fn panic_task_address(kernel: &Kernel) -> Option<VirtAddr>
 /// `None` if nobody panicked (a dump of a machine that ran), or it can't be read.
 pub(super) fn panic_task(kernel: &Kernel) -> Option<PanicTask> {
     let cpu = panic_cpu(kernel)?;
+    let RunningTask { pid, comm, .. } = running_on(kernel, cpu)?;
+    Some(PanicTask { pid, comm, cpu })
+}
+
+/// What ran on a CPU.
+pub(in crate::subsys) fn running_on(kernel: &Kernel, cpu: u32) -> Option<RunningTask> {
+    let task = task_named(kernel, current_on(kernel, cpu)?)?;
+    Some(RunningTask {
+        cpu: Some(cpu),
+        ..task
+    })
+}
+
+/// The task of a `task_struct`.
+pub(in crate::subsys) fn task_named(kernel: &Kernel, task: VirtAddr) -> Option<RunningTask> {
     let layout: TaskName = kernel.layout().ok()?;
-    let task = current_on(kernel, cpu)?;
     let read = |offset: u32, len| {
         let at = task.plus(u64::from(offset));
         kernel.space.read_bytes(at, len).ok()
     };
     let pid = read(layout.pid.offset, 4)?;
     let comm = read(layout.comm.offset, layout.comm.size.min(64) as usize)?;
-    Some(PanicTask {
+    Some(RunningTask {
         pid: bytes::u32_at(&pid, 0)?,
         comm: bytes::c_string(&comm),
-        cpu,
+        cpu: None,
     })
 }
 

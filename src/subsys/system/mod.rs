@@ -15,9 +15,9 @@ use crate::bytes;
 use crate::kernel::{Kernel, cpus};
 use crate::space::boot::Fact;
 pub use cannot::{Cannot, cannot};
-pub use crashed::PanicTask;
-pub(super) use crashed::panic_task_address;
 use crashed::told;
+pub use crashed::{PanicTask, RunningTask};
+pub(super) use crashed::{panic_task_address, running_on, task_named};
 
 /// Facts about the whole system.
 #[derive(Clone, Debug, Default, Serialize)]
