@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::content::{self, Content};
 use super::holders::Holder;
+use super::led_by;
 use super::lost::Lost;
 use super::scan::Found;
+use super::search::{Done, Search};
 use super::targets::Targets;
 use crate::addr::VirtAddr;
 use crate::kernel::Kernel;
@@ -71,8 +73,30 @@ pub(super) fn judge_all(found: &Found, targets: &Targets, given: &HashSet<u64>) 
     waiting
 }
 
+/// The blocks of large kmalloc; those of the lost that are none stay.
+pub(super) fn taken_of(
+    search: &Search<'_>,
+    done: &Done,
+    symbols: &Variables<'_>,
+    lost: &mut Vec<Lost>,
+    waiting: u64,
+) -> BlockReach {
+    let of_blocks = lost.pop().unwrap_or_default();
+    BlockReach {
+        marked: search.marks_blocks,
+        waiting,
+        ..of(
+            search.kernel,
+            symbols,
+            (&done.found, &search.targets),
+            &of_blocks,
+            led_by(&of_blocks.led_by, &search.heap),
+        )
+    }
+}
+
 /// What became of them; `lost` are those that nothing points to.
-pub(super) fn of(
+fn of(
     kernel: &Kernel,
     symbols: &Variables<'_>,
     (found, targets): (&Found, &Targets),

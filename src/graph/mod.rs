@@ -27,6 +27,7 @@ mod objects;
 mod omit;
 mod page_at;
 mod pages;
+mod percpu;
 mod references;
 mod removed;
 mod rings;
@@ -53,7 +54,6 @@ use crate::addr::VirtAddr;
 use crate::diag::Warning;
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::symbolize::Symbolized;
-use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::mm::slab::cache::Cache;
 use crate::subsys::mm::slab::tracks::SiteFacts;
@@ -69,6 +69,7 @@ pub use page_at::{PageAt, PageOwner};
 pub use pages::{
     AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, Unmarked, ZonePages, pages,
 };
+pub use percpu::{LostPercpu, PercpuReach};
 pub use removed::Removed;
 use scan::Found;
 use search::{Done, Pages, Search};
@@ -195,6 +196,8 @@ pub struct ReachFacts {
     /// The kernel's own pages, with their owners.
     /// `None` if they were not wanted.
     pub own_pages: Option<PagesFacts>,
+    /// Allocations of per-CPU memory.
+    pub percpu: PercpuReach,
     /// What was removed, and something still has.
     pub removed: Vec<Removed>,
     /// How much was seen.
@@ -251,7 +254,7 @@ fn collected<T: Send>(
         suspects.acquit(&search, &done);
     }
     let mut lost = lost::by_cache(found, &done.edges, targets, heap.caches().len());
-    let blocks = blocks(&search, &done, &symbols, &mut lost, waiting);
+    let blocks = lost_blocks::taken_of(&search, &done, &symbols, &mut lost, waiting);
     let sites = LostSites::new(heap, &symbols);
     let judged = judged(found, targets, heap.caches().len());
     let anonymous = anonymous(kernel, heap.caches(), &judged, &lost);
@@ -305,6 +308,7 @@ fn collected<T: Send>(
         caches: caches.collect(),
         blocks,
         own_pages,
+        percpu: PercpuReach::of(search.percpu.as_ref(), kernel, &symbols),
         removed: found.removed.take(heap),
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
         coverage,
@@ -333,28 +337,6 @@ fn judge_blocks_and_areas(search: &Search<'_>, done: &Done) -> u64 {
     }
     let given = search.heap.given_to_rcu().map(|at| at.0).collect();
     lost_blocks::judge_all(&done.found, &search.targets, &given)
-}
-
-/// The blocks of large kmalloc; those of the lost that are none stay.
-fn blocks(
-    search: &Search<'_>,
-    done: &Done,
-    symbols: &Variables<'_>,
-    lost: &mut Vec<Lost>,
-    waiting: u64,
-) -> BlockReach {
-    let of_blocks = lost.pop().unwrap_or_default();
-    BlockReach {
-        marked: search.marks_blocks,
-        waiting,
-        ..lost_blocks::of(
-            search.kernel,
-            symbols,
-            (&done.found, &search.targets),
-            &of_blocks,
-            led_by(&of_blocks.led_by, &search.heap),
-        )
-    }
 }
 
 /// The caches of kmalloc that hold so much, or whose unreachable objects others lead to, that it is

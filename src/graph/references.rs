@@ -5,7 +5,7 @@
 
 use super::holders::Source;
 use super::scan::{Counts, Edge, Scan};
-use super::words::each_address;
+use super::words::each_address_and;
 use crate::addr::PhysAddr;
 
 /// Memory whose words are looked at.
@@ -48,7 +48,7 @@ impl Scan<'_> {
         let mut pointers = 0;
         // Asked for the few objects that point to areas.
         let mut record = None;
-        each_address(memory.bytes, |offset, word| {
+        each_address_and(memory.bytes, self.prefix, |offset, word| {
             if memory.hole == Some(offset) {
                 return;
             }
@@ -63,6 +63,7 @@ impl Scan<'_> {
                 }
                 (object, Some(cache))
             } else if self.areas.may_point(word) {
+                self.to_percpu(memory, offset, word);
                 let is_record = |cache| self.areas.is_record(cache, memory.bytes);
                 let record = *record.get_or_insert_with(|| memory.cache.is_some_and(is_record));
                 let at = memory.start.map(|start| start.plus(offset as u64));
@@ -77,6 +78,7 @@ impl Scan<'_> {
                     }
                 }
             } else {
+                self.to_percpu(memory, offset, word);
                 self.to_page(memory, offset, word);
                 return;
             };
@@ -90,6 +92,14 @@ impl Scan<'_> {
             }
         });
         pointers
+    }
+
+    /// Takes note of a word that means an allocation of per-CPU memory, where they are wanted.
+    fn to_percpu(&self, memory: &Memory<'_>, offset: usize, word: u64) {
+        if let Some(percpu) = self.percpu(word) {
+            let at = memory.start.map(|start| start.plus(offset as u64));
+            percpu.word(word, at, self.kernel.dump().page_shift());
+        }
     }
 
     /// Takes note of a word that means one of the kernel's own pages, where they are wanted.

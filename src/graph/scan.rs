@@ -14,9 +14,11 @@ use super::closure::Edges;
 use super::holders::{Held, Holders};
 use super::omit::SeenObjects;
 use super::pages::PageWatch;
+use super::percpu::PercpuWatch;
 use super::removed::RemovedWatch;
 use super::targets::Targets;
 use super::watch::Watch;
+use super::words::Prefix;
 use crate::addr::PhysAddr;
 use crate::kernel::Kernel;
 use crate::kernel::variables::Variables;
@@ -44,6 +46,10 @@ pub(crate) struct Scan<'a> {
     area_edges: Mutex<Vec<Edge>>,
     /// How many more references there is room for.
     pub(crate) room: AtomicU64,
+    /// Per-CPU allocations, where they are wanted.
+    percpu: Option<&'a PercpuWatch>,
+    /// What their pointers have in common.
+    pub(super) prefix: Option<Prefix>,
 }
 
 /// What a scan finds, shared by all threads.
@@ -126,6 +132,8 @@ impl<'a> Scan<'a> {
             edges: Mutex::default(),
             area_edges: Mutex::default(),
             room: AtomicU64::new(u64::MAX),
+            percpu: None,
+            prefix: None,
             kernel,
             targets,
             areas,
@@ -133,6 +141,18 @@ impl<'a> Scan<'a> {
             cache_of_caches: heap.find("kmem_cache").map(|index| index as u32),
             deadline,
         }
+    }
+
+    /// Looks out for per-CPU allocations.
+    pub(super) fn watch_percpu(&mut self, watch: Option<&'a PercpuWatch>) {
+        self.prefix = watch.and_then(|watch| watch.pointers.prefix());
+        self.percpu = watch;
+    }
+
+    /// The per-CPU allocations that a word can mean, if it can mean any.
+    pub(super) fn percpu(&self, word: u64) -> Option<&PercpuWatch> {
+        let watch = self.percpu?;
+        (watch.pointers.contains(word) || watch.addresses.contains(word)).then_some(watch)
     }
 
     pub(super) fn out_of_time(&self) -> bool {

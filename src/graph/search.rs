@@ -8,6 +8,7 @@ use super::charged::Charges;
 use super::closure::Edges;
 use super::omit::{OmittedRanges, SeenObjects};
 use super::pages::{Gathered, PageWatch};
+use super::percpu::PercpuWatch;
 use super::scan::{Edge, Found, Scan};
 use super::structures::PageStructures;
 use super::targets::Targets;
@@ -44,6 +45,8 @@ pub(super) struct Search<'k> {
     pub(super) structures: Vec<u64>,
     /// Whether the kernel marks blocks of large kmalloc.
     pub(super) marks_blocks: bool,
+    /// Per-CPU allocations, where they are wanted.
+    pub(super) percpu: Option<PercpuWatch>,
     /// Places that had to be known and can't be told, beside those of areas and of what is left out.
     pub(super) gaps: u64,
 }
@@ -62,14 +65,21 @@ pub(super) struct Beside {
     stacks: Stacks,
     skbs: CachedSkbs,
     cpu_lists: Vec<CpuList>,
+    /// Where the kernel's own pages are wanted.
+    percpu: Option<PercpuWatch>,
 }
 
 impl Beside {
-    fn read(kernel: &Kernel) -> Result<(Modules, Self), KernelError> {
+    fn read(kernel: &Kernel, own_pages: bool) -> Result<(Modules, Self), KernelError> {
         let modules = Modules::read(kernel)?;
         meminfo::look_at_percpu_chunks(kernel)?;
         let areas = vmalloc::collect(kernel, &Symbolizer::new(kernel, &modules));
+        let percpu = match own_pages {
+            true => PercpuWatch::read(kernel)?,
+            false => None,
+        };
         let beside = Self {
+            percpu,
             areas,
             stacks: tasks::stacks(kernel)?,
             skbs: CachedSkbs::read(kernel),
@@ -133,7 +143,7 @@ impl<'k> Pages<'k> {
                 remedy: "ask the dump that it was made of, or make another one of that with --for leaks",
             });
         }
-        let beside = || Beside::read(kernel);
+        let beside = || Beside::read(kernel, own_pages);
         let (beside, pages) = rayon::join(beside, || Self::read(kernel, progress, own_pages));
         let (modules, beside) = beside?;
         Ok((pages?, modules, beside))
@@ -159,6 +169,7 @@ impl<'k> Search<'k> {
             stacks,
             skbs,
             cpu_lists,
+            percpu,
         } = beside;
         let Pages {
             kernel,
@@ -198,6 +209,7 @@ impl<'k> Search<'k> {
             areas,
             seen,
             marks_blocks: blocks.is_some(),
+            percpu,
             gaps: skbs.gaps,
         })
     }
@@ -258,6 +270,7 @@ impl<'k> Search<'k> {
         );
         scan.found.watch = watch;
         scan.found.pages = pages;
+        scan.watch_percpu(self.percpu.as_ref());
         if let Some(memory) = options.memory {
             *scan.room.get_mut() = memory / REFERENCE;
         }

@@ -27,6 +27,7 @@ pub mod page_blocks;
 pub(crate) mod page_ext;
 pub mod page_kinds;
 pub mod page_zone;
+pub(crate) mod percpu_chunks;
 pub(crate) mod percpu_counter;
 mod pointerless;
 pub mod pointers;

@@ -12,6 +12,7 @@ use crate::analysis::leaks::findings;
 use crate::analysis::leaks::held::{self, Held};
 use crate::analysis::leaks::history::Event;
 use crate::analysis::leaks::pages::{self, PagesJudgement};
+use crate::analysis::leaks::percpu::{self, PercpuJudgement};
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
 use crate::analysis::memory::Memory;
 use crate::graph::alive::Container;
@@ -65,6 +66,8 @@ pub struct LeaksReport {
     pub vmalloc: AreasJudgement,
     /// The blocks of large kmalloc.
     pub large_kmalloc: BlocksJudgement,
+    /// Allocations of per-CPU memory.
+    pub percpu: PercpuJudgement,
     /// The kernel's own pages; `None` of a kernel that runs.
     pub kernel_pages: Option<PagesJudgement>,
     /// Worst first, then largest.
@@ -141,12 +144,14 @@ impl LeaksReport {
             .filter_map(|cache| findings::of_cache(&cache.facts, &cache.judgement, uptime));
         let vmalloc = areas::judge(&facts.reach.areas, &trust, totals.memory_bytes);
         let large_kmalloc = blocks::judge(&facts.reach.blocks, &trust, totals.memory_bytes);
+        let percpu = percpu::judge(&facts.reach.percpu, &trust);
         let page_bytes = facts.reach.coverage.page_bytes;
         let own_pages = facts.reach.own_pages.as_ref();
         let kernel_pages = pages::judge(own_pages, &trust, page_bytes);
         let judged = of_caches
             .chain(findings::of_areas(&vmalloc))
             .chain(findings::of_blocks(&large_kmalloc))
+            .chain(findings::of_percpu(&percpu))
             .chain(findings::of_kernel_pages(kernel_pages.as_ref()))
             .chain(held.iter().cloned());
         Self {
@@ -166,6 +171,7 @@ impl LeaksReport {
             history: facts.history,
             vmalloc,
             large_kmalloc,
+            percpu,
             kernel_pages,
             caches,
         }

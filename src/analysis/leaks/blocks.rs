@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::super::accounting::{Level, Reason, share};
 use super::coverage::Trust;
-use super::{LeakVerdict, Owner, owners};
+use super::{LeakVerdict, Owner, alike};
 use crate::addr::VirtAddr;
-use crate::graph::{BlockReach, CacheReach, Cluster};
+use crate::graph::{BlockReach, Cluster};
 
 /// Fewer blocks prove nothing, unless they are large. On the tested dumps none is lost by chance.
 const LOST: u64 = 10;
@@ -58,7 +58,7 @@ pub fn judge(reach: &BlockReach, trust: &Trust, memory_bytes: Option<u64>) -> Bl
     let bytes = reach.lost_bytes();
     let large = memory_bytes.is_some_and(|memory| share(bytes, memory) > LARGE);
     let many = lost >= LOST || large;
-    let owners = owners_of(reach);
+    let owners = alike::owners_of(&reach.content, lost);
     let verdict = verdict(reach, trust, &owners, many);
     let known = |count: u64| (reach.marked && trust.reliable).then_some(count);
     BlocksJudgement {
@@ -128,15 +128,6 @@ fn sizes(reach: &BlockReach) -> Vec<BlockSize> {
         .collect()
 }
 
-/// By what they point to, as with objects.
-fn owners_of(reach: &BlockReach) -> Vec<Owner> {
-    owners::owners(&CacheReach {
-        content: reach.content.clone(),
-        unreachable: reach.lost.len() as u64,
-        ..CacheReach::default()
-    })
-}
-
 fn evidence(reach: &BlockReach, owners: &[Owner]) -> Vec<Reason> {
     let (lost, bytes) = (reach.lost.len() as u64, reach.lost_bytes());
     let text = format!(
@@ -148,18 +139,7 @@ fn evidence(reach: &BlockReach, owners: &[Owner]) -> Vec<Reason> {
     if lost < LOST {
         return found;
     }
-    if let Some(owner) = owners.iter().find(|owner| owner.is_module()) {
-        let text = format!("module {}: {}", owner.module, owner.how);
-        found.push(reason("owner", "content", text));
-    }
-    let clusters = &reach.content.clusters;
-    let alike = clusters.first().filter(|cluster| {
-        share(cluster.objects, reach.content.looked_at) >= ALIKE && cluster.text.is_some()
-    });
-    if let Some(text) = alike.and_then(Cluster::describe_text) {
-        let text = format!("most of them are alike: they {text}");
-        found.push(reason("alike", "content", text));
-    }
+    found.extend(alike::evidence(&reach.content, owners));
     let leader = reach.led_by.first();
     if let Some(from) = leader.filter(|from| share(from.references, lost) >= ALIKE) {
         let text = format!(

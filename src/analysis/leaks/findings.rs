@@ -7,6 +7,7 @@ use super::super::memory::Memory;
 use super::areas::AreasJudgement;
 use super::blocks::BlocksJudgement;
 use super::pages::PagesJudgement;
+use super::percpu::PercpuJudgement;
 use super::{CacheJudgement, LeakVerdict, Owner, Trust};
 use crate::graph::Cluster;
 use crate::subsys::mm::memcg::MemcgCount;
@@ -70,6 +71,19 @@ pub fn of_blocks(blocks: &BlocksJudgement) -> Option<Finding> {
         check_with: &blocks.check_with,
     };
     found.finding(blocks.unreachable, blocks.bytes.unwrap_or(0))
+}
+
+/// The allocations of per-CPU memory, if they are a suspect at least.
+pub fn of_percpu(percpu: &PercpuJudgement) -> Option<Finding> {
+    let found = Found {
+        code: "percpu",
+        subject: "per-CPU memory",
+        verdict: &percpu.verdict,
+        owners: &percpu.owners,
+        clusters: &percpu.clusters,
+        check_with: &percpu.check_with,
+    };
+    found.finding(percpu.unreachable, percpu.bytes.unwrap_or(0))
 }
 
 /// Of the kernel's own pages, if they are a suspect at least.

@@ -4,6 +4,7 @@
 //! cache with what speaks for a leak, what against it and what could not be checked, and
 //! the findings over all, worst first. Invariant: no single kind of evidence makes a leak.
 
+mod alike;
 pub mod areas;
 mod benign;
 pub mod blocks;
@@ -14,6 +15,7 @@ pub mod held;
 pub mod history;
 mod owners;
 pub mod pages;
+pub mod percpu;
 mod rules;
 
 use serde::Serialize;

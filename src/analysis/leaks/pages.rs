@@ -3,15 +3,13 @@
 
 use serde::Serialize;
 
-use super::super::accounting::{Level, Reason, share};
+use super::super::accounting::{Level, Reason};
 use super::coverage::Trust;
-use super::{LeakVerdict, Owner, owners};
-use crate::graph::{CacheReach, Cluster, LostPages, PagesFacts};
+use super::{LeakVerdict, Owner, alike};
+use crate::graph::{Cluster, LostPages, PagesFacts};
 
 /// Fewer pages prove nothing: on nine dumps without such a leak 6 to 45 were known to nobody.
 const LOST: u64 = 256;
-/// Of the lost, as with objects.
-const ALIKE: f64 = 0.5;
 /// Blocks given.
 const LISTED: usize = 10_000;
 
@@ -41,7 +39,7 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
     let facts = facts?;
     let pages = facts.lost.iter().map(|block| block.pages).sum::<u64>();
     let many = pages >= LOST;
-    let owners = owners_of(facts);
+    let owners = alike::owners_of(&facts.content, facts.lost.len() as u64);
     let mut verdict = LeakVerdict {
         level: Level::Clean,
         r#for: Vec::new(),
@@ -77,15 +75,6 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
     })
 }
 
-/// By what they point to, as with objects.
-fn owners_of(facts: &PagesFacts) -> Vec<Owner> {
-    owners::owners(&CacheReach {
-        content: facts.content.clone(),
-        unreachable: facts.lost.len() as u64,
-        ..CacheReach::default()
-    })
-}
-
 fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
     Reason {
         code,
@@ -100,17 +89,7 @@ fn evidence(facts: &PagesFacts, pages: u64, owners: &[Owner]) -> Vec<Reason> {
         facts.lost.len()
     );
     let mut found = vec![reason("unreachable", "reachability", text)];
-    if let Some(owner) = owners.iter().find(|owner| owner.is_module()) {
-        let text = format!("module {}: {}", owner.module, owner.how);
-        found.push(reason("owner", "content", text));
-    }
-    let alike = facts.content.clusters.first().filter(|cluster| {
-        share(cluster.objects, facts.content.looked_at) >= ALIKE && cluster.text.is_some()
-    });
-    if let Some(text) = alike.and_then(Cluster::describe_text) {
-        let text = format!("most of them are alike: they {text}");
-        found.push(reason("alike", "content", text));
-    }
+    found.extend(alike::evidence(&facts.content, owners));
     found
 }
 

@@ -22,7 +22,11 @@ impl Named for LeaksReport {
             blank(&mut cache.judgement.unreachable.clusters, &mut quoted);
         }
         let pages = self.kernel_pages.as_mut();
-        let others = [&mut self.vmalloc.clusters, &mut self.large_kmalloc.clusters];
+        let others = [
+            &mut self.vmalloc.clusters,
+            &mut self.large_kmalloc.clusters,
+            &mut self.percpu.clusters,
+        ];
         for clusters in others
             .into_iter()
             .chain(pages.map(|pages| &mut pages.clusters))
@@ -45,6 +49,8 @@ impl Named for LeaksReport {
         of_owners(&mut self.vmalloc.owners, &mut sentence);
         of_verdict(&mut self.large_kmalloc.verdict, &mut sentence);
         of_owners(&mut self.large_kmalloc.owners, &mut sentence);
+        of_verdict(&mut self.percpu.verdict, &mut sentence);
+        of_owners(&mut self.percpu.owners, &mut sentence);
         if let Some(pages) = &mut self.kernel_pages {
             of_verdict(&mut pages.verdict, &mut sentence);
             of_owners(&mut pages.owners, &mut sentence);

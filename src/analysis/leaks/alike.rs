@@ -1,0 +1,36 @@
+//! What the look of lost memory outside of caches says for a leak: whose it is, and that it is alike.
+
+use super::super::accounting::{Reason, share};
+use super::{Owner, owners};
+use crate::graph::{CacheReach, Cluster, Content};
+
+/// Of the lost, as with objects.
+const ALIKE: f64 = 0.5;
+
+/// Whose `lost` pieces seem to be, by what they point to, as with objects.
+pub(super) fn owners_of(content: &Content, lost: u64) -> Vec<Owner> {
+    owners::owners(&CacheReach {
+        content: content.clone(),
+        unreachable: lost,
+        ..CacheReach::default()
+    })
+}
+
+/// Each is a kind of evidence of its own.
+pub(super) fn evidence(content: &Content, owners: &[Owner]) -> Vec<Reason> {
+    let owner = owners.iter().find(|owner| owner.is_module());
+    let owner = owner.map(|owner| Reason {
+        code: "owner",
+        basis: "content",
+        message: format!("module {}: {}", owner.module, owner.how),
+    });
+    let alike = content.clusters.first().filter(|cluster| {
+        share(cluster.objects, content.looked_at) >= ALIKE && cluster.text.is_some()
+    });
+    let alike = alike.and_then(Cluster::describe_text).map(|text| Reason {
+        code: "alike",
+        basis: "content",
+        message: format!("most of them are alike: they {text}"),
+    });
+    owner.into_iter().chain(alike).collect()
+}
