@@ -118,6 +118,8 @@ pub struct Series {
     pub meminfo: Vec<Row>,
     /// The same of the ledger.
     pub ledger: Vec<Row>,
+    /// By state, whether findings were looked for: a dump is only asked for what takes no search.
+    pub searched: Vec<bool>,
     /// By fingerprint.
     pub findings: Vec<FindingRow>,
     /// Those that are not the same in all states.
@@ -162,6 +164,10 @@ pub fn series(mut states: Vec<State>) -> Series {
         caches: caches(&states, &times),
         meminfo: bytes_of(|state| &state.meminfo),
         ledger: bytes_of(|state| &state.ledger),
+        searched: states
+            .iter()
+            .map(|state| state.findings.is_some())
+            .collect(),
         findings: findings(&states),
         sysctls: differing(&states, |state| state.sysctls.clone()),
         modules: differing(&states, |state| {

@@ -1,10 +1,12 @@
 //! What of a page goes into a bundle.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::addr::{Pfn, VirtAddr};
 use crate::dump::{PageReads, WORD};
 use crate::kernel::Kernel;
+use crate::kernel::cpus::Cpus;
 use crate::kernel::page_kinds::PageKind;
 use crate::subsys::mm::slab::SlabHeap;
 
@@ -82,12 +84,17 @@ const IMAGE: [(&str, &str); 3] = [
     ("__bss_start", "__bss_stop"),
 ];
 
+/// Code that crash looks at when it starts: whether interrupts change their stack, and whether
+/// functions keep frame pointers.
+const CODE: [&str; 3] = ["common_interrupt", "__x64_sys_open", "sys_open"];
+
 /// What lies among it and is no data of the kernel's: the log of early boot, of which the kernel
 /// took a copy.
 const EARLY_LOG: &str = "__log_buf";
 
-/// Adds what debuggers read besides, so that they open the bundle: the kernel's data, the text by
-/// which it is known, and whole objects of some caches where vmleak read a part.
+/// Adds what debuggers read besides, so that they open the bundle: the kernel's data, those of each
+/// CPU, the table of the memory's sections, the text by which it is known, and whole objects of some
+/// caches where vmleak read a part.
 pub(super) fn add_for_debuggers(
     kernel: &Kernel,
     heap: &SlabHeap<'_>,
@@ -103,8 +110,11 @@ pub(super) fn add_for_debuggers(
     });
     let is_log = |at: u64| log.as_ref().is_some_and(|log| log.contains(&at));
     let banner = kernel.symbol("linux_banner");
-    let banner = banner.map(|at| at.0..at.plus(size).0);
-    for range in named.chain(banner) {
+    let code = CODE.iter().filter_map(|name| kernel.symbol(name));
+    let texts = banner.into_iter().chain(code);
+    let texts = texts.map(|at| at.0..at.plus(size).0);
+    let ranges = named.chain(texts).chain(of_cpus(kernel));
+    for range in ranges.chain(section_roots(kernel)) {
         for at in (range.start & !(size - 1)..range.end).step_by(size as usize) {
             if is_log(at) {
                 continue;
@@ -119,17 +129,52 @@ pub(super) fn add_for_debuggers(
     add_tables(kernel, pages);
 }
 
-/// Page tables: vmleak translates the direct map by arithmetic, others walk.
+/// The variables that each CPU has.
+fn of_cpus(kernel: &Kernel) -> Vec<Range<u64>> {
+    let bounds = kernel.symbol("__per_cpu_start");
+    let bounds = bounds.zip(kernel.symbol("__per_cpu_end"));
+    let (Some((start, end)), Ok(cpus)) = (bounds, Cpus::read(kernel)) else {
+        return Vec::new();
+    };
+    let bytes = end.0.saturating_sub(start.0);
+    let areas = cpus.instances(start);
+    areas.map(|(_, at)| at.0..at.plus(bytes).0).collect()
+}
+
+/// Bytes of the table, with 4 KiB pages and up to 52 bits of addresses (NR_SECTION_ROOTS).
+const SECTION_ROOTS: u64 = 16 << 10;
+
+/// The table that `mem_section` points to; a variable of itself in kernels whose memory is small.
+fn section_roots(kernel: &Kernel) -> Option<Range<u64>> {
+    let table = kernel.u64_of("mem_section").value()?;
+    let is_address = table >> 63 != 0;
+    is_address.then(|| table..table.saturating_add(SECTION_ROOTS))
+}
+
+/// Tables of the last level below one entry of the root that are few: of what is mapped for itself,
+/// as the entries of CPUs into the kernel.
+const FEW_TABLES: usize = 64;
+
+/// Page tables: vmleak translates the direct map by arithmetic, others walk, and look at more.
 fn add_tables(kernel: &Kernel, pages: &mut BTreeMap<Pfn, PageReads>) {
     let shift = kernel.dump().page_shift();
+    let size = kernel.dump().page_size();
+    for table in kernel.space.kernel_tables(FEW_TABLES) {
+        let table = Pfn::containing(table, shift);
+        pages.entry(table).or_default().add(0, size);
+    }
     let all: Vec<Pfn> = pages.keys().copied().collect();
     for pfn in all {
-        let at = kernel.space.direct_map_address(pfn.start(shift));
-        kernel.space.entries_of(at, |entry| {
-            let within = (entry.0 & ((1 << shift) - 1)) as usize;
-            let table = pages.entry(Pfn::containing(entry, shift)).or_default();
-            table.add(within, WORD);
-        });
+        let start = pfn.start(shift);
+        let direct = kernel.space.direct_map_address(start);
+        // The image is mapped twice.
+        for at in [Some(direct), kernel.space.image_address(start)] {
+            kernel.space.entries_of(at.unwrap_or(direct), |entry| {
+                let within = (entry.0 & ((1 << shift) - 1)) as usize;
+                let table = pages.entry(Pfn::containing(entry, shift)).or_default();
+                table.add(within, WORD);
+            });
+        }
     }
 }
 

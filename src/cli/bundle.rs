@@ -27,7 +27,7 @@ pub(crate) struct BundleArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub(crate) common: Common,
-    /// Hold what these commands read, in place of all that search no memory
+    /// Hold what these commands read, in place of all that search no memory, but `dentries`
     ///
     /// `leaks` stands for `retained`, `pages` and `report` too, and makes the file larger: of memory that
     /// these search, all words that are kernel addresses are in it, and the beginnings of objects that
@@ -82,6 +82,7 @@ const COMMANDS: &[(&str, &[&[&str]])] = &[
     ("sysctl", &[&["sysctl"], &["sysctl", "--check"]]),
     ("ps", &[&["ps"]]),
     ("files", &[&["files", "--top", "1000000000"]]),
+    (NAMES, &[&["dentries", "--top", "1000000000"]]),
     ("zones", &[&["zones"]]),
     ("bpf", &[&["bpf"]]),
     (
@@ -94,6 +95,9 @@ const GIVEN: &str = "auto";
 
 /// What searches all memory is left out unless it is named.
 const SEARCH: &str = "leaks";
+
+/// So is what reads each name that the kernel keeps.
+const NAMES: &str = "dentries";
 
 fn names() -> Vec<&'static str> {
     COMMANDS.iter().map(|(name, _)| *name).collect()
@@ -155,7 +159,7 @@ fn record(args: &BundleArgs, profile: &Path, wanted: &mut Wanted) -> Result<Arc<
     let types = format!("profile:{}", profile.display());
     for (name, lines) in COMMANDS {
         let asked = match args.commands.is_empty() {
-            true => *name != SEARCH,
+            true => ![SEARCH, NAMES].contains(name),
             false => *name == "info" || args.commands.iter().any(|one| one == name),
         };
         if !asked {

@@ -24,7 +24,7 @@ use vmleak::report::rules::RulesReport;
 use vmleak::subsys::net::{rules, sockets};
 use vmleak::subsys::{fs as files, task};
 
-use super::args::Common;
+use super::args::{self, Common};
 use super::conntrack_args::Netns;
 use super::rules::add_rule_types;
 use super::session::{Session, exit};
@@ -158,6 +158,23 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
     Ok(exit(document.complete))
 }
 
+/// The command that a table is of, as a bundle holds it.
+fn part_of(table: &str) -> &'static str {
+    match table {
+        "dumps" => "info",
+        "processes" => "ps",
+        "files" => "files",
+        "connections" => "conntrack",
+        "translations" => "nat",
+        "sockets" => "sockets",
+        "rules" => "rules",
+        "sysctls" => "sysctl",
+        "log" => "log",
+        // Those that need the search.
+        _ => "leaks",
+    }
+}
+
 impl Export<'_> {
     fn wants<R>(&self, table: &Table<R>) -> bool {
         let mut asked = self.args.tables.iter();
@@ -172,6 +189,11 @@ impl Export<'_> {
         fill: impl FnOnce(&mut Session, &mut Writer<R>) -> Result<bool>,
     ) -> Result<()> {
         if !self.wants(table) {
+            return Ok(());
+        }
+        let held = args::held_in(self.session.kernel.dump(), part_of(table.name));
+        if let Err(error) = held {
+            self.lacks(table.name, &error.into());
             return Ok(());
         }
         let mut asked = self.session.question();

@@ -40,43 +40,73 @@ const FOUND: u8 = 1;
 /// Runs one command.
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Slabs(args) => with_threads(&args.common, || slabs(args)),
-        Command::Objects(args) => with_threads(&args.common, || objects::objects(args)),
-        Command::Info(args) => with_threads(&args.common, || info(args)),
-        Command::Leaks(args) => with_threads(&args.common, || leaks::leaks(args)),
-        Command::Whatis(args) => with_threads(&args.common, || whatis::whatis(args)),
-        Command::Retained(args) => with_threads(&args.common, || retained::retained(args)),
-        Command::Diff(args) => with_threads(&args.common, || diff::diff(args)),
-        Command::Conntrack(args) => with_threads(&args.common, || conntrack::conntrack(args)),
-        Command::Nat(args) => with_threads(&args.common, || conntrack::nat(args)),
-        Command::Rules(args) => with_threads(&args.common, || rules::rules(args)),
-        Command::Meminfo(args) => with_threads(&args.common, || machine::meminfo(args)),
-        Command::Log(args) => with_threads(&args.common, || machine::log(args)),
-        Command::Vmalloc(args) => with_threads(&args.common, || machine::vmalloc(args)),
-        Command::Kmemleak(args) => with_threads(&args.common, || machine::kmemleak(args)),
-        Command::Allocinfo(args) => with_threads(&args.common, || machine::allocinfo(args)),
-        Command::Memcg(args) => with_threads(&args.common, || machine::memcg(args)),
-        Command::Files(args) => with_threads(&args.common, || machine::files(args)),
-        Command::Dentries(args) => with_threads(&args.common, || machine::dentries(args)),
-        Command::Bpf(args) => with_threads(&args.common, || machine::bpf(args)),
-        Command::Pages(args) => with_threads(&args.common, || machine::pages(args)),
-        Command::Zones(args) => with_threads(&args.common, || machine::zones(args)),
-        Command::Ps(args) => with_threads(&args.common, || machine::ps(args)),
-        Command::Pageowner(args) => with_threads(&args.common, || pageowner::pageowner(args)),
-        Command::Modules(args) => with_threads(&args.common, || machine::modules(args)),
-        Command::Report(args) => with_threads(&args.common, || report::report(args)),
-        Command::Bundle(args) => with_threads(&args.common, || bundle::bundle(args)),
-        Command::Export(args) => with_threads(&args.common, || export::export(args)),
+        Command::Slabs(args) => with_threads(&args.common, Some("slabs"), || slabs(args)),
+        Command::Objects(args) => {
+            with_threads(&args.common, Some("slabs"), || objects::objects(args))
+        }
+        Command::Info(args) => with_threads(&args.common, Some("info"), || info(args)),
+        Command::Leaks(args) => with_threads(&args.common, Some("leaks"), || leaks::leaks(args)),
+        Command::Whatis(args) => with_threads(&args.common, None, || whatis::whatis(args)),
+        Command::Retained(args) => {
+            with_threads(&args.common, Some("leaks"), || retained::retained(args))
+        }
+        Command::Diff(args) => with_threads(&args.common, Some("slabs"), || diff::diff(args)),
+        Command::Conntrack(args) => with_threads(&args.common, Some("conntrack"), || {
+            conntrack::conntrack(args)
+        }),
+        Command::Nat(args) => with_threads(&args.common, Some("nat"), || conntrack::nat(args)),
+        Command::Rules(args) => with_threads(&args.common, Some("rules"), || rules::rules(args)),
+        Command::Meminfo(args) => {
+            with_threads(&args.common, Some("meminfo"), || machine::meminfo(args))
+        }
+        Command::Log(args) => with_threads(&args.common, Some("log"), || machine::log(args)),
+        Command::Vmalloc(args) => {
+            with_threads(&args.common, Some("vmalloc"), || machine::vmalloc(args))
+        }
+        Command::Kmemleak(args) => {
+            with_threads(&args.common, Some("kmemleak"), || machine::kmemleak(args))
+        }
+        Command::Allocinfo(args) => {
+            with_threads(&args.common, Some("allocinfo"), || machine::allocinfo(args))
+        }
+        Command::Memcg(args) => with_threads(&args.common, Some("memcg"), || machine::memcg(args)),
+        Command::Files(args) => with_threads(&args.common, Some("files"), || machine::files(args)),
+        Command::Dentries(args) => {
+            with_threads(&args.common, Some("dentries"), || machine::dentries(args))
+        }
+        Command::Bpf(args) => with_threads(&args.common, Some("bpf"), || machine::bpf(args)),
+        Command::Pages(args) => with_threads(&args.common, Some("leaks"), || machine::pages(args)),
+        Command::Zones(args) => with_threads(&args.common, Some("zones"), || machine::zones(args)),
+        Command::Ps(args) => with_threads(&args.common, Some("ps"), || machine::ps(args)),
+        Command::Pageowner(args) => with_threads(&args.common, Some("pageowner"), || {
+            pageowner::pageowner(args)
+        }),
+        Command::Modules(args) => {
+            with_threads(&args.common, Some("modules"), || machine::modules(args))
+        }
+        Command::Report(args) => with_threads(&args.common, Some("leaks"), || report::report(args)),
+        Command::Bundle(args) => with_threads(&args.common, None, || bundle::bundle(args)),
+        Command::Export(args) => with_threads(&args.common, None, || export::export(args)),
         Command::Schema(args) => export::schema(args),
         Command::Man(args) => manual::man(args),
         Command::Completions(args) => manual::completions(args),
-        Command::Sockets(args) => with_threads(&args.common, || sockets::sockets(args)),
-        Command::Net(args) => with_threads(&args.common, || net::net(args)),
-        Command::Sysctl(args) => with_threads(&args.common, || sysctl::sysctl(args)),
+        Command::Sockets(args) => {
+            with_threads(&args.common, Some("sockets"), || sockets::sockets(args))
+        }
+        Command::Net(args) => with_threads(&args.common, Some("net"), || net::net(args)),
+        Command::Sysctl(args) => {
+            with_threads(&args.common, Some("sysctl"), || sysctl::sysctl(args))
+        }
     }
 }
 
-fn with_threads<T: Send>(common: &Common, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+/// `part` is what a bundle must hold for it; those without say themselves what they need.
+fn with_threads<T: Send>(
+    common: &Common,
+    part: Option<&'static str>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    common.part.set(part);
     // The threads of a program that asks are its own; a command that runs others has them already.
     static STARTED: AtomicBool = AtomicBool::new(false);
     if common.asked.is_some() || STARTED.swap(true, Ordering::Relaxed) {

@@ -46,7 +46,9 @@ pub(crate) static READS: OnceLock<Arc<Reads>> = OnceLock::new();
 impl Session {
     pub(crate) fn open(common: &Common) -> Result<Self> {
         if let Some(asked) = &common.asked {
-            return Ok(asked.dump.session());
+            let session = asked.dump.session();
+            session.explain(common.part.is_in(session.kernel.dump()))?;
+            return Ok(session);
         }
         let progress = Bar::new(common);
         progress.start("opening the dump and its debug information", 1);
@@ -54,12 +56,14 @@ impl Session {
         options.reads = READS.get().cloned();
         let opened = vmleak::open(options).map_err(|error| explained(error, common))?;
         warn_of_opening(&opened.kernel);
-        Ok(Self {
+        let session = Self {
             kernel: Held::ToTheEnd(ManuallyDrop::new(opened.kernel)),
             run: Arc::default(),
             progress: Arc::new(progress),
             debug: Arc::new(opened.debug),
-        })
+        };
+        session.explain(common.part.is_in(session.kernel.dump()))?;
+        Ok(session)
     }
 
     /// A question to a dump that a program has open.

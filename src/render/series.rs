@@ -161,10 +161,11 @@ fn findings(out: &mut dyn Write, series: &Series, layout: Layout) -> io::Result<
     ];
     let mut table = Table::new(header, layout);
     for row in &series.findings {
-        let levels = row.levels.iter().zip(&row.bytes);
-        let levels = levels.map(|(level, bytes)| match (level, bytes) {
+        let levels = row.levels.iter().zip(&row.bytes).zip(&series.searched);
+        let levels = levels.map(|((level, bytes), searched)| match (level, bytes) {
             (Some(level), Some(bytes)) => format!("{level} {}", size(*bytes)),
-            _ => "-".to_owned(),
+            _ if *searched => "-".to_owned(),
+            _ => "not searched".to_owned(),
         });
         table.add_row([
             printable(&row.subject),

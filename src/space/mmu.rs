@@ -130,6 +130,62 @@ impl MmuSpec {
         }
         Err(WalkError::NotPresent("root"))
     }
+
+    /// The tables of the kernel's half. Those of the last level are many where much is mapped: they
+    /// are among them only below entries of the root that have no more than `few`.
+    pub fn tables<E>(
+        &self,
+        root: PhysAddr,
+        few: usize,
+        mut read: impl FnMut(PhysAddr) -> Result<u64, E>,
+    ) -> Vec<PhysAddr> {
+        let entries = self.levels.first().map_or(0, |level| 1u64 << level.bits);
+        let first = if self.lower_half { entries / 2 } else { 0 };
+        let mut found = vec![root];
+        for index in first..entries {
+            let mut below = Below::default();
+            self.below(root.plus(index * 8), 0, &mut below, &mut read);
+            found.append(&mut below.upper);
+            if below.last.len() <= few {
+                found.append(&mut below.last);
+            }
+        }
+        found
+    }
+
+    fn below<E>(
+        &self,
+        entry_at: PhysAddr,
+        depth: usize,
+        found: &mut Below,
+        read: &mut impl FnMut(PhysAddr) -> Result<u64, E>,
+    ) {
+        let Some((level, next)) = self.levels.get(depth).zip(self.levels.get(depth + 1)) else {
+            return;
+        };
+        // What can't be read leads nowhere.
+        let Ok(entry) = read(entry_at) else {
+            return;
+        };
+        let Entry::Table { at, .. } = (self.decode)(entry & !self.ignored, level, false) else {
+            return;
+        };
+        if depth + 2 == self.levels.len() {
+            found.last.push(at);
+            return;
+        }
+        found.upper.push(at);
+        for index in 0..1u64 << next.bits {
+            self.below(at.plus(index * 8), depth + 1, found, read);
+        }
+    }
+}
+
+/// Tables below an entry of the root.
+#[derive(Default)]
+struct Below {
+    upper: Vec<PhysAddr>,
+    last: Vec<PhysAddr>,
 }
 
 #[cfg(test)]
@@ -143,6 +199,32 @@ mod tests {
             let found = tables.iter().find(|(address, _)| *address == at.0);
             Ok(found.map_or(0, |(_, entry)| *entry))
         }
+    }
+
+    #[test]
+    fn tables_of_the_kernels_half_are_told_and_the_last_only_where_they_are_few() {
+        let tables = [
+            // The lower half, and two entries of the upper one.
+            (0x1000, 0x9000 | 0x63),
+            (0x1000 + 300 * 8, 0x2000 | 0x63),
+            (0x1000 + 301 * 8, 0x6000 | 0x63),
+            (0x2000, 0x3000 | 0x63),
+            (0x3000, 0x4000 | 0x63),
+            (0x3000 + 8, 0x5000 | 0x63),
+            (0x6000, 0x7000 | 0x63),
+            (0x7000, 0x8000 | 0x63),
+            // A large page is no table.
+            (0x7000 + 8, 0xa000_0000 | 0xe3),
+        ];
+        let all = |few| {
+            let found = FOUR_LEVELS.tables(PhysAddr(0x1000), few, read(&tables));
+            found.into_iter().map(|at| at.0).collect::<Vec<_>>()
+        };
+        let all_of_them = [
+            0x1000, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000, 0x7000, 0x8000,
+        ];
+        assert_eq!(all(2), all_of_them);
+        assert_eq!(all(1), [0x1000, 0x2000, 0x3000, 0x6000, 0x7000, 0x8000]);
     }
 
     #[test]

@@ -221,6 +221,12 @@ impl AddressSpace {
         });
     }
 
+    /// Where the page tables of the kernel's half lie, as [`MmuSpec::tables`] tells them.
+    pub fn kernel_tables(&self, few: usize) -> Vec<PhysAddr> {
+        let read = |at| self.read_phys_u64(at);
+        self.mmu.tables(self.root, few, read)
+    }
+
     fn read_phys_u64(&self, at: PhysAddr) -> Result<u64, PageFault> {
         let pfn = Pfn::containing(at, self.dump.page_shift());
         let within = self.within_page(at);

@@ -265,6 +265,8 @@ const HANDLERS: &[(&str, Decoder)] = &[
     ("timer_migration_handler", Int),
     ("tracepoint_printk_sysctl", Int),
     ("vmstat_refresh", Special(core::nothing)),
+    ("vsock_net_child_mode_string", Special(net::vsock_mode)),
+    ("vsock_net_mode_string", Special(net::vsock_mode)),
     ("watermark_scale_factor_sysctl_handler", Int),
     ("xfs_deprecated_dointvec_minmax", Int),
     ("xfs_panic_mask_proc_handler", Int),

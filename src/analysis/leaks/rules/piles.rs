@@ -14,6 +14,9 @@ const PILE: u64 = 10 * HOARD;
 const LARGER: u64 = 10;
 /// It holds at least one of so many objects of the cache.
 const PART: u64 = 10;
+/// The same of an array of a module that names its objects one by one, where the cache is no
+/// kmalloc's: nobody has an array of hundreds of another's files or names by chance.
+const PART_OF_NAMED: u64 = 50;
 /// Of the references to objects that form a list of a module's, the list's own share.
 const LINKED: f64 = 0.90;
 
@@ -111,8 +114,12 @@ impl Evidence {
         reach: &CacheReach,
         containers: &[Container],
     ) -> Option<Owner> {
+        let part = |one: &Container| match one.kind {
+            ContainerKind::Array if !cache.name.contains("kmalloc") => PART_OF_NAMED,
+            _ => PART,
+        };
         let of_cache = containers.iter().filter(|one| {
-            one.cache_address == Some(cache.address) && one.objects * PART >= one.of_cache
+            one.cache_address == Some(cache.address) && one.objects * part(one) >= one.of_cache
         });
         let is_pile = |one: &&Container| {
             let many = match one.kind {
@@ -217,7 +224,9 @@ mod tests {
         assert!(!is_piled(other));
         let mut part = pile(4000, 3, Some("hoard"));
         part.of_cache = 40_001;
-        assert!(!is_piled(part));
+        assert!(!is_piled(part.clone()));
+        part.kind = ContainerKind::Array;
+        assert!(is_piled(part));
     }
 
     #[test]

@@ -120,17 +120,29 @@ pub(crate) fn unresolved_queue(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer 
     Ok((bytes as usize / one).to_string())
 }
 
-/// net/sctp/sysctl.c: a pointer to what cookies are signed with, if they are. The newest kernels
-/// keep a truth in its place, and have other words for it.
+/// net/sctp/sysctl.c: a pointer to what cookies are signed with, if they are. Newer
+/// kernels (7.2 is one) keep a truth in its place, an `int` with another behind it, and sign with
+/// one method alone.
 pub(crate) fn cookie_mac(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
     const MAX_NAME: usize = 8;
     if leaf.maxlen != 8 {
         return Err(unknown("how it is kept"));
     }
     let name = reader.kernel.space.read_ptr(leaf.data)?;
-    match name.is_null() {
-        true => Ok("none".to_owned()),
-        false => reader.string(name, MAX_NAME),
+    let is_signed = name.0 as u32 != 0;
+    match name.0 >> 63 {
+        0 if is_signed => Ok("sha256".to_owned()),
+        0 => Ok("none".to_owned()),
+        _ => reader.string(name, MAX_NAME),
+    }
+}
+
+/// net/vmw_vsock/af_vsock.c: `enum vsock_net_mode` (7.2 has it).
+pub(crate) fn vsock_mode(reader: &ValueReader<'_>, leaf: &Leaf) -> Answer {
+    match reader.kernel.space.read_u32(leaf.data)? {
+        0 => Ok("global".to_owned()),
+        1 => Ok("local".to_owned()),
+        _ => Err(unknown("this mode")),
     }
 }
 

@@ -138,4 +138,10 @@ fn cookies_of_sctp_are_signed_or_not() {
         answer(&m, &[], net::cookie_mac, data).ok().as_deref(),
         Some("sha1")
     );
+    // As a 7.2 kernel has it: on, with valid_cookie_life behind it, and switched off.
+    for (word, text) in [(0xea60_0000_0001, "sha256"), (0xea60_0000_0000, "none")] {
+        m.kernel.write_u64(data, word);
+        let said = answer(&m, &[], net::cookie_mac, data).ok();
+        assert_eq!(said.as_deref(), Some(text));
+    }
 }
