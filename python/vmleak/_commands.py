@@ -478,6 +478,20 @@ class Commands:
             top=top,
         )
 
+    def dentries(
+        self,
+        *,
+        top: Optional[int] = None,
+    ) -> Result:
+        """Names and inodes in memory: which mounts and directories hold them, and which are unused.
+
+        top: Show the N directories with the most names (20 for people, all for programs)
+        """
+        return self.command(
+            "dentries",
+            top=top,
+        )
+
     def pages(
         self,
         *,

@@ -86,7 +86,15 @@ const IMAGE: [(&str, &str); 3] = [
 
 /// Code that crash looks at when it starts: whether interrupts change their stack, and whether
 /// functions keep frame pointers.
-const CODE: [&str; 3] = ["common_interrupt", "__x64_sys_open", "sys_open"];
+const CODE: [&str; 7] = [
+    "common_interrupt",
+    "__schedule",
+    "__x64_sys_fork",
+    "__x64_sys_open",
+    "__x64_sys_read",
+    "do_futex",
+    "vfs_read",
+];
 
 /// What lies among it and is no data of the kernel's: the log of early boot, of which the kernel
 /// took a copy.
@@ -112,6 +120,7 @@ pub(super) fn add_for_debuggers(
     let banner = kernel.symbol("linux_banner");
     let code = CODE.iter().filter_map(|name| kernel.symbol(name));
     let texts = banner.into_iter().chain(code);
+    // A function of some KB may go on in the next page.
     let texts = texts.map(|at| at.0..at.plus(size).0);
     let ranges = named.chain(texts).chain(of_cpus(kernel));
     for range in ranges.chain(section_roots(kernel)) {

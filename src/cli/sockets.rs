@@ -152,6 +152,8 @@ impl SocketKind {
 
 /// The heading of /proc/net/packet since 5.19.
 const PACKET_HEADING: &str = "%*sRefCnt Type Proto  Iface R Rmem   User   Inode";
+/// How that of /proc/net/udp begins in newer kernels; 4.18 has one blank less, as all others have.
+const UDP_HEADING: &str = "   sl  local_address rem_address   st tx_queue";
 
 /// Runs `vmleak sockets`.
 pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
@@ -162,9 +164,9 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
     if args.table.is_some() && !is_proc {
         return Err(wrong("--table goes with --format proc"));
     }
-    if args.summary && (is_proc || args.format == SocketsFormat::Ss) {
+    if args.summary && !matches!(args.format, SocketsFormat::Table | SocketsFormat::Json) {
         return Err(wrong(
-            "--summary goes with the formats that are not a file's",
+            "--summary has no row a socket: it goes with --format table and json",
         ));
     }
     let file = args.table.unwrap_or(ProcFile::Tcp);
@@ -191,7 +193,10 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
         SocketsFormat::Proc => Some(proc_view(&session, file)?),
         _ => None,
     };
-    let report = SocketsReport::new(facts, page, wanted);
+    let mut report = SocketsReport::new(facts, page, wanted);
+    if args.summary {
+        report.sockets.clear();
+    }
     let document = session.document(&args.common, complete, report);
     let reader = match args.format {
         SocketsFormat::Table => Reader::Person,
@@ -205,12 +210,12 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
         SocketsFormat::Csv => render::sockets::write_csv(out, &document),
         SocketsFormat::Ss => render::sockets::ss::write(out, &document.body),
         SocketsFormat::Proc => {
-            let (pointers, wide) = proc_view.unwrap_or((Pointers::Real, true));
+            let (pointers, newer) = proc_view.unwrap_or((Pointers::Real, true));
             let view = proc::View {
                 report: &document.body,
                 inum: netns.unwrap_or(0),
                 pointer: &|at| pointers.print(at),
-                wide_packet_heading: wide,
+                newer_heading: newer,
             };
             proc::write(out, &view, file.file())
         }
@@ -218,14 +223,19 @@ pub(crate) fn sockets(args: &SocketsArgs) -> Result<ExitCode> {
     Ok(exit(document.complete))
 }
 
-/// How this kernel prints pointers, and the heading of /proc/net/packet.
+/// How this kernel prints pointers, and whether the file's heading is that of newer kernels.
 fn proc_view(session: &Session, file: ProcFile) -> Result<(Pointers, bool)> {
     let pointers = Pointers::restricted(&session.kernel).context(
         "how this kernel prints pointers can't be read: take the dump with kernel pages included, or use --format json",
     )?;
-    let wide = file == ProcFile::Packet
-        && literals::find(&session.kernel, [PACKET_HEADING])
-            .iter()
-            .all(|one| matches!(one, Literal::Found(_)));
-    Ok((pointers, wide))
+    let find = |heading| {
+        let [found] = literals::find(&session.kernel, [heading]);
+        found
+    };
+    let newer = match file {
+        ProcFile::Packet => matches!(find(PACKET_HEADING), Literal::Found(_)),
+        ProcFile::Udp | ProcFile::Udplite => find(UDP_HEADING) != Literal::Absent,
+        _ => true,
+    };
+    Ok((pointers, newer))
 }

@@ -27,12 +27,22 @@ pub fn write_text(
     let sum = |of: fn(&crate::subsys::bpf::MapFacts) -> u64| report.maps.iter().map(of).sum();
     writeln!(
         out,
-        "{} maps: {} in areas of vmalloc and rings, {} for each CPU's values, {} in elements made one by one; {} programs\n",
+        "{} {}: {} in areas of vmalloc and rings, {} for each CPU's values, {} in elements made one by one; {} {}\n",
         thousands(report.maps.len() as u64),
+        if report.maps.len() == 1 {
+            "map"
+        } else {
+            "maps"
+        },
         size(sum(|map| map.area_bytes)),
         size(sum(|map| map.percpu_bytes)),
         size(sum(|map| map.element_bytes.unwrap_or(0))),
         thousands(report.programs.len() as u64),
+        if report.programs.len() == 1 {
+            "program"
+        } else {
+            "programs"
+        },
     )?;
     maps(out, report, layout)?;
     programs(out, report, layout)

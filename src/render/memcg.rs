@@ -49,7 +49,7 @@ pub fn write_text(
             path(memcg),
             memcg.id.to_string(),
             if memcg.dying { "dying" } else { "" }.to_owned(),
-            size(memcg.current),
+            bytes(charged(memcg)),
             bytes(memcg.stat("anon")),
             bytes(memcg.stat("file")),
             bytes(memcg.stat("kernel")),
@@ -67,13 +67,25 @@ pub fn write_text(
         .iter()
         .find(|of| of.path.as_deref() == Some("/"));
     let more = root.filter(|root| root.stat("file") > Some(root.current));
-    match more {
-        Some(_) => writeln!(
+    match more.map(charged) {
+        Some(None) => writeln!(
+            out,
+            "\nThe root has no limit, and its children do not count in it: the kernel charges it nothing. Its other columns are of all pages and objects below it and its own."
+        ),
+        Some(Some(_)) => writeln!(
             out,
             "\nThe root has no limit, so the kernel charges it nothing: its TOTAL is what its children are charged, and its other columns are of all pages and objects below it and its own."
         ),
         None => Ok(()),
     }
+}
+
+/// What it is charged; `None` of a root that has pages and is charged nothing, for cgroup v1 adds
+/// its children only with `use_hierarchy`.
+fn charged(memcg: &Memcg) -> Option<u64> {
+    let is_root = memcg.path.as_deref() == Some("/");
+    let has_pages = memcg.stat("file").max(memcg.stat("anon")) > Some(0);
+    (memcg.current > 0 || !is_root || !has_pages).then_some(memcg.current)
 }
 
 /// Removed cgroups whose pages are told.

@@ -56,7 +56,10 @@ pub fn write_text(
     if facts.nowhere.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{bold}On none: lost, or with a driver{bold:#}")?;
+    writeln!(
+        out,
+        "\n{bold}On none of the kernel's queues: with a driver or a module, or lost{bold:#}"
+    )?;
     let header = [
         Column::text("ADDRESS"),
         Column::text("PROTOCOL"),

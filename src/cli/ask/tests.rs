@@ -109,3 +109,27 @@ fn options_are_those_of_the_command_line() {
             == 0
     );
 }
+
+/// python/generate writes them from these, and takes the built package to do so.
+#[test]
+fn each_command_and_option_is_a_method_of_the_python_package() {
+    let written = std::fs::read_to_string("python/vmleak/_commands.py").expect("the methods");
+    let methods: Vec<&str> = written.split("\n    def ").skip(1).collect();
+    for command in commands() {
+        let start = format!("{}(", command.name.replace('-', "_"));
+        let method = methods.iter().find(|method| method.starts_with(&start));
+        let method = method.unwrap_or_else(|| panic!("no method {start}"));
+        for option in &command.options {
+            let name = option.name.replace('-', "_");
+            assert!(
+                method.contains(&format!("        {name}")),
+                "{start}..{name}"
+            );
+        }
+    }
+    assert_eq!(
+        methods.len(),
+        commands().len() + 1,
+        "command() and no other"
+    );
+}

@@ -16,8 +16,9 @@ pub struct View<'v> {
     pub inum: u32,
     /// A pointer as the kernel prints it.
     pub pointer: &'v dyn Fn(VirtAddr) -> String,
-    /// The heading of /proc/net/packet has room for whole pointers.
-    pub wide_packet_heading: bool,
+    /// The heading of the file is as newer kernels have it: that of packet has room for whole
+    /// pointers, that of udp begins with one blank more.
+    pub newer_heading: bool,
 }
 
 impl std::fmt::Debug for View<'_> {
@@ -209,6 +210,10 @@ fn datagrams(out: &mut dyn Write, view: &View<'_>, kind: Kind, six: bool) -> io:
         (false, true) => (RAW, 0),
         (false, false) => (UDP, UDP_WIDTH),
     };
+    let head = match head.strip_prefix(' ') {
+        Some(older) if head == UDP && !view.newer_heading => older,
+        _ => head,
+    };
     line(out, head, width)?;
     let room = if raw && !six { 4 } else { 5 };
     for socket in view.sockets(kind, family(six)) {
@@ -269,7 +274,7 @@ fn unix(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
 }
 
 fn packet(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
-    let width = if view.wide_packet_heading { 17 } else { 9 };
+    let width = if view.newer_heading { 17 } else { 9 };
     writeln!(
         out,
         "{:<width$}RefCnt Type Proto  Iface R Rmem   User   Inode",

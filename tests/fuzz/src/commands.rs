@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vmleak::addr::VirtAddr;
+use vmleak::analysis::leaks::held::Held;
 use vmleak::analysis::leaks::history;
 use vmleak::analysis::{memory, nat, oom, sysctl_check};
 use vmleak::dump::Dump;
@@ -28,7 +29,7 @@ use vmleak::subsys::mm::slab::{NoProgress, SlabHeap};
 use vmleak::subsys::mm::{large_kmalloc, memcg, meminfo, vmalloc};
 use vmleak::subsys::net::conntrack::{Conntrack, Symbols};
 use vmleak::subsys::sysctl::usage::Usage;
-use vmleak::subsys::{counters, log, sysctl, system};
+use vmleak::subsys::{bpf, counters, log, rcu, sysctl, system};
 use vmleak::types::{SymbolTable, TypeDb};
 use vmleak_synth::Era;
 
@@ -209,6 +210,11 @@ impl Run {
             containers: None,
             counters: counters?,
             memcgs,
+            held: Held {
+                grace_period: rcu::grace_period(&self.kernel),
+                open: None,
+                maps: bpf::with_elements(&self.kernel, 0).unwrap_or_default(),
+            },
             memory: memory::by_pages(
                 &reach.pages,
                 counted(&self.kernel, &reach, page_size)?,
