@@ -120,8 +120,8 @@ pub(super) fn add_for_debuggers(
     let banner = kernel.symbol("linux_banner");
     let code = CODE.iter().filter_map(|name| kernel.symbol(name));
     let texts = banner.into_iter().chain(code);
-    // A function of some KB may go on in the next page.
-    let texts = texts.map(|at| at.0..at.plus(size).0);
+    // A function of some KB goes on in the next pages, and what looks at it reads on.
+    let texts = texts.map(|at| at.0..at.plus(2 * size).0);
     let ranges = named.chain(texts).chain(of_cpus(kernel));
     for range in ranges.chain(section_roots(kernel)) {
         for at in (range.start & !(size - 1)..range.end).step_by(size as usize) {
