@@ -155,10 +155,13 @@ pub fn write_zoneinfo(
     for node in nodes {
         let first = node.zones.iter().position(|zone| zone.present > 0);
         for (index, zone) in node.zones.iter().enumerate() {
+            if text.by_zone && zone.present == 0 {
+                continue;
+            }
             write!(out, "Node {}, zone {:>8}", zone.node, printable(&zone.name))?;
-            if first == Some(index) {
+            if first == Some(index) && !text.by_zone {
                 write!(out, "\n  per-node stats")?;
-                counters(out, &node.counters)?;
+                counters(out, &node.counters, AFTER)?;
             }
             write_zone(out, node, zone, text)?;
             writeln!(out)?;
@@ -190,16 +193,24 @@ fn write_zone(
         "start_pfn" => Some(zone.start_pfn),
         "reserved_highatomic" => zone.reserved_highatomic,
         "free_highatomic" => zone.free_highatomic,
+        "scanned" => zone.reclaim.map(|facts| facts.scanned),
+        "all_unreclaimable" => zone.reclaim.map(|facts| facts.all_unreclaimable.into()),
+        "inactive_ratio" => zone.reclaim.map(|facts| facts.inactive_ratio),
         _ => None,
     };
     write!(out, "{}", filled(&text.head, value))?;
+    if text.by_zone {
+        counters(out, &zone.counters, BEFORE)?;
+    }
     let kept: Vec<String> = zone.protection.iter().map(i64::to_string).collect();
     write!(out, "\n        protection: ({})", kept.join(", "))?;
     if zone.present == 0 {
         return Ok(());
     }
-    counters(out, &zone.counters)?;
-    counters(out, &zone.numa_events)?;
+    if !text.by_zone {
+        counters(out, &zone.counters, AFTER)?;
+        counters(out, &zone.numa_events, AFTER)?;
+    }
     write!(out, "\n  pagesets")?;
     for pageset in &zone.pagesets {
         let value = |label: &str| match label {
@@ -217,9 +228,16 @@ fn write_zone(
     write!(out, "{}", filled(&text.tail, value))
 }
 
-fn counters(out: &mut dyn Write, counters: &[Counter]) -> io::Result<()> {
+/// How far counters are indented: up to 4.7, and later.
+const BEFORE: usize = 4;
+const AFTER: usize = 6;
+
+fn counters(out: &mut dyn Write, counters: &[Counter], indent: usize) -> io::Result<()> {
     let mut all = counters.iter();
-    all.try_for_each(|one| write!(out, "\n      {:<12} {}", printable(&one.name), one.value))
+    all.try_for_each(|one| {
+        let name = printable(&one.name);
+        write!(out, "\n{:indent$}{name:<12} {}", "", one.value)
+    })
 }
 
 /// A format with each `%…` replaced by the value of its label, which `value` knows.
