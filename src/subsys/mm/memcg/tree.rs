@@ -136,3 +136,172 @@ impl<'k> Below<'k> {
         (!css.is_null()).then_some(css)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::super::collect;
+    use crate::kernel::synthetic;
+
+    /// Of RHEL 7.9's kernel, without what is not read.
+    const TYPES: &str = "enum cgroup_subsys_id 4 {
+    mem_cgroup_subsys_id 1
+}
+enum mem_cgroup_stat_index 4 {
+    MEM_CGROUP_STAT_CACHE 0
+    MEM_CGROUP_STAT_RSS 1
+    MEM_CGROUP_STAT_NSTATS 2
+}
+struct page_counter 40 {
+    0 atomic_t count
+    8 unsigned long limit
+    16 struct page_counter * parent
+}
+struct cgroup_subsys_state 24 {
+    0 struct cgroup * cgroup
+    16 unsigned long flags
+}
+struct mem_cgroup_stat_cpu 32 {
+    0 long [2] count
+}
+struct mem_cgroup 176 {
+    0 struct cgroup_subsys_state css
+    24 unsigned short id
+    32 struct page_counter memory
+    72 struct page_counter kmem
+    112 struct mem_cgroup_stat_cpu * stat
+    120 struct mem_cgroup_stat_cpu nocpu_base
+    152 struct mem_cgroup_lru_info info
+}
+struct cgroup_name 16 {
+    16 char [0] name
+}
+struct cgroup 80 {
+    16 struct list_head sibling
+    32 struct list_head children
+    48 struct cgroup * parent
+    56 struct cgroup_name * name
+    64 struct cgroup_subsys_state * [2] subsys
+}
+struct css_set 16 {
+    0 struct cgroup_subsys_state * [2] subsys
+}
+struct idr 40 {
+    8 struct idr_layer * top
+}
+struct idr_layer 2112 {
+    40 struct idr_layer * [256] ary
+    2092 int layer
+}";
+
+    /// Where each CPU has what it counts: at the end of its area.
+    const STAT: u64 = (96 << 10) - 64;
+
+    struct Groups {
+        machine: Machine,
+        idr: Vec<(u64, u64)>,
+    }
+
+    impl Groups {
+        /// A `struct mem_cgroup` of so many pages, below another by its counter.
+        fn memcg(&mut self, id: u64, flags: u64, pages: u64, above: u64) -> u64 {
+            let kernel = &mut self.machine.kernel;
+            let at = kernel.alloc_struct("mem_cgroup");
+            kernel.write_u64(at + 16, flags);
+            kernel.write(at + 24, &(id as u16).to_le_bytes());
+            kernel.write(at + 32, &(pages as u32).to_le_bytes());
+            kernel.write_u64(at + 40, u64::MAX >> 13);
+            kernel.write_u64(at + 48, if above == 0 { 0 } else { above + 32 });
+            kernel.write_u64(at + 112, STAT);
+            self.idr.push((id, at));
+            at
+        }
+
+        /// The `struct cgroup` of one, with its name.
+        fn cgroup(&mut self, memcg: u64, name: &str, parent: u64) -> u64 {
+            let kernel = &mut self.machine.kernel;
+            let at = kernel.alloc_struct("cgroup");
+            let named = kernel.alloc(64, 8);
+            kernel.write(named + 16, name.as_bytes());
+            kernel.write_u64(at + 48, parent);
+            kernel.write_u64(at + 56, named);
+            kernel.write_u64(at + 72, memcg);
+            kernel.write_u64(memcg, at);
+            kernel.link_list(at + 32, &[]);
+            at
+        }
+    }
+
+    /// A cgroup, one in it, one in that; one that was removed from each but the last, of which the
+    /// first counted for itself alone.
+    #[test]
+    fn cgroups_are_linked_and_removed_ones_have_numbers() {
+        let era = Era::V3_10El7;
+        let mut machine = Machine::build(era, PagingLevels::Four, &Scenario::standard());
+        machine.kernel.types.parse(TYPES);
+        machine.kernel.vmlinux_types.parse(TYPES);
+        let idr = Vec::new();
+        let mut groups = Groups { machine, idr };
+        const ONLINE: u64 = 3;
+        let root = groups.memcg(1, ONLINE, 100, 0);
+        let web = groups.memcg(2, ONLINE, 50, root);
+        let php = groups.memcg(300, ONLINE, 20, web);
+        let gone = groups.memcg(3, 0, 8, 0);
+        let below = groups.memcg(5, 0, 9, web);
+        let top = groups.cgroup(root, "/", 0);
+        let web_cgroup = groups.cgroup(web, "web", top);
+        let php_cgroup = groups.cgroup(php, "php", web_cgroup);
+        let Groups { mut machine, idr } = groups;
+        let kernel = &mut machine.kernel;
+        kernel.link_list(top + 32, &[web_cgroup + 16]);
+        kernel.link_list(web_cgroup + 32, &[php_cgroup + 16]);
+        // What a removed one had is not its any more.
+        for removed in [gone, below] {
+            kernel.write_u64(removed, 0xdead_0000_0000_0000);
+        }
+        // Each of four CPUs has seven pages of files, and those that went left one.
+        let offsets = kernel.symbol("__per_cpu_offset");
+        for cpu in 0..4 {
+            let area = kernel.read_u64(offsets + cpu * 8);
+            kernel.write_u64(area.wrapping_add(STAT), 7);
+        }
+        kernel.write_u64(php + 120, 1);
+        let layers = [kernel.alloc_struct("idr_layer"), kernel.alloc_struct("idr_layer")];
+        for (id, at) in idr {
+            kernel.write_u64(layers[(id >> 8) as usize] + 40 + (id & 255) * 8, at);
+        }
+        let top = kernel.alloc_struct("idr_layer");
+        kernel.write(top + 2092, &1u32.to_le_bytes());
+        kernel.write_u64(top + 40, layers[0]);
+        kernel.write_u64(top + 48, layers[1]);
+        let numbers = kernel.alloc_struct("idr");
+        kernel.write_u64(numbers + 8, top);
+        let variable = kernel.alloc(8, 8);
+        kernel.write_u64(variable, root);
+        let symbols = [("root_mem_cgroup", variable), ("mem_cgroup_idr", numbers)];
+        let kernel = synthetic::kernel_with(&machine, &symbols);
+        let facts = collect(&kernel).expect("cgroups");
+        assert!(facts.complete, "{:?}", kernel.diag);
+        let found: Vec<_> = facts
+            .memcgs
+            .iter()
+            .map(|one| (one.path.as_deref(), one.id, one.depth, one.dying, one.current >> 12))
+            .collect();
+        let wanted = [
+            (Some("/"), 1, 0, false, 100),
+            (Some("/web"), 2, 1, false, 50),
+            (Some("/web/php"), 300, 2, false, 20),
+            (None, 5, 2, true, 9),
+            (None, 3, 1, true, 8),
+        ];
+        assert_eq!(found, wanted);
+        let files = |index: usize| facts.memcgs[index].stat("file").map(|bytes| bytes >> 12);
+        assert_eq!(files(2), Some(4 * 7 + 1));
+        // Of the two below it as well.
+        assert_eq!(files(1), Some(3 * 28 + 1));
+        let counted = super::super::count(&kernel).expect("cgroups");
+        assert_eq!((counted.online, counted.dying), (3, 2));
+        assert!(counted.complete);
+    }
+}
