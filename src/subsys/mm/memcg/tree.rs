@@ -10,7 +10,6 @@ use super::layouts::{CgroupTreeLayout, MemcgLayout};
 use super::names::memory_id;
 use super::{MAX_MEMCGS, ONLINE};
 use crate::addr::VirtAddr;
-use crate::bytes::u64_at;
 use crate::kernel::layout::LayoutError;
 use crate::kernel::walk::{self, idr};
 use crate::kernel::{Kernel, KernelError};
@@ -127,12 +126,11 @@ impl<'k> Below<'k> {
 
     /// What controls the memory of a cgroup.
     fn controller(&self, tree: &CgroupTreeLayout, cgroup: VirtAddr, id: u64) -> Option<VirtAddr> {
-        let record = self.kernel.space.read_bytes(cgroup, tree.len).ok()?;
-        let bytes = record.get(tree.subsys.offset as usize..)?;
         if id >= u64::from(tree.subsys.size / 8) {
             return None;
         }
-        let css = VirtAddr(u64_at(bytes, id as usize * 8)?);
+        let place = cgroup.plus(u64::from(tree.subsys.offset) + id * 8);
+        let css = self.kernel.space.read_ptr(place).ok()?;
         (!css.is_null()).then_some(css)
     }
 }
@@ -146,7 +144,7 @@ mod tests {
 
     /// Of RHEL 7.9's kernel, without what is not read.
     const TYPES: &str = "enum cgroup_subsys_id 4 {
-    mem_cgroup_subsys_id 1
+    mem_cgroup_subsys_id 3
 }
 enum mem_cgroup_stat_index 4 {
     MEM_CGROUP_STAT_CACHE 0
@@ -177,12 +175,12 @@ struct mem_cgroup 176 {
 struct cgroup_name 16 {
     16 char [0] name
 }
-struct cgroup 80 {
+struct cgroup 168 {
     16 struct list_head sibling
     32 struct list_head children
     48 struct cgroup * parent
     56 struct cgroup_name * name
-    64 struct cgroup_subsys_state * [2] subsys
+    64 struct cgroup_subsys_state * [13] subsys
 }
 struct css_set 16 {
     0 struct cgroup_subsys_state * [2] subsys
@@ -226,7 +224,7 @@ struct idr_layer 2112 {
             kernel.write(named + 16, name.as_bytes());
             kernel.write_u64(at + 48, parent);
             kernel.write_u64(at + 56, named);
-            kernel.write_u64(at + 72, memcg);
+            kernel.write_u64(at + 88, memcg);
             kernel.write_u64(memcg, at);
             kernel.link_list(at + 32, &[]);
             at
@@ -267,7 +265,10 @@ struct idr_layer 2112 {
             kernel.write_u64(area.wrapping_add(STAT), 7);
         }
         kernel.write_u64(php + 120, 1);
-        let layers = [kernel.alloc_struct("idr_layer"), kernel.alloc_struct("idr_layer")];
+        let layers = [
+            kernel.alloc_struct("idr_layer"),
+            kernel.alloc_struct("idr_layer"),
+        ];
         for (id, at) in idr {
             kernel.write_u64(layers[(id >> 8) as usize] + 40 + (id & 255) * 8, at);
         }
@@ -286,7 +287,15 @@ struct idr_layer 2112 {
         let found: Vec<_> = facts
             .memcgs
             .iter()
-            .map(|one| (one.path.as_deref(), one.id, one.depth, one.dying, one.current >> 12))
+            .map(|one| {
+                (
+                    one.path.as_deref(),
+                    one.id,
+                    one.depth,
+                    one.dying,
+                    one.current >> 12,
+                )
+            })
             .collect();
         let wanted = [
             (Some("/"), 1, 0, false, 100),

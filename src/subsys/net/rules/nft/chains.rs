@@ -52,7 +52,11 @@ impl Reader<'_> {
         let kind = VirtAddr(get(layout.kind)).plus(u64::from(self.chain_type_name.offset));
         let kind = self.kernel.space.read_u64(kind).ok()?;
         let first = address_of(&record, layout.ops);
-        let ops = self.kernel.space.read_bytes(first, self.base_hook.len).ok()?;
+        let ops = self
+            .kernel
+            .space
+            .read_bytes(first, self.base_hook.len)
+            .ok()?;
         let hook = self.base_hook.hooknum.get(&ops) as u32;
         let stats = VirtAddr(get(layout.stats));
         let counted = match stats.is_null() {
