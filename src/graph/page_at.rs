@@ -6,6 +6,7 @@ use super::pages::PageFound;
 use super::search::Search;
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::kernel::layout::layout;
+use crate::kernel::page::{self, TailMark};
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::page_zone::ZoneMap;
 use crate::subsys::fs::FileNames;
@@ -16,9 +17,8 @@ layout! {
     struct PageLayout = "page" in "mm/slub.c" | "mm/slab.c" {
         need mapping = "mapping",
         need index = "index" | "__folio_index",
-        need refcount = "_refcount.counter" | "_refcount",
-        /// Bit 0 marks a tail; renamed in 7.1.
-        need compound_head = "compound_info" | "compound_head",
+        /// `_count` up to 4.5 (commit 0139aa7b7fa1).
+        need refcount = "_refcount.counter" | "_refcount" | "_count.counter",
     }
 }
 
@@ -138,12 +138,14 @@ fn by_kind(search: &Search<'_>, pfn: Pfn, layout: Option<&PageLayout>) -> Option
 /// By the mapping of its head.
 fn of_file(search: &Search<'_>, pfn: Pfn, layout: &PageLayout) -> Option<PageOwner> {
     let space = &search.kernel.space;
+    let marks: page::PageLayout = search.kernel.layout().ok()?;
+    let tails = TailMark::find(search.kernel).ok()?;
     let mut head = pfn;
     // What follows a head has its bit set; heads lie at multiples of their size.
     let record = loop {
         let at = search.memmap.page_address(head)?;
-        let record = space.read_bytes(at, layout.len).ok()?;
-        if layout.compound_head.get(&record) & 1 == 0 {
+        let record = space.read_bytes(at, layout.struct_size).ok()?;
+        if !tails.holds(&marks, &record) {
             break record;
         }
         let lowest = head.0 & head.0.wrapping_neg();

@@ -154,6 +154,7 @@ pub const ENUMERATIONS: &[(&str, &str)] = &[
     ("numa_stat_item", "mm/vmstat.c"),
     ("cgroup_subsys_id", "kernel/cgroup/cgroup.c"),
     ("memcg_stat_item", "mm/memcontrol.c"),
+    ("mem_cgroup_stat_index", "mm/memcontrol.c"),
     ("packet_sock_flags", "net/packet/af_packet.c"),
 ];
 

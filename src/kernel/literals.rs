@@ -12,8 +12,8 @@ const STEP: u64 = 1 << 16;
 const OVERLAP: u64 = 64;
 /// More than any kernel's read-only data.
 const MAX_SIZE: u64 = 1 << 28;
-/// Of a literal, so much is kept.
-const MAX_LITERAL: usize = 512;
+/// Of a literal, so much is kept; all of /proc/meminfo is one up to 4.8.
+const MAX_LITERAL: usize = 2048;
 
 /// Whether the kernel has a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]

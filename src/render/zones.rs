@@ -155,10 +155,13 @@ pub fn write_zoneinfo(
     for node in nodes {
         let first = node.zones.iter().position(|zone| zone.present > 0);
         for (index, zone) in node.zones.iter().enumerate() {
+            if text.by_zone && zone.present == 0 {
+                continue;
+            }
             write!(out, "Node {}, zone {:>8}", zone.node, printable(&zone.name))?;
-            if first == Some(index) {
+            if first == Some(index) && !text.by_zone {
                 write!(out, "\n  per-node stats")?;
-                counters(out, &node.counters)?;
+                counters(out, &node.counters, AFTER)?;
             }
             write_zone(out, node, zone, text)?;
             writeln!(out)?;
@@ -190,16 +193,24 @@ fn write_zone(
         "start_pfn" => Some(zone.start_pfn),
         "reserved_highatomic" => zone.reserved_highatomic,
         "free_highatomic" => zone.free_highatomic,
+        "scanned" => zone.reclaim.map(|facts| facts.scanned),
+        "all_unreclaimable" => zone.reclaim.map(|facts| facts.all_unreclaimable.into()),
+        "inactive_ratio" => zone.reclaim.map(|facts| facts.inactive_ratio),
         _ => None,
     };
     write!(out, "{}", filled(&text.head, value))?;
+    if text.by_zone {
+        counters(out, &zone.counters, BEFORE)?;
+    }
     let kept: Vec<String> = zone.protection.iter().map(i64::to_string).collect();
     write!(out, "\n        protection: ({})", kept.join(", "))?;
     if zone.present == 0 {
         return Ok(());
     }
-    counters(out, &zone.counters)?;
-    counters(out, &zone.numa_events)?;
+    if !text.by_zone {
+        counters(out, &zone.counters, AFTER)?;
+        counters(out, &zone.numa_events, AFTER)?;
+    }
     write!(out, "\n  pagesets")?;
     for pageset in &zone.pagesets {
         let value = |label: &str| match label {
@@ -217,9 +228,16 @@ fn write_zone(
     write!(out, "{}", filled(&text.tail, value))
 }
 
-fn counters(out: &mut dyn Write, counters: &[Counter]) -> io::Result<()> {
+/// How far counters are indented: up to 4.7, and later.
+const BEFORE: usize = 4;
+const AFTER: usize = 6;
+
+fn counters(out: &mut dyn Write, counters: &[Counter], indent: usize) -> io::Result<()> {
     let mut all = counters.iter();
-    all.try_for_each(|one| write!(out, "\n      {:<12} {}", printable(&one.name), one.value))
+    all.try_for_each(|one| {
+        let name = printable(&one.name);
+        write!(out, "\n{:indent$}{name:<12} {}", "", one.value)
+    })
 }
 
 /// A format with each `%…` replaced by the value of its label, which `value` knows.
@@ -244,7 +262,8 @@ fn filled(format: &str, value: impl Fn(&str) -> Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::filled;
+    use super::*;
+    use crate::subsys::mm::zones::{PagesetFacts, ReclaimFacts};
 
     /// The format of 6.1.
     #[test]
@@ -260,5 +279,84 @@ mod tests {
             text,
             "\n    cpu: 7\n              count: 8\n              high:  9\n              batch: ?"
         );
+    }
+
+    /// The format of 3.10 (RHEL 7.9, mm/vmstat.c), and what it prints with it.
+    #[test]
+    fn up_to_4_7_counters_are_of_zones() {
+        let counter = |name: &str, value| Counter {
+            name: name.to_owned(),
+            value,
+        };
+        let zone = |name: &str, present| ZoneFacts {
+            name: name.to_owned(),
+            node: 0,
+            start_pfn: 4096,
+            spanned: 1_044_480,
+            present,
+            managed: 300_000,
+            cma: None,
+            free: 1234,
+            watermarks: vec![1, 2, 3],
+            boost: 0,
+            protection: vec![0, 0, 961],
+            free_blocks: Vec::new(),
+            reserved_highatomic: None,
+            free_highatomic: None,
+            counters: vec![counter("nr_free_pages", 1234), counter("numa_hit", 5)],
+            numa_events: Vec::new(),
+            reclaim: Some(ReclaimFacts {
+                scanned: 17,
+                all_unreclaimable: true,
+                inactive_ratio: 3,
+            }),
+            pagesets: vec![PagesetFacts {
+                cpu: 1,
+                count: 2,
+                high: 186,
+                batch: 31,
+                high_min: None,
+                high_max: None,
+                threshold: 24,
+            }],
+        };
+        let nodes = [NodeFacts {
+            node: 0,
+            counters: Vec::new(),
+            unreclaimable: false,
+            zones: vec![zone("DMA32", 311_252), zone("Normal", 0)],
+        }];
+        let text = ZoneinfoText {
+            head: "\n  pages free     %lu\n        min      %lu\n        low      %lu\n        high     %lu\n        scanned  %lu\n        spanned  %lu\n        present  %lu\n        managed  %lu".to_owned(),
+            pageset: "\n    cpu: %i\n              count: %i\n              high:  %i\n              batch: %i".to_owned(),
+            tail: "\n  all_unreclaimable: %u\n  start_pfn:         %lu\n  inactive_ratio:    %u".to_owned(),
+            by_zone: true,
+        };
+        let mut out = Vec::new();
+        write_zoneinfo(&mut out, &nodes, &text).expect("memory");
+        let wanted = "\
+Node 0, zone    DMA32
+  pages free     1234
+        min      1
+        low      2
+        high     3
+        scanned  17
+        spanned  1044480
+        present  311252
+        managed  300000
+    nr_free_pages 1234
+    numa_hit     5
+        protection: (0, 0, 961)
+  pagesets
+    cpu: 1
+              count: 2
+              high:  186
+              batch: 31
+  vm stats threshold: 24
+  all_unreclaimable: 1
+  start_pfn:         4096
+  inactive_ratio:    3
+";
+        assert_eq!(String::from_utf8_lossy(&out), wanted);
     }
 }

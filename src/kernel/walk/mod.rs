@@ -6,6 +6,7 @@
 //! no recursion, and says how it ended.
 
 mod hlist;
+pub mod idr;
 mod list;
 mod rbtree;
 mod rhashtable;

@@ -14,7 +14,7 @@ pub use self::programs::ProgramFacts;
 use crate::addr::VirtAddr;
 use crate::kernel::layout::layout;
 use crate::kernel::processes::Processes;
-use crate::kernel::walk::xarray;
+use crate::kernel::walk::{idr, xarray};
 use crate::kernel::{Kernel, KernelError};
 use crate::subsys::fs::descriptors::{self, Kind, Open};
 use crate::subsys::mm::vmalloc::VmallocFacts;
@@ -22,7 +22,8 @@ use crate::subsys::mm::vmalloc::VmallocFacts;
 layout! {
     /// include/linux/idr.h
     struct IdrLayout = "idr" in "kernel/bpf/syscall.c" {
-        need head = "idr_rt.xa_head",
+        /// Layers of another kind in RHEL 7.
+        maybe head = "idr_rt.xa_head",
     }
 }
 
@@ -134,12 +135,14 @@ fn holder(open: &[Open], kind: Kind, at: VirtAddr) -> Option<Holder> {
 
 /// What one numbering holds, and whether all of it.
 fn numbered(kernel: &Kernel, name: &'static str) -> Result<(Vec<VirtAddr>, bool), KernelError> {
-    let Some(idr) = kernel.symbol(name) else {
+    let Some(at) = kernel.symbol(name) else {
         return Ok((Vec::new(), true));
     };
     let layout: IdrLayout = kernel.layout()?;
-    let head = idr.plus(u64::from(layout.head.offset));
-    let found = xarray::pointers(kernel, head, MAX)?;
+    let found = match layout.head {
+        Some(head) => xarray::pointers(kernel, at.plus(u64::from(head.offset)), MAX)?,
+        None => idr::layered(kernel, at, MAX)?,
+    };
     if !found.end.is_complete() {
         let text = format!(
             "the numbering {name} of BPF {}: what is behind is missing; take the dump with kernel pages included",

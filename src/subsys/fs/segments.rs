@@ -8,21 +8,24 @@ use super::{InodeLayout, ShmemLayout};
 use crate::addr::VirtAddr;
 use crate::kernel::layout::{Field, LayoutError, layout};
 use crate::kernel::processes::Processes;
-use crate::kernel::walk::xarray;
+use crate::kernel::walk::{idr, xarray};
 use crate::kernel::{Kernel, KernelError};
 
 layout! {
     /// include/linux/ipc_namespace.h
     struct NamespaceLayout = "ipc_namespace" in "ipc/util.c" {
         need ids = "ids",
-        need inum = "ns.inum",
+        /// `proc_inum` up to 3.18.
+        need inum = "ns.inum" | "proc_inum",
     }
 }
 
 layout! {
     /// include/linux/ipc_namespace.h
     struct IdsLayout = "ipc_ids" in "ipc/util.c" {
-        need head = "ipcs_idr.idr_rt.xa_head",
+        need idr = "ipcs_idr",
+        /// Layers up to 4.10.
+        maybe head = "ipcs_idr.idr_rt.xa_head",
     }
 }
 
@@ -224,8 +227,16 @@ impl<'k> Reader<'k> {
         };
         let ids = u64::from(self.namespace.ids.size) / KINDS * SHM;
         let ids = at.plus(u64::from(self.namespace.ids.offset) + ids);
-        let head = ids.plus(u64::from(self.ids.head.offset));
-        let segments = xarray::pointers(self.kernel, head, MAX_SEGMENTS)?;
+        let segments = match self.ids.head {
+            Some(head) => {
+                let head = ids.plus(u64::from(head.offset));
+                xarray::pointers(self.kernel, head, MAX_SEGMENTS)?
+            }
+            None => {
+                let idr = ids.plus(u64::from(self.ids.idr.offset));
+                idr::layered(self.kernel, idr, MAX_SEGMENTS)?
+            }
+        };
         found.complete &= segments.end.is_complete();
         for (_, segment) in segments.value {
             match self.segment(segment, inum.into()) {

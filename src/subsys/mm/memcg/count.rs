@@ -5,8 +5,9 @@ use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use super::layouts::MemcgLayout;
+use super::tree::Below;
 use super::{MAX_MEMCGS, ONLINE, root};
-use crate::kernel::{Kernel, KernelError, walk};
+use crate::kernel::{Kernel, KernelError};
 
 /// Memory cgroups, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -28,12 +29,14 @@ pub struct MemcgCount {
 pub fn count(kernel: &Kernel) -> Result<MemcgCount, KernelError> {
     let layout: MemcgLayout = kernel.layout()?;
     let page = kernel.dump().page_size() as u64;
+    let root = root(kernel)?;
+    let below = Below::new(kernel, &layout, root)?;
     let mut counted = MemcgCount {
-        complete: true,
+        complete: below.complete,
         ..MemcgCount::default()
     };
     let mut seen = FxHashSet::default();
-    let mut stack = vec![(root(kernel)?, false)];
+    let mut stack = vec![(root, false)];
     while let Some((at, below_dying)) = stack.pop() {
         let new = seen.len() < MAX_MEMCGS && seen.insert(at);
         let record = kernel.space.read_bytes(at, layout.len);
@@ -52,12 +55,9 @@ pub fn count(kernel: &Kernel) -> Result<MemcgCount, KernelError> {
         } else {
             counted.online += 1;
         }
-        let head = at.plus(u64::from(layout.children.offset));
-        let links = walk::list(&kernel.space, head, MAX_MEMCGS as u64);
-        counted.complete &= links.end.is_complete();
-        let link = u64::from(layout.sibling.offset);
-        let below = links.value.into_iter().map(|child| child.minus(link));
-        stack.extend(below.map(|child| (child, dying)));
+        let (children, whole) = below.of(&layout, at, &record);
+        counted.complete &= whole;
+        stack.extend(children.into_iter().map(|child| (child, dying)));
     }
     Ok(counted)
 }

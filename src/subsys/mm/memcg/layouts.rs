@@ -5,15 +5,20 @@ use crate::kernel::layout::layout;
 layout! {
     /// include/linux/memcontrol.h
     pub(super) struct MemcgLayout = "mem_cgroup" in "mm/memcontrol.c" {
-        need id = "id.id",
+        /// In it up to 4.7, and in RHEL 7.
+        need id = "id.id" | "id",
         need css = "css",
         need cgroup = "css.cgroup",
-        need sibling = "css.sibling",
-        need children = "css.children",
+        /// 3.12 and later; before, cgroups are linked, and not what they control.
+        maybe sibling = "css.sibling",
+        maybe children = "css.children",
         need css_flags = "css.flags",
         /// `count` and `limit` up to 4.17.
         need usage = "memory.usage.counter" | "memory.count.counter",
         need max = "memory.max" | "memory.limit",
+        need memory = "memory",
+        /// The counter above it.
+        need parent = "memory.parent",
         maybe swap = "swap.usage.counter" | "swap.count.counter",
         /// Charged with cgroup v1 only; up to 6.10, later with CONFIG_MEMCG_V1.
         maybe kmem = "kmem.usage.counter" | "kmem.count.counter",
@@ -30,7 +35,9 @@ layout! {
         /// 5.9 (commit bf4f059954dc) to 7.0, later in the nodes.
         maybe objcg = "objcg",
         maybe objcg_list = "objcg_list",
-        need nodes = "nodeinfo",
+        need nodes = "nodeinfo" | "info",
+        /// Up to 3.18: what CPUs that went had counted.
+        maybe nocpu = "nocpu_base",
     }
 }
 
@@ -79,12 +86,32 @@ layout! {
 
 layout! {
     /// include/linux/cgroup-defs.h
-    pub(super) struct CgroupLayout = "cgroup" in "kernel/cgroup/cgroup.c" {
-        need node = "kn",
+    pub(super) struct CgroupLayout = "cgroup" in "kernel/cgroup/cgroup.c" | "kernel/cgroup.c" {
+        /// 3.15 and later (commit 2bd59d48ebfb).
+        maybe node = "kn",
+        /// Before, a copy of its directory's.
+        maybe name = "name",
+        maybe parent = "parent",
         /// 4.14 and later.
         maybe dying = "nr_dying_descendants",
         /// Of its hierarchy.
         maybe root = "root",
+    }
+}
+
+layout! {
+    /// include/linux/cgroup.h, up to 3.14.
+    pub(super) struct CgroupNameLayout = "cgroup_name" in "kernel/cgroup.c" {
+        need name = "name",
+    }
+}
+
+layout! {
+    /// include/linux/cgroup.h, up to 3.11: who is below whom.
+    pub(super) struct CgroupTreeLayout = "cgroup" in "kernel/cgroup.c" {
+        need sibling = "sibling",
+        need children = "children",
+        need subsys = "subsys",
     }
 }
 

@@ -11,6 +11,7 @@ mod names;
 mod objcgs;
 mod owner;
 mod stats;
+mod tree;
 
 use std::collections::BTreeMap;
 
@@ -21,13 +22,14 @@ pub use self::count::{MemcgCount, count};
 pub use self::held::{HeldBy, HeldFile};
 use self::layouts::MemcgLayout;
 pub(crate) use self::names::CgroupNames;
-use self::names::Names;
+use self::names::{Named, Names};
 use self::objcgs::{ObjcgReader, Objcgs};
 pub use self::owner::Group;
 pub(crate) use self::owner::Groups;
 use self::stats::{Counted, Stats};
+use self::tree::Below;
 use crate::addr::VirtAddr;
-use crate::kernel::{Kernel, KernelError, walk};
+use crate::kernel::{Kernel, KernelError};
 
 /// The kernel's ids of memory cgroups that are online have 16 bits; those that are removed and
 /// not gone have no bound.
@@ -126,6 +128,7 @@ pub fn collect(kernel: &Kernel) -> Result<MemcgFacts, KernelError> {
         names: Names::new(kernel)?,
         stats: Stats::new(kernel, &layout)?,
         objcgs: ObjcgReader::new(kernel, &layout)?,
+        below: Below::new(kernel, &layout, root)?,
         kernel,
         layout,
     };
@@ -167,6 +170,7 @@ struct MemcgReader<'k> {
     names: Names<'k>,
     stats: Stats<'k>,
     objcgs: Option<ObjcgReader<'k>>,
+    below: Below<'k>,
 }
 
 /// What the walk found, and what went wrong.
@@ -184,6 +188,7 @@ struct Tree {
 impl MemcgReader<'_> {
     fn walk(&self, root: VirtAddr, tree: &mut Tree) {
         let mut seen = FxHashSet::default();
+        tree.broken_lists += u64::from(!self.below.complete);
         let mut stack = vec![(root, None::<usize>, 0)];
         while let Some((at, parent, depth)) = stack.pop() {
             if tree.memcgs.len() >= MAX_MEMCGS || !seen.insert(at) {
@@ -196,14 +201,10 @@ impl MemcgReader<'_> {
             };
             let index = tree.memcgs.len();
             self.read(tree, at, &record, parent, depth);
-            let head = at.plus(u64::from(self.layout.children.offset));
-            let links = walk::list(&self.kernel.space, head, MAX_MEMCGS as u64);
-            if !links.end.is_complete() {
-                tree.broken_lists += 1;
-            }
-            let link = u64::from(self.layout.sibling.offset);
-            for child in links.value.iter().rev() {
-                stack.push((child.minus(link), Some(index), depth + 1));
+            let (children, whole) = self.below.of(&self.layout, at, &record);
+            tree.broken_lists += u64::from(!whole);
+            for child in children.into_iter().rev() {
+                stack.push((child, Some(index), depth + 1));
             }
         }
     }
@@ -229,12 +230,17 @@ impl MemcgReader<'_> {
         let kmem = layout.kmem.map(|field| pages(field.get(record)));
         let kmem = kmem.filter(|bytes| *bytes > 0);
         let cgroup = VirtAddr(layout.cgroup.get(record));
-        let named = self.names.of(cgroup);
-        tree.without_names += u64::from(named.path.is_none());
+        let dying = layout.css_flags.get(record) & ONLINE == 0;
+        // Where cgroups are what is linked, a removed one is freed.
+        let nameless = dying && layout.children.is_none();
+        let named = match nameless {
+            true => Named::default(),
+            false => self.names.of(cgroup),
+        };
+        tree.without_names += u64::from(named.path.is_none() && !nameless);
         let counted = self.stats.read(record);
         tree.without_stats += u64::from(counted.is_none());
         tree.counted.push(counted);
-        let dying = layout.css_flags.get(record) & ONLINE == 0;
         let objcgs = self.objcgs.as_ref().map(|all| match dying {
             // The one above has them now; what is left of the list is stale.
             true => Some(Objcgs::default()),

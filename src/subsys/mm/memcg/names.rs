@@ -1,13 +1,18 @@
-//! Paths of cgroups, by the file system that shows them (kernfs).
+//! Paths of cgroups, by the file system that shows them (kernfs), up to 3.14 by themselves.
 
-use super::layouts::{CgroupLayout, CssLayout, CssSetLayout, KernfsLayout};
+use super::layouts::{CgroupLayout, CgroupNameLayout, CssLayout, CssSetLayout, KernfsLayout};
 use crate::addr::VirtAddr;
+use crate::kernel::layout::{Field, LayoutError};
 use crate::kernel::{Kernel, KernelError};
 
 /// Cgroups may be nested without an end, but no path is longer than PATH_MAX.
 const MAX_DEPTH: usize = 2048;
-/// Where the controllers are numbered.
-const HOME: &str = "kernel/cgroup/cgroup.c";
+/// Where the controllers are numbered, and as what that of memory: since 4.11, since 3.15, before.
+const MEMORY: [(&str, &str); 3] = [
+    ("kernel/cgroup/cgroup.c", "memory_cgrp_id"),
+    ("kernel/cgroup.c", "memory_cgrp_id"),
+    ("kernel/cgroup.c", "mem_cgroup_subsys_id"),
+];
 /// NAME_MAX.
 const MAX_NAME: usize = 256;
 
@@ -27,16 +32,43 @@ pub(super) struct Named {
 pub(super) struct Names<'k> {
     kernel: &'k Kernel,
     cgroup: CgroupLayout,
-    node: KernfsLayout,
+    by: By,
+}
+
+/// What names a cgroup.
+#[derive(Debug)]
+enum By {
+    /// The node of its directory, at a member of the cgroup.
+    Node(Field, KernfsLayout),
+    /// The cgroup itself: its name and the one above it.
+    Itself(Field, Field, CgroupNameLayout),
+}
+
+/// The number of the memory controller, which arrays have it by.
+pub(super) fn memory_id(kernel: &Kernel) -> Result<Option<u64>, KernelError> {
+    for (home, name) in MEMORY {
+        let id = kernel.types.enumerator("cgroup_subsys_id", home, name)?;
+        if let Some(id) = id.and_then(|id| u64::try_from(id).ok()) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 impl<'k> Names<'k> {
     pub(super) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
-        Ok(Self {
-            kernel,
-            cgroup: kernel.layout()?,
-            node: kernel.layout()?,
-        })
+        let cgroup: CgroupLayout = kernel.layout()?;
+        let by = match (cgroup.node, cgroup.name, cgroup.parent) {
+            (Some(node), ..) => By::Node(node, kernel.layout()?),
+            (None, Some(name), Some(parent)) => By::Itself(name, parent, kernel.layout()?),
+            _ => {
+                return Err(KernelError::Layout(LayoutError::NoMember {
+                    structure: "cgroup",
+                    member: "kn or name",
+                }));
+            }
+        };
+        Ok(Self { kernel, cgroup, by })
     }
 
     /// Of the `struct cgroup` at an address.
@@ -44,16 +76,38 @@ impl<'k> Names<'k> {
         let Ok(record) = self.kernel.space.read_bytes(cgroup, self.cgroup.len) else {
             return Named::default();
         };
-        let node = VirtAddr(self.cgroup.node.get(&record));
         let dying = self.cgroup.dying.map(|field| field.get(&record));
-        let inode = self.node.id.and_then(|field| {
-            let record = self.kernel.space.read_bytes(node, self.node.len).ok()?;
-            Some(field.get(&record))
-        });
-        Named {
-            path: self.path(node),
-            inode,
-            dying,
+        let (path, inode) = match &self.by {
+            By::Node(at, layout) => {
+                let node = VirtAddr(at.get(&record));
+                (self.path(node), self.inode(node, layout))
+            }
+            By::Itself(..) => (self.path(cgroup), None),
+        };
+        Named { path, inode, dying }
+    }
+
+    fn inode(&self, node: VirtAddr, layout: &KernfsLayout) -> Option<u64> {
+        let field = layout.id?;
+        let record = self.kernel.space.read_bytes(node, layout.len).ok()?;
+        Some(field.get(&record))
+    }
+
+    /// What is above the node or cgroup at an address, and where its own name is.
+    fn step(&self, at: VirtAddr) -> Option<(VirtAddr, VirtAddr)> {
+        let space = &self.kernel.space;
+        match &self.by {
+            By::Node(_, layout) => {
+                let record = space.read_bytes(at, layout.len).ok()?;
+                let of = |field: &Field| VirtAddr(field.get(&record));
+                Some((of(&layout.parent), of(&layout.name)))
+            }
+            By::Itself(name, parent, layout) => {
+                let record = space.read_bytes(at, self.cgroup.len).ok()?;
+                let name = VirtAddr(name.get(&record));
+                let name = name.plus(u64::from(layout.name.offset));
+                Some((VirtAddr(parent.get(&record)), name))
+            }
         }
     }
 
@@ -67,14 +121,12 @@ impl<'k> Names<'k> {
         let mut names = Vec::new();
         let mut length = 0;
         while names.len() < MAX_DEPTH && length < MAX_DEPTH * 2 {
-            let record = self.kernel.space.read_bytes(at, self.node.len).ok()?;
-            let parent = VirtAddr(self.node.parent.get(&record));
+            let (parent, name) = self.step(at)?;
             if parent.is_null() {
                 // The root has no name.
                 names.reverse();
                 return Some(format!("/{}", names.join("/")));
             }
-            let name = VirtAddr(self.node.name.get(&record));
             let name = self.kernel.space.read_c_string(name, MAX_NAME).ok()?;
             length += name.len() + 1;
             names.push(name);
@@ -95,14 +147,11 @@ pub(crate) struct CgroupNames<'k> {
 
 impl<'k> CgroupNames<'k> {
     pub(crate) fn new(kernel: &'k Kernel) -> Result<Self, KernelError> {
-        let memory = kernel
-            .types
-            .enumerator("cgroup_subsys_id", HOME, "memory_cgrp_id")?;
         Ok(Self {
             names: Names::new(kernel)?,
             set: kernel.layout()?,
             css: kernel.layout()?,
-            memory: memory.and_then(|id| u64::try_from(id).ok()),
+            memory: memory_id(kernel)?,
         })
     }
 

@@ -19,8 +19,12 @@ const MAX_ITEMS: usize = 512;
 ///
 /// Up to 5.7 cgroups had counters of their own beside the nodes' (commits be5d0a74c62d,
 /// 0d1c20722ab3), which are there but not counted by cgroup: the cgroups' come first.
-const ITEMS: [(&str, &str); 18] = [
+const ITEMS: [(&str, &str); 21] = [
     ("anon", "MEMCG_RSS"),
+    // Up to 4.11, with a list of their own.
+    ("anon", "MEM_CGROUP_STAT_RSS"),
+    ("file", "MEM_CGROUP_STAT_CACHE"),
+    ("file_mapped", "MEM_CGROUP_STAT_FILE_MAPPED"),
     ("anon", "NR_ANON_MAPPED"),
     ("file", "MEMCG_CACHE"),
     ("file", "NR_FILE_PAGES"),
@@ -71,8 +75,8 @@ enum Sums {
     Apart(Field, MemcgStatsLayout),
     /// In the cgroup, with what cgroups below handed over to it.
     Within(Field, Option<Field>),
-    /// Nowhere, up to 4.15.
-    Nowhere,
+    /// Nowhere, up to 4.15; up to 3.18 CPUs that went leave theirs in the cgroup.
+    Nowhere(Option<Field>),
 }
 
 /// What each CPU has of a cgroup.
@@ -106,7 +110,7 @@ impl<'k> Stats<'k> {
                 let state = memcg.state.unwrap_or(all);
                 (Sums::Within(state, memcg.pending), memcg.percpu)
             }
-            (None, Some(at)) if at.size == 8 => (Sums::Nowhere, Some(at)),
+            (None, Some(at)) if at.size == 8 => (Sums::Nowhere(memcg.nocpu), Some(at)),
             (None, Some(all)) => (Sums::Within(all, None), memcg.percpu),
             (None, None) => return Err(unknown("vmstats or stat")),
         };
@@ -140,8 +144,15 @@ impl<'k> Stats<'k> {
                 };
                 (self.array(record, state)?, pending)
             }
-            Sums::Nowhere => {
-                let state = self.of_cpus(record, self.zeros())?;
+            Sums::Nowhere(nocpu) => {
+                let gone = match nocpu {
+                    Some(nocpu) => {
+                        let bytes = record.get(nocpu.offset as usize..)?;
+                        self.array(bytes, &self.on_cpu.state)?
+                    }
+                    None => self.zeros(),
+                };
+                let state = self.of_cpus(record, gone)?;
                 let unflushed = self.zeros();
                 return Some(Counted { state, unflushed });
             }
@@ -223,7 +234,11 @@ fn items(kernel: &Kernel) -> Result<Vec<Item>, KernelError> {
     let of_nodes = types.enumeration("node_stat_item", "mm/memcontrol.c");
     let of_nodes = of_nodes.map_err(LayoutError::from)?.unwrap_or_default();
     let own = types.enumeration("memcg_stat_item", "mm/memcontrol.c");
-    let own = own.map_err(LayoutError::from)?.unwrap_or_default();
+    let mut own = own.map_err(LayoutError::from)?.unwrap_or_default();
+    if own.is_empty() {
+        let before = types.enumeration("mem_cgroup_stat_index", "mm/memcontrol.c");
+        own = before.map_err(LayoutError::from)?.unwrap_or_default();
+    }
     let page = kernel.dump().page_size() as i64;
     let map = index_map(kernel)?;
     let mut items = Vec::new();

@@ -12,7 +12,8 @@ layout! {
     /// include/linux/mmzone.h
     pub(super) struct NodeLayout = "pglist_data" in "mm/vmstat.c" {
         need zones = "node_zones",
-        need vm_stat = "vm_stat",
+        /// 4.8 and later (commit 75ef71840539).
+        maybe vm_stat = "vm_stat",
         need id = "node_id",
         maybe kswapd_failures = "kswapd_failures",
     }
@@ -46,6 +47,11 @@ layout! {
         /// 5.14 and later (commit 28f836b6777b).
         maybe per_cpu_zonestats = "per_cpu_zonestats",
         need pageset = "per_cpu_pageset" | "pageset",
+        /// Up to 4.7, with `inactive_ratio`; from 3.16 on a counter (commit 0d5d823ab4e6).
+        maybe pages_scanned = "pages_scanned",
+        /// Not kept up since 3.12 (commit 6e543d5780e3), but there to 3.13, and in RHEL 7.
+        maybe all_unreclaimable = "all_unreclaimable",
+        maybe inactive_ratio = "inactive_ratio",
     }
 }
 

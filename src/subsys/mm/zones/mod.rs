@@ -8,6 +8,7 @@
 mod blocks;
 mod items;
 mod layouts;
+mod reclaim;
 mod text;
 mod vmstat;
 
@@ -16,6 +17,8 @@ use serde::Serialize;
 pub use self::blocks::{FreeList, NodeBlocks, PagetypeFacts, ZoneBlocks, pagetypes};
 use self::items::{Items, Names};
 use self::layouts::{FreeAreaLayout, NodeLayout, PcpReader, ZoneLayout};
+pub use self::reclaim::ReclaimFacts;
+use self::reclaim::ReclaimReader;
 pub use self::text::ZoneinfoText;
 pub use self::vmstat::{VmstatFacts, vmstat};
 use crate::addr::VirtAddr;
@@ -87,6 +90,9 @@ pub struct ZoneFacts {
     pub counters: Vec<Counter>,
     /// Where memory was asked for and where it came from; none with one node's kernels.
     pub numa_events: Vec<Counter>,
+    /// What reclaim noted of each zone: up to 4.7, later of nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reclaim: Option<ReclaimFacts>,
     /// By CPU that was up, or kept pages all the same.
     pub pagesets: Vec<PagesetFacts>,
 }
@@ -149,6 +155,7 @@ struct Reader<'k> {
     zone: ZoneLayout,
     area: FreeAreaLayout,
     pcp: PcpReader,
+    reclaim: Option<ReclaimReader>,
     names: Names,
     up: Vec<u32>,
     cpus: cpus::Cpus,
@@ -161,6 +168,7 @@ impl<'k> Reader<'k> {
             node: kernel.layout()?,
             area: kernel.layout()?,
             pcp: PcpReader::new(kernel, &zone)?,
+            reclaim: ReclaimReader::new(kernel, &zone),
             names: Names::read(kernel)?,
             up: cpus::up(kernel)?,
             cpus: cpus::Cpus::read(kernel)?,
@@ -190,10 +198,9 @@ impl<'k> Reader<'k> {
             .map_or(0, |field| field.get(&record));
         Some(NodeFacts {
             node: number,
-            counters: self
-                .names
-                .node
-                .values(&record, self.node.vm_stat.offset as usize),
+            counters: self.node.vm_stat.map_or_else(Vec::new, |field| {
+                self.names.node.values(&record, field.offset as usize)
+            }),
             unreclaimable: failures >= MAX_FAILURES,
             zones: zones.collect::<Option<_>>()?,
         })
@@ -252,6 +259,10 @@ impl<'k> Reader<'k> {
             free_blocks: free_blocks.collect(),
             reserved_highatomic: layout.reserved_highatomic.map(|field| field.get(record)),
             free_highatomic: layout.free_highatomic.map(|field| field.get(record)),
+            reclaim: self
+                .reclaim
+                .as_ref()
+                .map(|reader| reader.read(record, &counters)),
             counters,
             numa_events,
             pagesets,

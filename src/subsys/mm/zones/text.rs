@@ -12,8 +12,11 @@ pub struct ZoneinfoText {
     pub head: String,
     /// Of one CPU.
     pub pageset: String,
-    /// From `node_unreclaimable` on.
+    /// From `node_unreclaimable` on, up to 4.7 from `all_unreclaimable`.
     pub tail: String,
+    /// Up to 4.7: counters of zones alone, before what is kept from lower requests, and no zone
+    /// without memory.
+    pub by_zone: bool,
 }
 
 impl ZoneinfoText {
@@ -25,16 +28,21 @@ impl ZoneinfoText {
                 "\n  pages free     %lu",
                 "\n    cpu: %i\n              count:",
                 "\n  node_unreclaimable:  %u",
+                "\n  all_unreclaimable: %u",
             ],
         );
+        let by_zone = matches!(found, [_, _, Literal::Absent, Literal::Found(_)]);
         let mut found = found.into_iter().map(|literal| match literal {
             Literal::Found(text) => Some(text),
             Literal::Absent | Literal::Unknown => None,
         });
+        let mut next = || found.next().flatten();
+        let (head, pageset, by_node, of_zone) = (next(), next(), next(), next());
         Some(Self {
-            head: found.next()??,
-            pageset: found.next()??,
-            tail: found.next()??,
+            head: head?,
+            pageset: pageset?,
+            tail: if by_zone { of_zone } else { by_node }?,
+            by_zone,
         })
     }
 }

@@ -24,8 +24,14 @@ pub struct VmstatFacts {
 pub fn vmstat(kernel: &Kernel, zones: &ZonesFacts) -> Result<VmstatFacts, KernelError> {
     let names = Names::read(kernel)?;
     let (limits, event_names) = names.others(kernel)?;
-    let zone = global(kernel, "vm_zone_stat", &names.zone)?;
-    let node = global(kernel, "vm_node_stat", &names.node)?;
+    // One array up to 4.7 (commit 75ef71840539).
+    let by_node = kernel.symbol("vm_node_stat").is_some();
+    let of_zones = if by_node { "vm_zone_stat" } else { "vm_stat" };
+    let zone = global(kernel, of_zones, &names.zone)?;
+    let node = match by_node {
+        true => global(kernel, "vm_node_stat", &names.node)?,
+        false => Vec::new(),
+    };
     let mut counters = zone.clone();
     counters.extend(numa(kernel, zones, &names.numa)?);
     counters.extend(node.iter().cloned());
@@ -33,10 +39,8 @@ pub fn vmstat(kernel: &Kernel, zones: &ZonesFacts) -> Result<VmstatFacts, Kernel
         let found = zone.iter().chain(&node).find(|one| one.name == name);
         found.map_or(0, |counter| counter.value)
     };
-    let dirtyable = of("nr_free_pages").saturating_sub(variable(kernel, "totalreserve_pages")?)
-        + of("nr_inactive_file")
-        + of("nr_active_file")
-        + 1;
+    let files = of("nr_inactive_file") + of("nr_active_file");
+    let dirtyable = dirtyable(kernel, of("nr_free_pages"), files)?;
     let dirty = DirtyLimits::of(kernel, dirtyable)?;
     for name in limits {
         let value = match name.as_str() {
@@ -133,6 +137,20 @@ fn events(kernel: &Kernel, names: &NamesOf) -> Result<Vec<Counter>, KernelError>
 fn variable(kernel: &Kernel, name: &'static str) -> Result<u64, KernelError> {
     let value = kernel.u64_of(name).there(name)?;
     value.ok_or(KernelError::NoSymbol(name))
+}
+
+/// Pages that may be dirty (`global_dirtyable_memory()`, mm/page-writeback.c).
+fn dirtyable(kernel: &Kernel, free: u64, files: u64) -> Result<u64, KernelError> {
+    // Up to 4.4 (commit a8d0143730d7); 3.11 took what is kept free off once more.
+    const BEFORE: &str = "dirty_balance_reserve";
+    if kernel.symbol(BEFORE).is_none() {
+        let reserve = variable(kernel, "totalreserve_pages")?;
+        return Ok(free.saturating_sub(reserve) + files + 1);
+    }
+    let reserve = variable(kernel, BEFORE)?;
+    let kept = kernel.u32_of("min_free_kbytes").there("min_free_kbytes")?;
+    let kept = u64::from(kept.unwrap_or(0)) * 1024 / kernel.dump().page_size() as u64;
+    Ok((free.saturating_sub(reserve) + files).saturating_sub(kept) + 1)
 }
 
 /// From how many dirty pages on they are written back, and writers wait

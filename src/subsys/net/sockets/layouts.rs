@@ -13,7 +13,8 @@ layout! {
         need state = "skc_state",
         need bound_dev_if = "skc_bound_dev_if",
         need prot = "skc_prot",
-        need net = "skc_net.net",
+        /// A pointer by itself up to 4.0 (commit 0c5c9fb55106).
+        need net = "skc_net.net" | "skc_net",
         /// With CONFIG_IPV6.
         maybe v6_daddr = "skc_v6_daddr",
         maybe v6_rcv_saddr = "skc_v6_rcv_saddr",

@@ -1,7 +1,7 @@
 //! Chains and their rules.
 
 use super::super::hex::Hex;
-use super::tables::{Reader, Record};
+use super::tables::{Reader, Record, is_active};
 use super::{BaseChain, Chain, Family, Rule, Verdict, udata};
 use crate::addr::VirtAddr;
 use crate::kernel::layout::Field;
@@ -9,11 +9,16 @@ use crate::kernel::layout::Field;
 /// NFT_CHAIN_BASE.
 const BASE: u64 = 1;
 
+/// Where a member lies.
+fn address_of(record: &Record, field: Field) -> VirtAddr {
+    record.address.plus(u64::from(field.offset))
+}
+
 impl Reader<'_> {
     pub(super) fn chains(&self, head: VirtAddr, family: Family, current: u64) -> Vec<Chain> {
         let layout = &self.names().chains;
         let records = self.listed(head, layout.list, layout.len, "chains");
-        let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
+        let active = |record: &&Record| is_active(layout.genmask, record, current);
         let chains = records.iter().filter(active);
         chains
             .map(|record| self.chain(record, family, current))
@@ -25,7 +30,7 @@ impl Reader<'_> {
         let get = |field: Field| field.get(&record.bytes);
         let flags = get(layout.flags);
         Chain {
-            name: self.text(get(layout.name)),
+            name: self.names().named(record.address, layout.name),
             handle: get(layout.handle),
             uses: get(layout.uses) as u32,
             flags: flags as u32,
@@ -44,9 +49,15 @@ impl Reader<'_> {
         let bytes = self.kernel.space.read_bytes(address, layout.len).ok()?;
         let record = Record { address, bytes };
         let get = |field: Field| field.get(&record.bytes);
-        let kind = VirtAddr(get(layout.kind)).plus(u64::from(self.chain_type.name.offset));
+        let kind = VirtAddr(get(layout.kind)).plus(u64::from(self.chain_type_name.offset));
         let kind = self.kernel.space.read_u64(kind).ok()?;
-        let hook = get(layout.hooknum) as u32;
+        let first = address_of(&record, layout.ops);
+        let ops = self
+            .kernel
+            .space
+            .read_bytes(first, self.base_hook.len)
+            .ok()?;
+        let hook = self.base_hook.hooknum.get(&ops) as u32;
         let stats = VirtAddr(get(layout.stats));
         let counted = match stats.is_null() {
             true => None,
@@ -56,7 +67,7 @@ impl Reader<'_> {
             kind: self.text(kind),
             hook_number: hook,
             hook: family.hook(hook),
-            priority: (get(layout.priority) as u32).cast_signed(),
+            priority: (self.base_hook.priority.get(&ops) as u32).cast_signed(),
             policy: match get(layout.policy) {
                 0 => Verdict::Drop,
                 _ => Verdict::Accept,

@@ -8,6 +8,17 @@ layout! {
         maybe gencursor = "nft.gencursor",
         /// 4.18 to 5.12.
         maybe tables = "nft.tables",
+        /// Up to 4.16 (commits dd4cbef72351, 36596dadf54a): tables are listed by family.
+        maybe families = "nft.af_info",
+    }
+}
+
+layout! {
+    /// include/net/netfilter/nf_tables.h, up to 4.16.
+    pub(super) struct FamilyLayout = "nft_af_info" in "net/netfilter/nf_tables_api.c" {
+        need list = "list",
+        need family = "family",
+        need tables = "tables",
     }
 }
 
@@ -24,13 +35,18 @@ layout! {
         need list = "list",
         need chains = "chains",
         need sets = "sets",
-        need objects = "objects",
-        need flowtables = "flowtables",
-        need handle = "handle",
+        /// 4.10 and later (commit e50092404c1b).
+        maybe objects = "objects",
+        /// 4.16 and later (commit 3b49e2e94e6e).
+        maybe flowtables = "flowtables",
+        /// 4.17 and later (commit 3ecbfd65f50e).
+        maybe handle = "handle",
         need uses = "use",
-        need family = "family",
+        maybe family = "family",
         need flags = "flags",
-        need genmask = "genmask",
+        /// 4.8 and later, as in chains and sets.
+        maybe genmask = "genmask",
+        /// In the structure itself up to 4.13, as with chains and sets.
         need name = "name",
         /// 5.10 and later.
         maybe udlen = "udlen",
@@ -47,7 +63,7 @@ layout! {
         need handle = "handle",
         need uses = "use",
         need flags = "flags",
-        need genmask = "genmask",
+        maybe genmask = "genmask",
         need name = "name",
         maybe udlen = "udlen",
         maybe udata = "udata",
@@ -57,8 +73,8 @@ layout! {
 layout! {
     /// include/net/netfilter/nf_tables.h
     pub(super) struct BaseChainLayout = "nft_base_chain" in "net/netfilter/nf_tables_api.c" {
-        need hooknum = "ops.hooknum",
-        need priority = "ops.priority",
+        /// An array up to 4.15 (commit c2f9eafee9aa).
+        need ops = "ops",
         need kind = "type",
         need policy = "policy",
         need stats = "stats",
@@ -74,6 +90,21 @@ layout! {
     /// include/net/netfilter/nf_tables.h
     pub(super) struct ChainTypeLayout = "nft_chain_type" in "net/netfilter/nf_tables_api.c" {
         need name = "name",
+    }
+}
+
+layout! {
+    /// include/net/netfilter/nf_tables.h, up to 4.15.
+    pub(super) struct OldChainTypeLayout = "nf_chain_type" in "net/netfilter/nf_tables_api.c" {
+        need name = "name",
+    }
+}
+
+layout! {
+    /// include/linux/netfilter.h
+    pub(super) struct BaseHookLayout = "nf_hook_ops" in "net/netfilter/nf_tables_api.c" {
+        need hooknum = "hooknum",
+        need priority = "priority",
     }
 }
 
@@ -113,10 +144,11 @@ layout! {
     pub(super) struct SetLayout = "nft_set" in "net/netfilter/nf_tables_api.c" {
         need list = "list",
         need name = "name",
-        need handle = "handle",
+        maybe handle = "handle",
         need key_type = "ktype",
         need data_type = "dtype",
-        need object_type = "objtype",
+        /// 4.10 and later.
+        maybe object_type = "objtype",
         need size = "size",
         need elements = "nelems.counter",
         need inactive = "ndeact",
@@ -127,7 +159,7 @@ layout! {
         need udata = "udata",
         need ops = "ops",
         need flags = "flags",
-        need genmask = "genmask",
+        maybe genmask = "genmask",
         need key_len = "klen",
         need data_len = "dlen",
         need data = "data",
@@ -184,6 +216,22 @@ layout! {
 
 layout! {
     /// net/netfilter/nft_set_hash.c
+    pub(super) struct OldHashLayout = "nft_hash" in "net/netfilter/nft_hash.c" {
+        /// Up to 4.12: as later nft_rhash.
+        need table = "ht",
+    }
+}
+
+layout! {
+    /// net/netfilter/nft_hash.c
+    pub(super) struct OldHashElementLayout = "nft_hash_elem" in "net/netfilter/nft_hash.c" {
+        need node = "node",
+        need ext = "ext",
+    }
+}
+
+layout! {
+    /// net/netfilter/nft_set_hash.c
     pub(super) struct HashLayout = "nft_hash" in "net/netfilter/nft_set_hash.c" {
         need buckets = "buckets",
         need table = "table",
@@ -215,14 +263,14 @@ layout! {
 
 layout! {
     /// net/netfilter/nft_set_rbtree.c
-    pub(super) struct RbtreeLayout = "nft_rbtree" in "net/netfilter/nft_set_rbtree.c" {
+    pub(super) struct RbtreeLayout = "nft_rbtree" in "net/netfilter/nft_set_rbtree.c" | "net/netfilter/nft_rbtree.c" {
         need root = "root",
     }
 }
 
 layout! {
     /// net/netfilter/nft_set_rbtree.c
-    pub(super) struct RbtreeElementLayout = "nft_rbtree_elem" in "net/netfilter/nft_set_rbtree.c" {
+    pub(super) struct RbtreeElementLayout = "nft_rbtree_elem" in "net/netfilter/nft_set_rbtree.c" | "net/netfilter/nft_rbtree.c" {
         need node = "node",
         need ext = "ext",
     }

@@ -8,7 +8,7 @@ use crate::addr::VirtAddr;
 use crate::bytes::{u32_at, u64_at};
 use crate::kernel::Kernel;
 use crate::kernel::cpus::Cpus;
-use crate::kernel::layout::{Field, LayoutError};
+use crate::kernel::layout::{Field, Layout, LayoutError};
 use crate::kernel::modules::Modules;
 use crate::kernel::symbolize::Symbolizer;
 use crate::subsys::clock::Clock;
@@ -27,10 +27,23 @@ pub(super) struct Names<'k> {
     cpus: Option<Cpus>,
     pub(super) sets: SetLayout,
     pub(super) chains: ChainLayout,
-    pub(super) objects: ObjectLayout,
-    object_ops: ObjectOpsLayout,
-    object_types: ObjectTypeLayout,
-    pub(super) flowtables: FlowtableLayout,
+    /// 4.10 and later, so the next two.
+    pub(super) objects: Option<ObjectLayout>,
+    object_ops: Option<ObjectOpsLayout>,
+    object_types: Option<ObjectTypeLayout>,
+    /// 4.16 and later.
+    pub(super) flowtables: Option<FlowtableLayout>,
+}
+
+/// The layout of a structure that older kernels lack.
+fn if_any<L: Layout + Clone + Send + Sync + 'static>(
+    kernel: &Kernel,
+) -> Result<Option<L>, LayoutError> {
+    match kernel.layout() {
+        Ok(layout) => Ok(Some(layout)),
+        Err(LayoutError::NoStruct(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl<'k> Names<'k> {
@@ -43,10 +56,10 @@ impl<'k> Names<'k> {
         Ok(Self {
             sets: kernel.layout()?,
             chains: kernel.layout()?,
-            objects: kernel.layout()?,
-            object_ops: kernel.layout()?,
-            object_types: kernel.layout()?,
-            flowtables: kernel.layout()?,
+            objects: if_any(kernel)?,
+            object_ops: if_any(kernel)?,
+            object_types: if_any(kernel)?,
+            flowtables: if_any(kernel)?,
             kernel,
             clock,
             modules,
@@ -72,9 +85,16 @@ impl<'k> Names<'k> {
     }
 
     /// The name of the structure at `at`; one that can't be read is said by its address.
-    fn named(&self, at: VirtAddr, name: Field) -> String {
-        let pointer = self.kernel.space.read_ptr(at.plus(u64::from(name.offset)));
-        let text = pointer.ok().and_then(|pointer| self.text(pointer));
+    pub(super) fn named(&self, at: VirtAddr, name: Field) -> String {
+        let place = at.plus(u64::from(name.offset));
+        let text = match name.size {
+            0..=8 => {
+                let pointer = self.kernel.space.read_ptr(place);
+                pointer.ok().and_then(|pointer| self.text(pointer))
+            }
+            // In the structure itself.
+            _ => self.text(place),
+        };
         text.unwrap_or_else(|| format!("?{at}"))
     }
 
@@ -89,13 +109,19 @@ impl<'k> Names<'k> {
     }
 
     pub(super) fn flowtable(&self, at: VirtAddr) -> String {
-        self.named(at, self.flowtables.name)
+        match &self.flowtables {
+            Some(layout) => self.named(at, layout.name),
+            None => format!("?{at}"),
+        }
     }
 
     /// The kind (NFT_OBJECT_*) and name of an object.
     pub(super) fn object(&self, at: VirtAddr) -> (u32, String) {
-        let name = self.named(at, self.objects.name);
-        let field = u64::from(self.objects.ops.offset);
+        let Some(layout) = &self.objects else {
+            return (0, format!("?{at}"));
+        };
+        let name = self.named(at, layout.name);
+        let field = u64::from(layout.ops.offset);
         let ops = self.kernel.space.read_ptr(at.plus(field));
         let kind = ops.ok().and_then(|ops| self.object_kind(ops));
         (kind.map_or(0, |(kind, _)| kind), name)
@@ -104,11 +130,12 @@ impl<'k> Names<'k> {
     /// The kind of objects that have these ops, and how many bytes each has for itself.
     pub(super) fn object_kind(&self, ops: VirtAddr) -> Option<(u32, u64)> {
         let space = &self.kernel.space;
-        let record = space.read_bytes(ops, self.object_ops.len).ok()?;
-        let kind = VirtAddr(self.object_ops.kind.get(&record));
-        let kind = space.read_bytes(kind, self.object_types.len).ok()?;
-        let size = self.object_ops.size.get(&record);
-        Some((self.object_types.kind.get(&kind) as u32, size))
+        let (layout, types) = self.object_ops.as_ref().zip(self.object_types.as_ref())?;
+        let record = space.read_bytes(ops, layout.len).ok()?;
+        let kind = VirtAddr(layout.kind.get(&record));
+        let kind = space.read_bytes(kind, types.len).ok()?;
+        let size = layout.size.get(&record);
+        Some((types.kind.get(&kind) as u32, size))
     }
 
     /// `struct nft_verdict`: a code, and 8 bytes on the chain that it leads to.

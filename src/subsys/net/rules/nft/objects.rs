@@ -1,6 +1,7 @@
 //! Objects that rules name, and flowtables.
 
 use super::super::hex::Hex;
+use super::layouts::ObjectLayout;
 use super::object_layouts::*;
 use super::tables::{Reader, Record};
 use super::{Flowtable, Object, ObjectBody};
@@ -19,18 +20,19 @@ const TCP_STATES: [usize; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13];
 
 impl Reader<'_> {
     pub(super) fn objects(&self, head: VirtAddr, current: u64) -> Vec<Object> {
-        let layout = &self.names().objects;
+        let Some(layout) = &self.names().objects else {
+            return Vec::new();
+        };
         let records = self.listed(head, layout.list, layout.len, "objects");
         let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
         records
             .iter()
             .filter(active)
-            .map(|record| self.object(record))
+            .map(|record| self.object(layout, record))
             .collect()
     }
 
-    fn object(&self, record: &Record) -> Object {
-        let layout = &self.names().objects;
+    fn object(&self, layout: &ObjectLayout, record: &Record) -> Object {
         let get = |field: Field| field.get(&record.bytes);
         let ops = VirtAddr(get(layout.ops));
         let (kind, size) = self.names().object_kind(ops).unwrap_or((0, 0));
@@ -137,7 +139,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn flowtables(&self, head: VirtAddr, current: u64) -> Vec<Flowtable> {
-        let layout = &self.names().flowtables;
+        let Some(layout) = &self.names().flowtables else {
+            return Vec::new();
+        };
         let records = self.listed(head, layout.list, layout.len, "flowtables");
         let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
         let one = |record: &Record| {

@@ -2,7 +2,7 @@
 
 use super::elements::{Parts, parts};
 use super::layouts::*;
-use super::tables::{Reader, Record};
+use super::tables::{Reader, Record, is_active};
 use super::{Element, Set, SetNotes, udata};
 use crate::addr::VirtAddr;
 use crate::bytes::{c_string, u32_at, u64_at};
@@ -26,6 +26,8 @@ pub(super) struct SetReader {
     catchall: Option<CatchallLayout>,
     rhash: Option<(RhashLayout, RhashElementLayout)>,
     hash: Option<(HashLayout, HashElementLayout)>,
+    /// Up to 4.12.
+    old_hash: Option<(OldHashLayout, OldHashElementLayout)>,
     bitmap: Option<(BitmapLayout, BitmapElementLayout)>,
     rbtree: Option<(RbtreeLayout, RbtreeElementLayout)>,
     pipapo: Option<Pipapo>,
@@ -53,6 +55,7 @@ impl SetReader {
             catchall: kernel.layout().ok(),
             rhash: both(kernel),
             hash: both(kernel),
+            old_hash: both(kernel),
             bitmap: both(kernel),
             rbtree: both(kernel),
             pipapo: pipapo.map(|((own, matching), (field, element))| Pipapo {
@@ -72,7 +75,7 @@ impl Reader<'_> {
     pub(super) fn all_sets(&self, head: VirtAddr, current: u64, table: &str) -> Vec<Set> {
         let layout = &self.names().sets;
         let records = self.listed(head, layout.list, layout.len, "sets");
-        let active = |record: &&Record| layout.genmask.get(&record.bytes) & current == 0;
+        let active = |record: &&Record| is_active(layout.genmask, record, current);
         let sets = records.iter().filter(active);
         sets.map(|record| self.one_set(record, current, table))
             .collect()
@@ -82,14 +85,14 @@ impl Reader<'_> {
         let layout = &self.names().sets;
         let get = |field: Field| field.get(&record.bytes) as u32;
         let mut set = Set {
-            name: self.text(layout.name.get(&record.bytes)),
-            handle: layout.handle.get(&record.bytes),
+            name: self.names().named(record.address, layout.name),
+            handle: layout.handle.map_or(0, |field| field.get(&record.bytes)),
             flags: get(layout.flags),
             key_type: get(layout.key_type),
             key_len: get(layout.key_len),
             data_type: get(layout.data_type),
             data_len: get(layout.data_len),
-            object_type: get(layout.object_type),
+            object_type: layout.object_type.map_or(0, get),
             size: get(layout.size),
             timeout_ms: self.names().milliseconds(layout.timeout.get(&record.bytes)),
             gc_interval_ms: get(layout.gc_interval),
@@ -180,10 +183,14 @@ impl Reader<'_> {
                 let found = readers.rhash.as_ref();
                 ("rhash", found.and_then(|l| self.rhash(l, at, bound)))
             }
-            _ if symbol.contains("hash") => (
-                "hash",
-                readers.hash.as_ref().map(|l| self.hash(l, at, bound)),
-            ),
+            _ if symbol.contains("hash") => {
+                let found = match (&readers.hash, &readers.old_hash) {
+                    (Some(layouts), _) => Some(self.hash(layouts, at, bound)),
+                    (None, Some(layouts)) => self.old_hash(layouts, at, bound),
+                    (None, None) => None,
+                };
+                ("hash", found)
+            }
             _ => ("unknown", None),
         }
     }
@@ -191,6 +198,17 @@ impl Reader<'_> {
     fn rhash(
         &self,
         (own, element): &(RhashLayout, RhashElementLayout),
+        at: VirtAddr,
+        bound: usize,
+    ) -> Option<Exts> {
+        let table = at.plus(u64::from(own.table.offset));
+        let found = walk::rhashtable(self.kernel, table, bound).ok()?;
+        Some(to_exts(found, element.node, element.ext))
+    }
+
+    fn old_hash(
+        &self,
+        (own, element): &(OldHashLayout, OldHashElementLayout),
         at: VirtAddr,
         bound: usize,
     ) -> Option<Exts> {

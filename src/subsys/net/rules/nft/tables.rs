@@ -2,8 +2,8 @@
 
 use super::expr::Decoder;
 use super::layouts::{
-    BaseChainLayout, ChainTypeLayout, HookDeviceLayout, HookLayout, HookOpsLayout, NftNetLayout,
-    NftPernetLayout, RuleLayout, TableLayout,
+    BaseChainLayout, BaseHookLayout, ChainTypeLayout, FamilyLayout, HookDeviceLayout, HookLayout,
+    HookOpsLayout, NftNetLayout, NftPernetLayout, OldChainTypeLayout, RuleLayout, TableLayout,
 };
 use super::names::Names;
 use super::sets::SetReader;
@@ -29,7 +29,9 @@ pub(in super::super) struct Reader<'k> {
     pub(super) decoder: Decoder<'k>,
     pub(super) sets: SetReader,
     pub(super) base: BaseChainLayout,
-    pub(super) chain_type: ChainTypeLayout,
+    pub(super) base_hook: BaseHookLayout,
+    /// Of a chain's type.
+    pub(super) chain_type_name: Field,
     /// 5.5 and later.
     pub(super) hook: Option<HookLayout>,
     /// What stood in its place before.
@@ -39,11 +41,19 @@ pub(in super::super) struct Reader<'k> {
     net: NftNetLayout,
     /// Where the tables are in net_generic.
     pernet: Option<(NftPernetLayout, VirtAddr)>,
+    /// Up to 4.16.
+    family: Option<FamilyLayout>,
     table: TableLayout,
 }
 
 /// NFT_FLOWTABLE_DEVICE_MAX and more.
 const MAX_DEVICES: u64 = 256;
+
+/// Whether something is there already and still; up to 4.7 transactions mark only rules and
+/// elements.
+pub(super) fn is_active(genmask: Option<Field>, record: &Record, current: u64) -> bool {
+    genmask.is_none_or(|field| field.get(&record.bytes) & current == 0)
+}
 
 /// One structure with what is read of it.
 pub(super) struct Record {
@@ -67,9 +77,16 @@ impl<'k> Reader<'k> {
         }
         let net: NftNetLayout = kernel.layout()?;
         let id = modules::resolve(kernel, modules, "nf_tables_net_id");
-        if net.gencursor.is_none() || (net.tables.is_none() && id.is_none()) {
+        let anywhere = net.tables.is_some() || net.families.is_some() || id.is_some();
+        if net.gencursor.is_none() || !anywhere {
             return Ok(None);
         }
+        let old: Result<OldChainTypeLayout, _> = kernel.layout();
+        let chain_type_name = match (kernel.layout::<ChainTypeLayout>(), old) {
+            (Ok(layout), _) => layout.name,
+            (Err(_), Ok(layout)) => layout.name,
+            (Err(error), Err(_)) => return Err(error.into()),
+        };
         let pernet = match id {
             Some(id) => Some((kernel.layout()?, id)),
             None => None,
@@ -78,7 +95,12 @@ impl<'k> Reader<'k> {
             decoder: Decoder::new(Names::new(kernel, modules, clock, cpus)?)?,
             sets: SetReader::new(kernel)?,
             base: kernel.layout()?,
-            chain_type: kernel.layout()?,
+            base_hook: kernel.layout()?,
+            chain_type_name,
+            family: match net.families {
+                Some(_) => Some(kernel.layout()?),
+                None => None,
+            },
             hook: kernel.layout().ok(),
             ops: kernel.layout().ok(),
             device: kernel.layout()?,
@@ -108,6 +130,16 @@ impl<'k> Reader<'k> {
         };
         // What has this bit is not there yet, or not any more.
         let current = 1u64 << (cursor.first().copied().unwrap_or(0) & 1);
+        if let Some((layout, families)) = self.family.as_ref().zip(self.net.families) {
+            let head = net.plus(u64::from(families.offset));
+            let families = self.listed(head, layout.list, layout.len, "families");
+            let of = |family: &Record| {
+                let head = family.address.plus(u64::from(layout.tables.offset));
+                let number = Family(layout.family.get(&family.bytes) as u8);
+                self.tables_of(head, Some(number), current)
+            };
+            return families.iter().flat_map(of).collect();
+        }
         let head = match (&self.pernet, self.net.tables) {
             (Some((layout, id)), _) => namespaces::generic(self.kernel, net, *id)
                 .map(|own| own.plus(u64::from(layout.tables.offset))),
@@ -117,18 +149,27 @@ impl<'k> Reader<'k> {
         let Some(head) = head else {
             return Vec::new();
         };
-        let layout = &self.table;
-        let records = self.listed(head, layout.list, layout.len, "tables");
-        let active = |record: &Record| layout.genmask.get(&record.bytes) & current == 0;
-        let records = records.into_iter().filter(active);
-        records.map(|record| self.one(&record, current)).collect()
+        self.tables_of(head, None, current)
     }
 
-    fn one(&self, record: &Record, current: u64) -> Table {
+    /// Those on a list; where they don't say their family, all are of one.
+    fn tables_of(&self, head: VirtAddr, family: Option<Family>, current: u64) -> Vec<Table> {
+        let layout = &self.table;
+        let records = self.listed(head, layout.list, layout.len, "tables");
+        let records = records.iter();
+        let records = records.filter(|record| is_active(layout.genmask, record, current));
+        records
+            .map(|record| self.one(record, family, current))
+            .collect()
+    }
+
+    fn one(&self, record: &Record, family: Option<Family>, current: u64) -> Table {
         let layout = &self.table;
         let get = |field: Field| field.get(&record.bytes);
         let at = |field: Field| record.address.plus(u64::from(field.offset));
-        let name = self.text(get(layout.name));
+        let name = self.names().named(record.address, layout.name);
+        let own = layout.family.map(|field| Family(get(field) as u8));
+        let family = own.or(family).unwrap_or(Family(0));
         let flags = get(layout.flags) as u32;
         // NFT_TABLE_F_OWNER.
         let owner = layout
@@ -136,16 +177,20 @@ impl<'k> Reader<'k> {
             .filter(|_| flags & 2 != 0)
             .map(|field| get(field) as u32);
         Table {
-            family: Family(get(layout.family) as u8),
-            handle: get(layout.handle),
+            family,
+            handle: layout.handle.map_or(0, get),
             uses: get(layout.uses) as u32,
             flags,
             owner,
             comment: self.comment(record, layout.udlen, layout.udata),
-            chains: self.chains(at(layout.chains), Family(get(layout.family) as u8), current),
+            chains: self.chains(at(layout.chains), family, current),
             sets: self.all_sets(at(layout.sets), current, &name),
-            objects: self.objects(at(layout.objects), current),
-            flowtables: self.flowtables(at(layout.flowtables), current),
+            objects: layout
+                .objects
+                .map_or_else(Vec::new, |field| self.objects(at(field), current)),
+            flowtables: layout
+                .flowtables
+                .map_or_else(Vec::new, |field| self.flowtables(at(field), current)),
             name,
         }
     }
