@@ -495,10 +495,13 @@ class Commands:
     def pages(
         self,
         *,
+        by: Optional[Literal["zone", "node"]] = None,
         top: Optional[int] = None,
         all: bool = False,
     ) -> Result:
         """All of RAM by owner: kinds of pages, who holds the kernel's own, which nobody does.
+
+        by: The ledger of each zone of each node, or of each node, in place of that of all RAM
 
         top: Rows of each list
 
@@ -506,6 +509,7 @@ class Commands:
         """
         return self.command(
             "pages",
+            by=by,
             top=top,
             all=all,
         )
@@ -587,9 +591,25 @@ class Commands:
 
     def report(
         self,
+        *,
+        sections: Optional[Union[str, List[str]]] = None,
+        redact: bool = False,
+        retained: bool = False,
     ) -> Result:
         """All of it as one HTML file for an incident review (-o FILE).
+
+        sections: Only these sections, by the names of their commands (pages, leaks,
+        conntrack_summary); all by default
+
+        redact: Without names (host, processes, cgroups, files, interfaces) and network
+        addresses
+
+        retained: With what would go with whom, on a machine of any size; by itself up to 2
+        GiB of RAM, since it takes several times as long as the search
         """
         return self.command(
             "report",
+            sections=sections,
+            redact=redact,
+            retained=retained,
         )
