@@ -48,7 +48,7 @@ layout! {
 /// `RCU_SEQ_STATE_MASK` (kernel/rcu/rcu.h).
 const RUNS: u64 = 3;
 /// More leaves, and CPUs of one, than a kernel can have (RCU_FANOUT is 64 at most).
-const MAX_NODES: u64 = 4096;
+const MAX_NODES: u64 = 4 << 10;
 const MAX_CPUS: u64 = 64;
 /// Readers that are named.
 const NAMED: usize = 16;

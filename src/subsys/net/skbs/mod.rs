@@ -103,7 +103,7 @@ pub struct SkbsFacts {
     pub nowhere_objects: u64,
     /// The first of them.
     pub nowhere: Vec<LostSkb>,
-    /// Objects of a cache that the pairs share with others, and that are none.
+    /// Objects of a cache that buffers share with others, and that are none.
     pub others: u64,
     /// Whether caches and queues could be read as a whole.
     #[serde(skip)]
@@ -170,6 +170,23 @@ fn hot_data(kernel: &Kernel) -> (Option<VirtAddr>, Option<VirtAddr>) {
     (read(layout.buffers), read(layout.pairs))
 }
 
+/// No buffer has more references, nor is charged for so many bytes: 64 KiB and its fragments'
+/// slack.
+const MOST_USERS: u64 = 1 << 16;
+const MOST_BYTES: u64 = 16 << 20;
+
+impl BufferLayout {
+    /// Whether an object of a cache that others share can be a buffer in use: somebody has it, and it
+    /// has a head, and no more data than it is charged for.
+    fn may_be_one(&self, record: &[u8]) -> bool {
+        let (bytes, truesize) = (self.bytes.get(record), self.truesize.get(record));
+        (1..MOST_USERS).contains(&self.users.get(record))
+            && self.head.get(record) >> 47 != 0
+            && bytes <= truesize
+            && (1..MOST_BYTES).contains(&truesize)
+    }
+}
+
 struct Finder<'k> {
     kernel: &'k Kernel,
     functions: &'k dyn Fn(u64) -> String,
@@ -201,19 +218,33 @@ impl Finder<'_> {
             _ => {}
         });
         self.facts.complete &= whole && unknown == 0;
+        // Up to 4.15 caches of buffers were merged with others of their size.
+        let shared = heap
+            .caches()
+            .get(index)
+            .is_some_and(|cache| cache.refcount > 1);
         for at in all {
-            let seen = if pairs { self.pair(at) } else { self.one(at) };
+            let seen = if pairs {
+                self.pair(at)
+            } else {
+                self.one(at, shared)
+            };
             if seen.is_none() {
                 self.facts.complete = false;
             }
         }
     }
 
-    fn one(&mut self, at: VirtAddr) -> Option<()> {
+    fn one(&mut self, at: VirtAddr, shared: bool) -> Option<()> {
         let record = self.kernel.space.read_bytes(at, self.buffer.len).ok()?;
+        let place = self.places.of(at).map(str::to_owned);
+        if place.is_none() && shared && !self.buffer.may_be_one(&record) {
+            self.facts.others += 1;
+            return Some(());
+        }
         self.facts.objects = self.facts.objects.map(|count| count + 1);
-        match self.places.of(at) {
-            Some(place) => self.count(place.to_owned(), &record),
+        match place {
+            Some(place) => self.count(place, &record),
             None => self.nowhere(at, &record, false),
         }
         Some(())
@@ -299,5 +330,49 @@ impl Finder<'_> {
             );
         }
         self.facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::layout::Field;
+
+    /// Of 3.10.0-1160, where leaky_session of a module shares the cache with buffers.
+    #[test]
+    fn what_shares_the_cache_is_no_buffer() {
+        let field = |offset, size| Field {
+            offset,
+            size,
+            bits: None,
+        };
+        let layout = BufferLayout {
+            struct_size: 232,
+            len: 232,
+            bytes: field(104, 4),
+            truesize: field(224, 4),
+            users: field(228, 4),
+            protocol: field(126, 2),
+            fclone: field(124, 1),
+            head: field(208, 8),
+            destructor: field(128, 8),
+            interface: field(140, 4),
+        };
+        let buffer = |bytes: u32, truesize: u32, users: u32, head: u64| {
+            let mut record = [0u8; 232];
+            record[104..108].copy_from_slice(&bytes.to_le_bytes());
+            record[208..216].copy_from_slice(&head.to_le_bytes());
+            record[224..228].copy_from_slice(&truesize.to_le_bytes());
+            record[228..232].copy_from_slice(&users.to_le_bytes());
+            layout.may_be_one(&record)
+        };
+        const HEAD: u64 = 0xffff_9a5d_4160_2200;
+        assert!(buffer(1448, 2304, 1, HEAD));
+        assert!(
+            !buffer(0, 0x4000_0000, 4_294_941_277, HEAD),
+            "the session's words"
+        );
+        assert!(!buffer(0, 2304, 1, 0) && !buffer(0, 0, 1, HEAD));
+        assert!(!buffer(4096, 2304, 1, HEAD));
     }
 }
