@@ -74,9 +74,10 @@ impl Beside {
         let modules = Modules::read(kernel)?;
         meminfo::look_at_percpu_chunks(kernel)?;
         let areas = vmalloc::collect(kernel, &Symbolizer::new(kernel, &modules));
-        let percpu = match own_pages {
-            true => PercpuWatch::read(kernel)?,
-            false => None,
+        // Types without chunks cost what is looked for in them: that was said just now.
+        let percpu = match own_pages.then(|| PercpuWatch::read(kernel)) {
+            None | Some(Err(KernelError::Layout(_))) => None,
+            Some(watch) => watch?,
         };
         let beside = Self {
             percpu,

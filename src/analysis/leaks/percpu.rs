@@ -46,6 +46,13 @@ pub fn judge(reach: &PercpuReach, trust: &Trust) -> PercpuJudgement {
         against: Vec::new(),
         not_checked: trust.reasons.clone(),
     };
+    if reach.judged.is_none() {
+        verdict.not_checked.push(Reason {
+            code: "percpu-not-told",
+            basis: "coverage",
+            message: "what is allocated of per-CPU memory can't be told, or not all of it: that nothing points to it is not said".to_owned(),
+        });
+    }
     if many && reliable {
         verdict.r#for = evidence(reach, &owners);
     }
@@ -162,5 +169,6 @@ mod tests {
         let unknown = judge(&of, &trust(true));
         assert_eq!(unknown.verdict.level, Level::Inconclusive);
         assert_eq!((unknown.unreachable, unknown.bytes), (None, None));
+        assert_eq!(unknown.verdict.not_checked[0].code, "percpu-not-told");
     }
 }

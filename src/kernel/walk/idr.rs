@@ -12,7 +12,7 @@ use crate::partial::{End, Partial};
 
 layout! {
     /// include/linux/idr.h
-    struct IdrLayout = "idr" in "lib/idr.c" {
+    struct LayersLayout = "idr" in "lib/idr.c" {
         need top = "top",
     }
 }
@@ -41,7 +41,7 @@ pub fn layered(
     at: VirtAddr,
     bound: usize,
 ) -> Result<Partial<Vec<(u64, VirtAddr)>>, KernelError> {
-    let idr: IdrLayout = kernel.layout()?;
+    let idr: LayersLayout = kernel.layout()?;
     let layout: IdrLayerLayout = kernel.layout()?;
     let slots = (layout.slots.size as usize / 8).clamp(1, MAX_SLOTS);
     let bits = slots.ilog2();

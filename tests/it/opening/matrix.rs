@@ -23,6 +23,13 @@ const NEXT: Release = (u32::MAX, 0);
 
 /// Layouts, or the structures of all layouts, that are not in all releases: since, and gone by.
 const STRUCTURES: &[(&str, Release, Release)] = &[
+    // Commit d5c419b68e36, "cgroup: move cgroup->sibling and ->children into cgroup_subsys_state".
+    ("CgroupTreeLayout", (3, 10), (3, 16)),
+    // Commit e61734c55c24, "cgroup: remove cgroup->name".
+    ("CgroupNameLayout", (3, 10), (3, 15)),
+    // Commit 0a835c4f090a, "Reimplement IDR and IDA using the radix tree".
+    ("LayersLayout", (3, 10), (4, 11)),
+    ("IdrLayerLayout", (3, 10), (4, 11)),
     // Commit 0d02129e76ed, "block: merge struct block_device and struct hd_struct".
     ("PartLayout", FIRST, (5, 11)),
     // Commit 625788b58445, "net: add per-cpu storage and net->core_stats".

@@ -28,10 +28,10 @@ pub(super) struct OldLines {
 
 impl OldLines {
     pub(super) fn find(kernel: &Kernel) -> Self {
-        // No kernel with this name lacks any.
+        // No kernel with this name lacks any. Blanks follow in a table only: there are messages, too.
         let [total, available, hugetlb] = match kernel.symbol("_totalram_pages") {
             Some(_) => [const { Literal::Unknown }; 3],
-            None => literals::find(kernel, ["MemTotal:", "MemAvailable:", "Hugetlb:"]),
+            None => literals::find(kernel, ["MemTotal:", "MemAvailable:", "Hugetlb:  "]),
         };
         let told = total.is_there() == Some(true);
         let has = |text: Literal| !told || text != Literal::Absent;

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use crate::kernel::KernelError;
 use crate::kernel::cpus::Cpus;
-use crate::kernel::percpu_chunks::LaterChunks;
+use crate::kernel::percpu_chunks::{ChunkLayout, LaterChunks};
 use crate::kernel::percpu_counter::PercpuCounter;
 
 /// Pages behind per-CPU variables, all CPUs together.
@@ -38,6 +38,10 @@ pub(super) fn pages(reader: &Reader<'_>, cpus: &Cpus) -> Result<Option<PercpuPag
 /// Pages per CPU in the chunks that were added after boot: all but the first.
 pub(super) fn grown(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
     let kernel = reader.kernel;
+    let what = "per-CPU memory set aside at boot";
+    if reader.layout::<ChunkLayout>(what)?.is_none() {
+        return Ok(None);
+    }
     let Some(later) = LaterChunks::read(kernel)? else {
         return Ok(None);
     };
