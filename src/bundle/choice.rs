@@ -84,16 +84,16 @@ const IMAGE: [(&str, &str); 3] = [
     ("__bss_start", "__bss_stop"),
 ];
 
-/// Code that crash looks at when it starts: whether interrupts change their stack, and whether
-/// functions keep frame pointers.
-const CODE: [&str; 7] = [
-    "common_interrupt",
-    "__schedule",
-    "__x64_sys_fork",
-    "__x64_sys_open",
-    "__x64_sys_read",
-    "do_futex",
-    "vfs_read",
+/// Code that crash looks at when it starts, and how many pages from there on: whether interrupts
+/// change their stack, where a task goes on, and whether functions keep frame pointers.
+const CODE: [(&str, u64); 7] = [
+    ("common_interrupt", 1),
+    ("__schedule", 8),
+    ("__x64_sys_fork", 1),
+    ("__x64_sys_open", 1),
+    ("__x64_sys_read", 1),
+    ("do_futex", 1),
+    ("vfs_read", 1),
 ];
 
 /// What lies among it and is no data of the kernel's: the log of early boot, of which the kernel
@@ -118,10 +118,11 @@ pub(super) fn add_for_debuggers(
     });
     let is_log = |at: u64| log.as_ref().is_some_and(|log| log.contains(&at));
     let banner = kernel.symbol("linux_banner");
-    let code = CODE.iter().filter_map(|name| kernel.symbol(name));
-    let texts = banner.into_iter().chain(code);
-    // A function of some KB goes on in the next pages, and what looks at it reads on.
-    let texts = texts.map(|at| at.0..at.plus(2 * size).0);
+    let code = CODE
+        .iter()
+        .filter_map(|(name, pages)| Some((kernel.symbol(name)?, *pages)));
+    let texts = banner.map(|at| (at, 1)).into_iter().chain(code);
+    let texts = texts.map(|(at, pages)| at.0..at.plus(pages * size).0);
     let ranges = named.chain(texts).chain(of_cpus(kernel));
     for range in ranges.chain(section_roots(kernel)) {
         for at in (range.start & !(size - 1)..range.end).step_by(size as usize) {
