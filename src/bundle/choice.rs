@@ -7,7 +7,9 @@ use crate::addr::{Pfn, VirtAddr};
 use crate::dump::{PageReads, WORD};
 use crate::kernel::Kernel;
 use crate::kernel::cpus::Cpus;
+use crate::kernel::layout::layout;
 use crate::kernel::page_kinds::PageKind;
+use crate::kernel::walk::xarray;
 use crate::subsys::mm::slab::SlabHeap;
 
 /// What is kept of a page.
@@ -100,6 +102,56 @@ const CODE: [(&str, u64); 7] = [
 /// took a copy.
 const EARLY_LOG: &str = "__log_buf";
 
+layout! {
+    /// include/linux/pid_namespace.h; 4.15 and later (commit 95846ecf9dac).
+    struct PidsLayout = "pid_namespace" in "kernel/pid.c" {
+        maybe numbers = "idr.idr_rt.xa_head",
+    }
+}
+
+layout! {
+    /// include/linux/pid.h
+    struct PidLayout = "pid" in "kernel/pid.c" {
+        need level = "level",
+    }
+}
+
+/// PID_MAX_LIMIT.
+const MAX_PIDS: usize = 1 << 22;
+
+/// The numbers of tasks with what they stand for: debuggers find tasks by them, vmleak by their
+/// lists.
+fn add_pids(kernel: &Kernel, pages: &mut BTreeMap<Pfn, PageReads>) {
+    let at = kernel.symbol("init_pid_ns");
+    let layouts = kernel.layout::<PidsLayout>().ok();
+    let layouts = layouts.zip(kernel.layout::<PidLayout>().ok());
+    let Some((at, (pids, pid))) = at.zip(layouts) else {
+        return;
+    };
+    let Some(numbers) = pids.numbers else {
+        return;
+    };
+    let head = at.plus(u64::from(numbers.offset));
+    let mut found: Vec<(VirtAddr, usize)> = Vec::new();
+    let node = |at, len| found.push((at, len));
+    let tasks = xarray::with_nodes(kernel, head, MAX_PIDS, node);
+    let tasks = tasks.into_iter().flat_map(|tasks| tasks.value);
+    let tasks: Vec<_> = tasks.map(|(_, at)| (at, pid.struct_size)).collect();
+    for (at, len) in found.into_iter().chain(tasks) {
+        for part in kernel.space.by_page(at, len) {
+            if let Ok(mapping) = kernel.space.translate(at.plus(part.start as u64)) {
+                let shift = kernel.dump().page_shift();
+                let pfn = Pfn::containing(mapping.phys, shift);
+                let within = mapping.phys.0 - pfn.start(shift).0;
+                pages
+                    .entry(pfn)
+                    .or_default()
+                    .add(within as usize, part.len());
+            }
+        }
+    }
+}
+
 /// Adds what debuggers read besides, so that they open the bundle: the kernel's data, those of each
 /// CPU, the table of the memory's sections, the text by which it is known, and whole objects of some
 /// caches where vmleak read a part.
@@ -136,6 +188,7 @@ pub(super) fn add_for_debuggers(
         }
     }
     add_objects_of_debuggers(kernel, heap, pages);
+    add_pids(kernel, pages);
     add_tables(kernel, pages);
 }
 

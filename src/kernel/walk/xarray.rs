@@ -33,6 +33,19 @@ pub fn pointers(
     head: VirtAddr,
     bound: usize,
 ) -> Result<Partial<Vec<(u64, VirtAddr)>>, KernelError> {
+    with_nodes(kernel, head, bound, |_, _| ())
+}
+
+/// The same, and each node on the way: its address and its bytes.
+///
+/// # Errors
+/// As [`pointers`].
+pub fn with_nodes(
+    kernel: &Kernel,
+    head: VirtAddr,
+    bound: usize,
+    mut visit: impl FnMut(VirtAddr, usize),
+) -> Result<Partial<Vec<(u64, VirtAddr)>>, KernelError> {
     let layout: XaNodeLayout = kernel.layout()?;
     let mut found = Vec::new();
     let mut end = End::Complete;
@@ -62,6 +75,7 @@ pub fn pointers(
             end = End::Fault;
             continue;
         };
+        visit(VirtAddr(entry - INTERNAL), node.len());
         let shift = layout.shift.get(&node);
         if shift >= above {
             end = End::BrokenLink;
