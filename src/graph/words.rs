@@ -91,7 +91,7 @@ mod tests {
     fn words_of_a_prefix_are_handed_on_too() {
         let wanted = 0x0000_60fe_c012_3458;
         let prefix = Prefix::of(0x0000_60fe_c000_0000, 0x0000_60fe_c0ff_ffff);
-        let mut memory = vec![7u64; 8 * 3];
+        let mut memory = [7u64; 8 * 3];
         memory[12] = wanted;
         let bytes: Vec<u8> = memory.iter().flat_map(|word| word.to_le_bytes()).collect();
         let found = |prefix| {
