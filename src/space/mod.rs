@@ -221,7 +221,7 @@ impl AddressSpace {
         });
     }
 
-    /// Where the page tables of the kernel's half lie, as [`MmuSpec::tables`] tells them.
+    /// Where the page tables of the kernel's half lie, those of the last level only where they are few.
     pub fn kernel_tables(&self, few: usize) -> Vec<PhysAddr> {
         let read = |at| self.read_phys_u64(at);
         self.mmu.tables(self.root, few, read)
