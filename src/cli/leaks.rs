@@ -189,7 +189,8 @@ fn besides(session: &Session) -> (Vec<Event>, MeminfoFacts) {
 
 type Bounds = (Result<Vec<Bound>, KernelError>, Option<MemcgCount>, Held);
 
-/// What bounds caches, and what is held; with memory cgroups, which a kernel without them has none to count of.
+/// What bounds caches, and what is held; with memory cgroups, which a kernel without them has none
+/// to count of.
 fn bounds(kernel: &Kernel, known: &Searched<'_>) -> Bounds {
     let memcgs = memcg::count(kernel).ok();
     let counters = counters::collect(

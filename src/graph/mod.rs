@@ -304,11 +304,13 @@ fn collected<T: Send>(
             lost: addresses().take(listed).collect(),
         }
     });
+    let percpu = search.percpu.as_ref();
+    let percpu = percpu.map(|watch| watch.reach(kernel, &symbols));
     let reach = ReachFacts {
         caches: caches.collect(),
         blocks,
         own_pages,
-        percpu: PercpuReach::of(search.percpu.as_ref(), kernel, &symbols),
+        percpu: percpu.unwrap_or_default(),
         removed: found.removed.take(heap),
         areas: AreaReach::of(kernel, &symbols, &search.areas, &done.found.marked),
         coverage,

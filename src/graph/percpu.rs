@@ -43,15 +43,6 @@ pub struct LostPercpu {
 }
 
 impl PercpuReach {
-    /// What became of what was looked for.
-    pub(super) fn of(
-        watch: Option<&PercpuWatch>,
-        kernel: &Kernel,
-        symbols: &Variables<'_>,
-    ) -> Self {
-        watch.map_or_else(Self::default, |watch| watch.reach(kernel, symbols))
-    }
-
     /// Bytes of those that nothing points to, over all CPUs.
     pub fn lost_bytes(&self) -> u64 {
         let each: u64 = self.lost.iter().map(|lost| u64::from(lost.bytes)).sum();
@@ -249,7 +240,8 @@ impl PercpuWatch {
         self.allocation(*chunk, u64::from(*start) + within)
     }
 
-    fn reach(&self, kernel: &Kernel, symbols: &Variables<'_>) -> PercpuReach {
+    /// What became of them.
+    pub(super) fn reach(&self, kernel: &Kernel, symbols: &Variables<'_>) -> PercpuReach {
         let numbered = self.chunks.iter().flat_map(|chunk| {
             let numbers = chunk.first..;
             let all = numbers.zip(&chunk.allocations);

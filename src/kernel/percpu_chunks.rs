@@ -33,7 +33,7 @@ const MAX_CHUNKS: u64 = 1 << 20;
 /// Pages of one unit: more than 64 MiB no CPU has in one chunk.
 const MAX_UNIT: u64 = 1 << 14;
 /// `PCPU_MIN_ALLOC_SIZE`.
-pub(crate) const GRAIN: u64 = 4;
+const GRAIN: u64 = 4;
 
 /// The chunks that were added after boot.
 #[derive(Debug)]

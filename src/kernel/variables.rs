@@ -49,7 +49,7 @@ const MODULE_NAME: usize = 56;
 /// So many bytes tell code that was erased.
 const ERASED: usize = 16;
 
-/// Whether code was given back: where modules share large pages (6.15, commit 2e45474ab14f) these
+/// Whether code was given back: where modules share large pages (mm/execmem.c) these
 /// stay mapped, and one byte that no CPU runs over fills what is free of them
 /// (execmem_fill_trapping_insns()).
 fn is_erased(code: &[u8]) -> bool {

@@ -153,3 +153,53 @@ fn leaves(kernel: &Kernel, nodes: VirtAddr, bytes: u64, node: &NodeLayout) -> Ve
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use vmleak_synth::{Era, Machine, PagingLevels, Scenario};
+
+    use super::*;
+    use crate::kernel::synthetic;
+
+    const NODE: &str = "struct rcu_node 64 {
+    0 unsigned long qsmask
+    8 int grplo
+    12 int grphi
+    16 unsigned char level
+    24 struct list_head blkd_tasks
+    40 struct list_head * gp_tasks
+}";
+
+    /// A root above two leaves of 16 CPUs: the first waits for CPU 3, the second for 17 and for a
+    /// reader; and a place of the array that no node has.
+    #[test]
+    fn what_is_waited_for_is_told_by_leaves_alone() {
+        let mut m = Machine::build(Era::V6_12, PagingLevels::Four, &Scenario::standard());
+        m.kernel.types.parse(NODE);
+        m.kernel.vmlinux_types.parse(NODE);
+        let nodes = m.kernel.alloc(4 * 64, 64);
+        let reader = nodes + 128 + 0x1000;
+        let all = [
+            (0b11, 0u32, 31u32, 0u8, 0),
+            (1 << 3, 0, 15, 1, 0),
+            (1 << 1, 16, 31, 1, reader),
+            (0, 0, 0, 0, 0),
+        ];
+        for (index, (mask, first, last, level, tasks)) in all.into_iter().enumerate() {
+            let at = nodes + index as u64 * 64;
+            m.kernel.write_u64(at, mask);
+            m.kernel.write(at + 8, &first.to_le_bytes());
+            m.kernel.write(at + 12, &last.to_le_bytes());
+            m.kernel.write(at + 16, &[level]);
+            m.kernel.write_u64(at + 40, tasks);
+        }
+        let kernel = synthetic::kernel(&m);
+        let layout: NodeLayout = kernel.layout().expect("a layout");
+        let found = leaves(&kernel, VirtAddr(nodes), 4 * 64, &layout);
+        let told: Vec<_> = found
+            .iter()
+            .map(|leaf| (leaf.cpus.as_slice(), leaf.first_reader.0))
+            .collect();
+        assert_eq!(told, [(&[3][..], 0), (&[17][..], reader)]);
+    }
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::accounting::{Level, Reason, share};
 use super::coverage::Trust;
-use super::{LeakVerdict, Owner};
+use super::{LeakVerdict, Owner, reason};
 use crate::addr::VirtAddr;
 use crate::graph::{AreaReach, Cluster, LostArea};
 use crate::kernel::symbolize::Symbolized;
@@ -125,10 +125,7 @@ pub fn judge(reach: &AreaReach, trust: &Trust, memory_bytes: Option<u64>) -> Are
                     first.message
                 );
             }
-            match verdict.r#for.len() {
-                1 => Level::Suspect,
-                _ => Level::Leak,
-            }
+            verdict.by_evidence()
         }
         (true, false) => Level::Inconclusive,
         (false, _) if !reach.complete => Level::Inconclusive,
@@ -138,14 +135,6 @@ pub fn judge(reach: &AreaReach, trust: &Trust, memory_bytes: Option<u64>) -> Are
         judgement.check_with = commands(&judgement.callers);
     }
     judgement
-}
-
-fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
-    Reason {
-        code,
-        basis,
-        message,
-    }
 }
 
 /// kernel/fork.c: free_thread_stack() keeps two stacks on each CPU for the next tasks, by the

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::accounting::{Level, Reason, share};
 use super::coverage::Trust;
-use super::{LeakVerdict, Owner, alike};
+use super::{LeakVerdict, Owner, alike, reason};
 use crate::addr::VirtAddr;
 use crate::graph::{BlockReach, Cluster};
 
@@ -79,12 +79,7 @@ pub fn judge(reach: &BlockReach, trust: &Trust, memory_bytes: Option<u64>) -> Bl
 
 /// `many` are more than chance makes.
 fn verdict(reach: &BlockReach, trust: &Trust, owners: &[Owner], many: bool) -> LeakVerdict {
-    let mut verdict = LeakVerdict {
-        level: Level::Clean,
-        r#for: Vec::new(),
-        against: Vec::new(),
-        not_checked: trust.reasons.clone(),
-    };
+    let mut verdict = LeakVerdict::undecided(trust);
     if !reach.marked {
         verdict.not_checked.push(reason(
             "blocks-not-marked",
@@ -95,10 +90,7 @@ fn verdict(reach: &BlockReach, trust: &Trust, owners: &[Owner], many: bool) -> L
     verdict.level = match (many, trust.reliable) {
         (true, true) => {
             verdict.r#for = evidence(reach, owners);
-            match verdict.r#for.len() {
-                1 => Level::Suspect,
-                _ => Level::Leak,
-            }
+            verdict.by_evidence()
         }
         (true, false) => Level::Inconclusive,
         (false, _) => {
@@ -107,14 +99,6 @@ fn verdict(reach: &BlockReach, trust: &Trust, owners: &[Owner], many: bool) -> L
         }
     };
     verdict
-}
-
-fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
-    Reason {
-        code,
-        basis,
-        message,
-    }
 }
 
 fn sizes(reach: &BlockReach) -> Vec<BlockSize> {

@@ -50,7 +50,7 @@ pub fn findings(
     let of = |at: VirtAddr| caches.iter().find(|cache| cache.address == at);
     let removed = removed.iter().filter_map(|removed| {
         let cache = of(removed.cache)?;
-        still_in_use(removed, cache, held.open?)
+        still_in_use(removed, cache, held.open)
     });
     let maps = held.maps.iter().filter_map(|map| grown(map, totals));
     waiting.chain(removed).chain(maps).collect()
@@ -70,8 +70,7 @@ fn waiting_for<'a>(
         let many = objects >= WAITING_OBJECTS && bytes >= WAITING_BYTES;
         (many && long && cache.exact.complete).then(|| {
             let text = format!(
-                "{} freed objects wait for a grace period of RCU that has run for {:.1} s{}",
-                objects,
+                "{objects} freed objects wait for a grace period of RCU that has run for {:.1} s{}",
                 period.seconds,
                 waits_for(period)
             );
@@ -112,30 +111,32 @@ fn waits_for(period: &GracePeriod) -> String {
 }
 
 /// Removed names or inodes that cannot all be open.
-fn still_in_use(removed: &Removed, cache: &CacheFacts, open: u64) -> Option<Finding> {
+fn still_in_use(removed: &Removed, cache: &CacheFacts, open: Option<u64>) -> Option<Finding> {
+    let objects = removed.objects;
     // An inode without a name can't be open: a file has both.
-    let beyond = match removed.names {
-        true => removed.objects.saturating_sub(open),
-        false => removed.objects,
+    let (beyond, text) = match removed.names {
+        true => {
+            let open = open?;
+            let text = format!(
+                "{objects} removed names are in use, and at most {open} files and directories are open: references that were never put"
+            );
+            (objects.saturating_sub(open), text)
+        }
+        false => {
+            let text = format!(
+                "{objects} inodes without a link or a name are in use: references that were never put"
+            );
+            (objects, text)
+        }
     };
     if beyond < REMOVED {
         return None;
     }
-    let text = match removed.names {
-        true => format!(
-            "{} removed names are in use, and at most {} files and directories are open: references that were never put",
-            removed.objects, open
-        ),
-        false => format!(
-            "{} inodes without a link or a name are in use: references that were never put",
-            removed.objects
-        ),
-    };
     let whatis = format!("vmleak whatis {} --path", removed.example);
     Some(Finding {
         cache: Some(cache.name.clone()),
-        bytes: removed.objects.saturating_mul(u64::from(cache.size)),
-        objects: Some(removed.objects),
+        bytes: objects.saturating_mul(u64::from(cache.size)),
+        objects: Some(objects),
         ..Finding::new("removed-in-use", Level::Suspect, &cache.name, text)
             .on_its_message("accounting")
             .check_with(&["vmleak dentries", &whatis])
@@ -154,8 +155,8 @@ fn grown(map: &MapFacts, totals: &SlabTotals) -> Option<Finding> {
         None => String::new(),
     };
     let text = format!(
-        "BPF map {:?} ({}, id {}){whose} has {} elements, and room for {}",
-        map.name, map.kind, map.id, elements, map.max_entries
+        "BPF map {:?} ({}, id {}){whose} has {elements} elements, and room for {}",
+        map.name, map.kind, map.id, map.max_entries
     );
     let subject = format!("BPF map {}", map.name);
     Some(Finding {
@@ -165,4 +166,101 @@ fn grown(map: &MapFacts, totals: &SlabTotals) -> Option<Finding> {
             .on_its_message("accounting")
             .check_with(&["vmleak bpf"])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::tests::cache;
+    use super::*;
+
+    /// Of an unreclaimable slab of 10 MiB.
+    fn totals() -> SlabTotals {
+        SlabTotals {
+            unreclaimable_bytes: 10 << 20,
+            ..SlabTotals::of(&[], Some(1 << 30))
+        }
+    }
+
+    fn codes(held: &Held, cache: &CacheFacts, removed: &[Removed]) -> Vec<&'static str> {
+        let caches = std::slice::from_ref(cache);
+        let found = findings(held, caches, removed, &totals());
+        assert!(found.iter().all(|one| one.level == Level::Suspect));
+        found.iter().map(|one| one.code).collect()
+    }
+
+    #[test]
+    fn freed_objects_are_a_finding_behind_a_grace_period_that_is_long() {
+        let of = |pending: u64, size: u32, seconds: f64| {
+            let mut cache = cache("kmalloc-64", 0);
+            cache.size = size;
+            cache.exact.pending_free = pending;
+            let held = Held {
+                grace_period: Some(GracePeriod {
+                    seconds,
+                    ..GracePeriod::default()
+                }),
+                ..Held::default()
+            };
+            codes(&held, &cache, &[])
+        };
+        // 1.28 MB, more than a tenth of the slab.
+        assert_eq!(of(20_000, 64, 1.0), ["waits-for-rcu"]);
+        assert!(of(20_000, 64, 0.9).is_empty());
+        // 1.05 MB, a little less than a tenth.
+        assert!(of(16_384, 64, 9.9).is_empty());
+        assert_eq!(of(16_384, 64, 10.0), ["waits-for-rcu"]);
+        assert!(of(16_383, 64, 99.0).is_empty(), "less than 1 MiB");
+        assert!(of(999, 4096, 99.0).is_empty());
+    }
+
+    #[test]
+    fn who_was_preempted_is_named_before_what_runs() {
+        let task = |pid, comm: &str, cpu| RunningTask {
+            pid,
+            comm: comm.to_owned(),
+            cpu,
+        };
+        let mut period = GracePeriod {
+            running: vec![task(79, "reader", Some(1)), task(0, "swapper/2", Some(2))],
+            ..GracePeriod::default()
+        };
+        assert_eq!(
+            waits_for(&period),
+            ", for reader (pid 79) on CPU 1 and 1 more"
+        );
+        period.running.remove(0);
+        assert_eq!(waits_for(&period), ", for what CPU 2 did");
+        period.preempted.push(task(80, "put_off", None));
+        assert_eq!(
+            waits_for(&period),
+            ", for put_off (pid 80), which does not run"
+        );
+        assert_eq!(waits_for(&GracePeriod::default()), "");
+    }
+
+    #[test]
+    fn removed_names_are_a_finding_beyond_what_may_be_open_and_inodes_by_themselves() {
+        let cache = cache("dentry", 5000);
+        let of = |objects, names, open| {
+            let removed = Removed {
+                cache: cache.address,
+                objects,
+                example: VirtAddr(64),
+                names,
+            };
+            let held = Held {
+                open,
+                ..Held::default()
+            };
+            codes(&held, &cache, &[removed])
+        };
+        assert_eq!(of(1300, true, Some(300)), ["removed-in-use"]);
+        assert!(of(1299, true, Some(300)).is_empty());
+        assert!(
+            of(1300, true, None).is_empty(),
+            "how many are open is unknown"
+        );
+        assert_eq!(of(1000, false, None), ["removed-in-use"]);
+        assert!(of(999, false, Some(0)).is_empty());
+    }
 }

@@ -40,6 +40,37 @@ pub struct LeakVerdict {
     pub not_checked: Vec<Reason>,
 }
 
+/// One reason, of its parts.
+fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
+    Reason {
+        code,
+        basis,
+        message,
+    }
+}
+
+impl LeakVerdict {
+    /// Nothing is known yet but what can't be.
+    fn undecided(trust: &Trust) -> Self {
+        Self {
+            level: Level::Clean,
+            r#for: Vec::new(),
+            against: Vec::new(),
+            not_checked: trust.reasons.clone(),
+        }
+    }
+
+    /// The level that what speaks for a leak makes, beside nothing that speaks against it: no single
+    /// kind of evidence makes one.
+    fn by_evidence(&self) -> Level {
+        match self.r#for.len() {
+            0 => Level::Inconclusive,
+            1 => Level::Suspect,
+            _ => Level::Leak,
+        }
+    }
+}
+
 /// The objects of a cache that nothing points to.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Unreachable {

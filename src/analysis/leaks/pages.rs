@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::accounting::{Level, Reason};
 use super::coverage::Trust;
-use super::{LeakVerdict, Owner, alike};
+use super::{LeakVerdict, Owner, alike, reason};
 use crate::graph::{Cluster, LostPages, PagesFacts};
 
 /// Fewer pages prove nothing: on nine dumps without such a leak 6 to 45 were known to nobody.
@@ -40,12 +40,7 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
     let pages = facts.lost.iter().map(|block| block.pages).sum::<u64>();
     let many = pages >= LOST;
     let owners = alike::owners_of(&facts.content, facts.lost.len() as u64);
-    let mut verdict = LeakVerdict {
-        level: Level::Clean,
-        r#for: Vec::new(),
-        against: Vec::new(),
-        not_checked: trust.reasons.clone(),
-    };
+    let mut verdict = LeakVerdict::undecided(trust);
     let unknown = facts.unknown.iter().cloned();
     verdict
         .not_checked
@@ -53,10 +48,9 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
     if many {
         verdict.r#for = evidence(facts, pages, &owners);
         let reliable = trust.reliable && facts.unknown.is_empty();
-        verdict.level = match (reliable, verdict.r#for.len()) {
-            (false, _) => Level::Inconclusive,
-            (true, 1) => Level::Suspect,
-            (true, _) => Level::Leak,
+        verdict.level = match reliable {
+            true => verdict.by_evidence(),
+            false => Level::Inconclusive,
         };
     }
     let known = |count: u64| (trust.reliable && facts.unknown.is_empty()).then_some(count);
@@ -73,14 +67,6 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
             false => Vec::new(),
         },
     })
-}
-
-fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
-    Reason {
-        code,
-        basis,
-        message,
-    }
 }
 
 fn evidence(facts: &PagesFacts, pages: u64, owners: &[Owner]) -> Vec<Reason> {

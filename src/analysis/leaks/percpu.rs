@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::super::accounting::{Level, Reason};
+use super::super::accounting::Reason;
 use super::coverage::Trust;
-use super::{LeakVerdict, Owner, alike};
+use super::{LeakVerdict, Owner, alike, reason};
 use crate::graph::{Cluster, LostPercpu, PercpuReach};
 
 /// Fewer allocations prove nothing, as with objects. On eight dumps without such a leak none of 57 to
@@ -40,28 +40,20 @@ pub fn judge(reach: &PercpuReach, trust: &Trust) -> PercpuJudgement {
     let many = lost >= LOST;
     let owners = alike::owners_of(&reach.content, lost);
     let reliable = trust.reliable && reach.judged.is_some();
-    let mut verdict = LeakVerdict {
-        level: Level::Clean,
-        r#for: Vec::new(),
-        against: Vec::new(),
-        not_checked: trust.reasons.clone(),
-    };
+    let mut verdict = LeakVerdict::undecided(trust);
     if reach.judged.is_none() {
-        verdict.not_checked.push(Reason {
-            code: "percpu-not-told",
-            basis: "coverage",
-            message: "what is allocated of per-CPU memory can't be told, or not all of it: that nothing points to it is not said".to_owned(),
-        });
+        verdict.not_checked.push(reason(
+            "percpu-not-told",
+            "coverage",
+            "what is allocated of per-CPU memory can't be told, or not all of it: that nothing points to it is not said".to_owned(),
+        ));
     }
     if many && reliable {
         verdict.r#for = evidence(reach, &owners);
     }
-    verdict.level = match (many, verdict.r#for.len()) {
-        (false, _) => Level::Clean,
-        (true, 0) => Level::Inconclusive,
-        (true, 1) => Level::Suspect,
-        (true, _) => Level::Leak,
-    };
+    if many {
+        verdict.level = verdict.by_evidence();
+    }
     let known = |count: u64| reliable.then_some(count);
     PercpuJudgement {
         verdict,
@@ -86,11 +78,7 @@ fn evidence(reach: &PercpuReach, owners: &[Owner]) -> Vec<Reason> {
         reach.lost_bytes(),
         reach.cpus
     );
-    let mut found = vec![Reason {
-        code: "unreachable",
-        basis: "reachability",
-        message,
-    }];
+    let mut found = vec![reason("unreachable", "reachability", message)];
     found.extend(alike::evidence(&reach.content, owners));
     found
 }
@@ -108,6 +96,7 @@ fn commands(example: &LostPercpu) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::accounting::Level;
     use super::*;
     use crate::addr::VirtAddr;
     use crate::graph::{Content, Coverage};

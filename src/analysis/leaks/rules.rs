@@ -11,7 +11,7 @@ use super::benign;
 use super::checks;
 use super::coverage::Trust;
 use super::owners;
-use super::{CacheJudgement, LeakVerdict, Unreachable};
+use super::{CacheJudgement, LeakVerdict, Unreachable, reason};
 use crate::graph::alive::Container;
 use crate::graph::{AgeShape, CacheReach, Coverage, UNLOADED};
 use crate::subsys::counters::Bound;
@@ -153,14 +153,6 @@ struct Evidence {
     doubted: bool,
     /// Further kinds of evidence for the lost.
     support: u32,
-}
-
-fn reason(code: &'static str, basis: &'static str, message: String) -> Reason {
-    Reason {
-        code,
-        basis,
-        message,
-    }
 }
 
 impl Evidence {
@@ -366,4 +358,4 @@ impl Evidence {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

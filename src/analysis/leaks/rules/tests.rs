@@ -6,7 +6,7 @@ use crate::kernel::formats::Format;
 use crate::kernel::symbolize::Symbolized;
 use crate::subsys::mm::slab::{Damage, ExactView, Occupancy, SlabinfoView};
 
-pub(super) fn cache(name: &str, allocated: u64) -> CacheFacts {
+pub(in crate::analysis::leaks) fn cache(name: &str, allocated: u64) -> CacheFacts {
     CacheFacts {
         name: name.into(),
         aliases: vec![],

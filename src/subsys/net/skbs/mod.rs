@@ -170,8 +170,8 @@ fn hot_data(kernel: &Kernel) -> (Option<VirtAddr>, Option<VirtAddr>) {
     (read(layout.buffers), read(layout.pairs))
 }
 
-/// No buffer has more references, nor is charged for so many bytes: 64 KiB and its fragments'
-/// slack.
+/// More references than a buffer has, and more bytes than one is charged for: 64 KiB with what its
+/// fragments waste are far below.
 const MOST_USERS: u64 = 1 << 16;
 const MOST_BYTES: u64 = 16 << 20;
 
