@@ -173,10 +173,10 @@ mod tests {
     use super::super::rules::tests::cache;
     use super::*;
 
-    /// Of an unreclaimable slab of 10 MiB.
+    /// Of an unreclaimable slab of 11 MiB.
     fn totals() -> SlabTotals {
         SlabTotals {
-            unreclaimable_bytes: 10 << 20,
+            unreclaimable_bytes: 11 << 20,
             ..SlabTotals::of(&[], Some(1 << 30))
         }
     }

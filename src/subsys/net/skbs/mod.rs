@@ -30,6 +30,7 @@ layout! {
         need protocol = "protocol",
         need fclone = "fclone",
         need head = "head",
+        need data = "data",
         need destructor = "destructor",
         need interface = "skb_iif",
     }
@@ -176,14 +177,16 @@ const MOST_USERS: u64 = 1 << 16;
 const MOST_BYTES: u64 = 16 << 20;
 
 impl BufferLayout {
-    /// Whether an object of a cache that others share can be a buffer in use: somebody has it, and it
-    /// has a head, and no more data than it is charged for.
+    /// Whether an object of a cache that others share can be a buffer in use: somebody has it, its
+    /// data begin in its head, and it is charged for them and for itself.
     fn may_be_one(&self, record: &[u8]) -> bool {
         let (bytes, truesize) = (self.bytes.get(record), self.truesize.get(record));
+        let (head, data) = (self.head.get(record), self.data.get(record));
         (1..MOST_USERS).contains(&self.users.get(record))
-            && self.head.get(record) >> 47 != 0
+            && head >> 47 != 0
+            && data.wrapping_sub(head) < MOST_BYTES
             && bytes <= truesize
-            && (1..MOST_BYTES).contains(&truesize)
+            && (self.struct_size as u64..MOST_BYTES).contains(&truesize)
     }
 }
 
@@ -355,16 +358,21 @@ mod tests {
             protocol: field(126, 2),
             fclone: field(124, 1),
             head: field(208, 8),
+            data: field(216, 8),
             destructor: field(128, 8),
             interface: field(140, 4),
         };
-        let buffer = |bytes: u32, truesize: u32, users: u32, head: u64| {
+        let with_data = |bytes: u32, truesize: u32, users: u32, head: u64, data: u64| {
             let mut record = [0u8; 232];
             record[104..108].copy_from_slice(&bytes.to_le_bytes());
             record[208..216].copy_from_slice(&head.to_le_bytes());
+            record[216..224].copy_from_slice(&data.to_le_bytes());
             record[224..228].copy_from_slice(&truesize.to_le_bytes());
             record[228..232].copy_from_slice(&users.to_le_bytes());
             layout.may_be_one(&record)
+        };
+        let buffer = |bytes, truesize, users, head: u64| {
+            with_data(bytes, truesize, users, head, head.wrapping_add(64))
         };
         const HEAD: u64 = 0xffff_9a5d_4160_2200;
         assert!(buffer(1448, 2304, 1, HEAD));
@@ -374,5 +382,7 @@ mod tests {
         );
         assert!(!buffer(0, 2304, 1, 0) && !buffer(0, 0, 1, HEAD));
         assert!(!buffer(4096, 2304, 1, HEAD));
+        assert!(!buffer(0, 231, 1, HEAD), "not even for itself");
+        assert!(!with_data(0, 768, 1, HEAD, HEAD - 8));
     }
 }
