@@ -38,11 +38,15 @@ pub(super) fn pages(reader: &Reader<'_>, cpus: &Cpus) -> Result<Option<PercpuPag
 /// Pages per CPU in the chunks that were added after boot: all but the first.
 pub(super) fn grown(reader: &Reader<'_>) -> Result<Option<u64>, KernelError> {
     let kernel = reader.kernel;
-    let what = "per-CPU memory set aside at boot";
-    if reader.layout::<ChunkLayout>(what)?.is_none() {
-        return Ok(None);
-    }
-    let Some(later) = LaterChunks::read(kernel)? else {
+    let later = match LaterChunks::read(kernel) {
+        // A kernel with chunks, and types without: that is said.
+        Err(KernelError::Layout(_)) => {
+            reader.layout::<ChunkLayout>("per-CPU memory set aside at boot")?;
+            return Ok(None);
+        }
+        later => later?,
+    };
+    let Some(later) = later else {
         return Ok(None);
     };
     let Some(populated) = later.layout.populated_pages else {
