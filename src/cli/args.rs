@@ -1,15 +1,14 @@
 //! What the commands take. What is called how is a contract.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 
 use clap::{Args, ValueEnum};
-use vmleak::dump::{Access, Dump};
-use vmleak::kernel::KernelError;
+use vmleak::dump::Access;
 use vmleak::open::{Options, TypesFrom};
 
 use super::ask::Asked;
-use super::session::Reader;
+use super::output::Reader;
+use super::part::Part;
 
 /// Its memory, as the kernel that runs shows it to root.
 const RUNNING_KERNEL: &str = "/proc/kcore";
@@ -91,36 +90,6 @@ pub(crate) struct Common {
     /// What a bundle must hold for the command
     #[arg(skip)]
     pub(crate) part: Part,
-}
-
-/// The command whose reads another one takes, as `bundle --for` names them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Part(Arc<OnceLock<&'static str>>);
-
-impl Part {
-    pub(super) fn set(&self, part: Option<&'static str>) {
-        if let Some(part) = part {
-            // One command may run another with the same options: the first is what was asked.
-            let _ = self.0.set(part);
-        }
-    }
-
-    /// Refuses a bundle that does not hold it.
-    pub(super) fn is_in(&self, dump: &Dump) -> Result<(), KernelError> {
-        self.0.get().map_or(Ok(()), |part| held_in(dump, part))
-    }
-}
-
-/// Refuses a bundle that was made without what `part` reads.
-pub(super) fn held_in(dump: &Dump, part: &'static str) -> Result<(), KernelError> {
-    match dump.bundle().filter(|bundle| !bundle.is_for(part)) {
-        Some(bundle) => Err(KernelError::NotInBundle {
-            what: part,
-            commands: bundle.commands.to_owned(),
-            remedy: "ask the dump that it was made of, or make another one of that with --for",
-        }),
-        None => Ok(()),
-    }
 }
 
 impl Common {

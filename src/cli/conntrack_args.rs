@@ -9,7 +9,7 @@ use vmleak::analysis::filter::Filter;
 use vmleak::subsys::net::conntrack;
 
 use super::args::Common;
-use super::session::Reader;
+use super::output::Reader;
 
 /// Of `conntrack`.
 #[derive(Debug, Args)]

@@ -21,8 +21,9 @@ use vmleak::subsys::system::SystemFacts;
 use vmleak::types::build_id_of;
 
 use super::args::Common;
+use super::output::{Reader, json_lines, output};
 use super::series;
-use super::session::{Reader, Session, exit, json_lines, output};
+use super::session::{Session, exit};
 use super::wrong::wrong;
 
 /// Of `diff`.

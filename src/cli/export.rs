@@ -24,12 +24,12 @@ use vmleak::report::rules::RulesReport;
 use vmleak::subsys::net::{rules, sockets};
 use vmleak::subsys::{fs as files, task};
 
-use super::args::{self, Common};
+use super::args::Common;
 use super::conntrack_args::Netns;
 use super::rules::add_rule_types;
 use super::session::{Session, exit};
 use super::wrong::wrong;
-use super::{conntrack, leaks, machine, sysctl};
+use super::{conntrack, leaks, machine, part, sysctl};
 
 /// Of `export`.
 #[derive(Debug, Args)]
@@ -191,7 +191,7 @@ impl Export<'_> {
         if !self.wants(table) {
             return Ok(());
         }
-        let held = args::held_in(self.session.kernel.dump(), part_of(table.name));
+        let held = part::held_in(self.session.kernel.dump(), part_of(table.name));
         if let Err(error) = held {
             self.lacks(table.name, &error.into());
             return Ok(());

@@ -27,8 +27,9 @@ use vmleak::subsys::{bpf, counters, log, rcu};
 use super::conntrack::Allocated;
 use super::leaks_args::{LeaksArgs, LeaksFormat};
 use super::objects::warn_of_doubt;
+use super::output::{json_lines, output};
 use super::run::verdict_code;
-use super::session::{Session, json_lines, output};
+use super::session::Session;
 
 /// Runs `vmleak leaks`.
 pub(crate) fn leaks(args: &LeaksArgs) -> Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::args::{Common, FailOn};
-use super::session::Reader;
+use super::output::Reader;
 
 /// Of `leaks`.
 #[derive(Debug, Args)]

@@ -10,7 +10,8 @@ use vmleak::subsys::net::{interfaces, sockets};
 
 use super::args::Common;
 use super::conntrack_args::Netns;
-use super::session::{Reader, Session, exit, json_lines, output};
+use super::output::{Reader, json_lines, output};
+use super::session::{Session, exit};
 use super::wrong::{known_netns, nothing_so};
 
 /// Of `net`.

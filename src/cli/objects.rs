@@ -16,7 +16,8 @@ use vmleak::subsys::mm::slab::objects::{self as slab_objects, ObjectState};
 use super::args::{ObjectsArgs, ObjectsFormat, StateFilter};
 use super::leaks::first_search;
 use super::names::{self, word_and_files};
-use super::session::{Session, exit, json_lines, output};
+use super::output::{json_lines, output};
+use super::session::{Session, exit};
 use super::traces::traces;
 use super::wrong::{nothing_so, wrong};
 

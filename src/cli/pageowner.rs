@@ -11,7 +11,8 @@ use vmleak::report::pageowner::PageOwnerReport;
 use vmleak::subsys::mm::page_owner;
 
 use super::args::Common;
-use super::session::{Reader, Session, exit, json_lines, output};
+use super::output::{Reader, json_lines, output};
+use super::session::{Session, exit};
 
 /// Of `pageowner`.
 #[derive(Debug, Args)]

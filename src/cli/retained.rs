@@ -9,7 +9,8 @@ use vmleak::render;
 use vmleak::report::retained::RetainedReport;
 
 use super::args::Common;
-use super::session::{Reader, Session, exit, json_lines, output};
+use super::output::{Reader, json_lines, output};
+use super::session::{Session, exit};
 use super::wrong::nothing_so;
 
 /// What would go with it: a thing is retained by an owner if every way to it leads through that one.

@@ -22,7 +22,8 @@ use super::conntrack_args::Netns;
 use super::diff::{DiffArgs, DiffFormat, own_vmlinux};
 use super::exported;
 use super::machine::meminfo;
-use super::session::{Reader, Session, exit, json_lines, output};
+use super::output::{Reader, json_lines, output};
+use super::session::{Session, exit};
 use super::sysctl;
 use super::wrong::wrong;
 

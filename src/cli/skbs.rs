@@ -9,7 +9,8 @@ use vmleak::render;
 use vmleak::subsys::mm::slab::SlabHeap;
 use vmleak::subsys::net::{skbs as buffers, sockets};
 
-use super::session::{Reader, Session, exit, output};
+use super::output::{Reader, output};
+use super::session::{Session, exit};
 use super::sockets::{SocketsArgs, SocketsFormat};
 use super::wrong::wrong;
 

@@ -13,7 +13,8 @@ use vmleak::subsys::net::sockets::{self, Kind, SocketFacts};
 
 use super::args::Common;
 use super::conntrack_args::Netns;
-use super::session::{Reader, Session, exit, json_lines, output};
+use super::output::{Reader, json_lines, output};
+use super::session::{Session, exit};
 use super::wrong::{known_netns, wrong};
 
 /// Of `sockets`.

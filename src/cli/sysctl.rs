@@ -17,7 +17,8 @@ use vmleak::subsys::sysctl::{self, Network, SysctlFacts, Wanted};
 
 use super::args::Common;
 use super::conntrack_args::Netns;
-use super::session::{Reader, Session, exit, json_lines, output};
+use super::output::{Reader, json_lines, output};
+use super::session::{Session, exit};
 use super::wrong::nothing_so;
 use pattern::Pattern;
 

@@ -11,7 +11,8 @@ use vmleak::subsys::mm::slab::SlabHeap;
 use vmleak::subsys::mm::slab::tracks::{self, TrackOf, Tracks};
 
 use super::args::{ObjectsArgs, ObjectsFormat, Traces};
-use super::session::{Session, exit, json_lines, output};
+use super::output::{json_lines, output};
+use super::session::{Session, exit};
 
 /// Runs `vmleak objects CACHE --traces`; `index` is the cache's.
 pub(super) fn traces(

@@ -11,7 +11,8 @@ use vmleak::report::whatis::WhatIsReport;
 
 use super::leaks_args::{WhatisArgs, WhatisFormat};
 use super::names::word_and_files;
-use super::session::{Reader, Session, exit, output};
+use super::output::{Reader, output};
+use super::session::{Session, exit};
 use super::wrong::{nothing_so, wrong};
 
 pub(crate) fn whatis(args: &WhatisArgs) -> Result<ExitCode> {

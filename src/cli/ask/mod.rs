@@ -20,7 +20,8 @@ use thiserror::Error;
 pub use commands::{CommandInfo, OptionInfo, Value, commands};
 
 use super::command::{Cli, Command};
-use super::session::{Reader, Session, exit, warn_of_opening, written};
+use super::output::{Reader, written};
+use super::session::{Session, exit, warn_of_opening};
 use super::{run, wrong};
 use crate::kernel::{Kernel, KernelError};
 use crate::open::{DebugInfo, OpenError, Options};

@@ -15,7 +15,8 @@ use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation};
 
 use super::{Selection, rest, stream, warn_of_losses};
 use crate::cli::conntrack_args::{ConntrackArgs, ConntrackFormat};
-use crate::cli::session::{Session, exit, output};
+use crate::cli::output::output;
+use crate::cli::session::{Session, exit};
 
 /// Writes the entries as the table is walked.
 pub(super) fn entries(

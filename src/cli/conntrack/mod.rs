@@ -25,7 +25,8 @@ use vmleak::subsys::net::conntrack::{Conntrack, Reconciliation};
 
 use super::args::Common;
 use super::conntrack_args::{ConntrackArgs, ConntrackFormat, Netns, Wanted};
-use super::session::{Session, exit, json_lines, output};
+use super::output::{json_lines, output};
+use super::session::{Session, exit};
 use super::wrong::known_netns;
 
 /// Opens the dump with the types of the modules that track and translate connections.

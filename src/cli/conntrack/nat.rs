@@ -20,8 +20,9 @@ use vmleak::subsys::net::{devices, local_ports};
 
 use super::super::args::Common;
 use super::super::conntrack_args::{NatArgs, NatFormat, Netns, Wanted};
+use super::super::output::{json_lines, output};
 use super::super::rules::add_rule_types;
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::session::{Session, exit};
 use super::{Selection, open, warn_of_losses};
 
 /// Runs `vmleak nat`.

@@ -13,7 +13,8 @@ use vmleak::subsys::net::conntrack::Conntrack;
 use vmleak::subsys::net::conntrack::table::WalkFacts;
 
 use super::super::conntrack_args::{ConntrackArgs, ConntrackFormat};
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::output::{json_lines, output};
+use super::super::session::{Session, exit};
 use super::{Allocated, Selection, rest, warn_of_losses};
 
 /// Counts all wanted connections, and says whether the table was full.

@@ -7,7 +7,8 @@ use vmleak::render;
 use vmleak::report::allocinfo::AllocReport;
 use vmleak::subsys::mm::allocinfo as subsys;
 
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::output::{json_lines, output};
+use super::super::session::{Session, exit};
 use super::own_args::{AllocinfoArgs, AllocinfoFormat};
 
 /// Runs `vmleak allocinfo`.

@@ -13,7 +13,8 @@ use vmleak::subsys::bpf;
 use vmleak::subsys::mm::vmalloc;
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, json_lines, output};
+use crate::cli::output::{Reader, json_lines, output};
+use crate::cli::session::{Session, exit};
 
 /// Of `bpf`.
 #[derive(Debug, Args)]

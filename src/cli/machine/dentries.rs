@@ -10,7 +10,8 @@ use vmleak::subsys::fs::dentries;
 use vmleak::subsys::mm::slab::SlabHeap;
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, json_lines, output};
+use crate::cli::output::{Reader, json_lines, output};
+use crate::cli::session::{Session, exit};
 
 /// Of `dentries`.
 #[derive(Debug, Args)]

@@ -9,7 +9,8 @@ use vmleak::report::files::FilesReport;
 use vmleak::subsys::fs;
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, json_lines, output};
+use crate::cli::output::{Reader, json_lines, output};
+use crate::cli::session::{Session, exit};
 
 /// Of `files`.
 #[derive(Debug, Args)]

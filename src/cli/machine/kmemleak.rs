@@ -9,7 +9,8 @@ use vmleak::render;
 use vmleak::report::kmemleak::KmemleakReport;
 use vmleak::subsys::mm::kmemleak as subsys;
 
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::output::{json_lines, output};
+use super::super::session::{Session, exit};
 use super::own_args::{KmemleakArgs, KmemleakFormat};
 
 /// Runs `vmleak kmemleak`.

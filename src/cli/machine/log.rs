@@ -8,7 +8,8 @@ use vmleak::render;
 use vmleak::report::log::{LogReport, OomReports};
 use vmleak::subsys::log as subsys;
 
-use super::super::session::{Reader, Session, exit, json_lines, output};
+use super::super::output::{Reader, json_lines, output};
+use super::super::session::{Session, exit};
 use super::args::{LogArgs, LogFormat};
 
 /// Runs `vmleak log`.

@@ -7,7 +7,8 @@ use vmleak::render;
 use vmleak::report::memcg::MemcgReport;
 use vmleak::subsys::mm::memcg as subsys;
 
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::output::{json_lines, output};
+use super::super::session::{Session, exit};
 use super::own_args::{MemcgArgs, MemcgFormat, MemcgSort};
 
 /// Runs `vmleak memcg`.

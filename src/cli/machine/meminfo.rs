@@ -8,7 +8,8 @@ use vmleak::report::meminfo::MeminfoReport;
 use vmleak::subsys::mm::large_kmalloc::KmallocPages;
 use vmleak::subsys::mm::{large_kmalloc, meminfo as subsys};
 
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::output::{json_lines, output};
+use super::super::session::{Session, exit};
 use super::args::{MeminfoArgs, MeminfoFormat};
 
 /// Runs `vmleak meminfo`.

@@ -8,7 +8,8 @@ use vmleak::render;
 use vmleak::report::modules::ModulesReport;
 use vmleak::subsys::modules as subsys;
 
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::output::{json_lines, output};
+use super::super::session::{Session, exit};
 use super::args::{ModulesArgs, ModulesFormat};
 
 /// Runs `vmleak modules`.

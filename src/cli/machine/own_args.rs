@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::super::args::Common;
-use super::super::session::Reader;
+use super::super::output::Reader;
 
 /// Of `allocinfo`.
 #[derive(Debug, Args)]

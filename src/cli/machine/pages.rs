@@ -9,7 +9,8 @@ use vmleak::render;
 use vmleak::report::pages::{Division, PagesReport};
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, json_lines, output};
+use crate::cli::output::{Reader, json_lines, output};
+use crate::cli::session::{Session, exit};
 
 /// Of `pages`.
 #[derive(Debug, Args)]

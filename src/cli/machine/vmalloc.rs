@@ -9,7 +9,8 @@ use vmleak::render;
 use vmleak::report::vmalloc::VmallocReport;
 use vmleak::subsys::mm::vmalloc as subsys;
 
-use super::super::session::{Session, exit, json_lines, output};
+use super::super::output::{json_lines, output};
+use super::super::session::{Session, exit};
 use super::args::{VmallocArgs, VmallocFormat};
 
 /// Runs `vmleak vmalloc`.

@@ -9,7 +9,8 @@ use vmleak::report::zones::ZonesReport;
 use vmleak::subsys::mm::zones::{self, PagetypeFacts, VmstatFacts, ZoneinfoText, ZonesFacts};
 
 use crate::cli::args::Common;
-use crate::cli::session::{Reader, Session, exit, json_lines, output};
+use crate::cli::output::{Reader, json_lines, output};
+use crate::cli::session::{Session, exit};
 
 /// Of `zones`.
 #[derive(Debug, Args)]

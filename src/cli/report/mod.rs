@@ -19,8 +19,9 @@ use vmleak::report::whole::WholeReport;
 
 use super::args::Common;
 use super::conntrack;
+use super::output::{Reader, output};
 use super::rules::add_rule_types;
-use super::session::{Reader, Session, exit, output};
+use super::session::{Session, exit};
 use sections::Sections;
 
 /// Of `report`.
