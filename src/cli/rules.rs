@@ -54,6 +54,10 @@ pub(crate) enum RulesFormat {
     IptablesSave,
     /// As `ip6tables-save -c`
     Ip6tablesSave,
+    /// As `iptables-nft-save -c`: tables of nf_tables that iptables-nft made
+    IptablesNftSave,
+    /// As `ip6tables-nft-save -c`
+    Ip6tablesNftSave,
     /// As `arptables-save -c`
     ArptablesSave,
     /// As `ipset save`
@@ -86,6 +90,8 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
         RulesFormat::Nft => render::rules::write_nft(out, &document.body),
         RulesFormat::IptablesSave => render::rules::write_iptables(out, &document.body, 2),
         RulesFormat::Ip6tablesSave => render::rules::write_iptables(out, &document.body, 10),
+        RulesFormat::IptablesNftSave => render::rules::write_iptables_nft(out, &document.body, 2),
+        RulesFormat::Ip6tablesNftSave => render::rules::write_iptables_nft(out, &document.body, 10),
         RulesFormat::ArptablesSave => render::rules::write_iptables(out, &document.body, 3),
         RulesFormat::IpsetSave => render::rules::write_ipset(out, &document.body),
         RulesFormat::Table => render::rules::write_text(out, &document, layout),

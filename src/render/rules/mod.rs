@@ -191,6 +191,19 @@ pub fn write_iptables(out: &mut dyn Write, body: &RulesReport, family: u8) -> io
     Ok(())
 }
 
+/// As `iptables-nft-save -c` (family 2) or `ip6tables-nft-save -c` (10) print the tables of
+/// nf_tables that they made.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_iptables_nft(out: &mut dyn Write, body: &RulesReport, family: u8) -> io::Result<()> {
+    let mut namespaces = body.namespaces.iter();
+    namespaces.try_for_each(|namespace| {
+        let tables = &namespace.rules.nf_tables;
+        iptables::write_nft(out, tables, family, &set_names(namespace))
+    })
+}
+
 /// As `ipset save`, of all namespaces one after another.
 ///
 /// # Errors

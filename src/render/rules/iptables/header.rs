@@ -1,9 +1,12 @@
 //! Addresses, interfaces and protocol of an entry (`struct ipt_ip`, `ip6t_ip6`, `arpt_arp`).
 
-use super::info::{Info, not, prefix};
 use std::net::IpAddr;
 
+use super::info::{Info, not, prefix};
+use crate::subsys::net::rules::Hex;
+
 /// Where members lie; uapi.
+#[derive(Debug)]
 struct Shape {
     addresses: [(usize, usize); 2],
     len: usize,
@@ -11,6 +14,7 @@ struct Shape {
     proto: usize,
     flags: usize,
     inverted: usize,
+    size: usize,
 }
 
 const IP: Shape = Shape {
@@ -20,6 +24,7 @@ const IP: Shape = Shape {
     proto: 80,
     flags: 82,
     inverted: 83,
+    size: 84,
 };
 const IP6: Shape = Shape {
     addresses: [(0, 32), (16, 48)],
@@ -28,7 +33,86 @@ const IP6: Shape = Shape {
     proto: 128,
     flags: 131,
     inverted: 132,
+    size: 136,
 };
+
+/// One end of a packet's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    From = 0,
+    To = 1,
+}
+
+/// A header that is put together: `struct ipt_ip` or `ip6t_ip6`.
+#[derive(Debug)]
+pub(super) struct Header {
+    bytes: Vec<u8>,
+    shape: &'static Shape,
+}
+
+impl Header {
+    /// One that fits all packets.
+    pub(super) fn new(family: u8) -> Self {
+        let shape = if family == 10 { &IP6 } else { &IP };
+        let bytes = vec![0; shape.size];
+        Self { bytes, shape }
+    }
+
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        for (to, from) in self.bytes.iter_mut().skip(at).zip(bytes) {
+            *to = *from;
+        }
+    }
+
+    fn invert(&mut self, bit: u8, inverted: bool) {
+        if let Some(all) = self.bytes.get_mut(self.shape.inverted) {
+            *all |= if inverted { bit } else { 0 };
+        }
+    }
+
+    /// Bytes of an address and its mask, as many as an address has.
+    pub(super) fn set_address(&mut self, side: Side, address: &[u8], mask: &[u8], inverted: bool) {
+        let [from, to] = self.shape.addresses;
+        let (at, mask_at) = if side == Side::From { from } else { to };
+        let len = self.shape.len;
+        self.put(at, address.get(..len).unwrap_or(address));
+        self.put(mask_at, mask.get(..len).unwrap_or(mask));
+        self.invert(8 << side as u8, inverted);
+    }
+
+    /// A name with the zero at its end, or without one the beginning of names.
+    pub(super) fn set_interface(&mut self, side: Side, name: &[u8], inverted: bool) {
+        let [from, to] = self.shape.interfaces;
+        let (at, mask_at) = if side == Side::From { from } else { to };
+        let name = name.get(..INTERFACE).unwrap_or(name);
+        self.put(at, name);
+        self.put(mask_at, &vec![0xff; name.len()]);
+        self.invert(1 << side as u8, inverted);
+    }
+
+    pub(super) fn set_protocol(&mut self, number: u8, inverted: bool) {
+        self.put(self.shape.proto, &[number]);
+        // IPT_INV_PROTO.
+        self.invert(0x40, inverted);
+    }
+
+    /// Second and further fragments; of IPv4.
+    pub(super) fn set_fragments(&mut self, inverted: bool) {
+        self.put(self.shape.flags, &[1]);
+        self.invert(0x20, inverted);
+    }
+
+    pub(super) fn protocol(&self) -> u8 {
+        self.bytes.get(self.shape.proto).copied().unwrap_or(0)
+    }
+
+    pub(super) fn hex(self) -> Hex {
+        Hex(self.bytes)
+    }
+}
+
+/// IFNAMSIZ.
+const INTERFACE: usize = 16;
 
 /// Behind the name of the chain.
 pub(super) fn text(family: u8, bytes: &[u8]) -> String {

@@ -1,8 +1,10 @@
 //! x_tables as `iptables-save -c`, `ip6tables-save -c` and `arptables-save -c` print them. What is
 //! not known of a match or target is shown as its bytes.
 
+mod from_nft;
 mod header;
 mod info;
+mod made;
 mod matches;
 mod more_matches;
 mod nat;
@@ -11,7 +13,10 @@ mod targets;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use crate::subsys::net::rules::nft::Table;
 use crate::subsys::net::rules::xt::{Extension, XChain, XRule, XTable, XTarget, XVerdict};
+
+use from_nft::Made;
 
 /// Names of ipsets by their numbers.
 pub(super) type SetNames = BTreeMap<u16, String>;
@@ -47,6 +52,27 @@ pub(super) fn write(out: &mut dyn Write, tables: &[&XTable], sets: &SetNames) ->
             writeln!(out, "# rules are missing")?;
         }
         writeln!(out, "COMMIT")?;
+    }
+    Ok(())
+}
+
+/// The same of tables of nf_tables that iptables-nft may have made, of family 2 or 10.
+///
+/// # Errors
+/// If writing fails.
+pub(super) fn write_nft(
+    out: &mut dyn Write,
+    tables: &[Table],
+    family: u8,
+    sets: &SetNames,
+) -> io::Result<()> {
+    for made in from_nft::tables(tables, family) {
+        match made {
+            Made::Table(table) => write(out, &[&table], sets)?,
+            Made::Incompatible(name) => {
+                writeln!(out, "# Table `{name}' is incompatible, use 'nft' tool.")?;
+            }
+        }
     }
     Ok(())
 }

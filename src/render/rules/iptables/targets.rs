@@ -96,7 +96,9 @@ fn log(info: Info<'_>) -> Option<String> {
 
 fn nflog(info: Info<'_>) -> Option<String> {
     let mut text = String::new();
-    let prefix = info.text(12, 64)?;
+    // That of nf_tables is longer, and was put into a longer one.
+    let len = if info.0.len() > 80 { 128 } else { 64 };
+    let prefix = info.text(12, len)?;
     if !prefix.is_empty() {
         text.push_str(&format!(" --nflog-prefix {}", quoted(&prefix)));
     }
