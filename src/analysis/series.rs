@@ -45,6 +45,29 @@ pub struct State {
     pub connections: Option<u64>,
 }
 
+impl State {
+    /// Adds a finding. Several may have one fingerprint: then the worst is told, with all bytes.
+    pub fn add_finding(&mut self, fingerprint: String, found: FoundThen) {
+        let findings = self.findings.get_or_insert_default();
+        let known = findings.entry(fingerprint).or_default();
+        let worse = badness(&found.level) > badness(&known.level);
+        known.bytes = known.bytes.saturating_add(found.bytes);
+        if worse || known.subject.is_empty() {
+            (known.subject, known.level) = (found.subject, found.level);
+        }
+    }
+}
+
+/// To put levels in order: the worst is the largest.
+fn badness(level: &str) -> u8 {
+    match level {
+        "leak" => 3,
+        "suspect" => 2,
+        "" => 0,
+        _ => 1,
+    }
+}
+
 /// Where a state comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StateIdentity {
@@ -103,6 +126,25 @@ pub struct FindingRow {
     pub bytes: Vec<Option<u64>>,
 }
 
+/// What is compared besides caches.
+#[derive(Clone, Debug, Serialize)]
+pub struct Besides {
+    /// Of /proc/meminfo, those that changed most first.
+    pub meminfo: Vec<Row>,
+    /// The same of the ledger.
+    pub ledger: Vec<Row>,
+    /// By state, whether findings were looked for.
+    pub searched: Vec<bool>,
+    /// By fingerprint, the worst first.
+    pub findings: Vec<FindingRow>,
+    /// Those that are not the same in all states.
+    pub sysctls: Vec<Differing>,
+    /// Those that not all states have: `loaded` where they are.
+    pub modules: Vec<Differing>,
+    /// Tracked connections by state.
+    pub connections: Vec<Option<u64>>,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Series {
@@ -114,20 +156,9 @@ pub struct Series {
     pub same_release: Option<bool>,
     /// Those that changed most first.
     pub caches: Vec<Row>,
-    /// The same of /proc/meminfo.
-    pub meminfo: Vec<Row>,
-    /// The same of the ledger.
-    pub ledger: Vec<Row>,
-    /// By state, whether findings were looked for: a dump is only asked for what takes no search.
-    pub searched: Vec<bool>,
-    /// By fingerprint.
-    pub findings: Vec<FindingRow>,
-    /// Those that are not the same in all states.
-    pub sysctls: Vec<Differing>,
-    /// Those that not all states have: `loaded` where they are.
-    pub modules: Vec<Differing>,
-    /// Tracked connections by state.
-    pub connections: Vec<Option<u64>>,
+    /// The others.
+    #[serde(flatten)]
+    pub besides: Besides,
 }
 
 /// Clocks of one boot may be set by so many seconds.
@@ -156,29 +187,36 @@ pub fn series(mut states: Vec<State>) -> Series {
         .iter()
         .map(|state| state.identity.time.filter(|_| rated))
         .collect();
-    let bytes_of = |of: fn(&State) -> &Option<BTreeMap<String, u64>>| {
-        let all: Vec<_> = states.iter().map(|state| of(state).as_ref()).collect();
-        numbers(&all, &times)
-    };
     Series {
         caches: caches(&states, &times),
+        besides: besides(&states, &times),
+        same_boot,
+        same_release,
+        states: states.into_iter().map(|state| state.identity).collect(),
+    }
+}
+
+/// The same of `states` in the order given, with a rate where `times`, in seconds, are known.
+pub fn besides(states: &[State], times: &[Option<i64>]) -> Besides {
+    let bytes_of = |of: fn(&State) -> &Option<BTreeMap<String, u64>>| {
+        let all: Vec<_> = states.iter().map(|state| of(state).as_ref()).collect();
+        numbers(&all, times)
+    };
+    Besides {
         meminfo: bytes_of(|state| &state.meminfo),
         ledger: bytes_of(|state| &state.ledger),
         searched: states
             .iter()
             .map(|state| state.findings.is_some())
             .collect(),
-        findings: findings(&states),
-        sysctls: differing(&states, |state| state.sysctls.clone()),
-        modules: differing(&states, |state| {
+        findings: findings(states),
+        sysctls: differing(states, |state| state.sysctls.clone()),
+        modules: differing(states, |state| {
             let loaded = state.modules.iter().flatten();
             let loaded = loaded.map(|name| (name.clone(), "loaded".to_owned()));
             state.modules.as_ref().map(|_| loaded.collect())
         }),
         connections: states.iter().map(|state| state.connections).collect(),
-        same_boot,
-        same_release,
-        states: states.into_iter().map(|state| state.identity).collect(),
     }
 }
 
@@ -281,7 +319,18 @@ fn findings(states: &[State]) -> Vec<FindingRow> {
             bytes: then.iter().map(|one| Some(one.as_ref()?.bytes)).collect(),
         }
     };
-    subjects.into_iter().map(row).collect()
+    let mut rows: Vec<FindingRow> = subjects.into_iter().map(row).collect();
+    rows.sort_by_key(|row| {
+        let worst = row
+            .levels
+            .iter()
+            .flatten()
+            .map(|level| badness(level))
+            .max();
+        let most = row.bytes.iter().flatten().max().copied();
+        std::cmp::Reverse((worst, most))
+    });
+    rows
 }
 
 /// Of those states that tell; of one alone nothing differs.
@@ -308,60 +357,4 @@ fn differing(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state(time: i64, dentry: u64) -> State {
-        let counts = Counts {
-            objects: dentry / 192,
-            bytes: dentry,
-            ..Counts::default()
-        };
-        State {
-            identity: StateIdentity {
-                time: Some(time),
-                ..StateIdentity::default()
-            },
-            caches: Some(vec![("dentry".to_owned(), counts)]),
-            ..State::default()
-        }
-    }
-
-    #[test]
-    fn states_are_put_in_order_and_have_a_rate() {
-        let series = series(vec![state(7200, 3000), state(0, 1000), state(3600, 2000)]);
-        let [row] = series.caches.as_slice() else {
-            panic!("{:?}", series.caches);
-        };
-        assert_eq!(row.bytes, [Some(1000), Some(2000), Some(3000)]);
-        assert_eq!(
-            (row.change_bytes, row.bytes_per_hour),
-            (Some(2000), Some(1000.0))
-        );
-    }
-
-    #[test]
-    fn between_two_boots_or_kernels_nothing_has_a_rate() {
-        let mut states = vec![state(0, 1000), state(3600, 2000)];
-        for (state, boot) in states.iter_mut().zip([0, 3000]) {
-            state.identity.boot_time = Some(boot);
-        }
-        let of_two = series(states);
-        assert_eq!(of_two.same_boot, Some(false));
-        assert_eq!(of_two.caches[0].bytes_per_hour, None);
-        assert_eq!(of_two.caches[0].change_bytes, Some(1000));
-    }
-
-    #[test]
-    fn only_what_differs_among_those_who_tell_is_shown() {
-        let with = |modules: &[&str]| State {
-            modules: Some(modules.iter().map(|name| (*name).to_owned()).collect()),
-            ..State::default()
-        };
-        let told = series(vec![with(&["a", "b"]), State::default(), with(&["a"])]);
-        let names: Vec<&str> = told.modules.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!(names, ["b"]);
-        let loaded = Some("loaded".to_owned());
-        assert_eq!(told.modules[0].values, [loaded, None, None]);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! `diff`: which caches grew from one dump to another, or from a saved /proc/slabinfo to a dump.
+//! `diff`: what changed from one dump to another, or from a saved /proc/slabinfo to a dump.
 
 use std::fs;
 use std::io::Read;
@@ -10,13 +10,14 @@ use clap::{Args, ValueEnum};
 use vmleak::addr::SMALLEST_PAGE;
 use vmleak::analysis::growth::{self, Sample, View};
 use vmleak::analysis::saved_slabinfo;
+use vmleak::analysis::series::{State, besides};
+use vmleak::diag::Severity;
 use vmleak::dump::Dump;
 use vmleak::open::{FileKind, kind_of};
 use vmleak::render;
 use vmleak::report::Document;
 use vmleak::report::diff::{DiffReport, SampleIdentity};
 use vmleak::space::boot;
-use vmleak::subsys::mm::slab::{SlabFacts, SlabHeap};
 use vmleak::subsys::system::SystemFacts;
 use vmleak::types::build_id_of;
 
@@ -24,6 +25,7 @@ use super::args::Common;
 use super::output::{Reader, json_lines, output};
 use super::series;
 use super::session::{Session, exit};
+use super::state::{Besides, Wanted, of_dump};
 use super::wrong::wrong;
 
 /// Of `diff`.
@@ -38,6 +40,15 @@ pub(crate) struct DiffArgs {
     /// Also the caches that stayed as they were
     #[arg(short, long, help_heading = "Output")]
     pub(crate) all: bool,
+    /// What is compared besides caches, as far as both tell
+    #[arg(
+        long,
+        value_enum,
+        value_name = "PART,…",
+        value_delimiter = ',',
+        default_value = "all"
+    )]
+    pub(crate) with: Vec<Besides>,
 }
 
 /// Forms of the result.
@@ -63,7 +74,9 @@ enum Given {
 /// A sample that has been read.
 struct Taken {
     identity: SampleIdentity,
-    facts: Option<(SlabFacts, Session)>,
+    state: State,
+    /// Of a dump, with whether nothing is missing in it.
+    dump: Option<(Session, bool)>,
     /// Of a saved slabinfo.
     text: String,
 }
@@ -73,61 +86,85 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
         return series::diff(args);
     }
     let (old, new, vmlinux) = sort_out(&args.common)?;
-    let view = match (&old, &new) {
-        (Given::Dump(_), Given::Dump(_)) => View::Exact,
-        _ => View::Slabinfo,
+    let (view, with) = match (&old, &new) {
+        (Given::Dump(_), Given::Dump(_)) => (View::Exact, &args.with[..]),
+        // What one of them does not tell is not asked of the other.
+        _ => (View::Slabinfo, &[Besides::None][..]),
     };
-    let old = take(&args.common, &old, &vmlinux)?;
-    let new = take(&args.common, &new, &vmlinux)?;
-    let page_size = |taken: &Taken| {
-        let (_, session) = taken.facts.as_ref()?;
-        Some(session.kernel.dump().page_size() as u64)
-    };
-    let page_size = page_size(&new)
-        .or_else(|| page_size(&old))
-        .unwrap_or_else(|| u64::from(SMALLEST_PAGE));
-    let aliases = aliases(&old, &new);
-    let growth = growth::compare(
-        &sample(&old, view, page_size)?,
-        &sample(&new, view, page_size)?,
-        &aliases,
-    );
-    let time = |taken: &Taken| taken.facts.as_ref()?.1.run().system.crash_time;
-    let between = time(&new)
-        .zip(time(&old))
-        .map(|(new, old)| (new - old) as f64);
+    let take = |given| take(&args.common, given, &vmlinux, view, Wanted(with));
+    let (mut old, mut new) = (take(&old)?, take(&new)?);
     let same_boot = same_boot(&old, &new);
-    let complete = is_complete(&old) && is_complete(&new);
-    let body = DiffReport {
-        old: old.identity,
-        new: new.identity,
-        compared: view,
-        same_boot,
-        seconds_between: between,
-        growth,
-    };
+    let turned = same_boot == Some(true) && old.state.identity.time > new.state.identity.time;
+    if turned {
+        std::mem::swap(&mut old, &mut new);
+    }
+    let (body, complete) = compared(&old, &new, view, same_boot)?;
     // The frame is that of the newer dump.
-    let (Some((_, session)), older) = (match new.facts {
-        Some(facts) => (Some(facts), old.facts),
-        None => (old.facts, None),
+    let (Some((session, _)), older) = (match new.dump {
+        Some(dump) => (Some(dump), old.dump),
+        None => (old.dump, None),
     }) else {
         bail!("no dump given");
     };
     let diag = &session.kernel.diag;
-    for warning in older.iter().flat_map(|(_, of)| of.kernel.diag.warnings()) {
+    for warning in older.iter().flat_map(|(of, _)| of.kernel.diag.warnings()) {
         let text = format!("{}: {}", body.old.path, warning.message);
-        diag.warn_many(warning.code, text, warning.count);
+        match warning.severity {
+            Severity::Loss => diag.warn_many(warning.code, text, warning.count),
+            Severity::Note => diag.note_many(warning.code, text, warning.count),
+        }
     }
     if same_boot == Some(false) {
         let text = "the dumps are of two boots: nothing grew from the one to the other, they are only set side by side";
         diag.note("two-boots", text);
-    } else if between.is_some_and(|seconds| seconds < 0.0) {
-        let text = "the first dump is younger than the second: give the older one first";
+    } else if turned {
+        let text =
+            "the first dump is younger than the second: they are compared in the order of time";
         diag.note("order", text);
     }
     let document = session.document(&args.common, complete, body);
     show(args, &document)?;
     Ok(exit(document.complete))
+}
+
+/// What changed, and whether nothing was missing.
+fn compared(
+    old: &Taken,
+    new: &Taken,
+    view: View,
+    same_boot: Option<bool>,
+) -> Result<(DiffReport, bool)> {
+    let page_size = |taken: &Taken| {
+        let (session, _) = taken.dump.as_ref()?;
+        Some(session.kernel.dump().page_size() as u64)
+    };
+    let page_size = page_size(new)
+        .or_else(|| page_size(old))
+        .unwrap_or_else(|| u64::from(SMALLEST_PAGE));
+    // The names that the allocator merged into one cache, in either dump.
+    let merged = [&old.state.merged[..], &new.state.merged].concat();
+    let growth = growth::compare(&sample(old, page_size)?, &sample(new, page_size)?, &merged);
+    let times = [old, new].map(|taken| taken.state.identity.time);
+    let [was, is] = times;
+    let between = is.zip(was).map(|(new, old)| (new - old) as f64);
+    let rated = times.map(|time| time.filter(|_| same_boot != Some(false)));
+    let complete = |taken: &Taken| {
+        taken.dump.as_ref().is_none_or(|(session, complete)| {
+            let dump = &session.run().dump;
+            *complete && !dump.incomplete && !dump.contradictory
+        })
+    };
+    let body = DiffReport {
+        old: old.identity.clone(),
+        new: new.identity.clone(),
+        compared: view,
+        same_boot,
+        seconds_between: between,
+        growth,
+        besides: (view == View::Exact)
+            .then(|| besides(&[old.state.clone(), new.state.clone()], &rated)),
+    };
+    Ok((body, complete(old) && complete(new)))
 }
 
 fn show(args: &DiffArgs, document: &Document<DiffReport>) -> Result<()> {
@@ -175,7 +212,13 @@ fn is_slabinfo(path: &Path) -> bool {
         && start == saved_slabinfo::MAGIC.as_bytes()
 }
 
-fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
+fn take(
+    common: &Common,
+    given: &Given,
+    vmlinux: &[PathBuf],
+    view: View,
+    with: Wanted<'_>,
+) -> Result<Taken> {
     let identity = |path: &Path, kind| SampleIdentity {
         path: path.display().to_string(),
         kind,
@@ -188,22 +231,14 @@ fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
             let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
             return Ok(Taken {
                 identity: identity(path, "slabinfo"),
-                facts: None,
+                state: State::default(),
+                dump: None,
                 text,
             });
         }
     };
-    let own = own_vmlinux(common, path, vmlinux);
-    let files = std::iter::once(path.clone()).chain(own);
-    let common = Common {
-        files: files.collect(),
-        ..common.clone()
-    };
-    let session = Session::open(&common)?;
-    let heap = session.explain(SlabHeap::read(&session.kernel, &*session.progress))?;
-    let facts = session.explain(heap.facts(&*session.progress))?;
-    drop(heap);
-    session.progress.finish();
+    let session = opened(common, path, vmlinux)?;
+    let (state, complete) = of_dump(&session, common, path, view, with)?;
     let system = &session.run().system;
     let identity = SampleIdentity {
         release: system.release.clone(),
@@ -212,14 +247,32 @@ fn take(common: &Common, given: &Given, vmlinux: &[PathBuf]) -> Result<Taken> {
     };
     Ok(Taken {
         identity,
-        facts: Some((facts, session)),
+        state,
+        dump: Some((session, complete)),
         text: String::new(),
+    })
+}
+
+/// One of several dumps, with that of the vmlinux files given that is its own.
+pub(super) fn open_one(common: &Common, path: &Path) -> Result<Session> {
+    let files = common.files.iter().cloned();
+    let vmlinux: Vec<_> = files
+        .filter(|path| kind_of(path) == FileKind::Vmlinux)
+        .collect();
+    opened(common, path, &vmlinux)
+}
+
+fn opened(common: &Common, path: &Path, vmlinux: &[PathBuf]) -> Result<Session> {
+    let own = own_vmlinux(common, path, vmlinux);
+    Session::open(&Common {
+        files: std::iter::once(path.to_owned()).chain(own).collect(),
+        ..common.clone()
     })
 }
 
 /// Of the vmlinux files given that of this dump: two dumps may be of two kernels. Where nothing
 /// tells, the first.
-pub(super) fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBuf> {
+fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Option<PathBuf> {
     given.first()?;
     let dump = Dump::open_with(&[path.to_owned()], 0, common.access()).ok();
     let located = dump.and_then(|dump| boot::locate(dump).ok());
@@ -234,24 +287,12 @@ pub(super) fn own_vmlinux(common: &Common, path: &Path, given: &[PathBuf]) -> Op
     given.iter().find(is_own).cloned()
 }
 
-/// The names that the allocator merged into one cache, in either dump.
-fn aliases(old: &Taken, new: &Taken) -> Vec<Vec<String>> {
-    let facts = [old, new]
-        .into_iter()
-        .filter_map(|taken| taken.facts.as_ref());
-    let caches = facts.flat_map(|(facts, _)| &facts.caches);
-    let merged = caches.filter(|cache| !cache.aliases.is_empty());
-    merged
-        .map(|cache| [&[cache.name.clone()][..], &cache.aliases].concat())
-        .collect()
-}
-
 /// Clocks of one boot may be set by so many seconds.
 const CLOCK_SET: f64 = 60.0;
 
 /// Whether two dumps are of one boot: the same kernel, booted at the same time.
 fn same_boot(old: &Taken, new: &Taken) -> Option<bool> {
-    let [old, new] = [old, new].map(|taken| taken.facts.as_ref().map(|(_, session)| session.run()));
+    let [old, new] = [old, new].map(|taken| taken.dump.as_ref().map(|(session, _)| session.run()));
     let (old, new) = (&old?.system, &new?.system);
     if old.build_id.is_some() && new.build_id.is_some() && old.build_id != new.build_id {
         return Some(false);
@@ -260,20 +301,10 @@ fn same_boot(old: &Taken, new: &Taken) -> Option<bool> {
     Some((booted(old)? - booted(new)?).abs() <= CLOCK_SET)
 }
 
-fn sample(taken: &Taken, view: View, page_size: u64) -> Result<Sample> {
-    match &taken.facts {
-        Some((facts, _)) => Ok(growth::sample(&facts.caches, view)),
+fn sample(taken: &Taken, page_size: u64) -> Result<Sample> {
+    match &taken.state.caches {
+        Some(caches) => Ok(caches.clone()),
         None => saved_slabinfo::parse(&taken.text, page_size)
             .with_context(|| taken.identity.path.clone()),
     }
-}
-
-fn is_complete(taken: &Taken) -> bool {
-    taken.facts.as_ref().is_none_or(|(facts, session)| {
-        let dump = &session.run().dump;
-        facts.complete
-            && facts.caches.iter().all(|cache| cache.exact.complete)
-            && !dump.incomplete
-            && !dump.contradictory
-    })
 }

@@ -129,7 +129,7 @@ fn add(state: &mut State, row: &Row, view: View) {
             level: text(row, "level").unwrap_or_default(),
             bytes: number(row, "bytes"),
         };
-        state.findings.get_or_insert_default().insert(print, found);
+        state.add_finding(print, found);
     } else if row.contains_key("pages") {
         if let Some(kind) =
             text(row, "kind").filter(|_| text(row, "how").as_deref() == Some("line"))

@@ -31,6 +31,7 @@ mod series;
 mod session;
 mod skbs;
 mod sockets;
+mod state;
 mod sysctl;
 mod traces;
 mod whatis;

@@ -1,6 +1,5 @@
 //! `diff` of anything but two dumps: more than two, what tools saved, exported rows, sosreports.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -8,23 +7,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use vmleak::addr::SMALLEST_PAGE;
-use vmleak::analysis::growth::{self, View};
+use vmleak::analysis::growth::View;
 use vmleak::analysis::saved::{self, Kind};
 use vmleak::analysis::series::{State, StateIdentity, series};
-use vmleak::kernel::modules::Modules;
 use vmleak::open::{FileKind, kind_of};
 use vmleak::render;
 use vmleak::report::{Document, DumpIdentity};
-use vmleak::subsys::mm::slab::SlabHeap;
 
 use super::args::Common;
-use super::conntrack_args::Netns;
-use super::diff::{DiffArgs, DiffFormat, own_vmlinux};
+use super::diff::{DiffArgs, DiffFormat, open_one};
 use super::exported;
-use super::machine::meminfo;
 use super::output::{Reader, json_lines, output};
-use super::session::{Session, exit};
-use super::sysctl;
+use super::session::exit;
+use super::state::{Wanted, identity, of_dump};
 use super::wrong::wrong;
 
 /// Bytes by which a text is told from a dump.
@@ -86,7 +81,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<ExitCode> {
     for one in &all {
         match one {
             Given::Dump(path) => {
-                let (state, whole) = of_dump(common, path, view)?;
+                let (state, whole) = dump_state(args, path, view)?;
                 complete &= whole;
                 states.push(state);
             }
@@ -117,14 +112,6 @@ pub(super) fn diff(args: &DiffArgs) -> Result<ExitCode> {
         DiffFormat::Csv => render::series::write_csv(out, &document),
     })?;
     Ok(exit(complete))
-}
-
-fn identity(path: &Path, kind: &'static str) -> StateIdentity {
-    StateIdentity {
-        path: path.display().to_string(),
-        kind,
-        ..StateIdentity::default()
-    }
 }
 
 fn of_text(path: &Path, kind: Kind) -> Result<Vec<State>> {
@@ -185,60 +172,10 @@ fn of_sosreport(folder: &Path) -> Result<State> {
     Ok(state)
 }
 
-fn of_dump(common: &Common, path: &Path, view: View) -> Result<(State, bool)> {
-    let files = common.files.iter().cloned();
-    let vmlinux: Vec<_> = files
-        .filter(|path| kind_of(path) == FileKind::Vmlinux)
-        .collect();
-    let own = own_vmlinux(common, path, &vmlinux);
-    let common = Common {
-        files: std::iter::once(path.to_owned()).chain(own).collect(),
-        ..common.clone()
-    };
-    let session = Session::open(&common)?;
-    let heap = session.explain(SlabHeap::read(&session.kernel, &*session.progress))?;
-    let facts = session.explain(heap.facts(&*session.progress))?;
-    drop(heap);
-    let modules = Modules::read(&session.kernel)?;
-    let (memory, _) = meminfo::collected(&session, false, meminfo::Kmalloc::Unasked)?;
-    let kilobytes = memory.meminfo.iter().filter(|line| line.unit.is_some());
-    let sysctls = sysctl::collect(&session, &modules, &|_| true, Netns::Initial).ok();
-    let merged = facts
-        .caches
-        .iter()
-        .filter(|cache| !cache.aliases.is_empty());
-    let system = &session.run().system;
-    let state = State {
-        identity: StateIdentity {
-            host: system.host.clone(),
-            release: system.release.clone(),
-            time: system.crash_time,
-            boot_time: system
-                .crash_time
-                .zip(system.uptime_seconds)
-                .map(|(crash, uptime)| crash - uptime as i64),
-            ..identity(path, "dump")
-        },
-        caches: Some(growth::sample(&facts.caches, view)),
-        merged: merged
-            .map(|cache| [&[cache.name.clone()][..], &cache.aliases].concat())
-            .collect(),
-        meminfo: Some(
-            kilobytes
-                .map(|line| (line.name.to_owned(), line.value.saturating_mul(1024)))
-                .collect(),
-        ),
-        sysctls: sysctls.map(|facts| {
-            let all = facts.entries.into_iter().filter(|entry| !entry.raw);
-            all.filter_map(|entry| Some((entry.name, entry.value?)))
-                .collect::<BTreeMap<_, _>>()
-        }),
-        modules: Some(modules.iter().map(|module| module.name.clone()).collect()),
-        ..State::default()
-    };
-    session.progress.finish();
-    let whole = facts.complete && !session.kernel.diag.has_loss();
-    if !common.quiet {
+fn dump_state(args: &DiffArgs, path: &Path, view: View) -> Result<(State, bool)> {
+    let session = open_one(&args.common, path)?;
+    let (state, whole) = of_dump(&session, &args.common, path, view, Wanted(&args.with))?;
+    if !args.common.quiet {
         for warning in session.kernel.diag.losses() {
             let message = render::printable(&warning.message);
             anstream::eprintln!("vmleak: warning: {}: {message}", path.display());

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::head::{duration, head};
 use super::layout::Layout;
 use super::rows::Csv;
+use super::series;
 use super::table::{Column, Table};
 use super::{printable, size, thousands};
 use crate::analysis::growth::{Counts, Grown, View};
@@ -30,14 +31,19 @@ pub fn write_text(
         }
         text
     };
-    writeln!(out, "\nolder  {}", identity(&report.old))?;
-    writeln!(out, "newer  {}", identity(&report.new))?;
+    // Of two boots neither is the same machine earlier.
+    let (old, new) = match report.same_boot {
+        Some(false) => ("first ", "second"),
+        _ => ("older ", "newer "),
+    };
+    writeln!(out, "\n{old} {}", identity(&report.old))?;
+    writeln!(out, "{new} {}", identity(&report.new))?;
     let growth = &report.growth;
     let by = i128::from(growth.new_bytes) - i128::from(growth.old_bytes);
     let between = report.seconds_between.filter(|seconds| *seconds > 0.0);
     writeln!(
         out,
-        "Slab   {} -> {} ({}{}), {}\n",
+        "Slab   {} -> {} ({}{}), {}",
         size(growth.old_bytes),
         size(growth.new_bytes),
         signed_size(i64::try_from(by).unwrap_or(i64::MAX)),
@@ -51,6 +57,17 @@ pub fn write_text(
             View::Slabinfo => "objects active by /proc/slabinfo's count",
         }
     )?;
+    if let Some(besides) = &report.besides {
+        series::findings(out, besides, layout)?;
+    }
+    caches(out, report, layout, all)?;
+    match &report.besides {
+        Some(besides) => series::write_rest(out, besides, layout, all),
+        None => Ok(()),
+    }
+}
+
+fn caches(out: &mut dyn Write, report: &DiffReport, layout: Layout, all: bool) -> io::Result<()> {
     // Between two boots nothing grew.
     let change = match report.same_boot {
         Some(false) => "DIFFERENCE",
@@ -66,7 +83,7 @@ pub fn write_text(
     ];
     let mut rows = Table::new(header, layout);
     let mut same = 0;
-    for cache in &growth.caches {
+    for cache in &report.growth.caches {
         if !all && cache.bytes == 0 && cache.objects == 0 {
             same += 1;
             continue;
@@ -81,6 +98,7 @@ pub fn write_text(
             note(cache),
         ]);
     }
+    writeln!(out)?;
     rows.write(out)?;
     if same > 0 {
         writeln!(out, "\n{same} caches as they were not shown (--all)")?;

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use super::layout::Layout;
 use super::rows::Csv;
 use super::table::{Column, Table};
-use super::{printable, size};
-use crate::analysis::series::{Differing, Row, Series};
+use super::{printable, size, thousands};
+use crate::analysis::series::{Besides, Differing, FindingRow, Row, Series};
 use crate::report::Document;
 
 /// Rows of each table that are shown without `--all`.
@@ -54,19 +54,25 @@ pub fn write_text(
             "These are of several boots: they are only set side by side"
         )?;
     }
-    for (title, rows) in [
-        ("CACHE", &series.caches),
-        ("MEMINFO", &series.meminfo),
-        ("LEDGER", &series.ledger),
-    ] {
-        changes(out, title, rows, layout, all)?;
-    }
-    findings(out, series, layout)?;
-    differing(out, "SYSCTL", &series.sysctls, layout)?;
-    differing(out, "MODULE", &series.modules, layout)?;
-    if series.connections.iter().flatten().count() > 1 {
-        let counts = series.connections.iter();
-        let counts = counts.map(|one| one.map_or("-".to_owned(), |count| count.to_string()));
+    findings(out, &series.besides, layout)?;
+    changes(out, "CACHE", &series.caches, layout, all)?;
+    write_rest(out, &series.besides, layout, all)
+}
+
+/// What is compared besides caches and findings.
+pub(super) fn write_rest(
+    out: &mut dyn Write,
+    besides: &Besides,
+    layout: Layout,
+    all: bool,
+) -> io::Result<()> {
+    changes(out, "LEDGER", &besides.ledger, layout, all)?;
+    changes(out, "MEMINFO", &besides.meminfo, layout, all)?;
+    differing(out, "SYSCTL", &besides.sysctls, layout)?;
+    differing(out, "MODULE", &besides.modules, layout)?;
+    if besides.connections.iter().flatten().count() > 1 {
+        let counts = besides.connections.iter();
+        let counts = counts.map(|one| one.map_or("-".to_owned(), thousands));
         writeln!(
             out,
             "\nConnections  {}",
@@ -149,31 +155,38 @@ fn note(row: &Row) -> String {
     notes.join("; ")
 }
 
-fn findings(out: &mut dyn Write, series: &Series, layout: Layout) -> io::Result<()> {
-    if series.findings.is_empty() {
+/// What was found, by state.
+pub(super) fn findings(out: &mut dyn Write, besides: &Besides, layout: Layout) -> io::Result<()> {
+    if besides.findings.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
     let header = [
         Column::text("FINDING"),
-        Column::text("FINGERPRINT"),
         Column::flow("STATES"),
+        Column::text("FINGERPRINT"),
     ];
     let mut table = Table::new(header, layout);
-    for row in &series.findings {
-        let levels = row.levels.iter().zip(&row.bytes).zip(&series.searched);
-        let levels = levels.map(|((level, bytes), searched)| match (level, bytes) {
-            (Some(level), Some(bytes)) => format!("{level} {}", size(*bytes)),
-            _ if *searched => "-".to_owned(),
-            _ => "not searched".to_owned(),
-        });
+    for row in &besides.findings {
+        let levels = by_state(row, &besides.searched);
         table.add_row([
             printable(&row.subject),
+            levels.join(" -> "),
             row.fingerprint.clone(),
-            levels.collect::<Vec<_>>().join(" -> "),
         ]);
     }
     table.write(out)
+}
+
+/// Its level and bytes in each state.
+fn by_state(row: &FindingRow, searched: &[bool]) -> Vec<String> {
+    let states = row.levels.iter().zip(&row.bytes).zip(searched);
+    let text = states.map(|((level, bytes), searched)| match (level, bytes) {
+        (Some(level), Some(bytes)) => format!("{level} {}", size(*bytes)),
+        _ if *searched => "-".to_owned(),
+        _ => "not searched".to_owned(),
+    });
+    text.collect()
 }
 
 fn differing(
@@ -198,12 +211,13 @@ fn differing(
     table.write(out)
 }
 
-/// One row a thing and state.
+/// One row a thing and state: `bytes` where there are some, else `value`.
 ///
 /// # Errors
 /// If writing fails.
 pub fn write_csv(out: &mut dyn Write, document: &Document<Series>) -> io::Result<()> {
     let series = &document.body;
+    let besides = &series.besides;
     let mut csv = Csv::new(out, &document.dump);
     csv.write_record([
         "part",
@@ -213,25 +227,69 @@ pub fn write_csv(out: &mut dyn Write, document: &Document<Series>) -> io::Result
         "time",
         "bytes",
         "bytes_per_hour",
+        "value",
     ])?;
+    let mut write =
+        |part: &str, name: &str, state: usize, bytes: Option<u64>, rate, value: &str| {
+            let Some(of) = series.states.get(state) else {
+                return Ok(());
+            };
+            csv.write_record([
+                part.to_owned(),
+                printable(name),
+                (state + 1).to_string(),
+                printable(&of.path),
+                of.time.map_or(String::new(), |time| time.to_string()),
+                bytes.map_or(String::new(), |bytes| bytes.to_string()),
+                rate,
+                printable(value),
+            ])
+        };
     for (part, rows) in [
         ("cache", &series.caches),
-        ("meminfo", &series.meminfo),
-        ("ledger", &series.ledger),
+        ("meminfo", &besides.meminfo),
+        ("ledger", &besides.ledger),
     ] {
         for row in rows {
-            for ((number, state), bytes) in (1..).zip(&series.states).zip(&row.bytes) {
-                csv.write_record([
-                    part.to_owned(),
-                    printable(&row.name),
-                    number.to_string(),
-                    printable(&state.path),
-                    state.time.map_or(String::new(), |time| time.to_string()),
-                    bytes.map_or(String::new(), |bytes| bytes.to_string()),
-                    row.bytes_per_hour
-                        .map_or(String::new(), |rate| rate.to_string()),
-                ])?;
+            let rate = row
+                .bytes_per_hour
+                .map_or(String::new(), |rate| rate.to_string());
+            for (state, bytes) in row.bytes.iter().enumerate() {
+                write(part, &row.name, state, *bytes, rate.clone(), "")?;
             }
+        }
+    }
+    for row in &besides.findings {
+        for (state, (level, bytes)) in row.levels.iter().zip(&row.bytes).enumerate() {
+            let level = level.as_deref().unwrap_or_default();
+            write(
+                "finding",
+                &row.fingerprint,
+                state,
+                *bytes,
+                String::new(),
+                level,
+            )?;
+        }
+    }
+    for (part, rows) in [("sysctl", &besides.sysctls), ("module", &besides.modules)] {
+        for row in rows {
+            for (state, value) in row.values.iter().enumerate() {
+                let value = value.as_deref().unwrap_or_default();
+                write(part, &row.name, state, None, String::new(), value)?;
+            }
+        }
+    }
+    for (state, count) in besides.connections.iter().enumerate() {
+        if let Some(count) = count {
+            write(
+                "connections",
+                "",
+                state,
+                None,
+                String::new(),
+                &count.to_string(),
+            )?;
         }
     }
     csv.flush()

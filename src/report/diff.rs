@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::growth::{Growth, View};
+use crate::analysis::series::Besides;
 
 /// Two samples, and what grew between them.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +22,9 @@ pub struct DiffReport {
     /// What grew.
     #[serde(flatten)]
     pub growth: Growth,
+    /// What else is compared, of two dumps.
+    #[serde(flatten)]
+    pub besides: Option<Besides>,
 }
 
 /// Where a sample comes from.
