@@ -97,20 +97,11 @@ impl Nat {
     }
 }
 
-/// What must be unique: namespace, protocol, external address, remote end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    netns: u32,
-    l4num: u8,
-    external: IpAddr,
-    remote: IpAddr,
-    remote_port: u16,
-}
-
-/// Ports in use of one external address towards one remote end.
-#[derive(Clone, Debug, Serialize)]
-pub struct PortUse {
+/// Where ports must differ: one external address towards one remote end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PortGroup {
     /// Namespace.
+    #[serde(skip)]
     pub netns: u32,
     /// Protocol.
     pub l4proto: &'static str,
@@ -120,6 +111,34 @@ pub struct PortUse {
     pub remote: IpAddr,
     /// The remote port.
     pub remote_port: u16,
+}
+
+impl PortGroup {
+    /// Of a connection whose source is translated and that has ports, with the port that it took.
+    pub fn of(entry: &Entry, netns: u32) -> Option<(Self, u16)> {
+        let reply = &entry.tuples[1];
+        let (true, Detail::Ports { src, dst }) = (entry.is(status::SRC_NAT), reply.detail) else {
+            return None;
+        };
+        let group = Self {
+            netns,
+            l4proto: reply.l4name(),
+            external: reply.dst,
+            remote: reply.src,
+            remote_port: src,
+        };
+        Some((group, dst))
+    }
+}
+
+/// Ports in use of one external address towards one remote end.
+#[derive(Clone, Debug, Serialize)]
+pub struct PortUse {
+    /// Namespace.
+    pub netns: u32,
+    /// Which.
+    #[serde(flatten)]
+    pub group: PortGroup,
     /// Distinct translated ports in use.
     pub used: u64,
     /// Of the ports that the kernel chooses from for most clients, how many are left.
@@ -133,65 +152,61 @@ pub struct PortUse {
 
 /// nf_nat_core.c, nf_nat_l4proto_unique_tuple: original ports below 512 get 1 to 511, those below
 /// 1024 get 600 to 1023, all others 1024 to 65535, unless a rule says `--to-ports`.
-const LOWEST: u16 = 1_024;
+pub(super) const LOWEST: u16 = 1_024;
 const RANGE: u64 = u16::MAX as u64 - LOWEST as u64 + 1;
 /// With 128 + 64 + 32 + 16 tries, one in a hundred connections fails when 98 % are in use; users
 /// want to know before.
 const NEAR: f64 = 0.80;
 
-/// Counts the ports in use; a bitmap per remote end.
+/// Counts the ports in use, by remote end.
 #[derive(Clone, Debug, Default)]
 pub struct PortCounter {
-    used: BTreeMap<Key, Vec<u16>>,
+    used: BTreeMap<PortGroup, Vec<u16>>,
 }
 
 impl PortCounter {
-    /// Counts one connection, if its source is translated and it has ports.
-    pub fn add(&mut self, entry: &Entry, netns: u32) {
-        let reply = &entry.tuples[1];
-        let (true, Detail::Ports { src, dst }) = (entry.is(status::SRC_NAT), reply.detail) else {
-            return;
-        };
-        let key = Key {
-            netns,
-            l4num: reply.l4num,
-            external: reply.dst,
-            remote: reply.src,
-            remote_port: src,
-        };
-        self.used.entry(key).or_default().push(dst);
+    /// Counts one port.
+    pub fn add(&mut self, group: PortGroup, port: u16) {
+        self.used.entry(group).or_default().push(port);
     }
 
     /// Adds what another thread counted.
     pub fn merge(&mut self, other: Self) {
-        for (key, ports) in other.used {
-            self.used.entry(key).or_default().extend(ports);
+        for (group, ports) in other.used {
+            self.used.entry(group).or_default().extend(ports);
         }
     }
 
-    /// The groups, fullest first.
-    pub fn finish(self) -> Vec<PortUse> {
-        let mut groups: Vec<PortUse> = self
-            .used
-            .into_iter()
-            .map(|(key, mut ports)| {
-                ports.sort_unstable();
-                ports.dedup();
-                let used = ports.len() as u64;
-                let of_range = ports.iter().filter(|port| **port >= LOWEST).count() as u64;
-                PortUse {
-                    netns: key.netns,
-                    l4proto: crate::subsys::net::conntrack::tuple::l4name(key.l4num),
-                    external: key.external,
-                    remote: key.remote,
-                    remote_port: key.remote_port,
-                    used,
-                    available: RANGE - of_range,
-                    range: RANGE,
-                    near_exhaustion: of_range as f64 >= RANGE as f64 * NEAR,
-                }
-            })
-            .collect();
+    /// After the last one is added: each port once, in order.
+    pub fn settle(&mut self) {
+        for ports in self.used.values_mut() {
+            ports.sort_unstable();
+            ports.dedup();
+        }
+    }
+
+    /// How many ports of a range are in use, once that is settled.
+    pub fn within(&self, group: &PortGroup, first: u16, last: u16) -> u64 {
+        let ports = self.used.get(group).map_or(&[][..], Vec::as_slice);
+        let below = |bound: u32| ports.partition_point(|port| u32::from(*port) < bound);
+        let (from, to) = (below(first.into()), below(u32::from(last) + 1));
+        to.saturating_sub(from) as u64
+    }
+
+    /// The groups, fullest first, once they are settled.
+    pub fn groups(&self) -> Vec<PortUse> {
+        let of = |(group, ports): (&PortGroup, &Vec<u16>)| {
+            let of_range = self.within(group, LOWEST, u16::MAX);
+            PortUse {
+                netns: group.netns,
+                group: *group,
+                used: ports.len() as u64,
+                available: RANGE - of_range,
+                range: RANGE,
+                near_exhaustion: of_range as f64 >= RANGE as f64 * NEAR,
+            }
+        };
+        let mut groups: Vec<PortUse> = self.used.iter().map(of).collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.used));
         groups
     }

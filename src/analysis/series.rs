@@ -34,6 +34,8 @@ pub struct State {
     pub meminfo: Option<BTreeMap<String, u64>>,
     /// By their lines' codes, in bytes.
     pub ledger: Option<BTreeMap<String, u64>>,
+    /// What these codes are called for people.
+    pub ledger_titles: BTreeMap<String, String>,
     /// By fingerprint.
     pub findings: Option<BTreeMap<String, FoundThen>>,
     /// Of the initial network namespace, as far as they are of one.
@@ -90,6 +92,9 @@ pub struct StateIdentity {
 pub struct Row {
     /// Its name.
     pub name: String,
+    /// What it is called for people, if that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Others that are counted here, because one of the kernels merges them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<String>,
@@ -202,9 +207,14 @@ pub fn besides(states: &[State], times: &[Option<i64>]) -> Besides {
         let all: Vec<_> = states.iter().map(|state| of(state).as_ref()).collect();
         numbers(&all, times)
     };
+    let mut ledger = bytes_of(|state| &state.ledger);
+    for row in &mut ledger {
+        let mut titles = states.iter().rev().map(|state| &state.ledger_titles);
+        row.title = titles.find_map(|titles| titles.get(&row.name)).cloned();
+    }
     Besides {
         meminfo: bytes_of(|state| &state.meminfo),
-        ledger: bytes_of(|state| &state.ledger),
+        ledger,
         searched: states
             .iter()
             .map(|state| state.findings.is_some())
@@ -279,6 +289,7 @@ impl Row {
         let points = points.filter_map(|(time, bytes)| Some(((*time)? as f64, (*bytes)? as f64)));
         Self {
             name: name.to_owned(),
+            title: None,
             merged: Vec::new(),
             change_bytes: change,
             bytes_per_hour: slope(&points.collect::<Vec<_>>()).map(|slope| slope * 3600.0),

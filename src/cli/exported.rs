@@ -135,7 +135,9 @@ fn add(state: &mut State, row: &Row, view: View) {
             text(row, "kind").filter(|_| text(row, "how").as_deref() == Some("line"))
         {
             let ledger = state.ledger.get_or_insert_default();
-            ledger.insert(kind, number(row, "bytes"));
+            ledger.insert(kind.clone(), number(row, "bytes"));
+            let title = text(row, "about").map(|title| (kind, title));
+            state.ledger_titles.extend(title);
         }
     } else if let Some(name) = text(row, "name").filter(|_| row.contains_key("handler")) {
         let netns = row.get("netns").and_then(Value::as_u64);

@@ -99,9 +99,13 @@ pub(super) fn of_dump(
             }
             if let Some(pages) = judged.pages.filter(|_| wanted.has(Besides::Ledger)) {
                 let report = PagesReport::new(pages, Division::Zone);
-                let lines = report.ledger.lines.into_iter();
                 let bytes = |pages: u64| pages.saturating_mul(report.page_bytes);
-                state.ledger = Some(lines.map(|one| (one.code, bytes(one.pages))).collect());
+                let mut ledger = BTreeMap::new();
+                for line in report.ledger.lines {
+                    ledger.insert(line.code.clone(), bytes(line.pages));
+                    state.ledger_titles.insert(line.code, line.name);
+                }
+                state.ledger = Some(ledger);
             }
             judged.complete
         }

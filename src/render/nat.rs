@@ -10,6 +10,7 @@ use super::layout::Layout;
 use super::table::{Column, Table};
 use super::{more, percent, printable, thousands};
 use crate::analysis::nat::Endpoint;
+use crate::analysis::nat_rules::PortsLeft;
 use crate::report::Document;
 use crate::report::conntrack::{DirectionDoc, NatEntryDoc, NatReport};
 
@@ -63,12 +64,12 @@ fn ports(out: &mut dyn Write, body: &NatReport, layout: Layout) -> io::Result<()
     let warn = AnsiColor::Red.on_default().bold();
     for group in body.ports.iter().take(GROUPS) {
         let remote = end(Endpoint {
-            address: group.remote,
-            port: Some(group.remote_port),
+            address: group.group.remote,
+            port: Some(group.group.remote_port),
         });
         rows.add_row([
-            group.external.to_string(),
-            group.l4proto.to_owned(),
+            group.group.external.to_string(),
+            group.group.l4proto.to_owned(),
             remote,
             thousands(group.used),
             thousands(group.available),
@@ -108,6 +109,9 @@ fn rules(out: &mut dyn Write, body: &NatReport, layout: Layout) -> io::Result<()
         Column::number("NETNS"),
         Column::text("RULE"),
         Column::number("TRANSLATIONS"),
+        Column::number("PORTS LEFT"),
+        Column::number("USED"),
+        Column::flow("WHERE MOST ARE IN USE"),
     ];
     let mut rows = Table::new(header, layout);
     for one in body.rules.iter().take(GROUPS) {
@@ -118,10 +122,32 @@ fn rules(out: &mut dyn Write, body: &NatReport, layout: Layout) -> io::Result<()
                 0 => "none".to_owned(),
                 some => thousands(some),
             },
+            one.ports
+                .as_ref()
+                .map_or(String::new(), |ports| thousands(ports.left)),
+            one.ports
+                .as_ref()
+                .map_or(String::new(), |ports| thousands(ports.used)),
+            one.ports.as_ref().map_or(String::new(), fullest),
         ]);
     }
     rows.write(out)?;
     more(out, body.rules.len(), GROUPS)
+}
+
+/// The range, and the remote end where most of it is in use.
+fn fullest(ports: &PortsLeft) -> String {
+    let group = &ports.group;
+    let remote = end(Endpoint {
+        address: group.remote,
+        port: Some(group.remote_port),
+    });
+    let named = if ports.named { " (named)" } else { "" };
+    let (first, last, external) = (ports.first, ports.last, group.external);
+    format!(
+        "{external} {first}-{last}{named} > {remote} {}",
+        group.l4proto
+    )
 }
 
 fn translations(

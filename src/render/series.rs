@@ -110,28 +110,31 @@ fn changes(
         .saturating_sub(if all { usize::MAX } else { SHOWN });
     rows.truncate(rows.len() - hidden);
     writeln!(out)?;
-    let header = [
+    let rated = rows.iter().any(|row| row.bytes_per_hour.is_some());
+    let noted = rows.iter().any(|row| !note(row).is_empty());
+    let mut header = vec![
         Column::text(title).shorten(20),
         Column::number("FIRST"),
         Column::number("LAST"),
         Column::number("CHANGE"),
-        Column::number("AN HOUR"),
-        Column::flow("NOTE"),
     ];
+    header.extend(rated.then(|| Column::number("AN HOUR")));
+    header.extend(noted.then(|| Column::flow("NOTE")));
     let mut table = Table::new(header, layout);
     for row in rows {
         let mut known = row.bytes.iter().flatten();
         let text = |bytes: Option<&u64>| bytes.map_or("-".to_owned(), |bytes| size(*bytes));
         let (first, last) = (known.next(), row.bytes.iter().flatten().next_back());
-        table.add_row([
-            printable(&row.name),
+        let mut cells = vec![
+            printable(row.title.as_ref().unwrap_or(&row.name)),
             text(first),
             text(last),
             row.change_bytes
                 .map_or("-".to_owned(), |by| signed_size(by as f64)),
-            row.bytes_per_hour.map_or("-".to_owned(), signed_size),
-            note(row),
-        ]);
+        ];
+        cells.extend(rated.then(|| row.bytes_per_hour.map_or("-".to_owned(), signed_size)));
+        cells.extend(noted.then(|| note(row)));
+        table.add_row(cells);
     }
     table.write(out)?;
     if hidden > 0 {
@@ -202,7 +205,9 @@ fn differing(
     let mut table = Table::new([Column::text(title), Column::flow("STATES")], layout);
     for row in rows {
         let values = row.values.iter();
-        let values = values.map(|value| value.as_deref().map_or("-".to_owned(), printable));
+        // Tabs stand between numbers.
+        let text = |value: &str| printable(&value.replace('\t', " "));
+        let values = values.map(|value| value.as_deref().map_or("-".to_owned(), text));
         table.add_row([
             printable(&row.name),
             values.collect::<Vec<_>>().join(" -> "),

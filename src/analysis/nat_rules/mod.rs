@@ -8,7 +8,10 @@
 mod known;
 mod nft;
 mod sets;
+mod used;
 mod xt;
+
+pub use used::{PortsLeft, RuleCounter, RuleUse};
 
 use std::net::IpAddr;
 
@@ -49,18 +52,6 @@ impl std::fmt::Display for RuleRef {
             self.family, self.table, self.chain, self.handle
         )
     }
-}
-
-/// How many translations a rule can have made.
-#[derive(Clone, Debug, Serialize)]
-pub struct RuleUse {
-    /// Its namespace.
-    pub netns: u32,
-    /// Which.
-    #[serde(flatten)]
-    pub rule: RuleRef,
-    /// Of those that are there.
-    pub translations: u64,
 }
 
 /// Whether something holds.
@@ -207,11 +198,4 @@ fn candidates(rules: &NetnsRules, packet: &Packet) -> Vec<RuleRef> {
     nft::ask(rules, packet, &mut found);
     xt::ask(rules, packet, &mut found);
     found.rules
-}
-
-/// All rules that translate.
-pub fn all(rules: &NetnsRules) -> Vec<RuleRef> {
-    let mut all = nft::all(rules);
-    all.extend(xt::all(rules));
-    all
 }

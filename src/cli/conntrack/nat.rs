@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vmleak::analysis::nat::{Nat, PortCounter};
-use vmleak::analysis::nat_rules::{self, RuleRef, RuleUse};
+use vmleak::analysis::nat::{Nat, PortCounter, PortGroup};
+use vmleak::analysis::nat_rules::{self, RuleCounter};
 use vmleak::diag::Warning;
 use vmleak::kernel::modules::Modules;
 use vmleak::render;
@@ -100,29 +100,38 @@ pub(in crate::cli) fn translated(
     let selection = Selection::new(wanted, Netns::All);
     selection.check(&session.kernel.diag, conntrack)?;
     let mut ports = PortCounter::default();
+    let mut rules = RuleCounter::default();
     let mut translations = Vec::new();
     let walk = conntrack.table.walk(
-        || (PortCounter::default(), Vec::new()),
-        |(ports, translations), entry| {
+        || (PortCounter::default(), RuleCounter::default(), Vec::new()),
+        |(ports, rules, translations), entry| {
             if !selection.matches(conntrack, entry) {
                 return;
             }
             if let Some(document) = known.document(entry) {
-                ports.add(entry, document.netns.unwrap_or(0));
+                let netns = document.netns.unwrap_or(0);
+                let took = PortGroup::of(entry, netns);
+                if let Some((group, port)) = took {
+                    ports.add(group, port);
+                }
+                let group = took.map(|(group, _)| group);
+                rules.add(netns, &document.snat_rules, &document.dnat_rules, group);
                 translations.push(document);
             }
         },
-        |(more, documents)| {
-            ports.merge(more);
+        |(more_ports, more_rules, documents)| {
+            ports.merge(more_ports);
+            rules.merge(more_rules);
             translations.extend(documents);
             ControlFlow::Continue(())
         },
     );
     let complete = warn_of_losses(session, &walk);
+    ports.settle();
     let body = NatReport {
         local_port_range: session.explain(local_ports::range(&session.kernel))?,
-        ports: ports.finish(),
-        rules: used(&known.rules, &translations),
+        ports: ports.groups(),
+        rules: rules.finish(&known.rules, &ports),
         rules_known: known.rules_known,
         translations,
     };
@@ -171,29 +180,6 @@ fn rules_of(
     }
     session.kernel.diag.absorb(&kernel.diag);
     Some((found.namespaces, losses.is_empty()))
-}
-
-/// All rules that translate, most used first.
-fn used(rules: &[NetnsRules], translations: &[NatEntryDoc]) -> Vec<RuleUse> {
-    let mut counts: BTreeMap<(u32, &RuleRef), u64> = BTreeMap::new();
-    for one in translations {
-        for rule in one.snat_rules.iter().chain(&one.dnat_rules) {
-            *counts.entry((one.netns.unwrap_or(0), rule)).or_default() += 1;
-        }
-    }
-    let of = |namespace: &NetnsRules| {
-        let netns = namespace.netns;
-        let rules = nat_rules::all(namespace).into_iter();
-        let counted = rules.map(|rule| RuleUse {
-            netns,
-            translations: counts.get(&(netns, &rule)).copied().unwrap_or(0),
-            rule,
-        });
-        counted.collect::<Vec<_>>()
-    };
-    let mut all: Vec<RuleUse> = rules.iter().flat_map(of).collect();
-    all.sort_by_key(|one| std::cmp::Reverse(one.translations));
-    all
 }
 
 /// Names by index.

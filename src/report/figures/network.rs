@@ -55,8 +55,11 @@ fn classes(of: &[Top]) -> Drawing {
 /// Ports in use, of an external address towards a remote end.
 pub fn ports(groups: &[PortUse]) -> Option<Figure> {
     let rows = groups.iter().take(ROWS).map(|group| Row {
-        name: format!("{} {}", group.l4proto, group.external),
-        detail: Some(format!("to {} port {}", group.remote, group.remote_port)),
+        name: format!("{} {}", group.group.l4proto, group.group.external),
+        detail: Some(format!(
+            "to {} port {}",
+            group.group.remote, group.group.remote_port
+        )),
         values: vec![group.used],
     });
     let bars = Bars {

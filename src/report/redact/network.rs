@@ -1,7 +1,7 @@
 //! Connections, translations, sockets and interfaces.
 
 use super::{Kind, Named, Redactor};
-use crate::analysis::nat::Endpoint;
+use crate::analysis::nat::{Endpoint, PortGroup};
 use crate::analysis::nat_rules::RuleRef;
 use crate::report::conntrack::{DirectionDoc, NatReport, SummaryReport};
 use crate::report::net::NetReport;
@@ -35,8 +35,7 @@ impl Named for SummaryReport {
 impl Named for NatReport {
     fn redact(&mut self, redactor: &mut Redactor) {
         for ports in &mut self.ports {
-            ports.external = redactor.ip(ports.external);
-            ports.remote = redactor.ip(ports.remote);
+            redactor.port_group(&mut ports.group);
         }
         for one in &mut self.translations {
             let end = |end: &mut Endpoint| end.address = redactor.ip(end.address);
@@ -54,6 +53,9 @@ impl Named for NatReport {
         }
         for used in &mut self.rules {
             redactor.rule(&mut used.rule);
+            if let Some(ports) = &mut used.ports {
+                redactor.port_group(&mut ports.group);
+            }
         }
     }
 }
@@ -117,6 +119,11 @@ impl Redactor {
     fn direction(&mut self, direction: &mut DirectionDoc) {
         direction.src = self.ip(direction.src);
         direction.dst = self.ip(direction.dst);
+    }
+
+    fn port_group(&mut self, group: &mut PortGroup) {
+        group.external = self.ip(group.external);
+        group.remote = self.ip(group.remote);
     }
 
     fn rule(&mut self, rule: &mut RuleRef) {

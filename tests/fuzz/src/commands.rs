@@ -249,7 +249,9 @@ impl Run {
             |entries| {
                 for entry in &entries {
                     known.push(entry.address);
-                    ports.add(entry, 0);
+                    if let Some((group, port)) = nat::PortGroup::of(entry, 0) {
+                        ports.add(group, port);
+                    }
                     let id = conntrack.id(entry);
                     let document = EntryDoc::of(entry, conntrack.namespaces(), id);
                     let written = render::conntrack::proc_line(&mut lines, entry, now)
@@ -266,7 +268,8 @@ impl Run {
         known.extend(conntrack.listed()?.0.iter().map(|entry| entry.address));
         known.sort_unstable();
         let allocated = Conntrack::allocated(&self.kernel).unwrap_or_default();
-        let _ = (conntrack.unlinked(&allocated, &known), ports.finish());
+        ports.settle();
+        let _ = (conntrack.unlinked(&allocated, &known), ports.groups());
         Ok(())
     }
 

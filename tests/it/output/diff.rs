@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{real_dumps, run, slabs_json, small_dump};
+use crate::support::{RealDump, real_dumps, run, slabs_json, small_dump};
 
 fn diff(files: &[&Path], more: &[&str]) -> (i32, Value, String) {
     let mut args = vec!["diff", "--format", "json"];
@@ -161,4 +161,138 @@ fn two_boots_are_said_and_no_time_between_them() {
     // A dump is of its own boot.
     let (_, document, _) = diff(&[&new.vmcore, &new.vmcore, &new.vmlinux], &[]);
     assert_eq!(document["same_boot"], true);
+}
+
+fn names(document: &Value, part: &str) -> Vec<String> {
+    let rows = document[part].as_array().expect("rows");
+    let names = rows.iter().map(|row| row["name"].as_str().expect("a name"));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn of_one_dump_twice_nothing_differs_and_all_is_told() {
+    let dump = small_dump();
+    let (code, document, stderr) = diff(&[&dump.vmcore, &dump.vmcore, &dump.vmlinux], &[]);
+    assert_eq!(code, 0, "{stderr}");
+    for part in ["ledger", "meminfo"] {
+        let rows = document[part].as_array().expect("rows");
+        assert!(rows.len() > 10, "{part}");
+        for row in rows {
+            assert_eq!(row["change_bytes"], 0, "{row}");
+            assert_eq!(row["bytes"][0], row["bytes"][1]);
+        }
+    }
+    assert_eq!(names(&document, "sysctls"), Vec::<String>::new());
+    assert_eq!(names(&document, "modules"), Vec::<String>::new());
+    assert_eq!(document["searched"], Value::from(vec![true, true]));
+    let (_, leaks, _) = run(&[
+        "leaks",
+        "--format",
+        "json",
+        dump.vmcore.to_str().expect("UTF-8"),
+        dump.vmlinux.to_str().expect("UTF-8"),
+    ]);
+    let leaks: Value = serde_json::from_str(&leaks).expect("a document");
+    let told = document["findings"].as_array().expect("findings");
+    for finding in leaks["findings"].as_array().expect("findings") {
+        let same = |row: &&Value| row["fingerprint"] == finding["fingerprint"];
+        let row = told.iter().find(same).expect("told");
+        let level = &finding["level"];
+        assert_eq!(
+            row["levels"],
+            Value::from(vec![level.clone(), level.clone()])
+        );
+    }
+    // Whoever wants caches alone waits for no search.
+    let (_, document, _) = diff(
+        &[&dump.vmcore, &dump.vmcore, &dump.vmlinux],
+        &["--with", "none"],
+    );
+    assert_eq!(document["searched"], Value::from(vec![false, false]));
+    assert_eq!(names(&document, "ledger"), Vec::<String>::new());
+    assert!(rows(&document).len() > 100);
+}
+
+/// The time of a crash stands in a note as text.
+fn earlier(dump: &RealDump, seconds: i64) -> tempfile::NamedTempFile {
+    let mut bytes = std::fs::read(&dump.vmcore).expect("a dump");
+    let mark = b"CRASHTIME=";
+    let places: Vec<usize> = bytes
+        .windows(mark.len())
+        .enumerate()
+        .filter(|(_, window)| *window == mark)
+        .map(|(at, _)| at + mark.len())
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        let text = std::str::from_utf8(&bytes[at..at + 10]).expect("digits");
+        let time: i64 = text.parse().expect("a time");
+        let text = (time - seconds).to_string();
+        bytes[at..at + 10].copy_from_slice(text.as_bytes());
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), bytes).expect("written");
+    file
+}
+
+#[test]
+fn two_dumps_of_one_boot_are_compared_in_the_order_of_time() {
+    let dump = small_dump();
+    let old = earlier(&dump, 36);
+    for files in [
+        [old.path(), &*dump.vmcore, &dump.vmlinux],
+        [&*dump.vmcore, old.path(), &dump.vmlinux],
+    ] {
+        let (code, document, stderr) = diff(&files, &["--with", "none"]);
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!(document["same_boot"], true, "{stderr}");
+        assert_eq!(document["seconds_between"], 36.0);
+        let path = old.path().to_str().expect("UTF-8");
+        assert_eq!(document["old"]["path"], path);
+        let turned = files[0] != old.path();
+        assert_eq!(stderr.contains("in the order of time"), turned, "{stderr}");
+    }
+}
+
+#[test]
+fn what_was_planted_between_two_dumps_is_told_in_every_part() {
+    for (quiet, leaky) in real_dumps(&["6.1-none"])
+        .into_iter()
+        .zip(real_dumps(&["6.1"]))
+    {
+        let (_, document, stderr) = diff(&[&quiet.vmcore, &leaky.vmcore, &leaky.vmlinux], &[]);
+        let found = document["findings"].as_array().expect("findings");
+        let lost = found.iter().find(|row| row["subject"] == "leaky_session");
+        let levels = &lost.expect(&stderr)["levels"];
+        assert_eq!((&levels[0], &levels[1]), (&Value::Null, &"leak".into()));
+        let loaded = names(&document, "modules");
+        assert!(loaded.contains(&"leaky".to_owned()), "{loaded:?}");
+        // As sysctl -a of either guest said it.
+        let was = quiet.captured("sysctl");
+        let value = |text: &str, name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.split_once(" = "))
+                .map(|(_, value)| value.to_owned())
+        };
+        let is = leaky.captured("sysctl");
+        let name = "kernel.tainted";
+        let row = document["sysctls"].as_array().expect("sysctls").iter();
+        let row = row.clone().find(|row| row["name"] == name).expect(name);
+        let both = [value(&was, name), value(&is, name)].map(|value| value.expect(name));
+        assert_eq!(row["values"], Value::from(both.to_vec()));
+    }
+}
+
+#[test]
+fn all_connections_of_both_are_counted() {
+    let dumps = real_dumps(&["5.10", "6.1"]);
+    let [old, new] = dumps.as_slice() else { return };
+    let files: [&Path; 4] = [&old.vmcore, &new.vmcore, &old.vmlinux, &new.vmlinux];
+    let (_, document, _) = diff(&files, &["--with", "connections"]);
+    let counted = [old, new].map(|dump| {
+        dump.oracle()["conntrack"]["entries"]
+            .as_array()
+            .map(Vec::len)
+    });
+    assert_eq!(document["connections"], serde_json::json!(counted));
 }

@@ -182,19 +182,18 @@ pub(super) fn interface(info: Info<'_>, at: usize, mask: usize) -> Option<Option
     Some(Some(format!("{}+", begun.trim_end_matches('+'))))
 }
 
-/// As iptables knows it by itself.
+/// As iptables knows it by itself (`xtables_chain_protos`): in what it saves it asks nobody else.
 pub(super) fn protocol(number: u16, family: u8) -> String {
     let name = match number {
         1 if family != 10 => "icmp",
         6 => "tcp",
         17 => "udp",
         33 => "dccp",
-        47 => "gre",
         50 => "esp",
         51 => "ah",
         58 => "ipv6-icmp",
         132 => "sctp",
-        135 => "ipv6-mh",
+        135 => "mobility-header",
         136 => "udplite",
         _ => return number.to_string(),
     };
