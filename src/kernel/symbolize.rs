@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::kallsyms::OwnSymbolsError;
 use super::modules::Modules;
 use super::{Kernel, moved};
 use crate::addr::VirtAddr;
@@ -98,10 +99,24 @@ impl<'m> Symbolizer<'m> {
         let names = kernel
             .own_symbols()
             .map_err(|error| {
-                kernel.diag.note(
-                    "no-kernel-names",
-                    format!("functions of the kernel have no names here: {error}"),
-                );
+                let nameless = "functions of the kernel have no names here";
+                let (code, diag) = ("no-kernel-names", &kernel.diag);
+                // Where they are is known, so something is missing; a vmlinux has not their order.
+                match error {
+                    OwnSymbolsError::Memory(why) => {
+                        diag.warn(
+                            code,
+                            format!("{nameless}: the table of them can't be read: {why}"),
+                        );
+                    }
+                    OwnSymbolsError::Decode(why) => {
+                        diag.warn(
+                            code,
+                            format!("{nameless}: the table of them in the dump: {why}"),
+                        );
+                    }
+                    other => diag.note(code, format!("{nameless}: {other}")),
+                }
             })
             .ok();
         let address = |name, otherwise| kernel.symbol(name).map_or(otherwise, |at| at.0);

@@ -23,6 +23,9 @@ const LOST: u64 = 50;
 /// As many in a dump that lacks a little of what was searched are still worth a look, if they are
 /// alike: a missing page has room for 512 pointers.
 const MANY: u64 = 1000;
+/// So many pointers a page has room for: whoever led to no more objects may have been in one page
+/// that was overwritten, and they are alike because they were its own.
+const ONE_PAGE: u64 = 512;
 /// Alike in more than this share, unreachable objects have one origin.
 const ALIKE: f64 = 0.5;
 /// As many objects of somebody else's cache are more than a module needs at hand.
@@ -81,6 +84,7 @@ pub fn judge(cache: &CacheFacts, reach: &CacheReach, context: &Context<'_>) -> C
             let text = format!("module {}: {}", owner.module, owner.how);
             evidence.supports("owner", "content", text);
         }
+        evidence.of_one_page();
     }
     // Who holds objects is not who lost others.
     if let Some(holder) = holder.filter(|_| evidence.hoard) {
@@ -153,6 +157,10 @@ struct Evidence {
     doubted: bool,
     /// Further kinds of evidence for the lost.
     support: u32,
+    /// So few that one page may have led to all of them.
+    few: bool,
+    /// They point where a module was that is loaded no more.
+    of_unloaded: bool,
 }
 
 impl Evidence {
@@ -195,6 +203,7 @@ impl Evidence {
         }
         if lost >= LOST {
             self.lost = true;
+            self.few = lost <= ONE_PAGE;
             let text = format!(
                 "nothing in memory points to {lost} of {} objects{}",
                 reach.judged,
@@ -253,6 +262,8 @@ impl Evidence {
         if alike < ALIKE {
             return;
         }
+        let first = cluster.symbols.first();
+        self.of_unloaded = first.is_some_and(|at| at.symbol == UNLOADED);
         let mut marks = Vec::new();
         marks.extend(cluster.describe_text());
         marks.extend(cluster.symbols.first().map(|at| {
@@ -278,6 +289,19 @@ impl Evidence {
             marks.join(", ")
         );
         self.supports("alike", "content", text);
+    }
+
+    /// Few objects of nobody's are not proven lost by being alike.
+    fn of_one_page(&mut self) {
+        let alone = self.r#for.iter().any(|reason| reason.code == "alike") && self.support == 1;
+        if self.few && alone && !self.of_unloaded {
+            self.support = 0;
+            let text = format!(
+                "one page with {ONE_PAGE} pointers, if it was overwritten, may be all that led to them"
+            );
+            self.not_checked
+                .push(reason("one-page", "reachability", text));
+        }
     }
 
     /// Ages weigh nothing by themselves: what is a time was guessed, or says when an object was

@@ -272,3 +272,29 @@ fn a_cache_that_is_mostly_one_modules_is_suspect() {
     let reasons = codes(&found.verdict.r#for);
     assert!(!reasons.contains(&"made-by-module") && !reasons.contains(&"owner"));
 }
+
+/// 7.2 with ten pages of zeros: 81 probes of character devices, whose table was among them, were
+/// called a leak because all of them point to exact_match.
+#[test]
+fn what_one_page_may_have_led_to_is_no_leak_for_being_alike() {
+    let nobodys = |objects| {
+        let mut reach = lost(objects);
+        let cluster = &mut reach.content.clusters[0];
+        (cluster.text, cluster.format) = (None, None);
+        cluster.symbols = vec![SymbolAt {
+            offset: 0x20,
+            symbol: "exact_match".into(),
+            module: None,
+        }];
+        judged(&cache("kmalloc-64", 2629), &reach, &whole()).verdict
+    };
+    let few = nobodys(512);
+    assert_eq!(few.level, Level::Suspect);
+    assert!(codes(&few.not_checked).contains(&"one-page"));
+    let many = nobodys(513);
+    assert_eq!(many.level, Level::Leak);
+    assert!(!codes(&many.not_checked).contains(&"one-page"));
+    // Those of a module are its own, however few.
+    let owned = judged(&cache("kmalloc-64", 2629), &lost(81), &whole());
+    assert_eq!(owned.verdict.level, Level::Leak);
+}

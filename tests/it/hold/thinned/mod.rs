@@ -6,7 +6,8 @@
 //! overwritten with zeros, which can't be told from real ones: then nothing may be called a leak
 //! that was none. CI thins the
 //! small dump some times; `VMLEAK_THINNED=N` thins it and each real dump N times
-//! (scripts/metamorphic), and prints what it did.
+//! (scripts/metamorphic), and prints what it did. `VMLEAK_THINNED_KEEP=DIR` keeps there each dump
+//! that something was wrong with.
 
 mod choice;
 pub(crate) mod kdump;
@@ -164,7 +165,10 @@ fn thin(subject: &Subject, choices: &[Choice]) -> Vec<String> {
             scope.spawn(move || {
                 while let Some(choice) = choices.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut found = subject.judge(choice, &path);
-                    found.extend(subject.judge_zeroed(choice, &path));
+                    keep(&found, &path, "without", choice);
+                    let leaks = subject.judge_zeroed(choice, &path);
+                    keep(&leaks, &path, "zeros", choice);
+                    found.extend(leaks);
                     let mut all = wrong.lock().unwrap_or_else(PoisonError::into_inner);
                     all.extend(found);
                 }
@@ -172,6 +176,19 @@ fn thin(subject: &Subject, choices: &[Choice]) -> Vec<String> {
         }
     });
     wrong.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps a dump that something was wrong with, for whoever asks for it.
+fn keep(found: &[String], path: &Path, how: &str, choice: &Choice) {
+    let Some(folder) = std::env::var_os("VMLEAK_THINNED_KEEP") else {
+        return;
+    };
+    if !found.is_empty() {
+        let first = choice.pages.iter().next().copied().unwrap_or_default();
+        let kept = Path::new(&folder).join(format!("vmcore-{how}-{first:x}"));
+        std::fs::copy(path, &kept).expect("a copy");
+        println!("{}: {}", kept.display(), found.join("; "));
+    }
 }
 
 #[test]
