@@ -60,18 +60,33 @@ def runs(pages, ram, dumped):
     return out
 
 
+# Of struct disk_dump_header: behind signature and version, struct new_utsname.
+MACHINE = 12 + 4 * 65
+# By the name that the kernel gives itself: e_machine, and how long struct elf_prstatus is.
+MACHINES = {b"x86_64": (62, 336), b"aarch64": (183, 392)}
+
+
+def machine(source):
+    with open(source, "rb") as dump:
+        name = dump.read(MACHINE + 65)[MACHINE:].split(b"\0")[0]
+    if name not in MACHINES:
+        sys.exit(f"{source}: of a machine that this does not know: {name.decode(errors='replace')!r}")
+    return MACHINES[name]
+
+
 def main(source, target):
+    e_machine, status_bytes = machine(source)
     pages, ram, dumped, info = kdump_header(source)
     prog = drgn.Program()
     prog.set_core_dump(source)
     segments = runs(pages, ram, dumped)
-    notes = note(b"CORE", 1, bytes(336)) + note(b"VMCOREINFO", 0, info)
+    notes = note(b"CORE", 1, bytes(status_bytes)) + note(b"VMCOREINFO", 0, info)
     count = len(segments) + 1
     notes_at = 64 + 56 * count
     data_at = -(-(notes_at + len(notes)) // PAGE) * PAGE
     with open(target, "wb") as out:
         ident = b"\x7fELF\x02\x01\x01" + bytes(9)
-        out.write(struct.pack(EHDR, ident, 4, 62, 1, 0, 64, 0, 0, 64, 56, count, 0, 0, 0))
+        out.write(struct.pack(EHDR, ident, 4, e_machine, 1, 0, 64, 0, 0, 64, 56, count, 0, 0, 0))
         out.write(struct.pack(PHDR, PT_NOTE, 0, notes_at, 0, 0, len(notes), len(notes), 4))
         at = data_at
         for pfn, held, named in segments:

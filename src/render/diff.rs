@@ -98,8 +98,10 @@ fn caches(out: &mut dyn Write, report: &DiffReport, layout: Layout, all: bool) -
             note(cache),
         ]);
     }
-    writeln!(out)?;
-    rows.write(out)?;
+    if same < report.growth.caches.len() {
+        writeln!(out)?;
+        rows.write(out)?;
+    }
     if same > 0 {
         writeln!(out, "\n{same} caches as they were not shown (--all)")?;
     }
