@@ -60,7 +60,15 @@ fn asked(session: &Session, place: &str) -> Result<Place> {
                 "{place} is no page that this machine can have: give pfn: and the number of one, or phys: and a physical address in hexadecimal"
             ))
         };
-        phys.filter(|phys| *phys < reach).ok_or_else(beyond)
+        let phys = phys.filter(|phys| *phys < reach).ok_or_else(beyond)?;
+        let end = session.kernel.dump().max_pfn();
+        match phys >> shift < end {
+            true => Ok(phys),
+            false => Err(wrong(format!(
+                "{place} is behind the last page that the headers of the dump name ({}): a device's memory, or nothing",
+                end.saturating_sub(1)
+            ))),
+        }
     };
     if let Some(text) = place.strip_prefix("pfn:") {
         let phys = number(text).and_then(|pfn| pfn.checked_mul(1 << shift));

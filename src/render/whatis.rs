@@ -31,13 +31,14 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIsReport>) -> io:
     head(out, document)?;
     writeln!(out)?;
     object(out, found)?;
+    if let Some(symbol) = &found.symbol {
+        writeln!(out, "symbol {}", printable(symbol))?;
+    }
+    types(out, found)?;
     if let Some(page) = &found.page_at {
         page_at(out, found, page)?;
     }
     area_and_block(out, found)?;
-    if let Some(symbol) = &found.symbol {
-        writeln!(out, "symbol {}", printable(symbol))?;
-    }
     if let Some(path) = &document.body.path {
         path_to_it(out, path)?;
     }
@@ -49,7 +50,7 @@ pub fn write_text(out: &mut dyn Write, document: &Document<WhatIsReport>) -> io:
     Ok(())
 }
 
-/// The object, and what it is likely to be.
+/// The object.
 fn object(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
     let bold = Style::new().bold();
     match &found.object {
@@ -80,10 +81,19 @@ fn object(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
             writeln!(out, "{} is no slab object: {page}", found.address)?;
         }
     }
+    Ok(())
+}
+
+/// What the members that point to it make of it: few of its references say little.
+fn types(out: &mut dyn Write, found: &WhatIs) -> io::Result<()> {
     for guess in &found.types {
+        let how = match guess.count.saturating_mul(2) < guess.of {
+            true => "perhaps",
+            false => "likely",
+        };
         writeln!(
             out,
-            "likely struct {}: {} of {} references to its start are {}",
+            "{how} struct {}: {} of {} references to its start are {}",
             printable(&guess.name),
             guess.count,
             guess.of,

@@ -53,6 +53,12 @@ fn a_symbol_stands_for_its_address() {
     }
     let start = u64::from_str_radix(&line("init_task"), 16).expect("hexadecimal");
     assert_eq!(whatis("init_task+0x10"), format!("{:#018x}", start + 0x10));
+    // A page that no header names is no answer that lacks something.
+    for place in ["pfn:99999999", "phys:0xffffffffff"] {
+        let (code, _, stderr) = run(&["whatis", place, files[0], files[1]]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("is behind the last page"), "{stderr}");
+    }
     let (code, _, stderr) = run(&["whatis", "no_such_symbol", files[0], files[1]]);
     assert_eq!(code, 2);
     assert!(stderr.contains("neither an address"), "{stderr}");
