@@ -56,6 +56,8 @@ pub(crate) enum RulesFormat {
     Ip6tablesSave,
     /// As `arptables-save -c`
     ArptablesSave,
+    /// As `ebtables-save` (ebtables-legacy), which prints no counters
+    EbtablesSave,
     /// As `ipset save`
     IpsetSave,
 }
@@ -87,6 +89,7 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
         RulesFormat::IptablesSave => render::rules::write_iptables(out, &document.body, 2),
         RulesFormat::Ip6tablesSave => render::rules::write_iptables(out, &document.body, 10),
         RulesFormat::ArptablesSave => render::rules::write_iptables(out, &document.body, 3),
+        RulesFormat::EbtablesSave => render::rules::write_ebtables(out, &document.body),
         RulesFormat::IpsetSave => render::rules::write_ipset(out, &document.body),
         RulesFormat::Table => render::rules::write_text(out, &document, layout),
     })?;

@@ -2,7 +2,7 @@
 //! not known of a match or target is shown as its bytes.
 
 mod header;
-mod info;
+pub(super) mod info;
 mod matches;
 mod more_matches;
 mod nat;
@@ -94,6 +94,7 @@ fn verdict(verdict: &XVerdict) -> Option<String> {
         XVerdict::Return => "RETURN".to_owned(),
         XVerdict::Jump(chain) | XVerdict::Goto(chain) => chain.clone(),
         XVerdict::Other(code) => format!("# verdict {code}"),
+        XVerdict::Continue => "CONTINUE".to_owned(),
         XVerdict::None => return None,
     })
 }

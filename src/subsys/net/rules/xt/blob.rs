@@ -129,6 +129,7 @@ impl Blob<'_, '_> {
                 bytes: counters.map(|(_, bytes)| bytes),
                 header,
                 matches: self.matches(bytes.get(shape.size..target_at)?)?,
+                watchers: Vec::new(),
                 target,
             },
             jump,
