@@ -90,12 +90,13 @@ impl Blob<'_> {
             }
         }
         let whole = |(chain, wanted): &(XChain, u32)| chain.rules.len() == *wanted as usize;
-        let complete = at == self.bytes.len() && chains.iter().all(whole);
+        let mut complete = at == self.bytes.len() && chains.iter().all(whole);
         let mut chains: Vec<XChain> = chains.into_iter().map(|(chain, _)| chain).collect();
         let mut all = chains.iter_mut().flat_map(|chain| &mut chain.rules);
         let mut passed = 0;
         for (number, to) in jumps {
             if let Some(rule) = all.nth(number - passed) {
+                complete &= names.contains_key(&to);
                 let name = names.get(&to).cloned().unwrap_or_else(|| format!("?{to}"));
                 rule.target = XTarget::Verdict(XVerdict::Jump(name));
             }

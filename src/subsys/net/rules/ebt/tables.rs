@@ -153,11 +153,12 @@ impl<'r, 'k> Reader<'r, 'k> {
             names: &|at, is_match| self.extensions.extension(at, is_match),
         };
         let (chains, complete) = blob.chains();
+        let counted: usize = chains.iter().map(|chain| chain.rules.len()).sum();
         let table = XTable {
             family: XFamily(BRIDGE),
             name,
             chains,
-            complete: complete && holes.is_empty(),
+            complete: complete && counted == rules as usize && holes.is_empty(),
         };
         self.say(&table, &counters);
         Some(table)
