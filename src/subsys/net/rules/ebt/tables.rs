@@ -247,7 +247,7 @@ mod tests {
         let mut bytes = vec![0; 48];
         bytes[0] = 2;
         bytes[24] = 9;
-        add(&mut sums, &bytes, &[32..48]);
+        add(&mut sums, &bytes, std::slice::from_ref(&(32..48)));
         assert_eq!(sums, [Some((3, 1)), Some((1, 10)), None]);
     }
 }
