@@ -303,6 +303,8 @@ else
     . /etc/scenario.sh
     # shellcheck source=SCRIPTDIR/network.sh
     . /etc/network.sh
+    # shellcheck source=SCRIPTDIR/rules.sh
+    . /etc/rules.sh
     gateway
     runs=$(setting live 0)
     [ "$runs" = 0 ] || live "$runs"

@@ -103,6 +103,7 @@ scenario_start() {
             done
             ;;
         sockets) queues_start ;;
+        rules) rules_start ;;
         double-free | corrupt-freelist | in-allocator | in-conntrack)
             # Where the panic will be, too.
             taskset 1 insmod /wound.ko wound="$scenario" || say "wound did not load"
@@ -190,6 +191,7 @@ scenario_arm() {
     case $scenario in
         in-allocator | in-conntrack) exec 3>>/sys/module/wound/parameters/fire ;;
         sockets) queues_arm ;;
+        rules) rules_arm ;;
     esac
 }
 

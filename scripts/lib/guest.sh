@@ -34,7 +34,7 @@ gateway_initramfs() {
     local tools=$1 directory=$2 program
     base_initramfs "$directory"
     copy_tool "$tools" "$directory" busybox nft conntrack ip ss tc modprobe kexec
-    cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules,scenario.sh,network.sh} "$directory/etc/"
+    cp "$SCRIPTS"/guest/{gateway.nft,lan.nft,modules,scenario.sh,network.sh,rules.sh} "$directory/etc/"
     for program in traffic load keepers queues; do
         cc -O2 -Wall -static -s -o "$directory/usr/bin/$program" "$SCRIPTS/guest/$program.c"
     done
@@ -42,6 +42,32 @@ gateway_initramfs() {
     cp "$3" "$directory/crash/vmlinuz"
     cp "$4" "$directory/crash/initrd"
     [[ -z ${5:-} ]] || cp "$5" "$directory/"
+}
+
+# The packages of the programs that make rules, beside the guest's own.
+rules_tools() { tools_root "$GUEST_SUITE" iptables ebtables ipset netbase; }
+
+# rules_initramfs TOOLS DIRECTORY: these programs, with what they load by name.
+rules_initramfs() {
+    local tools=$1 directory=$2
+    # Where the others' libraries are, as copy_tool looks there.
+    cp -Lu "$tools"/usr/lib/ebtables/libebtc.so.0 "$tools/usr/lib/x86_64-linux-gnu/"
+    copy_tool "$tools" "$directory" ipset perl ebtables-legacy \
+        {iptables,ip6tables,arptables,ebtables}-nft{,-save}
+    cp -R "$tools/usr/lib/x86_64-linux-gnu/xtables" "$directory/usr/lib/x86_64-linux-gnu/"
+    cp -Lu "$tools"/usr/lib/x86_64-linux-gnu/lib{m,netfilter_conntrack,nfnetlink,mnl}.so.? \
+        "$directory/usr/lib/x86_64-linux-gnu/"
+    # A script of perl, which wants these and that path.
+    install -m 755 "$tools/usr/sbin/ebtables-legacy-save" "$directory/usr/bin/"
+    install -D -m 644 -t "$directory/usr/lib/x86_64-linux-gnu/perl-base" \
+        "$tools"/usr/lib/x86_64-linux-gnu/perl-base/{strict,warnings}.pm
+    mkdir -p "$directory/usr/sbin"
+    ln -s ../bin/ebtables-legacy "$directory/usr/sbin/ebtables"
+    # Where its own libraries are by its own word.
+    install -D -m 644 -t "$directory/usr/lib/ebtables" "$tools/usr/lib/ebtables/libebtc.so.0"
+    cp "$tools"/etc/{ethertypes,protocols,services} "$directory/etc/"
+    cp -R "$SCRIPTS/guest/rules" "$directory/etc/rules"
+    cat "$SCRIPTS/guest/modules.rules" >>"$directory/etc/modules"
 }
 
 # add_program DIRECTORY PROGRAM: with the libraries of this machine that it wants

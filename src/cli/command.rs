@@ -113,7 +113,7 @@ pub(crate) enum Command {
     Pages(PagesArgs),
     /// BPF maps and programs: what each holds, and who has it open
     Bpf(BpfArgs),
-    /// The packet filters of each network namespace: nf_tables, iptables, ipset
+    /// The packet filters of each network namespace: nf_tables, iptables, ebtables, ipset
     Rules(RulesArgs),
     /// Zones of memory: watermarks, free blocks, and whether a request could have been served
     Zones(ZonesArgs),

@@ -60,6 +60,8 @@ pub(crate) enum RulesFormat {
     Ip6tablesNftSave,
     /// As `arptables-save -c`
     ArptablesSave,
+    /// As `ebtables-save` (ebtables-legacy), which prints no counters
+    EbtablesSave,
     /// As `ipset save`
     IpsetSave,
 }
@@ -93,6 +95,7 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
         RulesFormat::IptablesNftSave => render::rules::write_iptables_nft(out, &document.body, 2),
         RulesFormat::Ip6tablesNftSave => render::rules::write_iptables_nft(out, &document.body, 10),
         RulesFormat::ArptablesSave => render::rules::write_iptables(out, &document.body, 3),
+        RulesFormat::EbtablesSave => render::rules::write_ebtables(out, &document.body),
         RulesFormat::IpsetSave => render::rules::write_ipset(out, &document.body),
         RulesFormat::Table => render::rules::write_text(out, &document, layout),
     })?;

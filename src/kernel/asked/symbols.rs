@@ -85,6 +85,8 @@ pub const SYMBOLS: &[&str] = &[
     "dqstats",
     "early_memtest_bad_size",
     "early_memtest_done",
+    "ebt_pernet_id",
+    "ebt_register_table",
     "efi_mm",
     "extra_mem",
     "fib_new_table",

@@ -1,5 +1,6 @@
-//! `rules`: an overview for people, and the forms of nft, iptables-save and ipset.
+//! `rules`: an overview for people, and the forms of nft, iptables-save, ebtables-save and ipset.
 
+mod ebtables;
 mod ipset;
 mod iptables;
 mod names;
@@ -100,6 +101,11 @@ fn whole(out: &mut dyn Write, namespace: &NetnsDoc) -> io::Result<()> {
                 iptables::write(&mut text, &tables, &set_names(namespace))?;
             }
         }
+        let bridges = of_family(namespace, BRIDGE);
+        if let Some(first) = bridges.first() {
+            writeln!(text, "# {}", first.family.name())?;
+            ebtables::write(&mut text, &bridges, true)?;
+        }
         write_safely(out, &text)?;
     }
     if !rules.ipsets.is_empty() {
@@ -122,6 +128,9 @@ fn write_safely(out: &mut dyn Write, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// NFPROTO_BRIDGE: tables of ebtables, whose rules have a form of their own.
+const BRIDGE: u8 = 7;
+
 fn of_family(namespace: &NetnsDoc, family: u8) -> Vec<&XTable> {
     let tables = namespace.rules.x_tables.iter();
     tables.filter(|table| table.family.0 == family).collect()
@@ -141,8 +150,15 @@ pub(super) fn nft_rule(
     nft::rule_text(table, devices, rule)
 }
 
-/// The rules of a chain as `iptables-save -c` has them.
+/// The rules of a chain as `iptables-save -c` has them, those of bridges as commands of ebtables
+/// with counters.
 pub(super) fn x_rules(namespace: &NetnsDoc, table: &XTable, chain: &XChain) -> Vec<String> {
+    if table.family.0 == BRIDGE {
+        let rules = chain.rules.iter();
+        return rules
+            .map(|rule| ebtables::rule_line(chain, rule, true))
+            .collect();
+    }
     let sets = set_names(namespace);
     let around = Around {
         family: table.family.0,
@@ -202,6 +218,15 @@ pub fn write_iptables_nft(out: &mut dyn Write, body: &RulesReport, family: u8) -
         let tables = &namespace.rules.nf_tables;
         iptables::write_nft(out, tables, family, &set_names(namespace))
     })
+}
+
+/// As `ebtables-save`, of all namespaces one after another.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_ebtables(out: &mut dyn Write, body: &RulesReport) -> io::Result<()> {
+    let mut namespaces = body.namespaces.iter();
+    namespaces.try_for_each(|one| ebtables::write(out, &of_family(one, BRIDGE), false))
 }
 
 /// As `ipset save`, of all namespaces one after another.

@@ -191,12 +191,13 @@ fn is_filter(home: &str) -> bool {
         "net/netfilter/",
         "net/ipv4/netfilter/",
         "net/ipv6/netfilter/",
+        "net/bridge/netfilter/",
     ];
     let name = of_module
         .iter()
         .find_map(|folder| home.strip_prefix(folder));
     name.is_some_and(|name| {
-        let kinds = ["nft_", "nf_tables", "x_tables", "ipset/"];
+        let kinds = ["nft_", "nf_tables", "x_tables", "ipset/", "ebtables"];
         kinds.iter().any(|kind| name.starts_with(kind))
     })
 }

@@ -1,9 +1,12 @@
 //! `rules` against what a guest printed of a large rule set (the dump rules-6.1), and the rules that
 //! the gateways of the other guests were given; `nat` names them.
 
+mod ebtables;
 mod thinned;
 
 use std::path::PathBuf;
+
+use serde_json::Value;
 
 use crate::support::{dump_named, json, printed, real_dumps, run, skip};
 
@@ -15,6 +18,11 @@ fn guest() -> Option<(PathBuf, PathBuf)> {
     };
     let captures = vmcore.parent().expect("a folder").join("cap");
     Some((vmcore, captures))
+}
+
+/// What an array of a document has.
+fn rows<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    value[key].as_array().into_iter().flatten()
 }
 
 /// By the types in the dump itself.

@@ -102,9 +102,11 @@ pub static RULES: Table<RuleRow> = Table {
         ),
         unsigned("packets", "By its counter", |row| row.packets),
         unsigned("bytes", "By its counter", |row| row.bytes),
-        text("text", "As nft or iptables-save -c writes it", |row| {
-            made(&row.text)
-        }),
+        text(
+            "text",
+            "As nft, iptables-save -c or ebtables writes it",
+            |row| made(&row.text),
+        ),
         text("comment", "Of nf_tables", |row| maybe(&row.comment)),
     ],
 };

@@ -6,40 +6,40 @@ use crate::bytes::{c_string, u16_at, u32_at, u64_at};
 
 /// The data of a match or target; what it lacks makes it unknown.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Info<'b>(pub(super) &'b [u8]);
+pub(in super::super) struct Info<'b>(pub(in super::super) &'b [u8]);
 
 impl Info<'_> {
-    pub(super) fn u8(&self, at: usize) -> Option<u8> {
+    pub(in super::super) fn u8(&self, at: usize) -> Option<u8> {
         self.0.get(at).copied()
     }
 
-    pub(super) fn u16(&self, at: usize) -> Option<u16> {
+    pub(in super::super) fn u16(&self, at: usize) -> Option<u16> {
         u16_at(self.0, at)
     }
 
-    pub(super) fn be16(&self, at: usize) -> Option<u16> {
+    pub(in super::super) fn be16(&self, at: usize) -> Option<u16> {
         u16_at(self.0, at).map(u16::swap_bytes)
     }
 
-    pub(super) fn u32(&self, at: usize) -> Option<u32> {
+    pub(in super::super) fn u32(&self, at: usize) -> Option<u32> {
         u32_at(self.0, at)
     }
 
-    pub(super) fn u64(&self, at: usize) -> Option<u64> {
+    pub(in super::super) fn u64(&self, at: usize) -> Option<u64> {
         u64_at(self.0, at)
     }
 
-    pub(super) fn text(&self, at: usize, len: usize) -> Option<String> {
+    pub(in super::super) fn text(&self, at: usize, len: usize) -> Option<String> {
         Some(c_string(self.0.get(at..at + len)?))
     }
 
-    pub(super) fn ipv4(&self, at: usize) -> Option<Ipv4Addr> {
+    pub(in super::super) fn ipv4(&self, at: usize) -> Option<Ipv4Addr> {
         let bytes: [u8; 4] = self.0.get(at..at + 4)?.try_into().ok()?;
         Some(Ipv4Addr::from(bytes))
     }
 
     /// Of a union of both kinds.
-    pub(super) fn address(&self, family: u8, at: usize) -> Option<IpAddr> {
+    pub(in super::super) fn address(&self, family: u8, at: usize) -> Option<IpAddr> {
         if family != 10 {
             return self.ipv4(at).map(IpAddr::V4);
         }
@@ -49,12 +49,12 @@ impl Info<'_> {
 }
 
 /// `! ` where something is turned round.
-pub(super) fn not(inverted: bool) -> &'static str {
+pub(in super::super) fn not(inverted: bool) -> &'static str {
     if inverted { " !" } else { "" }
 }
 
 /// In quotes unless it is a plain word (xtables_save_string).
-pub(super) fn quoted(text: &str) -> String {
+pub(in super::super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
@@ -71,7 +71,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// How many bits of an address a mask keeps, if they are its first ones.
-pub(super) fn prefix(mask: &[u8]) -> Option<u32> {
+pub(in super::super) fn prefix(mask: &[u8]) -> Option<u32> {
     let ones: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
     let leading: u32 = {
         let whole = mask.iter().take_while(|byte| **byte == 0xff).count();
@@ -82,7 +82,7 @@ pub(super) fn prefix(mask: &[u8]) -> Option<u32> {
 }
 
 /// A range of ports; all of them are none.
-pub(super) fn ports(name: &str, min: u16, max: u16, inverted: bool) -> String {
+pub(in super::super) fn ports(name: &str, min: u16, max: u16, inverted: bool) -> String {
     match (min, max) {
         (0, 0xffff) if !inverted => String::new(),
         (min, max) if min == max => format!("{} --{name} {min}", not(inverted)),
@@ -92,7 +92,7 @@ pub(super) fn ports(name: &str, min: u16, max: u16, inverted: bool) -> String {
 
 /// A rate by the time between two packets, in `scale` parts of a second: the smallest unit that fits
 /// (libxt_limit.c, print_rate). Also how many milliseconds its unit has.
-pub(super) fn rate(period: u64, scale: u64) -> (String, u64) {
+pub(in super::super) fn rate(period: u64, scale: u64) -> (String, u64) {
     let units = [(86_400, "day"), (3_600, "hour"), (60, "min"), (1, "sec")];
     let period = period.max(1);
     let mut chosen = (86_400 * scale, "day", 86_400);

@@ -3,7 +3,7 @@
 
 mod from_nft;
 mod header;
-mod info;
+pub(super) mod info;
 mod made;
 mod matches;
 mod more_matches;
@@ -120,6 +120,7 @@ fn verdict(verdict: &XVerdict) -> Option<String> {
         XVerdict::Return => "RETURN".to_owned(),
         XVerdict::Jump(chain) | XVerdict::Goto(chain) => chain.clone(),
         XVerdict::Other(code) => format!("# verdict {code}"),
+        XVerdict::Continue => "CONTINUE".to_owned(),
         XVerdict::None => return None,
     })
 }

@@ -1,8 +1,9 @@
-//! The packet filters of every network namespace: nf_tables, x_tables and ipset.
+//! The packet filters of every network namespace: nf_tables, x_tables with ebtables, and ipset.
 //!
 //! Layer: subsystem. Input: a kernel with the types of the filters' modules. Output: [`RuleFacts`].
 //! Invariants: what a kernel lacks is no error; what can't be read costs itself and is said.
 
+mod ebt;
 mod hex;
 pub mod ipset;
 pub mod nft;
@@ -35,7 +36,7 @@ pub struct NetnsRules {
     pub devices: BTreeMap<u32, String>,
     /// Tables of nf_tables.
     pub nf_tables: Vec<nft::Table>,
-    /// Tables of x_tables, by family.
+    /// Tables of x_tables, by family; those of bridges (ebtables) last.
     pub x_tables: Vec<xt::XTable>,
     /// Sets of ipset, by number.
     pub ipsets: Vec<ipset::IpSet>,
@@ -62,11 +63,21 @@ pub fn collect(kernel: &Kernel, modules: &Modules) -> Result<RuleFacts, KernelEr
         "nf_tables",
         nft::Reader::new(kernel, modules, clock, cpus.clone()),
     );
-    let xt = said(kernel, "x_tables", xt::Reader::new(kernel, modules, cpus));
+    let xt = said(
+        kernel,
+        "x_tables",
+        xt::Reader::new(kernel, modules, cpus.clone()),
+    );
+    // Nothing more is to be said where x_tables can't be read, of which they are.
+    let ebt = xt.as_ref().and_then(|xt| {
+        let found = ebt::Reader::new(kernel, modules, cpus, xt);
+        said(kernel, "ebtables", found)
+    });
     let ipset = said(kernel, "ipset", ipset::Reader::new(kernel, modules, clock));
     let known = [
         ("nf_tables", nft.is_some()),
         ("x_tables", xt.is_some()),
+        ("ebtables", ebt.is_some()),
         ("ipset", ipset.is_some()),
     ];
     let filters = known
@@ -78,10 +89,14 @@ pub fn collect(kernel: &Kernel, modules: &Modules) -> Result<RuleFacts, KernelEr
         initial: network.initial,
         address: network.address,
         devices: devices::names(kernel, network.address),
-        x_tables: xt
-            .as_ref()
-            .map(|xt| xt.tables(network.address))
-            .unwrap_or_default(),
+        x_tables: {
+            let mut all = xt
+                .as_ref()
+                .map(|xt| xt.tables(network.address))
+                .unwrap_or_default();
+            all.extend(ebt.iter().flat_map(|ebt| ebt.tables(network.address)));
+            all
+        },
         ipsets: ipset
             .as_ref()
             .map(|ipset| ipset.sets(network.address))

@@ -30,7 +30,7 @@ struct Shape {
 fn shape(family: u8) -> Shape {
     let (header, target_offset, counters, size) = match family {
         10 => (136, 140, 152, 168),
-        3 => (164, 168, 176, 192),
+        3 => (164, 164, 176, 192),
         _ => (84, 88, 96, 112),
     };
     Shape {
@@ -129,6 +129,7 @@ impl Blob<'_, '_> {
                 bytes: counters.map(|(_, bytes)| bytes),
                 header,
                 matches: self.matches(bytes.get(shape.size..target_at)?)?,
+                watchers: Vec::new(),
                 target,
             },
             jump,

@@ -24,6 +24,7 @@ impl XFamily {
         match self.0 {
             2 => "ip",
             3 => "arp",
+            7 => "bridge",
             10 => "ip6",
             _ => "unknown",
         }
@@ -56,9 +57,10 @@ pub struct XChain {
     pub name: String,
     /// Which hook it is called from; of base chains.
     pub hook: Option<u32>,
-    /// What becomes of packets at its end; of base chains.
+    /// What becomes of packets at its end; of base chains, and of all of bridges.
     pub policy: Option<XVerdict>,
-    /// Of packets that got to its end, of base chains; `None` where that is not known.
+    /// Of packets that got to its end, of base chains; `None` where that is not known, or not
+    /// counted, as by bridges.
     pub packets: Option<u64>,
     /// The same in bytes.
     pub bytes: Option<u64>,
@@ -75,6 +77,8 @@ pub enum XVerdict {
     Drop,
     Queue,
     Return,
+    /// On to the next rule (of bridges).
+    Continue,
     Jump(String),
     Goto(String),
     /// A rule that only counts.
@@ -110,10 +114,14 @@ pub struct XRule {
     pub packets: Option<u64>,
     /// The same in bytes.
     pub bytes: Option<u64>,
-    /// Addresses, interfaces and protocol: `struct ipt_ip`, `ip6t_ip6` or `arpt_arp`.
+    /// Addresses, interfaces and protocol: `struct ipt_ip`, `ip6t_ip6` or `arpt_arp`; of bridges
+    /// `struct ebt_entry` up to where it says how long it is.
     pub header: Hex,
     /// What else it asks.
     pub matches: Vec<Extension>,
+    /// What looks on and decides nothing (of bridges).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watchers: Vec<Extension>,
     /// What it does.
     pub target: XTarget,
 }

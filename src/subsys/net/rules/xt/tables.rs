@@ -128,7 +128,18 @@ impl<'k> Reader<'k> {
         }))
     }
 
-    /// The tables of the namespace at `net`.
+    /// The head of a family's list in `struct net`, where the kernel keeps them there.
+    pub(in super::super) fn listed_in_namespace(
+        &self,
+        net: VirtAddr,
+        family: u8,
+    ) -> Option<VirtAddr> {
+        let tables = self.net.tables?;
+        let at = u64::from(family) * 16;
+        (at < u64::from(tables.size)).then(|| net.plus(u64::from(tables.offset) + at))
+    }
+
+    /// The tables of the namespace at `net`, but those of bridges.
     pub(in super::super) fn tables(&self, net: VirtAddr) -> Vec<XTable> {
         let (heads, size) = match (&self.pernet, self.net.tables) {
             (Some((layout, id)), _) => {
@@ -211,7 +222,7 @@ impl<'k> Reader<'k> {
     }
 
     /// Name and revision of a match or target; in the kernel the name has given way to a pointer.
-    pub(super) fn extension(&self, at: VirtAddr, is_match: bool) -> Option<(String, u8)> {
+    pub(in super::super) fn extension(&self, at: VirtAddr, is_match: bool) -> Option<(String, u8)> {
         if let Some(known) = self.known.borrow().get(&at) {
             return known.clone();
         }
