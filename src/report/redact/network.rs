@@ -101,6 +101,11 @@ impl Named for NetReport {
                 }
             }
         }
+        for device in self.page_pools.iter_mut().flatten() {
+            if let Some(name) = &mut device.device {
+                redactor.interface(name);
+            }
+        }
         for one in self
             .neighbours
             .iter_mut()
