@@ -101,10 +101,8 @@ impl Named for NetReport {
                 }
             }
         }
-        for device in self.page_pools.iter_mut().flatten() {
-            if let Some(name) = &mut device.device {
-                redactor.interface(name);
-            }
+        for pool in self.page_pools.iter_mut().flatten() {
+            redactor.pool(pool);
         }
         for one in self
             .neighbours

@@ -32,6 +32,9 @@ layout! {
     pub(super) struct PoolRingLayout = "ptr_ring" in "net/core/page_pool.c" {
         need size = "size",
         need queue = "queue",
+        /// 4.13 and later (commit fb9de9704775): what lies between was taken, and is cleared later.
+        maybe taken_from = "consumer_tail",
+        maybe taken_to = "consumer_head",
     }
 }
 

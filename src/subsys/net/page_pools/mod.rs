@@ -12,6 +12,7 @@ mod mark;
 mod reader;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -98,6 +99,8 @@ pub(crate) struct Pool {
     pub(crate) pages: Vec<Pfn>,
     /// Structures of those in its cache and its ring.
     pub(crate) kept: Vec<VirtAddr>,
+    /// Slots of its cache that are empty, and still name what was in them last.
+    pub(crate) stale: Range<VirtAddr>,
 }
 
 /// All pools.
@@ -206,7 +209,7 @@ pub(crate) fn known(
     let mut pools = Vec::new();
     for (at, pages) in pages {
         match reader.pool(at, marked.is_some().then_some(&pages)) {
-            Some((facts, kept)) => pools.push(Pool { facts, pages, kept }),
+            Some(found) => pools.push(Pool { pages, ..found }),
             None if listed.contains(&at) => complete = false,
             None => {}
         }
@@ -237,24 +240,35 @@ mod tests {
 
     fn pool(in_flight: Option<i64>, found: Option<u64>) -> PagePoolFacts {
         PagePoolFacts {
-            address: VirtAddr(0xffff_8880_0000_0000),
-            id: None,
-            device: None,
-            parent: None,
-            device_gone: false,
-            cpu: None,
-            napi_id: None,
-            order: 0,
-            size: 256,
-            hold_count: None,
-            release_count: None,
             in_flight,
-            cached: 36,
-            ring: Some(20),
             found,
-            found_bytes: found,
-            destroyed: false,
-            destroyed_seconds: None,
+            ..PagePoolFacts::example(VirtAddr(0xffff_8880_0000_0000))
+        }
+    }
+
+    impl PagePoolFacts {
+        /// One in use, of which 200 blocks are out.
+        pub(crate) fn example(address: VirtAddr) -> Self {
+            Self {
+                address,
+                id: None,
+                device: None,
+                parent: None,
+                device_gone: false,
+                cpu: None,
+                napi_id: None,
+                order: 0,
+                size: 256,
+                hold_count: None,
+                release_count: None,
+                in_flight: Some(256),
+                cached: 36,
+                ring: Some(20),
+                found: Some(256),
+                found_bytes: Some(256 << 12),
+                destroyed: false,
+                destroyed_seconds: None,
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! One pool.
 
-use super::PagePoolFacts;
 use super::layouts::{
     PoolDeviceLayout, PoolLayout, PoolNapiLayout, PoolNetdevLayout, PoolRingLayout,
 };
+use super::{PagePoolFacts, Pool};
 use crate::addr::{Pfn, VirtAddr};
 use crate::bytes::u64_at;
 use crate::kernel::layout::Field;
@@ -47,14 +47,9 @@ impl<'k> Reader<'k> {
         })
     }
 
-    /// The pool at an address, with the structures of the pages in its cache and ring; `None` if it
-    /// is missing, or what is there is no pool. `pages` are those that say they are its own, where
-    /// pages say it.
-    pub(super) fn pool(
-        &self,
-        at: VirtAddr,
-        pages: Option<&Vec<Pfn>>,
-    ) -> Option<(PagePoolFacts, Vec<VirtAddr>)> {
+    /// The pool at an address, but for its pages; `None` if it is missing, or what is there is no
+    /// pool. `pages` are those that say they are its own, where pages say it.
+    pub(super) fn pool(&self, at: VirtAddr, pages: Option<&Vec<Pfn>>) -> Option<Pool> {
         let space = self.kernel.space.quiet();
         let layout = &self.pool;
         let record = space.read_bytes(at, layout.struct_size.min(1 << 16)).ok()?;
@@ -63,6 +58,8 @@ impl<'k> Reader<'k> {
         let cached = layout.cached.get(&record);
         let ring = record.get(layout.ring.offset as usize..)?;
         let (length, queue) = (self.ring.size.get(ring), self.ring.queue.get(ring));
+        let of_ring = |field: Option<Field>| field.map_or(0, |field| field.get(ring) as usize);
+        let taken = of_ring(self.ring.taken_from)..of_ring(self.ring.taken_to);
         let is_one = order <= u64::from(MAX_FOLIO_ORDER)
             && cached <= slots
             && (1..=MAX_RING).contains(&length)
@@ -79,7 +76,8 @@ impl<'k> Reader<'k> {
             .space
             .read_bytes(VirtAddr(queue), length as usize * 8);
         let queued = queued.ok().map(|bytes| {
-            let words = (0..length as usize).filter_map(|slot| u64_at(&bytes, slot * 8));
+            let slots = (0..length as usize).filter(|slot| !taken.contains(slot));
+            let words = slots.filter_map(|slot| u64_at(&bytes, slot * 8));
             words.filter(|word| *word != 0).collect::<Vec<u64>>()
         });
         let ring = queued.as_ref().map(|words| words.len() as u64);
@@ -114,7 +112,13 @@ impl<'k> Reader<'k> {
             destroyed: started.is_some() || get(layout.users) == Some(0),
             destroyed_seconds: started.and_then(|at| self.seconds_since(at)),
         };
-        Some((facts, kept))
+        let cache = at.plus(u64::from(layout.cache.offset));
+        Some(Pool {
+            facts,
+            pages: Vec::new(),
+            kept,
+            stale: cache.plus(cached * 8)..cache.plus(slots * 8),
+        })
     }
 
     /// What it says itself, or its NAPI does. A pool that outlives its interface is given to the
