@@ -16,8 +16,8 @@ layout! {
         maybe id = "napi_id",
         /// 6.9 and later (commit 26793bfb5d60).
         maybe irq = "irq",
-        /// Lists by hash since 4.19 (commit 07d78363dcff), in a structure since 6.16 (commit
-        /// 291515c76407).
+        /// Lists by hash since 4.19 (commit 07d78363dcff), in a structure since commit
+        /// 291515c76407 (6.15 or 6.16).
         maybe hash = "gro.hash" | "gro_hash",
         /// One chain, and how many are on it, before.
         maybe chain = "gro_list",

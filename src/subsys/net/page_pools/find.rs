@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::layouts::AllocatorLayout;
+use super::layouts::XdpAllocatorLayout;
 use crate::addr::VirtAddr;
 use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
@@ -12,14 +12,14 @@ use crate::kernel::{Kernel, KernelError, walk};
 
 layout! {
     /// include/linux/xarray.h
-    struct ArrayLayout = "xarray" in "net/core/page_pool_user.c" | "lib/xarray.c" {
+    struct PoolArrayLayout = "xarray" in "net/core/page_pool_user.c" | "lib/xarray.c" {
         need head = "xa_head",
     }
 }
 
 layout! {
     /// include/net/page_pool/types.h; include/net/page_pool.h up to 6.5
-    struct ReleaseLayout = "page_pool" in "net/core/page_pool.c" {
+    struct PoolReleaseLayout = "page_pool" in "net/core/page_pool.c" {
         need function = "release_dw.work.func",
         need timer = "release_dw.timer.entry",
     }
@@ -38,7 +38,7 @@ const PAGE_POOL: u64 = 2;
 const MAX_POOLS: usize = 1 << 20;
 /// Timers in one slot of the wheel.
 const MAX_TIMERS: u64 = 1 << 20;
-/// NR_BASES: one without CONFIG_NO_HZ_COMMON, three since 6.9 (commit 7ee988770326).
+/// NR_BASES: one without CONFIG_NO_HZ_COMMON, three since 6.9.
 const MAX_BASES: u64 = 3;
 
 /// Pools that the kernel lists, and whether all of them could be read. Where neither it nor pages
@@ -51,7 +51,7 @@ pub(super) fn listed(
     let mut complete = true;
     let all = kernel.symbol("page_pools");
     if let Some(at) = all {
-        let layout: ArrayLayout = kernel.layout()?;
+        let layout: PoolArrayLayout = kernel.layout()?;
         let head = at.plus(u64::from(layout.head.offset));
         let pools = walk::xarray::pointers(kernel, head, MAX_POOLS)?;
         complete &= pools.end.is_complete();
@@ -68,7 +68,7 @@ pub(super) fn listed(
 fn of_queues(kernel: &Kernel, found: &mut BTreeSet<VirtAddr>) -> Result<bool, KernelError> {
     // A pointer to the table, made with the first entry.
     let table = kernel.u64_of("mem_id_ht").value().unwrap_or(0);
-    let Some(layout) = kernel.layout::<AllocatorLayout>().ok() else {
+    let Some(layout) = kernel.layout::<XdpAllocatorLayout>().ok() else {
         return Ok(true);
     };
     if table == 0 {
@@ -94,7 +94,7 @@ fn of_queues(kernel: &Kernel, found: &mut BTreeSet<VirtAddr>) -> Result<bool, Ke
 /// (`page_pool_release_retry`), by a timer of the CPU that it was destroyed on.
 fn released(kernel: &Kernel, found: &mut BTreeSet<VirtAddr>) -> Result<bool, KernelError> {
     let Some((release, wheel)) = kernel
-        .layout::<ReleaseLayout>()
+        .layout::<PoolReleaseLayout>()
         .ok()
         .zip(kernel.layout::<WheelLayout>().ok())
     else {

@@ -4,14 +4,14 @@ use crate::kernel::layout::layout;
 
 layout! {
     /// include/net/page_pool/types.h; include/net/page_pool.h up to 6.5
-    pub(super) struct PoolLayout = "page_pool" in "net/core/page_pool.c" {
+    pub(super) struct PagePoolLayout = "page_pool" in "net/core/page_pool.c" {
         need order = "p.order",
         need size = "p.pool_size",
         need device = "p.dev",
         /// 6.4 and later (commit 8c48eea3adf3).
         maybe napi = "p.napi",
-        /// 6.7 and later (commit 083772c9f972).
-        maybe netdev = "slow.netdev" | "p.netdev",
+        /// 6.8 and later (commit 083772c9f972).
+        maybe netdev = "slow.netdev",
         /// 5.3 and later (commit 99c07c43c4ea).
         maybe held = "pages_state_hold_cnt",
         maybe released = "pages_state_release_cnt.counter",
@@ -22,7 +22,7 @@ layout! {
         need cached = "alloc.count",
         need cache = "alloc.cache",
         need ring = "ring",
-        /// 6.8 and later (commit 083772c9f972).
+        /// 6.8 and later (commit f17c69649c69).
         maybe id = "user.id",
     }
 }
@@ -40,7 +40,7 @@ layout! {
 
 layout! {
     /// include/net/xdp_priv.h
-    pub(super) struct AllocatorLayout = "xdp_mem_allocator" in "net/core/xdp.c" {
+    pub(super) struct XdpAllocatorLayout = "xdp_mem_allocator" in "net/core/xdp.c" {
         need kind = "mem.type",
         need pool = "page_pool",
         need node = "node",
@@ -68,7 +68,7 @@ layout! {
     /// include/linux/netdevice.h
     pub(super) struct PoolNapiLayout = "napi_struct" in "net/core/dev.c" {
         need device = "dev",
-        need id = "napi_id",
+        maybe id = "napi_id",
     }
 }
 

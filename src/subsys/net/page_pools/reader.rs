@@ -1,7 +1,7 @@
 //! One pool.
 
 use super::layouts::{
-    PoolDeviceLayout, PoolLayout, PoolNapiLayout, PoolNetdevLayout, PoolRingLayout,
+    PagePoolLayout, PoolDeviceLayout, PoolNapiLayout, PoolNetdevLayout, PoolRingLayout,
 };
 use super::{PagePoolFacts, Pool};
 use crate::addr::{Pfn, VirtAddr};
@@ -20,7 +20,7 @@ const NAME: usize = 64;
 
 pub(super) struct Reader<'k> {
     kernel: &'k Kernel,
-    pool: PoolLayout,
+    pool: PagePoolLayout,
     ring: PoolRingLayout,
     napi: PoolNapiLayout,
     netdev: PoolNetdevLayout,
@@ -160,7 +160,7 @@ impl<'k> Reader<'k> {
     }
 
     fn napi_id(&self, napi: VirtAddr) -> Option<u64> {
-        let at = napi.plus(u64::from(self.napi.id.offset));
+        let at = napi.plus(u64::from(self.napi.id?.offset));
         let id = self.kernel.space.quiet().read_u32(at).ok()?;
         (id != 0).then_some(u64::from(id))
     }
