@@ -102,6 +102,7 @@ scenario_start() {
                 sleep 1
             done
             ;;
+        pools) insert pools ;;
         sockets) queues_start ;;
         rules) rules_start ;;
         double-free | corrupt-freelist | in-allocator | in-conntrack)
@@ -142,6 +143,7 @@ lost() {
             line page pages 4096 "$(made page)" text lost-page- ,
             line block pages 32768 "$(made block)" text lost-page-
             ;;
+        pools) line page pages 4096 "$(made lost)" from closing ;;
     esac
 }
 
@@ -154,6 +156,14 @@ reachable() {
                 "$(made skb)" from hoard_queue ,
             line head kmalloc-1k 832 "$(made head)" from skb ,
             line file filp "$(object_size filp)" "$(made file)" from hoard_files
+            ;;
+        pools)
+            line live pages 4096 "$(made live)" from live_ring ,
+            line block pages 16384 "$(made block)" from block_ring ,
+            line known pages 4096 "$(made known)" from closing_ring ,
+            line gro skbuff_head_cache "$(object_size skbuff_head_cache)" "$(made gro)" from pools0 ,
+            line passed skbuff_head_cache "$(object_size skbuff_head_cache)" \
+                "$(made passed)" from pools0
             ;;
         dentries)
             size=$(object_size dentry)
@@ -213,6 +223,7 @@ tell_scenario() {
         slow) module=drip ;;
         vmalloc) module=areas ;;
         owners) module=pages ;;
+        pools) module=pools ;;
         double-free | corrupt-freelist | in-allocator | in-conntrack) module=wound ;;
         *) module=none ;;
     esac

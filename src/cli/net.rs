@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use vmleak::kernel::modules::Modules;
+use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
 use vmleak::report::net::NetReport;
-use vmleak::subsys::net::{interfaces, sockets};
+use vmleak::subsys::net::{interfaces, page_pools, sockets};
 
 use super::args::Common;
 use super::conntrack_args::Netns;
@@ -62,7 +64,8 @@ impl NetFormat {
 /// Runs `vmleak net`.
 pub(crate) fn net(args: &NetArgs) -> Result<ExitCode> {
     let session = Session::open(&args.common)?;
-    let facts = session.settled(|session| session.explain(interfaces::collect(&session.kernel)))?;
+    let mut facts =
+        session.settled(|session| session.explain(interfaces::collect(&session.kernel)))?;
     let mut complete = facts.complete;
     let mut report = if args.format.is_file() {
         NetReport::new(facts, &[])
@@ -70,7 +73,13 @@ pub(crate) fn net(args: &NetArgs) -> Result<ExitCode> {
         let sockets =
             session.settled(|session| session.explain(sockets::collect(&session.kernel)))?;
         complete &= sockets.complete;
-        NetReport::new(facts, &sockets.sockets)
+        let modules = Modules::read(&session.kernel)?;
+        let names = Symbolizer::new(&session.kernel, &modules);
+        facts.name_polls(&|at| names.print(at));
+        let pools =
+            session.settled(|session| session.explain(page_pools::collect(&session.kernel)))?;
+        complete &= pools.complete;
+        NetReport::new(facts, &sockets.sockets).with_page_pools(pools.pools)
     };
     if let Some(Netns::Inum(inum)) = args.netns {
         let all = report.namespaces.iter().map(|net| net.facts.inum);

@@ -67,7 +67,7 @@ pub use lost_areas::{AreaReach, LostArea};
 pub use lost_blocks::{BlockReach, BlocksOfSize};
 pub use page_at::{PageAt, PageOwner};
 pub use pages::{
-    AreasOf, LostPages, Owned, PagesFacts, PointedTo, Ram, Unmarked, ZonePages, pages,
+    AreasOf, LostPages, Owned, PagesFacts, PointedTo, PoolPages, Ram, Unmarked, ZonePages, pages,
 };
 pub use percpu::{LostPercpu, PercpuReach};
 pub use removed::Removed;

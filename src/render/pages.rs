@@ -238,6 +238,13 @@ fn lost(out: &mut dyn Write, report: &PagesReport) -> io::Result<()> {
         bytes(report, lost.pages),
         thousands(lost.blocks),
     )?;
+    for pool in report.page_pools.iter().flatten() {
+        let lost = pool.lost.filter(|lost| *lost > 0);
+        if let Some(lost) = lost {
+            let name = printable(&pool.name);
+            writeln!(out, "  {} blocks of the page pool {name}", thousands(lost))?;
+        }
+    }
     for block in lost.first.iter().take(TOLD) {
         writeln!(
             out,

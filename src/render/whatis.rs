@@ -131,7 +131,11 @@ fn page_at(out: &mut dyn Write, found: &WhatIs, page: &PageAt) -> io::Result<()>
             let path = owner.path.as_deref().map(printable);
             let path = path.map(|path| format!(", {path}")).unwrap_or_default();
             let text = printable(&owner.owner.describe());
-            writeln!(out, "its owner: {text}{path} (by {})", owner.how)
+            let lost = match page.lost {
+                true => ", and nothing that was seen points to it: it is lost",
+                false => "",
+            };
+            writeln!(out, "its owner: {text}{path} (by {}){lost}", owner.how)
         }
         None if page.lost => writeln!(out, "nothing that was seen points to it: it is lost"),
         None => Ok(()),

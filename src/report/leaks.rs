@@ -11,6 +11,7 @@ use crate::analysis::leaks::blocks::{self, BlocksJudgement};
 use crate::analysis::leaks::findings;
 use crate::analysis::leaks::held::{self, Held};
 use crate::analysis::leaks::history::Event;
+use crate::analysis::leaks::page_pools;
 use crate::analysis::leaks::pages::{self, PagesJudgement};
 use crate::analysis::leaks::percpu::{self, PercpuJudgement};
 use crate::analysis::leaks::{CacheJudgement, Context, Trust, judge};
@@ -153,6 +154,7 @@ impl LeaksReport {
             .chain(findings::of_blocks(&large_kmalloc))
             .chain(findings::of_percpu(&percpu))
             .chain(findings::of_kernel_pages(kernel_pages.as_ref()))
+            .chain(page_pools::judge(own_pages, &trust, page_bytes))
             .chain(held.iter().cloned());
         Self {
             findings: findings::all(

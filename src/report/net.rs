@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::subsys::net::interfaces::{DeviceFacts, NeighbourTable, NetFacts, NetnsFacts};
+use crate::subsys::net::page_pools::PagePoolFacts;
 use crate::subsys::net::sockets::{Holder, SocketFacts};
 
 /// A namespace with its sockets, which may be all that keeps it.
@@ -26,6 +27,8 @@ pub struct NetReport {
     pub namespaces: Vec<NetnsReport>,
     /// Those of IPv4 and IPv6, which all namespaces share.
     pub neighbours: Vec<NeighbourTable>,
+    /// Pools of pages for packets, by address; `None` if they are not known or not asked for.
+    pub page_pools: Option<Vec<PagePoolFacts>>,
 }
 
 /// Of those that hold a namespace, so many are named.
@@ -51,6 +54,12 @@ impl NetReport {
         let all = self.namespaces.iter().map(|net| &net.facts);
         all.flat_map(|net| net.devices.iter().map(of(net)))
             .collect()
+    }
+
+    /// With the pools, which are of no namespace.
+    #[must_use]
+    pub fn with_page_pools(self, page_pools: Option<Vec<PagePoolFacts>>) -> Self {
+        Self { page_pools, ..self }
     }
 
     /// Puts sockets to their namespaces.
@@ -81,6 +90,7 @@ impl NetReport {
         Self {
             namespaces: namespaces.collect(),
             neighbours: facts.neighbours,
+            page_pools: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::analysis::leaks::Trust;
 use crate::analysis::pages::{Ledger, Row, ZoneLedger, by_node, by_zone, ledger, rows};
-use crate::graph::{AreasOf, Coverage, LostPages, Owned, PagesFacts, PointedTo};
+use crate::graph::{AreasOf, Coverage, LostPages, Owned, PagesFacts, PointedTo, PoolPages};
 
 /// Lost blocks that are told one by one.
 const LISTED: usize = 10_000;
@@ -54,6 +54,8 @@ pub struct PagesReport {
     pub areas: Vec<AreasOf>,
     /// Those that nothing points to.
     pub lost: LostReport,
+    /// Pools of pages for packets; `None` if they are not known.
+    pub page_pools: Option<Vec<PoolPages>>,
     /// Owners that this kernel's types don't describe, and why.
     pub unknown_owners: Vec<String>,
     /// How far the search can be trusted.
@@ -88,6 +90,7 @@ impl PagesReport {
                 blocks: facts.lost.len() as u64,
                 first,
             },
+            page_pools: facts.page_pools,
             unknown_owners: facts.unknown,
             owned,
             pointed_to: facts.pointed_to,

@@ -20,6 +20,7 @@ mod net;
 mod opening;
 mod output;
 mod page_owner;
+mod page_pools;
 mod pages;
 mod ps;
 mod rules;

@@ -14,6 +14,7 @@ pub mod findings;
 pub mod held;
 pub mod history;
 mod owners;
+pub mod page_pools;
 pub mod pages;
 pub mod percpu;
 mod rules;

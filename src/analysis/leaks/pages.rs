@@ -3,13 +3,15 @@
 
 use serde::Serialize;
 
-use super::super::accounting::{Level, Reason};
+use super::super::accounting::{Level, Reason, share};
 use super::coverage::Trust;
 use super::{LeakVerdict, Owner, alike, reason};
-use crate::graph::{Cluster, LostPages, PagesFacts};
+use crate::graph::{Cluster, LostPages, PagesFacts, PoolPages};
 
 /// Fewer pages prove nothing: on nine dumps without such a leak 6 to 45 were known to nobody.
 const LOST: u64 = 256;
+/// Of the lost, as with objects.
+const HALF: f64 = 0.5;
 /// Blocks given.
 const LISTED: usize = 10_000;
 
@@ -53,6 +55,15 @@ pub fn judge(facts: Option<&PagesFacts>, trust: &Trust, page_bytes: u64) -> Opti
             false => Level::Inconclusive,
         };
     }
+    // What a pool's pages say of themselves weighs nothing: hardware may have the only address of them.
+    let of_pools = of_pools(facts);
+    if many && of_pools > 0 {
+        let text =
+            format!("{of_pools} of the pages say that they are of page pools (vmleak pages)");
+        verdict.r#for.push(reason("page-pool", "structure", text));
+    }
+    let mut owners = owners;
+    owners.extend(owners_by_pools(facts, pages));
     let known = |count: u64| (trust.reliable && facts.unknown.is_empty()).then_some(count);
     Some(PagesJudgement {
         verdict,
@@ -77,6 +88,34 @@ fn evidence(facts: &PagesFacts, pages: u64, owners: &[Owner]) -> Vec<Reason> {
     let mut found = vec![reason("unreachable", "reachability", text)];
     found.extend(alike::evidence(&facts.content, owners));
     found
+}
+
+/// Lost pages that are of page pools.
+fn of_pools(facts: &PagesFacts) -> u64 {
+    let pools = facts.page_pools.iter().flatten();
+    let pages = |pool: &PoolPages| {
+        let blocks = pool.lost.unwrap_or(0);
+        blocks.saturating_mul(pool.facts.block_pages())
+    };
+    pools.map(pages).sum()
+}
+
+/// Modules whose variables point to a pool with half of the lost pages or more.
+fn owners_by_pools(facts: &PagesFacts, pages: u64) -> Option<Owner> {
+    facts.page_pools.iter().flatten().find_map(|pool| {
+        let lost = pool.lost?.saturating_mul(pool.facts.block_pages());
+        let share = share(lost, pages);
+        let module = pool.module.clone().filter(|_| share >= HALF)?;
+        Some(Owner {
+            how: format!(
+                "its variable {} points to the page pool that {lost} of the pages are of",
+                pool.name
+            ),
+            module,
+            share: Some(share.min(1.0)),
+            sites: Vec::new(),
+        })
+    })
 }
 
 fn commands(lost: &[LostPages]) -> Vec<String> {
@@ -132,6 +171,7 @@ mod tests {
                 looked_at: lost,
                 clusters: vec![cluster],
             },
+            page_pools: None,
             behind_others: 0,
             not_counted: 0,
             areas: Vec::new(),

@@ -138,6 +138,7 @@ pub fn owner_name(kind: &str) -> &'static str {
         "perf_buffer" => "buffers of perf",
         "bpf_map" => "BPF maps",
         "block_requests" => "requests of block devices",
+        "page_pool" => "page pools",
         "kfree_rcu" => "pages of kfree_rcu",
         "vmcoreinfo" => "VMCOREINFO",
         "function_tracing" => "function tracing",

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use anyhow::{Result, anyhow};
 use vmleak::analysis::brief::Brief;
 use vmleak::kernel::modules::Modules;
+use vmleak::kernel::symbolize::Symbolizer;
 use vmleak::render;
 use vmleak::report::conntrack::{NatReport, SummaryReport};
 use vmleak::report::figures;
@@ -12,7 +13,7 @@ use vmleak::report::net::NetReport;
 use vmleak::report::rules::RulesReport;
 use vmleak::report::sockets::SocketsReport;
 use vmleak::subsys::net::sockets::SocketsFacts;
-use vmleak::subsys::net::{interfaces, rules, sockets};
+use vmleak::subsys::net::{interfaces, page_pools, rules, sockets};
 
 use super::super::conntrack::{self, Allocated};
 use super::super::conntrack_args::Wanted;
@@ -58,12 +59,12 @@ pub(super) fn add(
         conntrack::translated(session, modules, common, &Wanted::default())
     };
     sections.add_drawn(topics::NAT, ask, Shown { text, figures });
-    of_sockets(sections);
+    of_sockets(sections, modules);
     of_rules(sections, modules);
 }
 
 /// Sockets, and the namespaces that they keep: read once for both.
-fn of_sockets(sections: &mut Sections<'_>) {
+fn of_sockets(sections: &mut Sections<'_>, modules: &Modules) {
     let layout = sections.args.format.layout();
     let page = sections.session.kernel.dump().page_size() as u64;
     let known: OnceCell<SocketsFacts> = OnceCell::new();
@@ -92,10 +93,14 @@ fn of_sockets(sections: &mut Sections<'_>) {
     sections.add(
         topics::NET,
         |session| {
-            let facts = session.explain(interfaces::collect(&session.kernel))?;
+            let mut facts = session.explain(interfaces::collect(&session.kernel))?;
+            let names = Symbolizer::new(&session.kernel, modules);
+            facts.name_polls(&|at| names.print(at));
             let sockets = read(session)?;
-            let complete = facts.complete && sockets.complete;
-            Ok((NetReport::new(facts, &sockets.sockets), complete))
+            let pools = session.explain(page_pools::collect(&session.kernel))?;
+            let complete = facts.complete && sockets.complete && pools.complete;
+            let report = NetReport::new(facts, &sockets.sockets);
+            Ok((report.with_page_pools(pools.pools), complete))
         },
         |out, document| render::net::write_text(out, document, layout),
     );

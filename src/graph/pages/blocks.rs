@@ -10,6 +10,7 @@ use crate::kernel::layout::{Field, layout};
 use crate::kernel::memmap::{Memmap, PageIndex};
 use crate::kernel::page_kinds::{PageKind, PageKinds};
 use crate::kernel::{Kernel, KernelError};
+use crate::subsys::net::page_pools::PoolMark;
 
 layout! {
     /// include/linux/mm_types.h
@@ -37,6 +38,9 @@ pub(in crate::graph) struct Gathered {
     structures: std::ops::Range<u64>,
     heads: Mutex<Vec<Head>>,
     links: Mutex<Vec<Link>>,
+    /// Tells pages of page pools, where they say it.
+    mark: Option<PoolMark>,
+    pools: Mutex<Vec<(Pfn, VirtAddr)>>,
 }
 
 impl Gathered {
@@ -50,6 +54,8 @@ impl Gathered {
             structures: start..start.saturating_add(if start == 0 { 0 } else { len }),
             heads: Mutex::default(),
             links: Mutex::default(),
+            mark: PoolMark::find(kernel)?,
+            pools: Mutex::default(),
         })
     }
 
@@ -61,6 +67,9 @@ impl Gathered {
         let used = kind == PageKind::LargeKmalloc || self.refcount.get(record) != 0;
         let head = Head { pfn, order, used };
         lock(&self.heads).push(head);
+        if let Some(pool) = self.mark.as_ref().and_then(|mark| mark.pool_of(record)) {
+            lock(&self.pools).push((pfn, pool));
+        }
         let (words, _) = record.as_chunks::<8>();
         let words = words.iter().skip(1).map(|word| u64::from_le_bytes(*word));
         let links = words.filter(|word| self.structures.contains(word));
@@ -99,7 +108,9 @@ impl Gathered {
             });
         }
         let links = into_inner(self.links);
-        (Blocks::of(blocks, kinds.index().clone()), links)
+        let mut blocks = Blocks::of(blocks, kinds.index().clone());
+        blocks.pools = self.mark.is_some().then(|| into_inner(self.pools));
+        (blocks, links)
     }
 }
 
@@ -137,6 +148,8 @@ pub(super) struct Blocks {
     /// For each page the number of its block and one, or 0: memory of zeros costs nothing until
     /// it is asked for.
     of_page: Vec<u32>,
+    /// First pages that say they are of a page pool, and the pool; `None` if pages do not say.
+    pub(super) pools: Option<Vec<(Pfn, VirtAddr)>>,
 }
 
 impl Blocks {
@@ -154,6 +167,7 @@ impl Blocks {
             all,
             index,
             of_page,
+            pools: None,
         }
     }
 

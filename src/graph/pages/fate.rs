@@ -1,10 +1,11 @@
 //! What is known of each block: whose it is, who points to it, or that nothing does.
 
 use super::super::search::Search;
+use super::claimed::Owners;
 use super::holders::Holders;
 use super::split::Run;
 use super::watch::PageWatch;
-use super::{Claims, Owners, physical, vmcoreinfo};
+use super::{Claims, physical, vmcoreinfo};
 
 /// One block of the kernel's own pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,11 @@ pub(super) fn of_all(
             if let Some(owner) = owners.of_block.get(&number) {
                 return Fate::Owned(*owner);
             }
-            if watch.count(number) > 0 {
+            let own_word = owners.by_structure.get(&number);
+            if owners.is_pointed_to(watch, number) {
+                if let Some(owner) = own_word {
+                    return Fate::Owned(*owner);
+                }
                 if watch.is_exact(number) {
                     run.add(number, block);
                 }
@@ -49,6 +54,10 @@ pub(super) fn of_all(
             }
             if !block.used {
                 return Fate::NotCounted;
+            }
+            // What has an owner was not split off another's.
+            if own_word.is_some() {
+                return Fate::Lost;
             }
             match run.may_hold(block, |number| holders.is_variable(number)) {
                 true => Fate::BehindAnother,
@@ -64,7 +73,11 @@ pub(super) fn of_all(
         owner.is_some_and(|owner| owner.kind == "page_tables")
     };
     let by_device = physical::take(search, watch, &mut lost, is_table);
-    let taken = by_device.into_iter().map(|number| (number, Fate::ByDevice));
+    let taken = by_device.into_iter().map(|number| {
+        let own_word = owners.by_structure.get(&number);
+        let fate = own_word.map_or(Fate::ByDevice, |owner| Fate::Owned(*owner));
+        (number, fate)
+    });
     let text = vmcoreinfo::take(search, watch, &mut lost);
     let text = text.map(|number| (number, Fate::Vmcoreinfo));
     for (number, fate) in taken.chain(text) {

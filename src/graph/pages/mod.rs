@@ -6,35 +6,37 @@
 
 mod blocks;
 mod by_zone;
+mod claimed;
 mod fate;
 mod holders;
 mod one;
 mod physical;
+mod pools;
 mod ram;
 mod split;
 mod vmcoreinfo;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 
-use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 pub(in crate::graph) use self::blocks::Gathered;
 pub use self::by_zone::ZonePages;
 pub(in crate::graph) use self::one::{OnePage, PageFound};
+pub use self::pools::PoolPages;
 pub use self::ram::Ram;
 pub(in crate::graph) use self::watch::PageWatch;
 
 use self::blocks::{Addresses, Block};
 use self::by_zone::ByZone;
+use self::claimed::Owners;
 use self::fate::Fate;
 use self::holders::{Holders, Pointed};
 use super::content::{self, Content};
 use super::search::{Done, Pages, Search};
 use super::{Coverage, Options};
-use crate::addr::{Pfn, VirtAddr};
+use crate::addr::VirtAddr;
 use crate::kernel::page_kinds::PageKind;
 use crate::kernel::variables::Variables;
 use crate::kernel::{Kernel, KernelError};
@@ -117,6 +119,8 @@ pub struct PagesFacts {
     pub lost: Vec<LostPages>,
     /// What those begin with.
     pub content: Content,
+    /// Pools of pages for packets, by address; `None` if they are not known.
+    pub page_pools: Option<Vec<PoolPages>>,
     /// Pages that nothing points to, behind one that something points to: what is taken with
     /// `alloc_pages_exact` is split into single pages, and only the first is known to its user.
     pub behind_others: u64,
@@ -162,9 +166,13 @@ pub(super) fn search(
         return Ok((search.run(options, symbols, None, None)?, None));
     };
     let (blocks, links) = gathered.into_blocks(&search.kinds);
+    let pools = blocks.pools.clone();
     let addresses = Addresses::new(search.kernel, &search.memmap);
     let watch = PageWatch::new(blocks, &links, &search.memmap, addresses);
-    let claims = || owners::claims(search.kernel, &search.memmap, search.heap.bulk_pages());
+    let claims = || {
+        let bulk = search.heap.bulk_pages();
+        owners::claims(search.kernel, &search.memmap, bulk, pools.as_deref())
+    };
     let run = || search.run(options, symbols, None, Some(watch));
     let (done, claims) = rayon::join(run, claims);
     let (done, claims) = (done?, claims?);
@@ -182,6 +190,7 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         pointed_to: Vec::new(),
         lost: Vec::new(),
         content: Content::default(),
+        page_pools: None,
         behind_others: 0,
         not_counted: 0,
         areas: Vec::new(),
@@ -194,7 +203,6 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
         return facts;
     };
     let owners = Owners::of(search, watch, claims);
-    facts.owned = owners.owned(watch, claims);
     facts.areas = owners.areas(search, claims);
     let holders = Holders::new(search, symbols, watch);
     let mut pointed = Pointed::default();
@@ -204,6 +212,8 @@ fn facts(search: &Search<'_>, done: &Done, symbols: &Variables<'_>, claims: &Cla
     };
     let shift = search.kernel.dump().page_shift();
     let fates = fate::of_all(search, watch, claims, &owners, &holders);
+    facts.owned = Owners::owned(&fates, watch, claims);
+    facts.page_pools = pools::lost(&fates, watch, claims, &owners);
     let blocks = (0u32..).zip(&watch.blocks.all);
     for ((number, block), fate) in blocks.zip(fates) {
         let pages = u64::from(block.pages);
@@ -285,103 +295,4 @@ fn page_tables(claims: &Claims) -> Vec<Owned> {
     let mut owned: Vec<Owned> = owned.filter(|owned| owned.pages > 0).collect();
     owned.sort_by_key(|owned| std::cmp::Reverse(owned.pages));
     owned
-}
-
-/// Who owns which blocks and areas.
-struct Owners {
-    of_block: FxHashMap<u32, u32>,
-    /// Those that kmalloc() gave.
-    kmalloc: FxHashSet<u32>,
-    of_area: FxHashMap<u32, u32>,
-}
-
-impl Owners {
-    fn of(search: &Search<'_>, watch: &PageWatch, claims: &Claims) -> Self {
-        let mut found = Self {
-            of_block: FxHashMap::default(),
-            kmalloc: FxHashSet::default(),
-            of_area: FxHashMap::default(),
-        };
-        for claim in &claims.claims {
-            // Of the others, whose pages are somebody else's, the page tables tell the pages.
-            let area = search.areas.at(claim.at);
-            if let Some((area, _)) = area.filter(|(_, area)| area.pages > 0) {
-                found.of_area.entry(area).or_insert(claim.owner);
-                continue;
-            }
-            let Some(first) = Self::first_page(search, watch, claim.at) else {
-                continue;
-            };
-            let mut pfn = first.0;
-            let end = first.0.saturating_add(claim.pages.max(1));
-            while pfn < end {
-                let Some(number) = watch.blocks.at(Pfn(pfn)) else {
-                    pfn += 1;
-                    continue;
-                };
-                if let Entry::Vacant(free) = found.of_block.entry(number) {
-                    free.insert(claim.owner);
-                    found.kmalloc.extend(claim.kmalloc.then_some(number));
-                }
-                let block = watch.blocks.all.get(number as usize);
-                pfn = block.map_or(pfn + 1, |block| block.end().0.max(pfn + 1));
-            }
-        }
-        found
-    }
-
-    /// The page that a claim begins with.
-    fn first_page(search: &Search<'_>, watch: &PageWatch, at: VirtAddr) -> Option<Pfn> {
-        let page = watch.addresses.page(at.0).map(|(pfn, _)| pfn);
-        page.or_else(|| {
-            let mapping = search.kernel.space.quiet().translate(at).ok()?;
-            let shift = search.kernel.dump().page_shift();
-            Some(Pfn::containing(mapping.phys, shift))
-        })
-    }
-
-    /// The same owner may be known under several numbers.
-    fn owned(&self, watch: &PageWatch, claims: &Claims) -> Vec<Owned> {
-        let mut sums: BTreeMap<&Owner, (u64, u64)> = BTreeMap::new();
-        for (number, owner) in &self.of_block {
-            let block = watch.blocks.all.get(*number as usize);
-            if let (Some(block), Some(owner)) = (block, claims.owners.get(*owner as usize)) {
-                let sum = sums.entry(owner).or_default();
-                sum.0 += u64::from(block.pages);
-                sum.1 += 1;
-            }
-        }
-        let owned = sums.into_iter().map(|(owner, (pages, blocks))| Owned {
-            owner: owner.clone(),
-            pages,
-            blocks,
-        });
-        let mut owned: Vec<Owned> = owned.collect();
-        owned.sort_by_key(|owned| std::cmp::Reverse(owned.pages));
-        owned
-    }
-
-    fn areas(&self, search: &Search<'_>, claims: &Claims) -> Vec<AreasOf> {
-        let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for (number, area) in search.areas.holders() {
-            let owner = self.of_area.get(&number);
-            let owner = owner.and_then(|owner| claims.owners.get(*owner as usize));
-            let caller = match (owner, &area.caller) {
-                (Some(owner), _) => owner.describe(),
-                (None, Some(caller)) => caller.symbol(),
-                (None, None) => "unknown".to_owned(),
-            };
-            let sum = sums.entry(caller).or_default();
-            sum.0 += 1;
-            sum.1 += area.pages;
-        }
-        let areas = sums.into_iter().map(|(caller, (areas, pages))| AreasOf {
-            caller,
-            areas,
-            pages,
-        });
-        let mut areas: Vec<AreasOf> = areas.collect();
-        areas.sort_by_key(|areas| std::cmp::Reverse(areas.pages));
-        areas
-    }
 }

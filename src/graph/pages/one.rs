@@ -2,8 +2,8 @@
 
 use super::super::page_at::PageOwner;
 use super::super::search::{Done, Search};
-use super::Owners;
 use super::blocks::{Addresses, Gathered};
+use super::claimed::Owners;
 use super::fate::{self, Fate};
 use super::holders::Holders;
 use super::watch::PageWatch;
@@ -57,7 +57,10 @@ impl OnePage {
         let Some(watch) = &done.found.pages else {
             return Ok(None);
         };
-        let claims = owners::claims(search.kernel, &search.memmap, search.heap.bulk_pages())?;
+        let claims = {
+            let (bulk, pools) = (search.heap.bulk_pages(), watch.blocks.pools.as_deref());
+            owners::claims(search.kernel, &search.memmap, bulk, pools)?
+        };
         let owners = Owners::of(search, watch, &claims);
         let holders = Holders::new(search, symbols, watch);
         let fates = fate::of_all(search, watch, &claims, &owners, &holders);
@@ -83,6 +86,12 @@ impl OnePage {
             }
             Some((Fate::PointedTo, number)) => Some(pointed(holders.name(number).into_text())),
             Some((Fate::ByDevice, _)) => Some(pointed(Holders::by_device().into_text())),
+            // Lost by somebody, whom it names.
+            Some((Fate::Lost, number)) => {
+                let owner = owners.by_structure.get(&number);
+                let owner = owner.and_then(|owner| claims.owners.get(*owner as usize));
+                owner.map(|owner| known(owner.clone(), "structure"))
+            }
             Some(_) => None,
             // Of a page that is no block, as one of tables that says so itself.
             None => claims.claims.iter().find_map(|claim| {

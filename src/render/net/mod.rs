@@ -1,5 +1,6 @@
 //! `net`: as tables, and as files of /proc/net.
 
+mod pools;
 pub mod proc;
 mod table;
 

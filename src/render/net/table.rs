@@ -32,6 +32,8 @@ pub fn write_text(
         devices(out, net, layout)?;
     }
     queues(out, report, layout)?;
+    super::pools::napi(out, report, layout)?;
+    super::pools::page_pools(out, report, layout)?;
     neighbours(out, report, layout)
 }
 

@@ -17,6 +17,13 @@ impl Named for LeaksReport {
                 redactor.process(&mut task.comm);
             }
         }
+        for finding in &mut self.findings {
+            if let Some(name) = finding.subject.strip_prefix("page pool ") {
+                let mut name = name.to_owned();
+                redactor.page_pool(&mut name);
+                finding.subject = format!("page pool {name}");
+            }
+        }
         let mut quoted = Quoted::new();
         for cache in &mut self.caches {
             blank(&mut cache.judgement.unreachable.clusters, &mut quoted);

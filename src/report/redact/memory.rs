@@ -12,6 +12,9 @@ const NO_TASKS: [&str; 3] = ["softirq", "hardirq", "kmemleak_init"];
 impl Named for PagesReport {
     fn redact(&mut self, redactor: &mut Redactor) {
         let mut owner = |kind: &str, name: &mut String, comm: &mut Option<String>| {
+            if kind == "page_pool" {
+                redactor.page_pool(name);
+            }
             if kind == "bpf_map" {
                 redactor.map_and_kind(name);
             }
@@ -27,6 +30,10 @@ impl Named for PagesReport {
         for owned in &mut self.owned {
             let of = &mut owned.owner;
             owner(of.kind, &mut of.name, &mut of.comm);
+        }
+        for pool in self.page_pools.iter_mut().flatten() {
+            redactor.pool(&mut pool.facts);
+            redactor.page_pool(&mut pool.name);
         }
         for areas in &mut self.areas {
             redactor.owner(&mut areas.caller);

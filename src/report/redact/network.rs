@@ -103,6 +103,9 @@ impl Named for NetReport {
                 }
             }
         }
+        for pool in self.page_pools.iter_mut().flatten() {
+            redactor.pool(pool);
+        }
         for one in self
             .neighbours
             .iter_mut()

@@ -1,6 +1,7 @@
 //! Names in texts: those of which the form is known, and sentences.
 
 use super::{Kind, Redactor};
+use crate::subsys::net::page_pools::PagePoolFacts;
 
 impl Redactor {
     /// A sentence without names and addresses, as far as they are told from its other words.
@@ -55,6 +56,27 @@ impl Redactor {
     }
 
     /// `NAME (hash)`; one that nobody named has a number.
+    /// The interface that a pool names, and its parent, which may be the same.
+    pub(super) fn pool(&mut self, pool: &mut PagePoolFacts) {
+        for name in [&mut pool.device, &mut pool.parent].into_iter().flatten() {
+            self.page_pool(name);
+        }
+    }
+
+    /// `eth0`, or `eth0, destroyed`; not a CPU's, a device's by its place, or a variable's.
+    pub(super) fn page_pool(&mut self, text: &mut String) {
+        let (name, rest) = text.split_once(',').unwrap_or((text.as_str(), ""));
+        let is_interface = !name.is_empty() && !name.contains([' ', ':', '[', '+']);
+        if !is_interface || name == "destroyed" {
+            return;
+        }
+        let name = self.names.of(Kind::Interface, name);
+        *text = match rest.is_empty() {
+            true => name,
+            false => format!("{name},{rest}"),
+        };
+    }
+
     pub(super) fn map_and_kind(&mut self, text: &mut String) {
         if text.starts_with("number ") {
             return;

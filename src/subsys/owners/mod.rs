@@ -6,6 +6,7 @@
 
 mod block;
 mod packets;
+mod page_pools;
 mod percpu;
 mod pipes;
 mod rings;
@@ -15,10 +16,11 @@ mod tracing;
 
 use serde::Serialize;
 
+pub(crate) use self::page_pools::PoolClaim;
 use self::pipes::Pipes;
 use self::rings::Rings;
 use self::sockets::Sockets;
-use crate::addr::VirtAddr;
+use crate::addr::{Pfn, VirtAddr};
 use crate::kernel::layout::LayoutError;
 use crate::kernel::memmap::Memmap;
 use crate::kernel::processes::Processes;
@@ -90,16 +92,27 @@ pub struct Claims {
     pub claims: Vec<Claim>,
     /// Owners of page tables, and how many pages of tables each has, marked as such or not.
     pub tables: Vec<(u32, u64)>,
+    /// Pages whose own structures say whose they are, with the owner: that keeps them from nothing,
+    /// and whoever else points to them had them from this owner.
+    pub by_structure: Vec<(Pfn, u32)>,
+    /// Pools of pages for packets; `None` if they are not known.
+    pub(crate) page_pools: Option<Vec<PoolClaim>>,
     /// Structures that this kernel's types don't describe, in words.
     pub unknown: Vec<String>,
 }
 
-/// What all known structures hold; `bulk` are the pages that kfree_rcu() fills and keeps. What this kernel's types don't describe is
+/// What all known structures hold; `bulk` are the pages that kfree_rcu() fills and keeps, `pools`
+/// those that say they are of a page pool, where pages say it. What this kernel's types don't describe is
 /// left out, and told.
 ///
 /// # Errors
 /// If the kernel's types can't be read.
-pub fn claims(kernel: &Kernel, memmap: &Memmap, bulk: &BulkPages) -> Result<Claims, KernelError> {
+pub fn claims(
+    kernel: &Kernel,
+    memmap: &Memmap,
+    bulk: &BulkPages,
+    pools: Option<&[(Pfn, VirtAddr)]>,
+) -> Result<Claims, KernelError> {
     let mut claims = Claims::default();
     let processes = Processes::read(kernel)?;
     let mut unknown = Vec::new();
@@ -121,6 +134,7 @@ pub fn claims(kernel: &Kernel, memmap: &Memmap, bulk: &BulkPages) -> Result<Clai
     known("BPF", of_bpf(kernel, &processes, &mut claims))?;
     known("block devices", block::claim(kernel, memmap, &mut claims))?;
     known("function tracing", tracing::claim(kernel, &mut claims))?;
+    known("page pools", page_pools::claim(kernel, pools, &mut claims))?;
     let owner = claims.owner(Owner::of_kernel("kfree_rcu", "pages of pointers"));
     for page in bulk.in_use.iter().chain(&bulk.spare) {
         claims.block(owner, *page);

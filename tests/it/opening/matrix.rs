@@ -114,6 +114,19 @@ const STRUCTURES: &[(&str, Release, Release)] = &[
     // Commit d093602919ad.
     ("vmap_node", (6, 9), NEXT),
     ("mptcp_pm_ops", (6, 15), NEXT),
+    // "page_pool: refurbish version of page_pool code", and what keeps its pools with XDP.
+    ("PagePoolLayout", (4, 18), NEXT),
+    ("XdpAllocatorLayout", (4, 18), NEXT),
+    // Commit 99c07c43c4ea, "xdp: tracking page_pool resources and safe removal".
+    ("PoolReleaseLayout", (5, 3), NEXT),
+    // Commit f3d85c9ee510.
+    ("NetmemLayout", (6, 17), NEXT),
+    ("PoolRingLayout", (4, 8), NEXT),
+    ("PoolArrayLayout", (4, 20), NEXT),
+    // Commit 494af3ed7848, "timers: Give a few structs and members proper names".
+    ("WheelLayout", (4, 8), NEXT),
+    // Commit 07d78363dcff, "net: Convert NAPI gro list into a small hash table".
+    ("GroListLayout", (4, 19), NEXT),
 ];
 
 /// Structures that a kernel of the right release may yet be built without.
@@ -130,6 +143,10 @@ const CONFIGURED: &[&str] = &[
     // CONFIG_ZSWAP and CONFIG_ZSMALLOC
     "PoolLayout",
     "ZsPoolLayout",
+    // CONFIG_PAGE_POOL
+    "PagePoolLayout",
+    "PoolReleaseLayout",
+    "NetmemLayout",
     // CONFIG_STACKDEPOT
     "StackHandleLayout",
     "StackRecordLayout",

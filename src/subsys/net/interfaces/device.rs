@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::addresses::{AddressFacts, AddressReader};
+use super::napi::{NapiFacts, NapiReader};
 use super::qdiscs::{QdiscFacts, QdiscReader};
 use crate::addr::VirtAddr;
 use crate::bytes::{c_string, u64_at};
@@ -38,6 +39,7 @@ layout! {
         maybe ipv6 = "ip6_ptr",
         need qdisc = "qdisc",
         maybe qdisc_hash = "qdisc_hash",
+        need napi = "napi_list",
         /// 6.10 and later; before, behind the structure.
         maybe private = "priv",
     }
@@ -170,6 +172,8 @@ pub struct DeviceFacts {
     pub statistics: Option<Statistics>,
     /// Its queues.
     pub qdiscs: Vec<QdiscFacts>,
+    /// Who polls its hardware's queues, by number.
+    pub napi: Vec<NapiFacts>,
 }
 
 pub(super) struct DeviceReader<'k> {
@@ -181,6 +185,7 @@ pub(super) struct DeviceReader<'k> {
     core: Option<CoreStatsLayout>,
     addresses: AddressReader<'k>,
     qdiscs: QdiscReader<'k>,
+    napi: NapiReader<'k>,
     cpus: Cpus,
 }
 
@@ -194,6 +199,7 @@ impl<'k> DeviceReader<'k> {
             core: kernel.layout().ok(),
             addresses: AddressReader::new(kernel)?,
             qdiscs: QdiscReader::new(kernel)?,
+            napi: NapiReader::new(kernel)?,
             cpus: Cpus::read(kernel)?,
             kernel,
         })
@@ -253,7 +259,15 @@ impl<'k> DeviceReader<'k> {
                 layout.ipv6.map(|field| VirtAddr(field.get(&record))),
             )?,
             qdiscs: self.qdiscs.of(at, layout, &record)?,
+            napi: self.napi(at)?,
         })
+    }
+
+    /// `None` if some are missing. Packets on them are looked for, so that they are not left out.
+    fn napi(&self, at: VirtAddr) -> Option<Vec<NapiFacts>> {
+        let head = at.plus(u64::from(self.device.napi.offset));
+        let (found, whole) = self.napi.of_device(head);
+        whole.then_some(found)
     }
 
     /// `None` where only the driver knows.

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod device;
+mod napi;
 mod neighbours;
 mod qdiscs;
 mod routes;
@@ -17,6 +18,8 @@ use serde::Serialize;
 pub use self::addresses::AddressFacts;
 use self::device::DeviceReader;
 pub use self::device::{DeviceFacts, Statistics};
+pub(in crate::subsys::net) use self::napi::NapiReader;
+pub use self::napi::{HeldPackets, NapiFacts};
 pub use self::neighbours::{NeighbourFacts, NeighbourTable};
 pub use self::qdiscs::QdiscFacts;
 pub use self::routes::RouteFacts;
@@ -95,6 +98,16 @@ pub struct NetFacts {
     pub neighbours: Vec<NeighbourTable>,
     /// Whether all could be read.
     pub complete: bool,
+}
+
+impl NetFacts {
+    /// Names the functions that poll.
+    pub fn name_polls(&mut self, functions: &dyn Fn(u64) -> String) {
+        let devices = self.namespaces.iter_mut().flat_map(|net| &mut net.devices);
+        for napi in devices.flat_map(|device| &mut device.napi) {
+            napi.poll_function = Some(functions(napi.poll.0));
+        }
+    }
 }
 
 /// Reads all namespaces.

@@ -7,7 +7,7 @@ use crate::bytes::u64_at;
 use crate::kernel::cpus::Cpus;
 use crate::kernel::layout::layout;
 use crate::kernel::{Kernel, KernelError, namespaces, walk};
-use crate::subsys::net::interfaces;
+use crate::subsys::net::interfaces::{self, HeldPackets, NapiReader};
 
 layout! {
     /// include/linux/netdevice.h
@@ -17,6 +17,7 @@ layout! {
         need completion = "completion_queue",
         /// 5.19 to 6.18 (commit 68822bdf76f1).
         maybe deferred = "defer_list",
+        need backlog = "backlog",
     }
 }
 
@@ -140,6 +141,10 @@ pub(super) fn add_all(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), Ke
     {
         of_qdisc(kernel, &queue, qdisc.address, &qdisc.kind, places);
     }
+    let devices = net.namespaces.iter().flat_map(|net| &net.devices);
+    for napi in devices.flat_map(|device| &device.napi) {
+        polled(&napi.held, places);
+    }
     let waiting: WaitingLayout = kernel.layout()?;
     let neighbours = net.neighbours.iter().flat_map(|table| &table.neighbours);
     for neighbour in neighbours.filter(|one| one.waiting_bytes > 0) {
@@ -151,12 +156,17 @@ pub(super) fn add_all(kernel: &Kernel, places: &mut Places<'_>) -> Result<(), Ke
 
 fn of_cpus(kernel: &Kernel, cpus: &Cpus, places: &mut Places<'_>) -> Result<(), KernelError> {
     let layout: SoftnetLayout = kernel.layout()?;
+    let napi = NapiReader::new(kernel)?;
     if let Some(softnet) = kernel.symbol("softnet_data") {
         for (_, at) in cpus.instances(softnet) {
             places.add_list(at.plus(u64::from(layout.input.offset)), "softnet input");
             places.add_list(at.plus(u64::from(layout.process.offset)), "softnet process");
             let done = at.plus(u64::from(layout.completion.offset));
             places.add_chain(done, "softnet completion");
+            match napi.one(at.plus(u64::from(layout.backlog.offset))) {
+                Some(backlog) => polled(&backlog.held, places),
+                None => places.complete = false,
+            }
             if let Some(field) = layout.deferred {
                 let at = at.plus(u64::from(field.offset));
                 places.add_chain(at, "softnet, to be freed");
@@ -179,6 +189,22 @@ fn of_cpus(kernel: &Kernel, cpus: &Cpus, places: &mut Places<'_>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// What a NAPI holds until it has polled.
+fn polled(held: &HeldPackets, places: &mut Places<'_>) {
+    for head in &held.lists {
+        places.add_list(*head, "napi, for more of the flow");
+    }
+    if let Some(chain) = held.chain {
+        places.add_chain(chain, "napi, for more of the flow");
+    }
+    if let Some(head) = held.passed {
+        places.add_list(head, "napi, to the stack");
+    }
+    if !held.filled.is_null() {
+        places.add(held.filled, "napi, being filled");
+    }
 }
 
 fn of_qdisc(
