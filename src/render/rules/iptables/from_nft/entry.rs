@@ -50,6 +50,7 @@ pub(super) fn rule_of(family: u8, rule: &Rule) -> Option<XRule> {
         bytes: entry.counted.map(|(_, bytes)| bytes),
         header: entry.header.hex(),
         matches: entry.matches,
+        watchers: Vec::new(),
         target: entry.target.unwrap_or(XTarget::Verdict(XVerdict::None)),
     })
 }
