@@ -2,12 +2,19 @@
 //! not known of a match or target is shown as its bytes.
 
 mod from_nft;
+mod hashlimit;
 mod header;
 mod info;
 mod made;
+mod marking;
 mod matches;
 mod more_matches;
 mod nat;
+mod options;
+mod policy;
+mod programs;
+mod rewriting;
+mod sets;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -135,7 +142,11 @@ pub(super) fn match_text(around: Around<'_>, one: &Extension) -> String {
 
 /// With its name; of one that is not known, its bytes.
 pub(super) fn target_text(around: Around<'_>, one: &Extension) -> String {
-    match targets::text(around, one).or_else(|| nat::text(around, one)) {
+    let options = || marking::text(around, one).or_else(|| rewriting::text(around, one));
+    let known = targets::text(around, one)
+        .or_else(|| nat::text(around, one))
+        .or_else(|| Some((one.name.clone(), options()?)));
+    match known {
         Some((name, text)) => format!(" -j {name}{text}"),
         None => format!(" -j {}.{} 0x{}", one.name, one.revision, one.info.digits()),
     }
