@@ -5,6 +5,7 @@ mod from_nft;
 mod hashlimit;
 mod header;
 mod info;
+mod ipv6;
 mod made;
 mod marking;
 mod matches;
@@ -16,6 +17,7 @@ mod programs;
 mod rewriting;
 mod sets;
 mod targets;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -133,7 +135,10 @@ fn verdict(verdict: &XVerdict) -> Option<String> {
 
 /// With its name; of one that is not known, its bytes.
 pub(super) fn match_text(around: Around<'_>, one: &Extension) -> String {
-    let known = matches::text(around, one).or_else(|| more_matches::text(around, one));
+    let options = || transport::text(around, one).or_else(|| ipv6::text(around, one));
+    let known = matches::text(around, one)
+        .or_else(|| more_matches::text(around, one))
+        .or_else(|| Some((one.name.clone(), options()?)));
     match known {
         Some((name, text)) => format!(" -m {name}{text}"),
         None => format!(" -m {}.{} 0x{}", one.name, one.revision, one.info.digits()),
