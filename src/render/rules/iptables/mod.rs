@@ -1,6 +1,8 @@
 //! x_tables as `iptables-save -c`, `ip6tables-save -c` and `arptables-save -c` print them. What is
 //! not known of a match or target is shown as its bytes.
 
+mod circumstances;
+mod counting;
 mod from_nft;
 mod hashlimit;
 mod header;
@@ -18,6 +20,7 @@ mod rewriting;
 mod sets;
 mod targets;
 mod transport;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -135,7 +138,12 @@ fn verdict(verdict: &XVerdict) -> Option<String> {
 
 /// With its name; of one that is not known, its bytes.
 pub(super) fn match_text(around: Around<'_>, one: &Extension) -> String {
-    let options = || transport::text(around, one).or_else(|| ipv6::text(around, one));
+    let options = || {
+        transport::text(around, one)
+            .or_else(|| ipv6::text(around, one))
+            .or_else(|| circumstances::text(around, one))
+            .or_else(|| counting::matched(one))
+    };
     let known = matches::text(around, one)
         .or_else(|| more_matches::text(around, one))
         .or_else(|| Some((one.name.clone(), options()?)));
@@ -147,7 +155,11 @@ pub(super) fn match_text(around: Around<'_>, one: &Extension) -> String {
 
 /// With its name; of one that is not known, its bytes.
 pub(super) fn target_text(around: Around<'_>, one: &Extension) -> String {
-    let options = || marking::text(around, one).or_else(|| rewriting::text(around, one));
+    let options = || {
+        marking::text(around, one)
+            .or_else(|| rewriting::text(around, one))
+            .or_else(|| watching::text(around, one))
+    };
     let known = targets::text(around, one)
         .or_else(|| nat::text(around, one))
         .or_else(|| Some((one.name.clone(), options()?)));
