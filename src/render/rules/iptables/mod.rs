@@ -16,6 +16,7 @@ mod nat;
 mod options;
 mod policy;
 mod programs;
+mod raw;
 mod rewriting;
 mod sets;
 mod targets;
@@ -149,7 +150,7 @@ pub(super) fn match_text(around: Around<'_>, one: &Extension) -> String {
         .or_else(|| Some((one.name.clone(), options()?)));
     match known {
         Some((name, text)) => format!(" -m {name}{text}"),
-        None => format!(" -m {}.{} 0x{}", one.name, one.revision, one.info.digits()),
+        None => format!(" -m {}", raw::text(one)),
     }
 }
 
@@ -165,6 +166,6 @@ pub(super) fn target_text(around: Around<'_>, one: &Extension) -> String {
         .or_else(|| Some((one.name.clone(), options()?)));
     match known {
         Some((name, text)) => format!(" -j {name}{text}"),
-        None => format!(" -j {}.{} 0x{}", one.name, one.revision, one.info.digits()),
+        None => format!(" -j {}", raw::text(one)),
     }
 }
