@@ -1,6 +1,7 @@
 //! x_tables as `iptables-save -c`, `ip6tables-save -c` and `arptables-save -c` print them. What is
 //! not known of a match or target is shown as its bytes.
 
+mod arp;
 mod circumstances;
 mod counting;
 mod from_nft;
@@ -161,7 +162,13 @@ pub(super) fn target_text(around: Around<'_>, one: &Extension) -> String {
             .or_else(|| rewriting::text(around, one))
             .or_else(|| watching::text(around, one))
     };
-    let known = targets::text(around, one)
+    let of_arp = match around.family {
+        3 => arp::text(one),
+        _ => None,
+    };
+    let known = of_arp
+        .map(|text| (one.name.clone(), text))
+        .or_else(|| targets::text(around, one))
         .or_else(|| nat::text(around, one))
         .or_else(|| Some((one.name.clone(), options()?)));
     match known {
