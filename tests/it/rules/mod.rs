@@ -1,6 +1,7 @@
 //! `rules` against what a guest printed of a large rule set (the dump rules-6.1), and the rules that
 //! the gateways of the other guests were given; `nat` names them.
 
+mod iptables_nft;
 mod thinned;
 
 use std::path::PathBuf;

@@ -176,3 +176,6 @@ pub(super) fn target_text(around: Around<'_>, one: &Extension) -> String {
         None => format!(" -j {}", raw::text(one)),
     }
 }
+
+#[cfg(test)]
+mod tests;
