@@ -2,6 +2,7 @@
 //! the gateways of the other guests were given; `nat` names them.
 
 mod ebtables;
+mod iptables_nft;
 mod thinned;
 
 use std::path::PathBuf;

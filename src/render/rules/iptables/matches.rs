@@ -1,7 +1,10 @@
 //! Matches that are used most (include/uapi/linux/netfilter/xt_*.h).
 
 use super::Around;
+use super::hashlimit;
 use super::info::{Info, not, ports, quoted, rate};
+use super::options::{masked, network};
+use super::sets;
 use crate::subsys::net::rules::xt::Extension;
 
 /// The name that it is given by, and its options; `None` of what is not known here.
@@ -22,7 +25,7 @@ pub(super) fn text(around: Around<'_>, one: &Extension) -> Option<(String, Strin
         ("addrtype", 0 | 1) => addrtype(info, one.revision)?,
         ("comment", 0) => format!(" --comment {}", quoted(&info.text(0, 256)?)),
         ("mark" | "connmark", 1) => {
-            let value = marked(info.u32(0)?, info.u32(4)?);
+            let value = masked(info.u32(0)?, info.u32(4)?);
             format!("{} --mark {value}", not(info.u8(8)? != 0))
         }
         ("limit", 0) => {
@@ -33,34 +36,11 @@ pub(super) fn text(around: Around<'_>, one: &Extension) -> Option<(String, Strin
             };
             format!(" --limit {rate}{burst}")
         }
-        ("hashlimit", 1..=3) => hashlimit(around, info, one.revision)?,
-        ("set", 1..=4) => {
-            let inverted = info.u8(3)? & 1 != 0;
-            format!("{} --match-set {}", not(inverted), set(around, info, 0)?)
-        }
+        ("hashlimit", 1..=3) => hashlimit::text(around, info, one.revision)?,
+        ("set", 1..=4) => sets::matched(around, info, one.revision)?,
         _ => return None,
     };
     Some((one.name.clone(), options))
-}
-
-/// A mark, with its mask unless that is all of it.
-pub(super) fn marked(mark: u32, mask: u32) -> String {
-    match mask {
-        u32::MAX => format!("{mark:#x}"),
-        mask => format!("{mark:#x}/{mask:#x}"),
-    }
-}
-
-/// `struct xt_set_info`: which set, and which sides of the packet it is asked with.
-pub(super) fn set(around: Around<'_>, info: Info<'_>, at: usize) -> Option<String> {
-    let index = info.u16(at)?;
-    let name = around.sets.get(&index);
-    let name = name.cloned().unwrap_or_else(|| format!("?{index}"));
-    let (dim, flags) = (info.u8(at + 2)?, info.u8(at + 3)?);
-    let sides: Vec<&str> = (1..=dim.min(6))
-        .map(|side| if flags >> side & 1 == 1 { "src" } else { "dst" })
-        .collect();
-    Some(format!("{name} {}", sides.join(",")))
 }
 
 const TCP_FLAGS: [(u8, &str); 6] = [
@@ -178,16 +158,9 @@ fn conntrack(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<(String
         (0x10, "ctreplsrc", 64),
         (0x20, "ctrepldst", 96),
     ];
-    let len = if around.family == 10 { 16 } else { 4 };
     for (bit, name, at) in addresses.into_iter().filter(|(bit, ..)| is(*bit)) {
-        let address = info.address(around.family, at)?;
-        let mask = super::info::prefix(info.0.get(at + 16..at + 16 + len)?)?;
-        let mask = if mask as usize == len * 8 {
-            String::new()
-        } else {
-            format!("/{mask}")
-        };
-        text.push_str(&format!("{} --{name} {address}{mask}", turned(bit)));
+        let net = network(info, around.family, at, at + 16)?;
+        text.push_str(&format!("{} --{name} {net}", turned(bit)));
     }
     let all = [
         (0x100, "ctorigsrcport", 138, 154),
@@ -285,61 +258,6 @@ fn addrtype(info: Info<'_>, revision: u8) -> Option<String> {
     for (bit, name) in [(4, "limit-iface-in"), (8, "limit-iface-out")] {
         if flags & bit != 0 {
             text.push_str(&format!(" --{name}"));
-        }
-    }
-    Some(text)
-}
-
-/// Revision 1 has 32 bits and a shorter name, 2 and 3 have 64.
-fn hashlimit(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<String> {
-    let wide = revision > 1;
-    let (name, scale) = if wide { (255, 1_000_000) } else { (16, 10_000) };
-    let (mode, avg, burst, rest) = match wide {
-        true => (info.u32(272)?, info.u64(256)?, info.u64(264)?, 276),
-        false => (
-            info.u32(16)?,
-            u64::from(info.u32(20)?),
-            u64::from(info.u32(24)?),
-            28,
-        ),
-    };
-    // Rates in bytes are written in other ways.
-    if mode & 0x60 != 0 {
-        return None;
-    }
-    let above = if mode & 0x10 != 0 { "above" } else { "upto" };
-    let (rate, quantum) = rate(avg, scale);
-    let mut text = format!(" --hashlimit-{above} {rate} --hashlimit-burst {burst}");
-    let parts = [(4, "srcip"), (8, "srcport"), (1, "dstip"), (2, "dstport")];
-    let parts: Vec<&str> = parts
-        .iter()
-        .filter(|(bit, _)| mode & bit != 0)
-        .map(|(_, name)| *name)
-        .collect();
-    if !parts.is_empty() {
-        text.push_str(&format!(" --hashlimit-mode {}", parts.join(",")));
-    }
-    text.push_str(&format!(
-        " --hashlimit-name {}",
-        quoted(&info.text(0, name)?)
-    ));
-    let others = [
-        ("size", info.u32(rest)?, 0),
-        ("max", info.u32(rest + 4)?, 0),
-        ("gcinterval", info.u32(rest + 8)?, 1000),
-        ("expire", info.u32(rest + 12)?, quantum as u32),
-    ];
-    for (name, value, default) in others {
-        if value != default {
-            text.push_str(&format!(" --hashlimit-htable-{name} {value}"));
-        }
-    }
-    let masks = rest + if revision == 3 { 20 } else { 16 };
-    let whole = if around.family == 10 { 128 } else { 32 };
-    for (bit, name, at) in [(4, "srcmask", masks), (1, "dstmask", masks + 1)] {
-        let mask = info.u8(at)?;
-        if mode & bit != 0 && mask != whole {
-            text.push_str(&format!(" --hashlimit-{name} {mask}"));
         }
     }
     Some(text)

@@ -1,14 +1,28 @@
 //! x_tables as `iptables-save -c`, `ip6tables-save -c` and `arptables-save -c` print them. What is
 //! not known of a match or target is shown as its bytes.
 
+mod arp;
+mod circumstances;
+mod counting;
 mod from_nft;
+mod hashlimit;
 mod header;
 pub(super) mod info;
+mod ipv6;
 mod made;
+mod marking;
 mod matches;
 mod more_matches;
 mod nat;
+mod options;
+mod policy;
+mod programs;
+mod raw;
+mod rewriting;
+mod sets;
 mod targets;
+mod transport;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -127,17 +141,42 @@ fn verdict(verdict: &XVerdict) -> Option<String> {
 
 /// With its name; of one that is not known, its bytes.
 pub(super) fn match_text(around: Around<'_>, one: &Extension) -> String {
-    let known = matches::text(around, one).or_else(|| more_matches::text(around, one));
+    let options = || {
+        transport::text(around, one)
+            .or_else(|| ipv6::text(around, one))
+            .or_else(|| circumstances::text(around, one))
+            .or_else(|| counting::matched(one))
+    };
+    let known = matches::text(around, one)
+        .or_else(|| more_matches::text(around, one))
+        .or_else(|| Some((one.name.clone(), options()?)));
     match known {
         Some((name, text)) => format!(" -m {name}{text}"),
-        None => format!(" -m {}.{} 0x{}", one.name, one.revision, one.info.digits()),
+        None => format!(" -m {}", raw::text(one)),
     }
 }
 
 /// With its name; of one that is not known, its bytes.
 pub(super) fn target_text(around: Around<'_>, one: &Extension) -> String {
-    match targets::text(around, one).or_else(|| nat::text(around, one)) {
+    let options = || {
+        marking::text(around, one)
+            .or_else(|| rewriting::text(around, one))
+            .or_else(|| watching::text(around, one))
+    };
+    let of_arp = match around.family {
+        3 => arp::text(one),
+        _ => None,
+    };
+    let known = of_arp
+        .map(|text| (one.name.clone(), text))
+        .or_else(|| targets::text(around, one))
+        .or_else(|| nat::text(around, one))
+        .or_else(|| Some((one.name.clone(), options()?)));
+    match known {
         Some((name, text)) => format!(" -j {name}{text}"),
-        None => format!(" -j {}.{} 0x{}", one.name, one.revision, one.info.digits()),
+        None => format!(" -j {}", raw::text(one)),
     }
 }
+
+#[cfg(test)]
+mod tests;

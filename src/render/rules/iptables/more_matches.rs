@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use super::Around;
 use super::header::interface;
 use super::info::{Info, not, prefix, quoted};
+use super::options::Options;
+use super::{policy, programs};
 use crate::subsys::net::rules::xt::Extension;
 
 /// The name that it is given by, and its options; `None` of what is not known here.
@@ -17,7 +19,7 @@ pub(super) fn text(around: Around<'_>, one: &Extension) -> Option<(String, Strin
                 .0
                 .get(..6)?
                 .iter()
-                .map(|byte| format!("{byte:02X}"))
+                .map(|byte| format!("{byte:02x}"))
                 .collect();
             format!(
                 "{} --mac-source {}",
@@ -54,8 +56,12 @@ pub(super) fn text(around: Around<'_>, one: &Extension) -> Option<(String, Strin
             )
         }
         ("dscp", 0) => format!("{} --dscp {:#04x}", not(info.u8(1)? != 0), info.u8(0)?),
+        ("tos", 0) if around.family == 2 => {
+            format!("{} --tos {:#04x}", not(info.u8(1)? != 0), info.u8(0)?)
+        }
         ("tos", 1) => {
-            let (value, mask) = (info.u8(0)?, info.u8(1)?);
+            // Other than in the target, the mask lies first.
+            let (mask, value) = (info.u8(0)?, info.u8(1)?);
             format!("{} --tos {value:#04x}/{mask:#04x}", not(info.u8(2)? != 0))
         }
         ("statistic", 0) => statistic(info)?,
@@ -73,8 +79,9 @@ pub(super) fn text(around: Around<'_>, one: &Extension) -> Option<(String, Strin
             u32::from(info.u8(0)?),
             &[(1, "transparent"), (2, "nowildcard"), (4, "restore-skmark")],
         ),
-        ("u32", 0) => u32_text(info)?,
-        ("bpf", 0 | 1) => bpf(info, one.revision)?,
+        ("u32", 0) => programs::u32_text(info)?,
+        ("bpf", 0 | 1) => programs::bpf(info, one.revision)?,
+        ("policy", 0) => policy::text(around, info)?,
         _ => return None,
     };
     Some((one.name.clone(), options))
@@ -106,22 +113,27 @@ fn hops(name: &str, info: Info<'_>) -> Option<String> {
 
 fn physdev(info: Info<'_>) -> Option<String> {
     let (inverted, wanted) = (info.u8(64)?, info.u8(65)?);
-    let mut text = String::new();
-    for (bit, name) in [(8, "is-in"), (16, "is-out"), (4, "is-bridged")] {
-        if wanted & bit != 0 {
-            text.push_str(&format!("{} --physdev-{name}", not(inverted & bit != 0)));
+    let mut options = Options::default();
+    for (bit, name, at) in [
+        (8, "is-in", None),
+        (1, "in", Some((0, 16))),
+        (16, "is-out", None),
+        (2, "out", Some((32, 48))),
+        (4, "is-bridged", None),
+    ] {
+        if wanted & bit == 0 {
+            continue;
+        }
+        let name = format!("physdev-{name}");
+        match at {
+            Some((at, mask)) => {
+                let device = interface(info, at, mask)??;
+                options.value(&name, inverted & bit != 0, device);
+            }
+            None => options.flag(&name, inverted & bit != 0),
         }
     }
-    for (bit, name, at, mask) in [(1, "in", 0, 16), (2, "out", 32, 48)] {
-        if wanted & bit != 0 {
-            let device = interface(info, at, mask)??;
-            text.push_str(&format!(
-                "{} --physdev-{name} {device}",
-                not(inverted & bit != 0)
-            ));
-        }
-    }
-    Some(text)
+    Some(options.text())
 }
 
 fn owner(info: Info<'_>) -> Option<String> {
@@ -145,7 +157,7 @@ fn owner(info: Info<'_>) -> Option<String> {
         }
     }
     if wanted & 8 != 0 {
-        text.push_str(" --suppl-groups");
+        text.push_str(&format!("{} --suppl-groups", not(inverted & 8 != 0)));
     }
     Some(text)
 }
@@ -189,14 +201,14 @@ fn recent(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<String> {
     let ways = [(2, "set"), (1, "rcheck"), (4, "update"), (8, "remove")];
     let way = ways.iter().find(|(bit, _)| what & bit != 0)?;
     let mut text = format!("{} --{}", not(inverted != 0), way.1);
-    for (name, at) in [("seconds", 0), ("hitcount", 4)] {
+    for (name, at, bit, flag) in [("seconds", 0, 32, "reap"), ("hitcount", 4, 16, "rttl")] {
         let value = info.u32(at)?;
         if value != 0 {
             text.push_str(&format!(" --{name} {value}"));
         }
+        text.push_str(&flags(u32::from(what), &[(bit, flag)]));
     }
-    text.push_str(&flags(u32::from(what), &[(16, "rttl"), (32, "reap")]));
-    text.push_str(&format!(" --name {}", quoted(&info.text(10, 200)?)));
+    text.push_str(&format!(" --name {}", info.text(10, 200)?));
     let mask = match revision {
         1 => info.address(around.family, 212)?.to_string(),
         _ if around.family == 10 => "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".to_owned(),
@@ -298,68 +310,4 @@ fn statistic(info: Info<'_>) -> Option<String> {
         }
         _ => return None,
     })
-}
-
-/// `struct xt_u32`: tests of where to look (with steps from one place to the next) and ranges.
-fn u32_text(info: Info<'_>) -> Option<String> {
-    const TEST: usize = 10 * 8 + 10 * 8 + 8;
-    let count = usize::from(info.u8(11 * TEST)?).min(10);
-    let mut tests = Vec::new();
-    for index in 0..count {
-        let at = index * TEST;
-        let (locations, values) = (info.u8(at + 160)?, info.u8(at + 161)?);
-        let mut text = String::new();
-        for location in 0..usize::from(locations.min(10)) {
-            let (number, step) = (
-                info.u32(at + location * 8)?,
-                info.u8(at + location * 8 + 4)?,
-            );
-            let sign = match (location, step) {
-                (0, _) => "",
-                (_, 0) => "&",
-                (_, 1) => "<<",
-                (_, 2) => ">>",
-                _ => "@",
-            };
-            text.push_str(&format!("{sign}{number:#x}"));
-        }
-        let ranges: Option<Vec<String>> = (0..usize::from(values.min(10)))
-            .map(|value| {
-                let (min, max) = (
-                    info.u32(at + 80 + value * 8)?,
-                    info.u32(at + 84 + value * 8)?,
-                );
-                Some(if min == max {
-                    format!("{min:#x}")
-                } else {
-                    format!("{min:#x}:{max:#x}")
-                })
-            })
-            .collect();
-        tests.push(format!("{text}={}", ranges?.join(",")));
-    }
-    let inverted = info.u8(11 * TEST + 1)? != 0;
-    Some(format!("{} --u32 \"{}\"", not(inverted), tests.join("&&")))
-}
-
-/// A program of at most 64 instructions of classic BPF.
-fn bpf(info: Info<'_>, revision: u8) -> Option<String> {
-    // Revision 1: a mode (0 bytecode) and a length before it.
-    let (count, at) = match revision {
-        0 => (info.u16(0)?, 4),
-        _ if info.u16(0)? == 0 => (info.u16(2)?, 8),
-        _ => return None,
-    };
-    let mut text = count.to_string();
-    for index in 0..usize::from(count.min(64)) {
-        let at = at + index * 8;
-        let (code, yes, no, k) = (
-            info.u16(at)?,
-            info.u8(at + 2)?,
-            info.u8(at + 3)?,
-            info.u32(at + 4)?,
-        );
-        text.push_str(&format!(",{code} {yes} {no} {k}"));
-    }
-    Some(format!(" --bytecode \"{text}\""))
 }

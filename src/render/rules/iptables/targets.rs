@@ -2,7 +2,7 @@
 
 use super::Around;
 use super::info::{Info, quoted};
-use super::matches::set;
+use super::sets;
 use crate::subsys::net::rules::xt::Extension;
 
 /// The name that it is given by, and its options; `None` of what is not known here.
@@ -12,34 +12,14 @@ pub(super) fn text(around: Around<'_>, one: &Extension) -> Option<(String, Strin
         ("REJECT", 0) => format!(" --reject-with {}", reject(around.family, info.u32(0)?)?),
         ("LOG", 0) => log(info)?,
         ("NFLOG", 0) => nflog(info)?,
-        ("MARK", 2) => format!(" --set-xmark {:#x}/{:#x}", info.u32(0)?, info.u32(4)?),
-        ("CONNMARK", 1 | 2) => connmark(info, one.revision)?,
         ("CT", 0..=2) => return ct(info, one.revision),
-        ("TCPMSS", 0) => match info.u16(0)? {
-            0xffff => " --clamp-mss-to-pmtu".to_owned(),
-            mss => format!(" --set-mss {mss}"),
-        },
         ("TPROXY", 0 | 1) => tproxy(around, info, one.revision)?,
         ("NFQUEUE", 0..=3) => nfqueue(info, one.revision)?,
-        ("SET", 1..=3) => set_options(around, info, one.revision)?,
-        ("CHECKSUM", 0) => " --checksum-fill".to_owned(),
-        ("CLASSIFY", 0) => {
-            let class = info.u32(0)?;
-            format!(" --set-class {:04x}:{:04x}", class >> 16, class & 0xffff)
-        }
-        ("DSCP", 0) => format!(" --set-dscp {:#04x}", info.u8(0)?),
-        ("TOS", 1) => format!(" --set-tos {:#04x}/{:#04x}", info.u8(0)?, info.u8(1)?),
-        ("TTL", 0) => hops("ttl", info)?,
-        ("HL", 0) => hops("hl", info)?,
+        ("SET", 1..=3) => sets::changed(around, info, one.revision)?,
         ("TRACE" | "NOTRACK", 0) => String::new(),
         _ => return None,
     };
     Some((one.name.clone(), options))
-}
-
-fn hops(name: &str, info: Info<'_>) -> Option<String> {
-    let way = ["set", "inc", "dec"].get(usize::from(info.u8(0)?))?;
-    Some(format!(" --{name}-{way} {}", info.u8(1)?))
 }
 
 const REJECT: [&str; 9] = [
@@ -119,22 +99,6 @@ fn nflog(info: Info<'_>) -> Option<String> {
     Some(text)
 }
 
-fn connmark(info: Info<'_>, revision: u8) -> Option<String> {
-    let (mark, ct, nf) = (info.u32(0)?, info.u32(4)?, info.u32(8)?);
-    let mode = info.u8(if revision == 1 { 12 } else { 14 })?;
-    let mut text = match mode {
-        0 => format!(" --set-xmark {mark:#x}/{ct:#x}"),
-        1 => format!(" --save-mark --nfmask {nf:#x} --ctmask {ct:#x}"),
-        2 => format!(" --restore-mark --nfmask {nf:#x} --ctmask {ct:#x}"),
-        _ => return None,
-    };
-    if revision == 2 && info.u8(13)? != 0 {
-        let way = if info.u8(12)? == 0 { "left" } else { "right" };
-        text.push_str(&format!(" --{way}-shift-mark {}", info.u8(13)?));
-    }
-    Some(text)
-}
-
 fn ct(info: Info<'_>, revision: u8) -> Option<(String, String)> {
     let flags = info.u16(0)?;
     if flags & 2 != 0 {
@@ -146,12 +110,12 @@ fn ct(info: Info<'_>, revision: u8) -> Option<(String, String)> {
     }
     let helper = info.text(12, 16)?;
     if !helper.is_empty() {
-        text.push_str(&format!(" --helper {}", quoted(&helper)));
+        text.push_str(&format!(" --helper {helper}"));
     }
     if revision > 0 {
         let timeout = info.text(28, 32)?;
         if !timeout.is_empty() {
-            text.push_str(&format!(" --timeout {}", quoted(&timeout)));
+            text.push_str(&format!(" --timeout {timeout}"));
         }
     }
     for (name, at, names) in [("ctevents", 4, &EVENTS[..]), ("expevents", 8, &["new"][..])] {
@@ -196,14 +160,9 @@ fn tproxy(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<String> {
     let (mask, value) = (info.u32(0)?, info.u32(4)?);
     let address = info.address(if revision == 0 { 2 } else { around.family }, 8)?;
     let port = info.be16(if revision == 0 { 12 } else { 24 })?;
-    let mut text = format!(" --on-port {port}");
-    if !address.is_unspecified() {
-        text.push_str(&format!(" --on-ip {address}"));
-    }
-    if mask != 0 || value != 0 {
-        text.push_str(&format!(" --tproxy-mark {value:#x}/{mask:#x}"));
-    }
-    Some(text)
+    Some(format!(
+        " --on-port {port} --on-ip {address} --tproxy-mark {value:#x}/{mask:#x}"
+    ))
 }
 
 fn nfqueue(info: Info<'_>, revision: u8) -> Option<String> {
@@ -222,48 +181,6 @@ fn nfqueue(info: Info<'_>, revision: u8) -> Option<String> {
     }
     if flags & 2 != 0 {
         text.push_str(" --queue-cpu-fanout");
-    }
-    Some(text)
-}
-
-/// `struct xt_set_info_target_v1` to v3: sets to add to, to take out of, to take marks from.
-fn set_options(around: Around<'_>, info: Info<'_>, revision: u8) -> Option<String> {
-    let kinds: &[(&str, usize)] = match revision {
-        3 => &[("add-set", 0), ("del-set", 4), ("map-set", 8)],
-        _ => &[("add-set", 0), ("del-set", 4)],
-    };
-    let (flags, timeout) = match revision {
-        1 => (0, u32::MAX),
-        2 => (info.u32(8)?, info.u32(12)?),
-        _ => (info.u32(12)?, info.u32(16)?),
-    };
-    let mut text = String::new();
-    for (name, at) in kinds {
-        // IPSET_INVALID_ID.
-        if info.u16(*at)? == u16::MAX {
-            continue;
-        }
-        text.push_str(&format!(" --{name} {}", set(around, info, *at)?));
-        if *name == "add-set" {
-            // IPSET_FLAG_EXIST.
-            if flags & 1 != 0 {
-                text.push_str(" --exist");
-            }
-            if timeout != u32::MAX {
-                text.push_str(&format!(" --timeout {timeout}"));
-            }
-        }
-        if *name == "map-set" {
-            for (bit, part) in [
-                (0x100, "map-mark"),
-                (0x200, "map-prio"),
-                (0x400, "map-queue"),
-            ] {
-                if flags & bit != 0 {
-                    text.push_str(&format!(" --{part}"));
-                }
-            }
-        }
     }
     Some(text)
 }
