@@ -8,6 +8,7 @@
 mod known;
 mod nft;
 mod sets;
+mod translators;
 mod used;
 mod xt;
 

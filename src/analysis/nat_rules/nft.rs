@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use super::known::{meta, payload};
 use super::sets::look_up;
-use super::used::Translator;
 use super::{Found, Holds, Packet, RuleRef, Target, xt};
 use crate::subsys::net::rules::NetnsRules;
 use crate::subsys::net::rules::nft::expr::{BitOp, CmpOp, Expr, NatRegs, Reg};
@@ -56,63 +55,7 @@ pub(super) fn ask(rules: &NetnsRules, packet: &Packet, found: &mut Found) {
     }
 }
 
-/// All rules that translate.
-pub(super) fn all(rules: &NetnsRules) -> Vec<Translator> {
-    let mut all = Vec::new();
-    for table in &rules.nf_tables {
-        for chain in &table.chains {
-            let rules = chain
-                .rules
-                .iter()
-                .filter(|rule| rule.exprs.iter().any(translates));
-            all.extend(rules.map(|rule| Translator {
-                rule: named(table, chain, rule),
-                ports: ports(table.family.0, rule),
-            }));
-        }
-    }
-    all
-}
-
-fn translates(expr: &Expr) -> bool {
-    match expr {
-        Expr::Nat { .. } | Expr::Masq { .. } | Expr::Redir { .. } => true,
-        Expr::Target { name, .. } => xt::is_nat(name),
-        _ => false,
-    }
-}
-
-/// Those that it names for sources, by numbers and not by a map.
-fn ports(family: u8, rule: &Rule) -> Option<(u16, u16)> {
-    let value = |wanted: Reg| {
-        let bytes = rule.exprs.iter().rev().find_map(|expr| match expr {
-            Expr::Immediate { dreg, data } if *dreg == wanted => Some(&data.0),
-            _ => None,
-        });
-        Some(u16::from_be_bytes(bytes?.get(..2)?.try_into().ok()?))
-    };
-    rule.exprs.iter().find_map(|expr| match expr {
-        Expr::Nat {
-            dnat: false, regs, ..
-        }
-        | Expr::Masq { regs, .. } => {
-            let first = value(regs.proto_min?)?;
-            let last = regs.proto_max.map_or(Some(first), value)?;
-            Some((first, last))
-        }
-        Expr::Target {
-            name,
-            revision,
-            info,
-        } => {
-            let target = xt::target(false, family, name, *revision, &info.0)?;
-            target.ports.filter(|_| !target.dnat)
-        }
-        _ => None,
-    })
-}
-
-fn named(table: &Table, chain: &Chain, rule: &Rule) -> RuleRef {
+pub(super) fn named(table: &Table, chain: &Chain, rule: &Rule) -> RuleRef {
     RuleRef {
         filter: "nf_tables",
         family: table.family.name(),

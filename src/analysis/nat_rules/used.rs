@@ -8,17 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{RuleRef, nft, xt};
+use super::RuleRef;
+use super::translators;
 use crate::analysis::nat::{LOWEST, PortCounter, PortGroup};
 use crate::subsys::net::rules::NetnsRules;
-
-/// A rule that translates, with the ports that it names for sources.
-#[derive(Debug)]
-pub(super) struct Translator {
-    pub(super) rule: RuleRef,
-    /// First and last.
-    pub(super) ports: Option<(u16, u16)>,
-}
 
 /// Ports of a rule towards the remote end where most of them are in use.
 #[derive(Clone, Debug, Serialize)]
@@ -110,8 +103,7 @@ impl RuleCounter {
         let mut all = Vec::new();
         for namespace in rules {
             let counted = self.used.get(&namespace.netns);
-            let of_both = nft::all(namespace).into_iter().chain(xt::all(namespace));
-            all.extend(of_both.map(|translator| {
+            all.extend(translators::all(namespace).map(|translator| {
                 let counted = counted.and_then(|rules| rules.get(&translator.rule));
                 let groups = counted.map(|counted| &counted.groups);
                 RuleUse {

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use super::used::Translator;
 use super::{Found, Holds, Packet, RuleRef, Target};
 use crate::bytes::{u16_at, u32_at};
 use crate::subsys::net::rules::NetnsRules;
@@ -33,38 +32,11 @@ pub(super) fn ask(rules: &NetnsRules, packet: &Packet, found: &mut Found) {
     }
 }
 
-/// All rules that translate.
-pub(super) fn all(rules: &NetnsRules) -> Vec<Translator> {
-    let mut all = Vec::new();
-    for table in &rules.x_tables {
-        for chain in &table.chains {
-            for (index, rule) in chain.rules.iter().enumerate() {
-                let XTarget::Extension(target) = &rule.target else {
-                    continue;
-                };
-                if is_nat(&target.name) {
-                    all.push(Translator {
-                        rule: named(table, chain, index),
-                        ports: ports(table.family.0, target),
-                    });
-                }
-            }
-        }
-    }
-    all
-}
-
-/// Those that it names for sources.
-fn ports(family: u8, one: &Extension) -> Option<(u16, u16)> {
-    let target = target(false, family, &one.name, one.revision, &one.info.0)?;
-    target.ports.filter(|_| !target.dnat)
-}
-
 pub(super) fn is_nat(name: &str) -> bool {
     matches!(name, "SNAT" | "DNAT" | "MASQUERADE" | "REDIRECT" | "NETMAP")
 }
 
-fn named(table: &XTable, chain: &XChain, index: usize) -> RuleRef {
+pub(super) fn named(table: &XTable, chain: &XChain, index: usize) -> RuleRef {
     RuleRef {
         filter: "x_tables",
         family: table.family.name(),
