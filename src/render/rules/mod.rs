@@ -85,10 +85,27 @@ fn whole(out: &mut dyn Write, namespace: &NetnsDoc) -> io::Result<()> {
             rules.netns
         )
     };
-    if !rules.nf_tables.is_empty() {
+    let made = iptables::made_by_iptables(&rules.nf_tables);
+    let both = rules.nf_tables.iter().zip(made);
+    let (made, own): (Vec<_>, Vec<_>) = both.partition(|(_, made)| made.is_some());
+    if !own.is_empty() {
         title(out, "nf_tables")?;
         let mut text = Vec::new();
-        nft::write(&mut text, &rules.nf_tables, &rules.devices, true)?;
+        let own = own.iter().map(|(table, _)| *table);
+        nft::write(&mut text, own, &rules.devices, true)?;
+        write_safely(out, &text)?;
+    }
+    if !made.is_empty() {
+        title(out, "nf_tables, as iptables made them,")?;
+        let mut text = Vec::new();
+        for family in [2, 10] {
+            let tables = made.iter().filter_map(|(_, made)| made.as_ref());
+            let tables: Vec<&XTable> = tables.filter(|table| table.family.0 == family).collect();
+            if let Some(first) = tables.first() {
+                writeln!(text, "# {}", first.family.name())?;
+                iptables::write(&mut text, &tables, &set_names(namespace))?;
+            }
+        }
         write_safely(out, &text)?;
     }
     if !rules.x_tables.is_empty() {

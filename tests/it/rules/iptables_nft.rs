@@ -35,3 +35,35 @@ fn tables_are_what_iptables_nft_saved() {
         same(&dump, "ip6tables-nft-save", "ip6tables-nft-save", 79);
     }
 }
+
+/// Whoever reads them reads iptables; what nft has no words for it names, as nft itself does.
+#[test]
+fn for_people_they_are_as_iptables_made_them() {
+    for dump in real_dumps(&["5.10-rules", "6.1-rules", "6.12-rules", "7.2-rules"]) {
+        let table = printed(&dump, "table");
+        let saved = dump.captured("iptables-nft-save.again");
+        for line in saved.lines().filter(|line| line.starts_with('[')) {
+            assert!(
+                table.lines().any(|ours| ours == line),
+                "{}: {line}",
+                dump.name
+            );
+        }
+        let (ours, theirs) = (printed(&dump, "nft"), dump.captured("nft.a"));
+        // Of others it has the words that their modules make.
+        let named = |line: &&str| {
+            let verdict = line.contains(" accept #") || line.contains(" drop #");
+            line.trim_start().starts_with("xt match") && verdict
+        };
+        let mut named = theirs.lines().filter(named).peekable();
+        assert!(named.peek().is_some(), "{}", dump.name);
+        for line in named {
+            assert!(
+                ours.lines().any(|ours| ours == line),
+                "{}: {line}",
+                dump.name
+            );
+        }
+        assert!(!ours.contains("no shorter form: [ match"), "{}", dump.name);
+    }
+}

@@ -44,6 +44,22 @@ pub(super) fn tables(all: &[Table], family: u8) -> Vec<Made> {
     TABLES.iter().filter_map(wanted).map(made).collect()
 }
 
+/// One table, if it is one of those and has nothing but what iptables makes.
+pub(super) fn table(table: &Table) -> Option<XTable> {
+    let is_its = matches!(table.family.0, 2 | 10) && TABLES.contains(&table.name.as_str());
+    let other = |chain: &Chain| {
+        let base = chain.base.as_ref();
+        base.is_some_and(|base| !is_built_in(table, chain, base))
+    };
+    if !is_its || table.chains.iter().any(other) {
+        return None;
+    }
+    match made(table) {
+        Made::Table(table) => Some(table),
+        Made::Incompatible(_) => None,
+    }
+}
+
 fn made(table: &Table) -> Made {
     let family = table.family.0;
     let mut base: Vec<(u32, &Chain)> = Vec::new();

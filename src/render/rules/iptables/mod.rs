@@ -27,7 +27,8 @@ mod watching;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::subsys::net::rules::nft::Table;
+use crate::subsys::net::rules::nft::expr::Expr;
+use crate::subsys::net::rules::nft::{Family, Table};
 use crate::subsys::net::rules::xt::{Extension, XChain, XRule, XTable, XTarget, XVerdict};
 
 use from_nft::Made;
@@ -89,6 +90,26 @@ pub(super) fn write_nft(
         }
     }
     Ok(())
+}
+
+/// Tables of nf_tables as iptables has them, where it made them: of a family of which some table has
+/// what only iptables writes. `None` of others.
+pub(super) fn made_by_iptables(tables: &[Table]) -> Vec<Option<XTable>> {
+    let by_iptables = |expr: &Expr| matches!(expr, Expr::Match { .. } | Expr::Target { .. });
+    let has = |table: &Table| {
+        let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+        rules.flat_map(|rule| &rule.exprs).any(by_iptables)
+    };
+    let families: Vec<Family> = tables
+        .iter()
+        .filter(|table| has(table))
+        .map(|table| table.family)
+        .collect();
+    let made = |table: &Table| match families.contains(&table.family) {
+        true => from_nft::table(table),
+        false => None,
+    };
+    tables.iter().map(made).collect()
 }
 
 fn chain_line(chain: &XChain) -> String {

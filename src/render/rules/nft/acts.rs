@@ -14,6 +14,9 @@ pub(super) fn text(context: &mut Context<'_>, expr: &Expr) -> Option<String> {
     Some(match expr {
         Expr::Verdict { verdict } => names::nft_verdict(verdict),
         Expr::Notrack => "notrack".to_owned(),
+        // As nft shows what it has no words of its own for.
+        Expr::Match { name, .. } => format!("xt match \"{name}\""),
+        Expr::Target { name, .. } => format!("xt target \"{name}\""),
         Expr::MetaSet { name, sreg, .. } => {
             let ty = match *name {
                 "mark" => MARK,

@@ -23,14 +23,15 @@ use types::Devices;
 ///
 /// # Errors
 /// If writing fails.
-pub(super) fn write(
+pub(super) fn write<'t>(
     out: &mut dyn Write,
-    tables: &[Table],
+    tables: impl IntoIterator<Item = &'t Table>,
     devices: &Devices,
     handles: bool,
 ) -> io::Result<()> {
     let writer = Tables { devices, handles };
-    tables.iter().try_for_each(|table| writer.table(out, table))
+    let mut tables = tables.into_iter();
+    tables.try_for_each(|table| writer.table(out, table))
 }
 
 /// One rule on one line.
