@@ -49,7 +49,7 @@ fn finish(command: &mut Command) -> Output {
         }
         if started.elapsed() > TIMEOUT {
             let _ = child.kill();
-            panic!("vmleak hangs");
+            panic!("vmleak hangs: {command:?}");
         }
         thread::sleep(Duration::from_millis(2));
     };

@@ -144,11 +144,19 @@ fn rows_are_states_whatever_their_form() {
     let findings = document["findings"].as_array().expect("findings");
     assert_eq!(findings.len(), 2);
     for finding in findings {
-        assert_eq!(
-            finding["levels"],
-            Value::from(vec![Some("leak"), Some("leak"), None])
-        );
+        assert_eq!(finding["levels"], Value::from(vec!["leak", "leak", "leak"]));
+        let bytes = finding["bytes"].as_array().expect("bytes");
+        assert!(bytes.iter().all(|one| *one == bytes[0]), "{finding}");
     }
+    // Where nobody looked, nothing is said to be gone.
+    let document = series(
+        &[lines.path(), &dump.vmcore, &dump.vmlinux],
+        &["--with", "sysctls"],
+    );
+    assert_eq!(document["searched"], Value::from(vec![true, false]));
+    let findings = document["findings"].as_array().expect("findings");
+    let levels = Value::from(vec![Some("leak"), None]);
+    assert!(findings.iter().all(|one| one["levels"] == levels));
     assert_eq!(document["sysctls"], Value::Array(Vec::new()));
     // One file of it.
     let file = lines.path().join("findings.jsonl");

@@ -65,8 +65,9 @@ fn cgroup(info: Info<'_>, revision: u8) -> Option<String> {
         options.value("cgroup", info.u32(4)? != 0, info.u32(0)?);
         return Some(options.text());
     }
+    // PATH_MAX.
     let (len, class_at) = if revision == 1 {
-        (4096, 4100)
+        (4 << 10, (4 << 10) + 4)
     } else {
         (512, 4)
     };
