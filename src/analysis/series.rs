@@ -103,7 +103,7 @@ pub struct Row {
     /// By state, where they are counted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Option<u64>>,
-    /// What came from the first state that has it to the last.
+    /// What came from the first state that has it to the last; `None` where only one has it.
     pub change_bytes: Option<i64>,
     /// By the line that fits best.
     pub bytes_per_hour: Option<f64>,
@@ -205,9 +205,11 @@ pub fn series(mut states: Vec<State>) -> Series {
 pub fn besides(states: &[State], times: &[Option<i64>]) -> Besides {
     let bytes_of = |of: fn(&State) -> &Option<BTreeMap<String, u64>>| {
         let all: Vec<_> = states.iter().map(|state| of(state).as_ref()).collect();
-        numbers(&all, times)
+        numbers(&all, times, None)
     };
-    let mut ledger = bytes_of(|state| &state.ledger);
+    // It is of all RAM: a line that it has not is of nothing.
+    let ledgers: Vec<_> = states.iter().map(|state| state.ledger.as_ref()).collect();
+    let mut ledger = numbers(&ledgers, times, Some(0));
     for row in &mut ledger {
         let mut titles = states.iter().rev().map(|state| &state.ledger_titles);
         row.title = titles.find_map(|titles| titles.get(&row.name)).cloned();
@@ -264,10 +266,17 @@ fn caches(states: &[State], times: &[Option<i64>]) -> Vec<Row> {
     largest_change_first(rows.into_iter().map(row).collect())
 }
 
-fn numbers(all: &[Option<&BTreeMap<String, u64>>], times: &[Option<i64>]) -> Vec<Row> {
+/// A row for each name; `otherwise` is what a state has that tells others.
+fn numbers(
+    all: &[Option<&BTreeMap<String, u64>>],
+    times: &[Option<i64>],
+    otherwise: Option<u64>,
+) -> Vec<Row> {
     let names: BTreeSet<&String> = all.iter().flatten().flat_map(|one| one.keys()).collect();
     let row = |name: &String| {
-        let bytes = all.iter().map(|one| one.as_ref()?.get(name).copied());
+        let bytes = all
+            .iter()
+            .map(|one| one.as_ref()?.get(name).copied().or(otherwise));
         Row::of(name, bytes.collect(), times)
     };
     largest_change_first(names.into_iter().map(row).collect())
@@ -281,7 +290,8 @@ fn largest_change_first(mut rows: Vec<Row>) -> Vec<Row> {
 impl Row {
     fn of(name: &str, bytes: Vec<Option<u64>>, times: &[Option<i64>]) -> Self {
         let known = || bytes.iter().flatten();
-        let change = known().next().zip(known().last()).map(|(first, last)| {
+        let ends = known().next().zip(known().last());
+        let change = ends.filter(|_| known().count() > 1).map(|(first, last)| {
             let by = i128::from(*last) - i128::from(*first);
             by.clamp(i64::MIN.into(), i64::MAX.into()) as i64
         });

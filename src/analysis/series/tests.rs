@@ -83,3 +83,29 @@ fn only_what_differs_among_those_who_tell_is_shown() {
     let loaded = Some("loaded".to_owned());
     assert_eq!(told.besides.modules[0].values, [loaded, None, None]);
 }
+
+#[test]
+fn a_line_that_a_ledger_lacks_is_nothing_and_what_one_alone_tells_is_no_change() {
+    let told = |lines: &[(&str, u64)]| {
+        let lines = lines
+            .iter()
+            .map(|(name, bytes)| ((*name).to_owned(), *bytes));
+        Some(lines.collect::<BTreeMap<_, _>>())
+    };
+    let old = State {
+        ledger: told(&[("free", 100)]),
+        meminfo: told(&[("MemFree", 7)]),
+        ..State::default()
+    };
+    let new = State {
+        ledger: told(&[("free", 60), ("hugetlb", 40)]),
+        ..State::default()
+    };
+    let found = besides(&[old, new], &[None, None]);
+    let rows = found.ledger.iter();
+    let rows: Vec<_> = rows.map(|row| (&*row.name, row.change_bytes)).collect();
+    assert_eq!(rows, [("hugetlb", Some(40)), ("free", Some(-40))]);
+    assert_eq!(found.ledger[0].bytes, [Some(0), Some(40)]);
+    assert_eq!(found.meminfo[0].bytes, [Some(7), None]);
+    assert_eq!(found.meminfo[0].change_bytes, None);
+}
