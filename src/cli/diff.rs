@@ -82,6 +82,11 @@ struct Taken {
 }
 
 pub(crate) fn diff(args: &DiffArgs) -> Result<ExitCode> {
+    if args.with.len() > 1 && args.with.contains(&Besides::None) {
+        return Err(wrong(
+            "--with none stands alone: nothing is compared besides caches then",
+        ));
+    }
     if series::is_wanted(&args.common) {
         return series::diff(args);
     }

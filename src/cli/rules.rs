@@ -9,6 +9,7 @@ use vmleak::kernel::modules::Modules;
 use vmleak::render;
 use vmleak::render::export::tables::RuleRow;
 use vmleak::report::rules::RulesReport;
+use vmleak::subsys::net::rules::nft::Family;
 use vmleak::subsys::net::rules::{self, RuleFacts};
 
 use super::args::Common;
@@ -73,6 +74,12 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
     add_rule_types(&mut session, &modules, &args.common);
     let mut facts = session.explain(rules::collect(&session.kernel, &modules))?;
     choose(args, &session, &mut facts)?;
+    if let Some((family, other)) = of_other_filter(args.format, &facts) {
+        let text = format!(
+            "of {family} there are rules of {other} beside, which this form does not show: `vmleak rules` shows all"
+        );
+        session.kernel.diag.note("other-filter", text);
+    }
     let complete = !session.kernel.diag.has_loss();
     let document = session.document(&args.common, complete, RulesReport::new(facts));
     let reader = match args.format {
@@ -100,6 +107,32 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
         RulesFormat::Table => render::rules::write_text(out, &document, layout),
     })?;
     Ok(exit(document.complete))
+}
+
+/// The family that a form of x_tables shows, if nf_tables has rules of it too, or the other way
+/// round, with that filter's name.
+fn of_other_filter(format: RulesFormat, facts: &RuleFacts) -> Option<(&'static str, &'static str)> {
+    let (number, by_nft) = match format {
+        RulesFormat::IptablesSave => (2, false),
+        RulesFormat::Ip6tablesSave => (10, false),
+        RulesFormat::ArptablesSave => (3, false),
+        RulesFormat::EbtablesSave => (7, false),
+        RulesFormat::IptablesNftSave => (2, true),
+        RulesFormat::Ip6tablesNftSave => (10, true),
+        _ => return None,
+    };
+    let mut all = facts.namespaces.iter();
+    let (is_there, other) = match by_nft {
+        true => (
+            all.any(|ns| ns.x_tables.iter().any(|table| table.family.0 == number)),
+            "x_tables",
+        ),
+        false => (
+            all.any(|ns| ns.nf_tables.iter().any(|table| table.family.0 == number)),
+            "nf_tables",
+        ),
+    };
+    is_there.then(|| (Family(number).name(), other))
 }
 
 /// Adds the types of the modules that filter. Of those that can't be had, what needs them is shown

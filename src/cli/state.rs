@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use vmleak::analysis::growth::{self, View};
 use vmleak::analysis::series::{FoundThen, State, StateIdentity};
+use vmleak::kernel::KernelError;
 use vmleak::kernel::modules::Modules;
 use vmleak::report::leaks::LeaksReport;
 use vmleak::report::pages::{Division, PagesReport};
@@ -48,6 +49,11 @@ impl Wanted<'_> {
     fn has(self, part: Besides) -> bool {
         self.0.contains(&part) || self.0.contains(&Besides::All)
     }
+
+    /// Whether some are named: then each that can't be told is missing.
+    fn is_named(self) -> bool {
+        !self.0.contains(&Besides::All)
+    }
 }
 
 pub(super) fn identity(path: &Path, kind: &'static str) -> StateIdentity {
@@ -85,8 +91,9 @@ pub(super) fn of_dump(
         ..State::default()
     };
     let searched = wanted.has(Besides::Ledger) || wanted.has(Besides::Findings);
+    let named = wanted.is_named();
     let judged = if searched {
-        search(session, common)
+        search(session, common, named)
     } else {
         None
     };
@@ -119,7 +126,7 @@ pub(super) fn of_dump(
     let modules = Modules::read(&session.kernel)?;
     add_machine(&mut state, session, &modules, wanted);
     if wanted.has(Besides::Connections) {
-        state.connections = told(session, "connections", "conntrack", |session| {
+        state.connections = told(session, named, ("connections", "conntrack"), |session| {
             conntrack::add_own_types(session, &modules, common)?;
             let (report, _) = conntrack::summarised(session, &modules, Some(None))?;
             Ok(report.reconciliation.in_hash)
@@ -130,11 +137,11 @@ pub(super) fn of_dump(
 }
 
 /// An answer to a question of its own, or a warning why there is none. What a kernel does not have
-/// is none.
+/// is no loss, nor is what a bundle was not made for, unless it was `named`.
 fn told<T>(
     session: &Session,
-    what: &str,
-    part: &'static str,
+    named: bool,
+    (what, part): (&str, &'static str),
     ask: impl FnOnce(&mut Session) -> Result<T>,
 ) -> Option<T> {
     let diag = &session.kernel.diag;
@@ -147,19 +154,28 @@ fn told<T>(
             Some(answer)
         }
         Err(error) => {
-            diag.note(
-                "not-compared",
-                format!("{what} are not compared: {error:#}"),
-            );
+            let text = format!("{what} are not compared: {error:#}");
+            let lacks = match error.downcast_ref::<KernelError>() {
+                Some(KernelError::Unsupported(_)) => false,
+                Some(KernelError::NotInBundle { .. }) => named,
+                _ => true,
+            };
+            match lacks {
+                true => diag.warn("not-compared", text),
+                false => diag.note("not-compared", text),
+            }
             None
         }
     }
 }
 
-fn search(session: &Session, common: &Common) -> Option<Judged> {
-    told(session, "findings and the ledger", "leaks", |session| {
-        leaks::judged(session, common.max_memory, None, false)
-    })
+fn search(session: &Session, common: &Common, named: bool) -> Option<Judged> {
+    told(
+        session,
+        named,
+        ("findings and the ledger", "leaks"),
+        |session| leaks::judged(session, common.max_memory, None, false),
+    )
 }
 
 fn add_caches<'f>(state: &mut State, caches: impl Iterator<Item = &'f CacheFacts>, view: View) {
@@ -184,8 +200,9 @@ fn add_findings(state: &mut State, report: &LeaksReport) {
 }
 
 fn add_machine(state: &mut State, session: &Session, modules: &Modules, wanted: Wanted<'_>) {
+    let named = wanted.is_named();
     if wanted.has(Besides::Meminfo) {
-        state.meminfo = told(session, "lines of meminfo", "meminfo", |session| {
+        state.meminfo = told(session, named, ("lines of meminfo", "meminfo"), |session| {
             let (memory, _) = meminfo::collected(session, false, meminfo::Kmalloc::Unasked)?;
             let kilobytes = memory.meminfo.iter().filter(|line| line.unit.is_some());
             let bytes = kilobytes.map(|line| (line.name.to_owned(), line.value << 10));
@@ -193,7 +210,7 @@ fn add_machine(state: &mut State, session: &Session, modules: &Modules, wanted: 
         });
     }
     if wanted.has(Besides::Sysctls) {
-        state.sysctls = told(session, "sysctls", "sysctl", |session| {
+        state.sysctls = told(session, named, ("sysctls", "sysctl"), |session| {
             let facts = sysctl::collect(session, modules, &|_| true, Netns::Initial)?;
             // Bytes that nobody knows how to write are no value.
             let all = facts.entries.into_iter().filter(|entry| !entry.raw);

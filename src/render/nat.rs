@@ -162,8 +162,13 @@ fn translations(
     let bold = Style::new().bold();
     writeln!(
         out,
-        "\n{bold}{} translations{bold:#}",
-        thousands(body.translations.len() as u64)
+        "\n{bold}{} translation{}{bold:#}",
+        thousands(body.translations.len() as u64),
+        if body.translations.len() == 1 {
+            ""
+        } else {
+            "s"
+        }
     )?;
     let header = [
         Column::text("KIND"),

@@ -68,8 +68,6 @@ pub(super) fn write_rest(
 ) -> io::Result<()> {
     changes(out, "LEDGER", &besides.ledger, layout, all)?;
     changes(out, "MEMINFO", &besides.meminfo, layout, all)?;
-    differing(out, "SYSCTL", &besides.sysctls, layout)?;
-    differing(out, "MODULE", &besides.modules, layout)?;
     if besides.connections.iter().flatten().count() > 1 {
         let counts = besides.connections.iter();
         let counts = counts.map(|one| one.map_or("-".to_owned(), thousands));
@@ -79,7 +77,8 @@ pub(super) fn write_rest(
             counts.collect::<Vec<_>>().join(" -> ")
         )?;
     }
-    Ok(())
+    differing(out, "SYSCTL", &besides.sysctls, layout)?;
+    differing(out, "MODULE", &besides.modules, layout)
 }
 
 fn signed_size(bytes: f64) -> String {

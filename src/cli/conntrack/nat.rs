@@ -105,7 +105,8 @@ pub(in crate::cli) fn translated(
     let walk = conntrack.table.walk(
         || (PortCounter::default(), RuleCounter::default(), Vec::new()),
         |(ports, rules, translations), entry| {
-            if !selection.matches(conntrack, entry) {
+            // What is left of ports, and which rules are used, no filter changes.
+            if !selection.netns_matches(conntrack, entry.netns) {
                 return;
             }
             if let Some(document) = known.document(entry) {
@@ -116,7 +117,9 @@ pub(in crate::cli) fn translated(
                 }
                 let group = took.map(|(group, _)| group);
                 rules.add(netns, &document.snat_rules, &document.dnat_rules, group);
-                translations.push(document);
+                if selection.matches(conntrack, entry) {
+                    translations.push(document);
+                }
             }
         },
         |(more_ports, more_rules, documents)| {

@@ -87,3 +87,48 @@ fn nat_shows_every_flow_through_the_gateway() {
         );
     }
 }
+
+/// A filter chooses connections to show: what rules have left, and which are used, is as it is.
+#[test]
+fn what_is_left_of_ports_no_filter_changes() {
+    for dump in dumps() {
+        let files = [&dump.vmcore, &dump.vmlinux].map(|path| path.to_str().expect("UTF-8"));
+        let nat = |more: &[&str]| {
+            let args = [&["nat", "--format", "json", files[0], files[1]], more].concat();
+            let (code, stdout, stderr) = run(&args);
+            assert_eq!(code, 0, "{}: {stderr}", dump.name);
+            serde_json::from_str::<Value>(&stdout).expect("JSON")
+        };
+        let (all, tcp) = (nat(&[]), nat(&["--proto", "tcp"]));
+        let count = |of: &Value| of["translations"].as_array().map(Vec::len);
+        assert!(count(&tcp) < count(&all), "{}", dump.name);
+        assert_eq!(all["ports"], tcp["ports"], "{}", dump.name);
+        assert_eq!(all["rules"], tcp["rules"], "{}", dump.name);
+        // By hand: ports of the range that connections to that end took.
+        let document = document(&dump);
+        let entries = document["entries"].as_array().expect("entries");
+        for rule in all["rules"].as_array().expect("rules") {
+            let ports = &rule["ports"];
+            if ports.is_null() {
+                continue;
+            }
+            let took = entries.iter().filter(|entry| {
+                let reply = &entry["reply"];
+                let status = entry["status"].as_array().expect("status");
+                entry["netns"] == rule["netns"]
+                    && status.contains(&"SRC_NAT".into())
+                    && entry["l4proto"] == ports["l4proto"]
+                    && reply["dst"] == ports["external"]
+                    && reply["src"] == ports["remote"]
+                    && reply["sport"] == ports["remote_port"]
+            });
+            let took: BTreeMap<u64, ()> = took
+                .map(|entry| (number(&entry["reply"]["dport"]), ()))
+                .filter(|(port, ())| *port >= number(&ports["first"]))
+                .collect();
+            assert_eq!(number(&ports["used"]), took.len() as u64, "{ports}");
+            let room = number(&ports["last"]) - number(&ports["first"]) + 1;
+            assert_eq!(number(&ports["left"]), room - took.len() as u64, "{ports}");
+        }
+    }
+}

@@ -296,3 +296,42 @@ fn all_connections_of_both_are_counted() {
     });
     assert_eq!(document["connections"], serde_json::json!(counted));
 }
+
+/// A bundle holds what one command read.
+#[test]
+fn what_a_bundle_was_not_made_for_is_not_compared_and_that_is_said() {
+    let dump = small_dump();
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = folder.path().join("bundle");
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let made = [
+        "bundle".to_owned(),
+        "--for".to_owned(),
+        "slabs".to_owned(),
+        "-o".to_owned(),
+        text(&bundle),
+        text(&dump.vmcore),
+        text(&dump.vmlinux),
+    ];
+    let (code, _, stderr) = run(&made);
+    assert_eq!(code, 0, "{stderr}");
+    let (code, document, stderr) = diff(&[&dump.vmcore, &bundle, &dump.vmlinux], &[]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("connections are not compared"), "{stderr}");
+    assert_eq!(document["searched"], Value::from(vec![true, false]));
+    assert_eq!(document["connections"][1], Value::Null);
+    assert_eq!(document["old_bytes"], document["new_bytes"]);
+    // Whoever asks for it by name does not get it.
+    let (code, document, stderr) = diff(
+        &[&dump.vmcore, &bundle, &dump.vmlinux],
+        &["--with", "connections"],
+    );
+    assert_eq!(
+        (code, &document["complete"]),
+        (4, &false.into()),
+        "{stderr}"
+    );
+    let (code, _, stderr) = diff(&[&dump.vmcore, &bundle], &["--with", "none,meminfo"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("stands alone"), "{stderr}");
+}

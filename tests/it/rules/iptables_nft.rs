@@ -67,3 +67,17 @@ fn for_people_they_are_as_iptables_made_them() {
         assert!(!ours.contains("no shorter form: [ match"), "{}", dump.name);
     }
 }
+
+/// A form that shows one of the two filters says that there is the other.
+#[test]
+fn rules_of_the_other_filter_are_said() {
+    for dump in real_dumps(&["6.1-rules"]) {
+        let args = [&["rules", "--format", "arptables-save"], &files(&dump)[..]].concat();
+        let (code, stdout, stderr) = run(&args);
+        assert_eq!((code, &*stdout), (0, ""));
+        assert!(
+            stderr.contains("of arp there are rules of nf_tables"),
+            "{stderr}"
+        );
+    }
+}
