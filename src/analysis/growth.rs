@@ -46,7 +46,7 @@ pub enum View {
 pub type Sample = Vec<(String, Counts)>;
 
 /// The sample that a dump is.
-pub fn sample(caches: &[CacheFacts], view: View) -> Sample {
+pub fn sample<'f>(caches: impl Iterator<Item = &'f CacheFacts>, view: View) -> Sample {
     let counts = |cache: &CacheFacts| match view {
         View::Exact => Counts {
             objects: cache.exact.allocated,
@@ -61,10 +61,9 @@ pub fn sample(caches: &[CacheFacts], view: View) -> Sample {
             bytes: cache.exact.bytes,
         },
     };
-    let named = caches
-        .iter()
-        .map(|cache| (cache.name.clone(), counts(cache)));
-    named.collect()
+    caches
+        .map(|cache| (cache.name.clone(), counts(cache)))
+        .collect()
 }
 
 /// One cache in both samples.

@@ -128,29 +128,32 @@ pub(super) fn of_dump(
     if wanted.has(Besides::Connections) {
         state.connections = told(session, named, ("connections", "conntrack"), |session| {
             conntrack::add_own_types(session, &modules, common)?;
-            let (report, _) = conntrack::summarised(session, &modules, Some(None))?;
-            Ok(report.reconciliation.in_hash)
+            let (report, whole) = conntrack::summarised(session, &modules, Some(None))?;
+            Ok((report.reconciliation.in_hash, whole))
         });
     }
     session.progress.finish();
     Ok((state, complete && !session.kernel.diag.has_loss()))
 }
 
-/// An answer to a question of its own, or a warning why there is none. What a kernel does not have
+/// An answer to a question of its own, and whether nothing is missing in it; or a warning why there is none. What a kernel does not have
 /// is no loss, nor is what a bundle was not made for, unless it was `named`.
 fn told<T>(
     session: &Session,
     named: bool,
     (what, part): (&str, &'static str),
-    ask: impl FnOnce(&mut Session) -> Result<T>,
+    ask: impl FnOnce(&mut Session) -> Result<(T, bool)>,
 ) -> Option<T> {
     let diag = &session.kernel.diag;
     let mut asked = session.question();
     let held = part::held_in(session.kernel.dump(), part);
     let answer = held.map_err(Into::into).and_then(|()| ask(&mut asked));
     match answer {
-        Ok(answer) => {
+        Ok((answer, whole)) => {
             diag.absorb(&asked.kernel.diag);
+            if !whole && !asked.kernel.diag.has_loss() {
+                diag.warn("part-incomplete", format!("{what} are not all known"));
+            }
             Some(answer)
         }
         Err(error) => {
@@ -174,17 +177,24 @@ fn search(session: &Session, common: &Common, named: bool) -> Option<Judged> {
         session,
         named,
         ("findings and the ledger", "leaks"),
-        |session| leaks::judged(session, common.max_memory, None, false),
+        |session| {
+            let judged = leaks::judged(session, common.max_memory, None, false)?;
+            // What is missing in it is judged with it.
+            Ok((judged, true))
+        },
     )
 }
 
-fn add_caches<'f>(state: &mut State, caches: impl Iterator<Item = &'f CacheFacts>, view: View) {
-    let caches: Vec<CacheFacts> = caches.cloned().collect();
-    let merged = caches.iter().filter(|cache| !cache.aliases.is_empty());
+fn add_caches<'f>(
+    state: &mut State,
+    caches: impl Iterator<Item = &'f CacheFacts> + Clone,
+    view: View,
+) {
+    let merged = caches.clone().filter(|cache| !cache.aliases.is_empty());
     state.merged = merged
         .map(|cache| [&[cache.name.clone()][..], &cache.aliases].concat())
         .collect();
-    state.caches = Some(growth::sample(&caches, view));
+    state.caches = Some(growth::sample(caches, view));
 }
 
 fn add_findings(state: &mut State, report: &LeaksReport) {
@@ -203,10 +213,10 @@ fn add_machine(state: &mut State, session: &Session, modules: &Modules, wanted: 
     let named = wanted.is_named();
     if wanted.has(Besides::Meminfo) {
         state.meminfo = told(session, named, ("lines of meminfo", "meminfo"), |session| {
-            let (memory, _) = meminfo::collected(session, false, meminfo::Kmalloc::Unasked)?;
+            let (memory, whole) = meminfo::collected(session, false, meminfo::Kmalloc::Unasked)?;
             let kilobytes = memory.meminfo.iter().filter(|line| line.unit.is_some());
             let bytes = kilobytes.map(|line| (line.name.to_owned(), line.value << 10));
-            Ok(bytes.collect())
+            Ok((bytes.collect(), whole))
         });
     }
     if wanted.has(Besides::Sysctls) {
@@ -215,7 +225,7 @@ fn add_machine(state: &mut State, session: &Session, modules: &Modules, wanted: 
             // Bytes that nobody knows how to write are no value.
             let all = facts.entries.into_iter().filter(|entry| !entry.raw);
             let values = all.filter_map(|entry| Some((entry.name, entry.value?)));
-            Ok(values.collect::<BTreeMap<_, _>>())
+            Ok((values.collect::<BTreeMap<_, _>>(), facts.complete))
         });
     }
     if wanted.has(Besides::Modules) {

@@ -52,6 +52,13 @@ struct Counted {
     groups: BTreeSet<PortGroup>,
 }
 
+impl Counted {
+    fn add(&mut self, group: Option<PortGroup>) {
+        self.translations += 1;
+        self.groups.extend(group);
+    }
+}
+
 /// Counts what rules can have made.
 #[derive(Clone, Debug, Default)]
 pub struct RuleCounter {
@@ -68,22 +75,15 @@ impl RuleCounter {
         dnat: &[RuleRef],
         group: Option<PortGroup>,
     ) {
-        for rule in dnat {
-            self.of(netns, rule).translations += 1;
-        }
-        for rule in snat {
-            let counted = self.of(netns, rule);
-            counted.translations += 1;
-            counted.groups.extend(group);
-        }
-    }
-
-    fn of(&mut self, netns: u32, rule: &RuleRef) -> &mut Counted {
         let rules = self.used.entry(netns).or_default();
-        if !rules.contains_key(rule) {
-            rules.insert(rule.clone(), Counted::default());
+        let of_dnat = dnat.iter().map(|rule| (rule, None));
+        for (rule, group) in snat.iter().map(|rule| (rule, group)).chain(of_dnat) {
+            // A rule has many translations, so its name is taken over once.
+            match rules.get_mut(rule) {
+                Some(counted) => counted.add(group),
+                None => rules.entry(rule.clone()).or_default().add(group),
+            }
         }
-        rules.entry(rule.clone()).or_default()
     }
 
     /// Adds what another thread counted.
